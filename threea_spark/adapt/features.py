@@ -1,0 +1,200 @@
+"""Features of the label function, all made from released numbers: log odds, cells, and the kernel's Nystroem map.
+
+Features are held as integers on a public grid, so that a row's gradient, feature times residual, is an integer too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.adapt.closed_form import Architecture, ntk
+from threea_spark.adapt.label_function import KernelInput, LabelFunction
+from threea_spark.approximate.correlation import cell_scores
+
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+FEATURE_GRID = 1024
+_PSEUDO_STDDEVS = 2.0
+_EVEN_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Norm of each block of features for a typical row; what is larger learns faster and takes more of the clip."""
+
+    odds: float = 0.5
+    cells: float = 0.35
+    kernel: float = 0.8
+    bias: float = 0.3
+
+
+def cell_log_odds(class_counts: Float64Array, stddev: float, class_weights: Float64Array) -> Float64Array:
+    """How much a cell speaks for each class: log p(class | cell) - log p(class), shrunk where counts are noise.
+
+    Args:
+      class_counts: Noisy counts of each class and cell, shape (n_classes, n_cells). RELEASED.
+      stddev: Of the noise.
+      class_weights: Share of each class, shape (n_classes,).
+
+    Returns:
+      Shape (n_classes, n_cells).
+    """
+    prior = class_weights[:, None]
+    padded = np.maximum(class_counts, 0.0) + _PSEUDO_STDDEVS * max(stddev, 1.0) * prior
+    return np.asarray(np.log(padded / padded.sum(axis=0) / prior), dtype=np.float64)
+
+
+def cell_order(odds: Float64Array, is_number: bool, n_values: int) -> IntArray:
+    """Orders a column's cells for its latent score: numbers by value with null first, categories by log odds.
+
+    Args:
+      odds: Log odds of the column's cells, shape (n_classes, m).
+      is_number: Whether cells have an order of their own.
+      n_values: Cells of values; a further one is null's.
+    """
+    m = odds.shape[1]
+    if is_number:
+        return np.concatenate([np.arange(n_values, m), np.arange(n_values)]).astype(np.int64)
+    along = odds[-1] - odds[0] if len(odds) == 2 else odds[np.argmax((odds**2).sum(axis=1))]
+    return np.argsort(along, kind="stable").astype(np.int64)
+
+
+def kernel_scores(
+    odds: Float64Array, laws: Float64Array, orders: list[IntArray], cell_offsets: IntArray
+) -> KernelInput:
+    """Scales each column's cell scores by how much the column says about the label.
+
+    Args:
+      odds: Shape (n_classes, n_cells).
+      laws: Pooled law of each feature's cells, shape (n_cells,).
+      orders: Order of each feature's cells.
+      cell_offsets: Shape (n_features + 1,).
+    """
+    n_features = len(orders)
+    information = np.add.reduceat((odds**2).sum(axis=0) * laws, cell_offsets[:-1]) + 1e-3
+    weight = (1.0 - _EVEN_SHARE) * information / information.sum() + _EVEN_SHARE / n_features
+    scores = np.empty(int(cell_offsets[-1]))
+    for column, order in enumerate(orders):
+        own = slice(cell_offsets[column], cell_offsets[column + 1])
+        scores[own] = cell_scores(laws[own], order) * np.sqrt(weight[column])
+    return KernelInput(scores)
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """Maps cells to features; a linear function of them is a LabelFunction.
+
+    Attributes:
+      odds: One table of log odds for each output, shape (n_outputs, n_cells).
+      odds_scale: Makes a typical row's odds block have its norm.
+      n_features: Columns of a row.
+      kernel_input, x_support, whitening, architecture: Of the kernel block; whitening has shape (s, r).
+      scales: Norm of each block.
+    """
+
+    odds: Float64Array
+    odds_scale: float
+    n_features: int
+    kernel_input: KernelInput
+    x_support: Float64Array
+    whitening: Float64Array
+    architecture: Architecture
+    scales: Scales
+
+    @property
+    def n_shared(self) -> int:
+        """Features that every output weighs by itself: cells, kernel, bias."""
+        return self.odds.shape[1] + self.whitening.shape[1] + 1
+
+    @property
+    def cell_scale(self) -> float:
+        """Value of a cell's indicator."""
+        return self.scales.cells / float(np.sqrt(max(self.n_features, 1)))
+
+    def shared(self, cells: IntArray) -> NDArray[np.float32]:
+        """Cells, kernel and bias of each row, shape (n, n_shared)."""
+        n_cells = self.odds.shape[1]
+        out = np.zeros((len(cells), self.n_shared), dtype=np.float32)
+        out[np.arange(len(cells))[:, None], cells] = self.cell_scale
+        if len(self.x_support):
+            kernel = ntk(self.kernel_input(cells), self.x_support, self.architecture)
+            out[:, n_cells:-1] = self.scales.kernel * (kernel @ self.whitening)
+        out[:, -1] = self.scales.bias
+        return out
+
+    def column_odds(self, cells: IntArray, output: int) -> NDArray[np.float32]:
+        """Log odds of each column's cell for one output, scaled, shape (n, n_features)."""
+        return (self.odds_scale * self.odds[output][cells]).astype(np.float32)
+
+    def label_function(
+        self, column_weights: Float64Array, shared_weights: Float64Array, prior: Float64Array, cell_column: IntArray
+    ) -> LabelFunction:
+        """Folds learned weights into one number for each cell and one for each inducing point.
+
+        Args:
+          column_weights: Weight of each column's log odds, shape (n_features, n_outputs).
+          shared_weights: Shape (n_shared, n_outputs).
+          prior: Logits without any feature, shape (n_outputs,).
+          cell_column: Column of each cell, shape (n_cells,).
+        """
+        n_cells = self.odds.shape[1]
+        additive = self.odds_scale * self.odds.T * column_weights[cell_column]
+        additive = additive + self.cell_scale * shared_weights[:n_cells]
+        dual = self.scales.kernel * (self.whitening @ shared_weights[n_cells:-1])
+        offset = prior + self.scales.bias * shared_weights[-1]
+        if self.odds.shape[0] == 1:  # one logit: the first class is the reference
+            additive, dual = (np.hstack([np.zeros_like(part), part]) for part in (additive, dual))
+            offset = np.concatenate([[0.0], offset])
+        return LabelFunction(offset, additive, self.kernel_input, self.x_support, dual, self.architecture)
+
+
+def feature_map(
+    odds: Float64Array,
+    laws: Float64Array,
+    kernel_input: KernelInput,
+    x_support: Float64Array,
+    architecture: Architecture,
+    *,
+    n_features: int,
+    diag_reg: float,
+    scales: Scales,
+) -> FeatureMap:
+    """Makes the feature map; two classes share one logit, more have one each.
+
+    Args:
+      odds: Log odds, shape (n_classes, n_cells).
+      laws: Pooled law of each feature's cells, shape (n_cells,).
+      kernel_input, x_support, architecture: Of the kernel.
+      n_features: Columns of a row.
+      diag_reg: Ridge as a share of the kernel's mean trace.
+      scales: Norm of each block.
+    """
+    outputs = (odds[1] - odds[0])[None, :] if len(odds) == 2 else odds
+    typical = float(np.sqrt((outputs**2 * laws).sum(axis=1).max())) if outputs.size else 1.0
+    whitening = np.zeros((0, 0))
+    if len(x_support):
+        whitening = _whitening(ntk(x_support, x_support, architecture), diag_reg)
+    return FeatureMap(
+        odds=outputs,
+        odds_scale=scales.odds / max(typical, 1e-6),
+        n_features=n_features,
+        kernel_input=kernel_input,
+        x_support=x_support,
+        whitening=whitening,
+        architecture=architecture,
+        scales=scales,
+    )
+
+
+def _whitening(k_ss: Float64Array, diag_reg: float) -> Float64Array:
+    """(K_ss + ridge)^-1/2, scaled so that a support point's feature has about unit norm.
+
+    Source: Williams and Seeger 2000, Using the Nystroem method to speed up kernel machines.
+    """
+    trace = float(np.trace(k_ss)) / len(k_ss)
+    values, vectors = np.linalg.eigh(k_ss + diag_reg * trace * np.eye(len(k_ss)))
+    return np.asarray((vectors / np.sqrt(np.maximum(values, 1e-12) * trace)) @ vectors.T, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""Releases noisy statistics of the clusters, or mixes rows within them."""

@@ -1,0 +1,155 @@
+"""The `mix` generator (ClustMix): each released row is the noisy average of about `mix_size` rows of one cluster.
+
+Within its cluster a row falls into a group by its unit's secret token, independently of all other rows, so one row
+more or less moves one group's sum by one clipped residual. The vector of all groups is one noisy sum.
+Source: 3A, arXiv 2307.01875, section 3 (mixing); for groups by hash and clipped residuals see docs/guarantee.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.anonymize.sample import decode_rows
+from threea_spark.approximate.mixture import Mixture
+from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, CategoryCode
+from threea_spark.encode.decode import Decoded
+from threea_spark.encode.encoding import Encoding
+from threea_spark.privacy.mechanism import clip_rows
+
+Float64Array = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+_HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads tokens over groups
+NOISE_GOAL = 0.3
+"""Noise on a coordinate of a mixed row that `mix_size: auto` aims at, in units of score."""
+
+
+@dataclass(frozen=True)
+class Mixer:
+    """Groups rows within clusters. Everything held here is public or RELEASED.
+
+    Attributes:
+      mixture: Clusters; their (adapted) centres are what residuals are taken from.
+      class_shares: Share of each class in each cluster, shape (k, n_classes).
+      mix_size: Rows averaged, the public divisor.
+      clip_norm: L2 bound on a residual, in units of score.
+    """
+
+    mixture: Mixture
+    class_shares: Float64Array
+    mix_size: int
+    clip_norm: float
+
+    @cached_property
+    def groups_of(self) -> IntArray:
+        """Groups of each cluster, shape (k,): as many as its DP size holds, at least one."""
+        return np.maximum(1, self.mixture.sizes // self.mix_size).astype(np.int64)
+
+    @cached_property
+    def first_group(self) -> IntArray:
+        """First group of each cluster, and the end, shape (k + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.groups_of)]).astype(np.int64)
+
+    @property
+    def n_groups(self) -> int:
+        """Released rows. RELEASED: it follows from DP sizes."""
+        return int(self.first_group[-1])
+
+    @property
+    def length(self) -> int:
+        """Coordinates of a group's sum: the packed vector and one for each class."""
+        return self.mixture.means.shape[1] + self.class_shares.shape[1]
+
+    @property
+    def norm_bound(self) -> int:
+        """L2 bound on a residual, in grid units."""
+        return max(1, int(self.clip_norm * SCORE_GRID))
+
+    @cached_property
+    def centres(self) -> IntArray:
+        """Centres with the classes' shares, in grid units, shape (k, length)."""
+        rows = np.hstack([self.mixture.means * SCORE_GRID, self.class_shares * CATEGORY_COORDINATE])
+        return np.rint(rows).astype(np.int64)
+
+    def group(self, component: IntArray, units: IntArray) -> IntArray:
+        """Group of each row, a pure function of its cluster and its unit's secret token, shape (n,)."""
+        mixed = units.astype(np.uint64) * _HASH_MULTIPLIER
+        return self.first_group[component] + (
+            (mixed >> np.uint64(33)) % self.groups_of[component].astype(np.uint64)
+        ).astype(np.int64)
+
+    def residuals(self, packed: NDArray[np.int16], classes: IntArray, component: IntArray) -> IntArray:
+        """Clipped residuals from the centres, norm at most norm_bound, shape (n, length). PRIVATE."""
+        rows = np.zeros((len(packed), self.length), dtype=np.int64)
+        rows[:, : packed.shape[1]] = packed
+        rows[np.arange(len(packed)), packed.shape[1] + classes] = CATEGORY_COORDINATE
+        return clip_rows(rows - self.centres[component], self.norm_bound)
+
+    def group_sums(
+        self, packed: NDArray[np.int16], scores: Float32Array, classes: IntArray, units: IntArray
+    ) -> tuple[IntArray, IntArray]:
+        """Sums the residuals of one batch by group.
+
+        Args:
+          packed: Shape (n, width). PRIVATE.
+          scores: The same in units of score. PRIVATE.
+          classes, units: Shape (n,). PRIVATE.
+
+        Returns:
+          Groups, shape (g,), and exact sums, shape (g, length). PRIVATE.
+        """
+        component = self.mixture.assign(scores, classes)
+        groups, place = np.unique(self.group(component, units), return_inverse=True)
+        sums = np.zeros((len(groups), self.length), dtype=np.int64)
+        np.add.at(sums, place, self.residuals(packed, classes, component))
+        return groups, sums
+
+    def decode(
+        self, encoding: Encoding, label: str | None, groups: IntArray, noisy: IntArray, seed: int
+    ) -> dict[str, Decoded]:
+        """Turns noisy sums into rows: centre plus sum over mix_size, each column at its nearest cell.
+
+        Args:
+          encoding, label: Of the table.
+          groups: Shape (g,).
+          noisy: Shape (g, length). RELEASED.
+          seed: Public; draws the values inside cells.
+        """
+        component = np.searchsorted(self.first_group, groups, side="right") - 1
+        rows = self.centres[component] + noisy / self.mix_size
+        width = encoding.width
+        rng = np.random.Generator(
+            np.random.Philox(np.random.SeedSequence((seed, int(groups[0]) if len(groups) else 0)))
+        )
+        cells = nearest_cells(encoding, rows[:, :width])
+        classes = rows[:, width:].argmax(axis=1).astype(np.int64)
+        return decode_rows(encoding, label, cells, classes, rng)
+
+
+def nearest_cells(encoding: Encoding, rows: Float64Array) -> IntArray:
+    """Finds the cell of each feature of mixed rows: the largest level, the number's cell, null where its mark leads.
+
+    Args:
+      encoding: Of the table.
+      rows: In grid units, shape (n, width). RELEASED.
+    """
+    cells = np.empty((len(rows), len(encoding.codes)), dtype=np.int64)
+    for column, (code, start) in enumerate(zip(encoding.codes, encoding.offsets, strict=True)):
+        if isinstance(code, CategoryCode):
+            cell = rows[:, start : start + code.n_cells].argmax(axis=1).astype(np.int64)
+        else:
+            cell = code.cell(rows[:, start] / SCORE_GRID)
+            if code.nullable:
+                cell = np.where(rows[:, start + 1] > CATEGORY_COORDINATE / 2, code.n_cells, cell)
+        cells[:, column] = encoding.cell_offsets[column] + cell
+    return cells
+
+
+def auto_mix_size(clip_norm: float, mu: float, least: int = 2) -> int:
+    """Chooses the rows to average so that the noise on a coordinate meets NOISE_GOAL: clip_norm / (mu * goal)."""
+    return max(least, int(np.ceil(clip_norm / (max(mu, 1e-9) * NOISE_GOAL))))

@@ -1,0 +1,136 @@
+"""Moves arrays for Anonymize: draws rows on executors, or sums the groups that are mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from threea_spark.anonymize.mix import Mixer
+from threea_spark.anonymize.sample import RowSampler, decode_rows
+from threea_spark.encode.arrow import to_arrow
+from threea_spark.encode.decode import Decoded
+from threea_spark.encode.encoding import Encoding
+from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.noise import NoiseSource
+from threea_spark.staged import unpack
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+IntArray = NDArray[np.int64]
+
+BLOCK_ROWS = 8192
+_MAX_TASKS = 2048
+_BLOCKS_PER_TASK = 8
+_GROUP = "group"
+_SUMS = "sums"
+
+
+def ddl_of(types: Mapping[str, str]) -> str:
+    """Spark's DDL of columns, their names quoted."""
+    return ", ".join("`" + name.replace("`", "``") + "` " + simple for name, simple in types.items())
+
+
+def sampled_rows(
+    spark: SparkSession,
+    sampler: RowSampler,
+    encoding: Encoding,
+    label: str | None,
+    types: Mapping[str, str],
+    n_rows: int,
+    seed: int,
+) -> DataFrame:
+    """Draws rows in parallel, in blocks that are the same whatever the number of tasks. RELEASED.
+
+    Args:
+      spark: A session.
+      sampler, encoding, label: Of the model.
+      types: Spark's simple type string by column, in order.
+      n_rows: How many.
+      seed: Public; which of the tables that could be drawn is drawn.
+    """
+    n_blocks = -(-n_rows // BLOCK_ROWS)
+    n_tasks = min(max(1, -(-n_blocks // _BLOCKS_PER_TASK)), _MAX_TASKS)
+
+    def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for block in batch.column(0).to_pylist():
+                rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, block))))
+                size = min(BLOCK_ROWS, n_rows - block * BLOCK_ROWS)
+                cells, classes = sampler.draw_cells(encoding, size, rng)
+                yield arrow_rows(decode_rows(encoding, label, cells, classes, rng), types)
+
+    return spark.range(0, n_blocks, 1, n_tasks).mapInArrow(draw, ddl_of(types))
+
+
+def arrow_rows(columns: Mapping[str, Decoded], types: Mapping[str, str]) -> pa.RecordBatch:
+    """Writes decoded columns as one Arrow batch in the source's types and order."""
+    arrays = [to_arrow(columns[name], simple) for name, simple in types.items()]
+    return pa.RecordBatch.from_arrays(arrays, list(types))
+
+
+def mixed_rows(
+    staged: DataFrame,
+    mixer: Mixer,
+    encoding: Encoding,
+    label: str | None,
+    types: Mapping[str, str],
+    mechanism: NoisySum,
+    noise: NoiseSource,
+    seed: int,
+) -> DataFrame:
+    """Averages the rows of each group and adds its noise. RELEASED once written.
+
+    Every group is released, also an empty one, and a retried task adds the same noise.
+
+    Args:
+      staged: PRIVATE.
+      mixer: Groups and centres.
+      encoding, label, types: Of the table.
+      mechanism: The booked noise of all groups.
+      noise: The release's source of noise.
+      seed: Public; draws the values inside cells.
+    """
+    from pyspark.sql import functions as F
+
+    width, length = encoding.width, mixer.length
+
+    def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            packed, classes, units = unpack(batch, width)
+            groups, sums = mixer.group_sums(packed, encoding.scores(packed), classes, units)
+            yield _group_batch(groups, sums)
+
+    def empty(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            groups = batch.column(0).to_numpy().astype(np.int64)
+            yield _group_batch(groups, np.zeros((len(groups), length), dtype=np.int64))
+
+    def release(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            groups = batch.column(_GROUP).to_numpy(zero_copy_only=False).astype(np.int64)
+            sums = np.array(batch.column(_SUMS).to_pylist(), dtype=np.int64).reshape(len(groups), length)
+            noisy = np.stack([mechanism.noised(own, noise, (int(g),)) for g, own in zip(groups, sums, strict=True)])
+            yield arrow_rows(mixer.decode(encoding, label, groups, noisy, seed), types)
+
+    schema = f"{_GROUP} bigint, {_SUMS} array<bigint>"
+    every = staged.sparkSession.range(0, mixer.n_groups, 1, _tasks(mixer.n_groups)).mapInArrow(empty, schema)
+    added = F.aggregate(
+        F.collect_list(_SUMS),
+        F.array_repeat(F.lit(0).cast("bigint"), length),
+        lambda left, right: F.zip_with(left, right, lambda a, b: a + b),
+    )
+    summed = staged.mapInArrow(partial, schema).unionAll(every).groupBy(_GROUP).agg(added.alias(_SUMS))
+    return summed.mapInArrow(release, ddl_of(types))
+
+
+def _tasks(n_groups: int) -> int:
+    return min(max(1, n_groups // BLOCK_ROWS), _MAX_TASKS)
+
+
+def _group_batch(groups: IntArray, sums: IntArray) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array(groups), pa.array(list(sums), pa.list_(pa.int64()))], [_GROUP, _SUMS])

@@ -1,0 +1,1 @@
+"""Fits a mixture of size-constrained components by noisy sums."""

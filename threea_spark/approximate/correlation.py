@@ -1,0 +1,121 @@
+"""Rank correlations between columns, from one noisy sum of pairwise products.
+
+Every cell has a score; a row's vector of scores is clipped so that the products of all pairs have a bounded L2 norm,
+and the products are summed in integers. The correlations bind the columns of a drawn row by a Gaussian copula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import norm
+
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+GRID = 128  # a score of 3 is 384 units: squared sums of products of 10,000 columns still fit int64
+_LARGEST = 0.97
+_LEAST_EIGENVALUE = 0.02
+_NOISE_LIMIT = 0.1
+"""Correlations noisier than this are not worth their price; the share goes to the marginals."""
+
+
+def cell_scores(probabilities: Float64Array, order: IntArray) -> Float64Array:
+    """Gives each cell the mean normal score of its place in the column's law.
+
+    Args:
+      probabilities: Law of the cells, shape (m,).
+      order: Cells in increasing order, shape (m,).
+
+    Returns:
+      Shape (m,). Source: E[Z | a < Z < b] = (phi(a) - phi(b)) / P(a < Z < b).
+    """
+    mass = np.maximum(probabilities[order], 1e-9)
+    mass = mass / mass.sum()
+    edges = np.concatenate([[0.0], np.cumsum(mass)])
+    density = norm.pdf(ndtri(np.clip(edges, 1e-12, 1.0 - 1e-12)))
+    scores = np.empty(len(order))
+    scores[order] = (density[:-1] - density[1:]) / mass
+    return scores
+
+
+def variances(scores: Sequence[Float64Array], laws: Sequence[Float64Array]) -> Float64Array:
+    """Variance of each column's score under its law, shape (n_features,)."""
+    return np.array([float(np.dot(law, score * score)) for score, law in zip(scores, laws, strict=True)])
+
+
+def product_bound(spread: Float64Array) -> int:
+    """Bound on the L2 norm of one row's products, in squared grid units: that of a typical row.
+
+    Args:
+      spread: Variance of each column's score. RELEASED.
+    """
+    return max(1, int(float(spread.sum()) / np.sqrt(2.0) * GRID * GRID))
+
+
+def is_worth_it(spread: Float64Array, n_rows: float, mu: float) -> bool:
+    """Tells from public numbers whether the correlations would stand out from their noise."""
+    if len(spread) < 2 or mu <= 0.0:
+        return False
+    typical = float(np.median(spread))
+    return product_bound(spread) / (GRID * GRID) / mu / max(n_rows, 1.0) <= _NOISE_LIMIT * max(typical, 1e-6) ** 2
+
+
+def pair_products(scores: Float64Array, bound: int) -> IntArray:
+    """Sums the products of all pairs of columns over a batch.
+
+    Args:
+      scores: Score of each feature, shape (n, f). PRIVATE.
+      bound: L2 bound on a row's products, in squared grid units; longer rows are shrunk, checked in integers.
+
+    Returns:
+      Exact sums of the strict upper triangle, shape (f * (f - 1) / 2,). PRIVATE.
+    """
+    units = _shrunk(np.rint(scores * GRID), bound)
+    gram = units.T @ units  # float64 holds it exactly: a batch's sum stays far below 2^53
+    return np.rint(gram[np.triu_indices(scores.shape[1], 1)]).astype(np.int64)
+
+
+def _shrunk(units: Float64Array, bound: int) -> Float64Array:
+    too_long = _squared_products(units) > bound * bound
+    if too_long.any():
+        length = np.sqrt(_squared_products(units[too_long]).astype(np.float64))
+        units = units.copy()
+        units[too_long] = np.trunc(units[too_long] * np.sqrt(bound / length)[:, None] * (1.0 - 2.0**-40))
+        units[_squared_products(units) > bound * bound] = 0.0
+    return units
+
+
+def _squared_products(units: Float64Array) -> IntArray:
+    """Squared L2 norm of each row's products of pairs, in exact integers, shape (n,)."""
+    squares = units.astype(np.int64) ** 2
+    return (squares.sum(axis=1) ** 2 - (squares**2).sum(axis=1)) // 2
+
+
+def correlations(noisy: Float64Array, stddev: float, n_rows: float, spread: Float64Array) -> Float64Array:
+    """Turns noisy sums of products into a correlation matrix.
+
+    Args:
+      noisy: Shape (f * (f - 1) / 2,), in squared grid units. RELEASED.
+      stddev: Of its noise.
+      n_rows: DP number of rows.
+      spread: Variance of each column's score.
+
+    Returns:
+      Shape (f, f), positive definite, ones on the diagonal; entries within one standard deviation are zero.
+    """
+    n_features = len(spread)
+    upper = np.triu_indices(n_features, 1)
+    scale = n_rows * GRID * GRID * np.maximum(np.outer(spread, spread)[upper], 1e-12)
+    raw, noise = noisy / scale, stddev / scale
+    kept = np.sign(raw) * np.maximum(np.abs(raw) - noise, 0.0)
+    matrix = np.eye(n_features)
+    matrix[upper] = np.clip(kept, -_LARGEST, _LARGEST)
+    matrix = np.triu(matrix) + np.triu(matrix, 1).T
+    values, vectors = np.linalg.eigh(matrix)
+    matrix = (vectors * np.maximum(values, _LEAST_EIGENVALUE)) @ vectors.T
+    root = np.sqrt(np.diag(matrix))
+    return np.asarray(matrix / np.outer(root, root), dtype=np.float64)

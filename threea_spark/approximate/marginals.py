@@ -1,0 +1,115 @@
+"""Cell counts of each component: what a component knows of every column.
+
+A row adds one to its component's size and one to one cell of each feature: squared norm 1 + n_features, always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_LEAST_PROBABILITY_ROWS = 1e-6
+_FAINT = 0.25  # of a count below one standard deviation
+
+
+def squared_bound(n_features: int) -> int:
+    """Bound on the squared L2 norm of one row's contribution."""
+    return 1 + n_features
+
+
+def size_of(n_components: int, n_cells: int) -> int:
+    """Coordinates of the sum."""
+    return n_components * (1 + n_cells)
+
+
+def cell_counts(cells: IntArray, component: IntArray, n_components: int, n_cells: int) -> IntArray:
+    """Counts a batch by component and cell.
+
+    Args:
+      cells: Cell of each feature, counted through all features, shape (n, n_features). PRIVATE.
+      component: Shape (n,). PRIVATE.
+      n_components, n_cells: Of the mixture and the encoding.
+
+    Returns:
+      Exact counts, shape (n_components * (1 + n_cells),): sizes first, then cells. PRIVATE.
+    """
+    sizes = np.bincount(component, minlength=n_components)
+    flat = (component[:, None] * n_cells + cells).ravel()
+    counts = np.bincount(flat, minlength=n_components * n_cells)
+    return np.concatenate([sizes, counts]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """Noisy sizes and cell counts of all components. RELEASED.
+
+    Attributes:
+      sizes: Pooled noisy rows of each component, at least one standard deviation, shape (k,).
+      counts: Noisy cell counts, shape (k, n_cells).
+      stddev: Of the noise on each count.
+    """
+
+    sizes: Float64Array
+    counts: Float64Array
+    stddev: float
+
+    @property
+    def n_components(self) -> int:
+        """How many components there are."""
+        return len(self.sizes)
+
+    @property
+    def weights(self) -> Float64Array:
+        """Share of each component, shape (k,), sums to 1."""
+        return self.sizes / self.sizes.sum()
+
+    def probabilities(self, cell_offsets: IntArray) -> Float64Array:
+        """Turns counts into a law of each feature's cells, shape (k, n_cells); faint counts are held down.
+
+        Args:
+          cell_offsets: First cell of each feature, shape (n_features + 1,).
+        """
+        held = np.where(self.counts > self.stddev, self.counts, _FAINT * np.maximum(self.counts, 0.0))
+        held = held + _LEAST_PROBABILITY_ROWS
+        if len(cell_offsets) < 2:
+            return held
+        totals = np.add.reduceat(held, cell_offsets[:-1], axis=1)
+        return held / np.repeat(totals, np.diff(cell_offsets), axis=1)
+
+
+def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_offsets: IntArray) -> Marginals:
+    """Reads a noisy sum of `cell_counts`.
+
+    A component's size is read once by itself and once by each feature; all are pooled by inverse variance.
+
+    Args:
+      noisy: Shape (k * (1 + n_cells),). RELEASED.
+      stddev: Of its noise.
+      n_components: k.
+      cell_offsets: First cell of each feature, shape (n_features + 1,).
+    """
+    sizes = noisy[:n_components]
+    counts = noisy[n_components:].reshape(n_components, -1)
+    if len(cell_offsets) > 1:
+        readings = np.column_stack([sizes, np.add.reduceat(counts, cell_offsets[:-1], axis=1)])
+        weight = np.concatenate([[1.0], 1.0 / np.diff(cell_offsets)])
+        sizes = readings @ weight / weight.sum()
+    return Marginals(np.maximum(sizes, max(stddev, 1.0)), counts, stddev)
+
+
+def pooled(first: Marginals, second: Marginals | None) -> Marginals:
+    """Averages two readings of the same marginals by inverse variance."""
+    if second is None:
+        return first
+    own, other = first.stddev**-2, second.stddev**-2
+    weight = own / (own + other)
+    return Marginals(
+        sizes=weight * first.sizes + (1.0 - weight) * second.sizes,
+        counts=weight * first.counts + (1.0 - weight) * second.counts,
+        stddev=float((own + other) ** -0.5),
+    )

@@ -1,0 +1,229 @@
+"""The mixture: assignment of rows to components, sufficient statistics in integers, and the M-step on noisy sums.
+
+Assignment is hard, a pure function of a row and published numbers: the component with the least discrepancy minus
+price. Source: classification EM, Celeux and Govaert 1992; prices are the duals of the size constraint (prices.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.encode.codes import SCORE_GRID
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Covariance: TypeAlias = Literal["isotropic", "diagonal", "full"]
+
+REG_COVAR = 0.05
+"""Added to every variance, in squared score units: no component is thinner than the noise on its mean."""
+_SHRINK_ROWS = 4.0  # standard deviations of noise a component's rows are weighed against
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Components in packed-score space. RELEASED.
+
+    Attributes:
+      means: Shape (k, d), in units of score.
+      covariances: Shape (k,) isotropic, (k, d) diagonal or (k, d, d) full.
+      sizes: DP rows of each component, shape (k,).
+      prices: What a component pays for each row, shape (k,), in units of discrepancy.
+      class_of: Class whose rows a component may take, shape (k,); -1 takes any.
+      covariance: Which of the three.
+    """
+
+    means: Float64Array
+    covariances: Float64Array
+    sizes: Float64Array
+    prices: Float64Array
+    class_of: IntArray
+    covariance: Covariance
+
+    @property
+    def n_components(self) -> int:
+        """How many components there are."""
+        return len(self.means)
+
+    def keep(self, kept: NDArray[np.bool_]) -> Mixture:
+        """The mixture of some of the components."""
+        return replace(
+            self,
+            means=self.means[kept],
+            covariances=self.covariances[kept],
+            sizes=self.sizes[kept],
+            prices=self.prices[kept],
+            class_of=self.class_of[kept],
+        )
+
+    @cached_property
+    def _linear(self) -> tuple[Float32Array, Float32Array, Float32Array | None]:
+        """Discrepancy as x @ weight + x^2 @ square + constant, so that a batch costs one or two matrix products."""
+        if self.covariance == "diagonal":
+            precision = 1.0 / self.covariances
+            constant = np.sum(self.means**2 * precision + np.log(self.covariances), axis=1) - self.prices
+            return (
+                (-2.0 * self.means * precision).T.astype(np.float32),
+                constant.astype(np.float32),
+                precision.T.astype(np.float32),
+            )
+        constant = np.sum(self.means**2, axis=1) - self.prices
+        return (-2.0 * self.means).T.astype(np.float32), constant.astype(np.float32), None
+
+    def discrepancy(self, scores: Float32Array) -> Float32Array:
+        """Squared distance or negative log-likelihood (without constants) minus price, shape (n, k)."""
+        if self.covariance == "full":
+            return self._mahalanobis(scores)
+        weight, constant, square = self._linear
+        cost = scores @ weight + constant
+        return cost if square is None else cost + (scores * scores) @ square
+
+    def _mahalanobis(self, scores: Float32Array) -> Float32Array:
+        cost = np.empty((len(scores), self.n_components), dtype=np.float32)
+        for k, covariance in enumerate(self.covariances):
+            factor = np.linalg.cholesky(covariance)
+            white = np.linalg.solve(factor, (scores - self.means[k]).T.astype(np.float64))
+            log_det = 2.0 * float(np.log(np.diag(factor)).sum())
+            cost[:, k] = np.einsum("dn,dn->n", white, white) + log_det - self.prices[k]
+        return cost
+
+    def assign(self, scores: Float32Array, classes: IntArray) -> IntArray:
+        """Gives every row its component, shape (n,).
+
+        Args:
+          scores: Shape (n, d). PRIVATE.
+          classes: Class of each row, shape (n,). PRIVATE.
+        """
+        if self.n_components == 1:
+            return np.zeros(len(classes), dtype=np.int64)
+        if np.all(self.class_of >= 0) and len(np.unique(self.class_of)) == self.n_components:
+            lookup = np.zeros(int(max(self.class_of.max(), classes.max(initial=0))) + 1, dtype=np.int64)
+            lookup[self.class_of] = np.arange(self.n_components)
+            return lookup[classes]
+        cost = self.discrepancy(scores)
+        if np.any(self.class_of >= 0):
+            foreign = (self.class_of[None, :] != classes[:, None]) & (self.class_of[None, :] >= 0)
+            cost = np.where(foreign, np.float32(np.inf), cost)
+        return np.asarray(cost.argmin(axis=1), dtype=np.int64)
+
+
+def first_statistics(packed: NDArray[np.int16], component: IntArray, k: int, norm_bound: int) -> IntArray:
+    """Sums, per component, `norm_bound` for each row and the row itself.
+
+    Args:
+      packed: Grid units, norm at most norm_bound, shape (n, d). PRIVATE.
+      component: Shape (n,). PRIVATE.
+      k: Number of components.
+      norm_bound: Weight of the count, so that count and mean share the noise evenly.
+
+    Returns:
+      Shape (k * (1 + d),), exact; a row's squared norm is at most 2 * norm_bound^2. PRIVATE.
+    """
+    sums = np.zeros((k, 1 + packed.shape[1]), dtype=np.int64)
+    sums[:, 0] = norm_bound * np.bincount(component, minlength=k)
+    indicator = np.zeros((k, len(packed)), dtype=np.float64)
+    indicator[component, np.arange(len(packed))] = 1.0
+    sums[:, 1:] = np.rint(indicator @ packed.astype(np.float64)).astype(np.int64)  # exact: far below 2^53
+    return sums.ravel()
+
+
+def second_statistics(packed: NDArray[np.int16], component: IntArray, k: int, covariance: Covariance) -> IntArray:
+    """Sums, per component, products of coordinates: squares (isotropic, diagonal) or all pairs (full).
+
+    Returns:
+      Shape (k * d,) or (k * d * d,), in squared grid units, exact; a row's norm is at most its squared norm. PRIVATE.
+    """
+    values = packed.astype(np.float64)
+    width = packed.shape[1]
+    parts = []
+    for index in range(k):
+        own = values[component == index]
+        product = own.T @ own if covariance == "full" else np.einsum("nd,nd->d", own, own)
+        parts.append(np.rint(product).astype(np.int64).ravel())
+    return np.concatenate(parts) if parts else np.zeros(k * width, dtype=np.int64)
+
+
+def m_step(
+    mixture: Mixture, first: Float64Array, second: Float64Array | None, *, norm_bound: int, noise_rows: float
+) -> Mixture:
+    """Publishes new parameters from noisy sums; components with few rows stay close to their parent.
+
+    Args:
+      mixture: The one rows were assigned with.
+      first: Noisy `first_statistics`, shape (k * (1 + d),). RELEASED.
+      second: Noisy `second_statistics`, or None to keep the covariances. RELEASED.
+      norm_bound: Weight of the count in `first`.
+      noise_rows: Standard deviation of the noise on a count, in rows.
+    """
+    k, width = mixture.means.shape
+    table = first.reshape(k, 1 + width)
+    sizes = table[:, 0] / norm_bound
+    parent_mean = _by_parent(mixture.class_of, table[:, 1:], sizes) / SCORE_GRID
+    weight = np.maximum(sizes, 0.0)[:, None]
+    pull = _SHRINK_ROWS * noise_rows
+    means = (table[:, 1:] / SCORE_GRID * (weight > 0.0) + pull * parent_mean) / (weight + pull + 1e-9)
+    updated = replace(mixture, means=means, sizes=np.maximum(sizes, 0.0))
+    if second is None:
+        return updated
+    return replace(updated, covariances=_covariances(updated, second, pull))
+
+
+def _by_parent(class_of: IntArray, sums: Float64Array, sizes: Float64Array) -> Float64Array:
+    """Mean over all components of the same class, one row per component."""
+    parents = np.zeros_like(sums)
+    for klass in np.unique(class_of):
+        own = class_of == klass
+        parents[own] = sums[own].sum(axis=0) / max(float(sizes[own].sum()), 1.0)
+    return parents
+
+
+def _covariances(mixture: Mixture, second: Float64Array, pull: float) -> Float64Array:
+    k, width = mixture.means.shape
+    weight = np.maximum(mixture.sizes, 0.0)
+    if mixture.covariance == "full":
+        raw = second.reshape(k, width, width) / SCORE_GRID**2
+        own = raw - weight[:, None, None] * mixture.means[:, :, None] * mixture.means[:, None, :]
+        pooled = own + pull * np.eye(width)
+        return _positive(pooled / (weight + pull)[:, None, None])
+    raw = second.reshape(k, width) / SCORE_GRID**2
+    own = raw - weight[:, None] * mixture.means**2
+    diagonal = np.maximum((own + pull) / (weight + pull)[:, None], 0.0) + REG_COVAR
+    return np.asarray(diagonal.mean(axis=1) if mixture.covariance == "isotropic" else diagonal, dtype=np.float64)
+
+
+def _positive(matrices: Float64Array) -> Float64Array:
+    """Projects symmetric matrices onto those with eigenvalues of at least REG_COVAR."""
+    symmetric = 0.5 * (matrices + np.swapaxes(matrices, 1, 2))
+    values, vectors = np.linalg.eigh(symmetric)
+    return np.einsum("kij,kj,klj->kil", vectors, np.maximum(values, REG_COVAR), vectors)
+
+
+def starting_mixture(
+    k_by_class: dict[int, int], width: int, covariance: Covariance, rng: np.random.Generator, spread: float
+) -> Mixture:
+    """Makes centres from public randomness.
+
+    Args:
+      k_by_class: Components for each class; class -1 stands for all rows.
+      width: d.
+      covariance: Which of the three.
+      rng: Public randomness: harmless, since no row was read.
+      spread: Standard deviation of the centres, in units of score.
+    """
+    class_of = np.repeat(list(k_by_class), list(k_by_class.values())).astype(np.int64)
+    k = len(class_of)
+    shapes = {"isotropic": (k,), "diagonal": (k, width), "full": (k, width, width)}
+    ones = np.ones(shapes[covariance]) if covariance != "full" else np.tile(np.eye(width), (k, 1, 1))
+    return Mixture(
+        means=rng.normal(0.0, spread, (k, width)),
+        covariances=ones,
+        sizes=np.ones(k),
+        prices=np.zeros(k),
+        class_of=class_of,
+        covariance=covariance,
+    )

@@ -1,0 +1,242 @@
+"""The configuration of a release: one frozen model for each stage, read from one YAML file.
+
+Epsilon, delta and the unit of privacy have no default. Every `auto` is resolved by a written rule from public
+numbers (see auto.py) and stated in the receipt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from threea_spark.domain import CategoricalColumn, Domain
+from threea_spark.privacy.accounting import Relation
+from threea_spark.privacy.plan import Accounting, Stage
+from threea_spark.privacy.unit import PrivacyUnit
+from threea_spark.reading import parse_model, read_yaml
+
+Auto: TypeAlias = Literal["auto"]
+AUTO: Auto = "auto"
+Cells: TypeAlias = Annotated[int, Field(ge=2, le=256)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+_SHARES_TOLERANCE = 1e-6
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Place(_Frozen):
+    table: str | None = Field(default=None, min_length=1, description="a catalog name")
+    path: str | None = Field(default=None, min_length=1, description="a folder or URI")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> _Place:
+        if (self.table is None) == (self.path is None):
+            raise ValueError("give either `table` or `path`")
+        return self
+
+    def __str__(self) -> str:
+        return self.table or str(self.path)
+
+
+class SourceConfig(_Place):
+    """The private Delta table, at a version (the newest where none is given; it is recorded)."""
+
+    version: int | None = Field(default=None, ge=0)
+    rows: int | None = Field(
+        default=None, ge=1, description="about how many rows, if that is public; lets adaptation claim amplification"
+    )
+
+
+class TargetConfig(_Place):
+    """Where the released rows go."""
+
+    mode: Literal["create", "append"] = "create"
+
+
+class UnitConfig(_Frozen):
+    """All rows with the same value of `column` are one unit, of which at most `max_rows` are read."""
+
+    column: str = Field(min_length=1)
+    max_rows: int = Field(ge=1, le=10_000)
+
+
+class BudgetConfig(_Frozen):
+    """What may be spent on the source in total, over all releases."""
+
+    epsilon: float = Field(gt=0)
+    delta: float = Field(gt=0, lt=1)
+
+
+class LedgerConfig(_Place):
+    """The Delta table that remembers what was spent."""
+
+    budget: BudgetConfig
+
+
+class PrivacyConfig(_Frozen):
+    """The claim, and how it is shared out. No default for epsilon, delta and unit."""
+
+    epsilon: float = Field(gt=0, le=1000)
+    delta: float = Field(gt=0, lt=1)
+    unit: Literal["row"] | UnitConfig
+    accounting: Literal["end_to_end", "conditional"] = "end_to_end"
+    relation: Literal["add_or_remove_one", "replace_one"] = "add_or_remove_one"
+    partition: Literal["private", "public_or_disjoint"] = Field(
+        default="private", description="conditional mode only: what the partition was fitted on"
+    )
+    shares: dict[Literal["encode", "approximate", "adapt", "anonymize"], float] | Auto = AUTO
+    ledger: LedgerConfig | None = None
+
+    @field_validator("shares")
+    @classmethod
+    def _whole(cls, shares: Any) -> Any:
+        if shares == AUTO:
+            return shares
+        if missing := [stage.value for stage in Stage if stage.value not in shares]:
+            raise ValueError(
+                f"shares must name every stage; add {', '.join(missing)} (0 switches a stage's reading off)"
+            )
+        if negative := [name for name, share in shares.items() if not share >= 0.0]:
+            raise ValueError(f"shares must be non-negative; mend {', '.join(negative)}")
+        if not abs(math.fsum(shares.values()) - 1.0) <= _SHARES_TOLERANCE:
+            raise ValueError(f"shares must sum to 1, got {math.fsum(shares.values()):g}; scale them")
+        return shares
+
+    @model_validator(mode="after")
+    def _partition_fits(self) -> PrivacyConfig:
+        if self.partition != "private" and self.accounting != "conditional":
+            raise ValueError("`partition` belongs to `accounting: conditional`; drop one of the two")
+        return self
+
+    @property
+    def privacy_unit(self) -> PrivacyUnit:
+        """The unit as the accounting sees it."""
+        if isinstance(self.unit, UnitConfig):
+            return PrivacyUnit(column=self.unit.column, max_rows=self.unit.max_rows)
+        return PrivacyUnit()
+
+    @property
+    def accounting_mode(self) -> Accounting:
+        """What the claim covers."""
+        return Accounting(self.accounting)
+
+    @property
+    def neighboring_relation(self) -> Relation:
+        """Which tables are neighbours."""
+        return Relation(self.relation)
+
+
+class EncodeConfig(_Frozen):
+    """How cells become coordinates."""
+
+    numeric: Literal["quantile", "affine"] | Auto = AUTO
+    cells: Cells | Auto = Field(default=AUTO, description="histogram cells of a numeric column")
+    clip_norm: Positive | Auto = Field(default=AUTO, description="L2 bound on an encoded row")
+
+
+class ApproximateConfig(_Frozen):
+    """The mixture of size-constrained components."""
+
+    components: Count | Auto = AUTO
+    per_class: bool | Auto = Field(default=AUTO, description="a mixture of its own for each class")
+    covariance: Literal["isotropic", "diagonal", "full"] = "diagonal"
+    min_cluster_size: Annotated[int, Field(ge=1)] | Auto = AUTO
+    iterations: int = Field(default=4, ge=1, le=100)
+
+
+class AdaptConfig(_Frozen):
+    """Kernel Inducing Points and the label function."""
+
+    method: Literal["kip", "none"] = "kip"
+    support_size: Annotated[int, Field(ge=2, le=10_000)] | Auto = AUTO
+    alpha: float = Field(default=0.1, ge=0, le=1)
+    targets: Literal["private", "released", "plain"] = "private"
+    learn_labels: bool = True
+    steps: int = Field(default=60, ge=1, le=10_000)
+    max_rows: int = Field(default=200_000, ge=1, description="rows the driver holds at most")
+    depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
+    activation: Literal["relu", "erf"] = "relu"
+    ridge: float = Field(default=1e-3, gt=0, description="as a share of the kernel's mean trace")
+
+
+class AnonymizeConfig(_Frozen):
+    """How rows are made from the clusters."""
+
+    generator: Literal["sample", "mix", "random"] = "sample"
+    rows: int | Literal["match"] = Field(
+        default="match", description="rows to release; match: as many as a noisy count says"
+    )
+    mix_size: Annotated[int, Field(ge=1)] | Auto = AUTO
+
+    @field_validator("rows")
+    @classmethod
+    def _positive(cls, rows: Any) -> Any:
+        if rows != "match" and not rows >= 1:
+            raise ValueError(f"rows must be at least 1 or `match`, got {rows}")
+        return rows
+
+
+class ReleaseConfig(_Frozen):
+    """One release, from source to target."""
+
+    source: SourceConfig
+    target: TargetConfig
+    privacy: PrivacyConfig
+    domain: Domain
+    encode: EncodeConfig = EncodeConfig()
+    approximate: ApproximateConfig = ApproximateConfig()
+    adapt: AdaptConfig = AdaptConfig()
+    anonymize: AnonymizeConfig = AnonymizeConfig()
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> ReleaseConfig:
+        conditional = self.privacy.accounting == "conditional"
+        if self.adapt.method == "kip" and self.adapt.targets == "plain" and not conditional:
+            raise ValueError("adapt.targets: plain reads rows without noise; use private, or accounting: conditional")
+        if conditional and self.anonymize.generator == "sample":
+            raise ValueError("accounting: conditional prices mixing; use anonymize.generator: mix or random")
+        unit = self.privacy.privacy_unit.column
+        if unit is not None and unit in self.domain.columns:
+            raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")
+        return self
+
+    @property
+    def selects_categories(self) -> bool:
+        """Whether any column's categories are found in the data."""
+        return any(isinstance(c, CategoricalColumn) and c.is_open for c in self.domain.columns.values())
+
+    @property
+    def digest(self) -> str:
+        """Names this configuration: 16 hex digits of SHA-256 over its canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> ReleaseConfig:
+        """Reads and checks a release's YAML; `domain: {file: ...}` is read relative to it.
+
+        Raises:
+          ConfigError: with one line for each broken rule.
+        """
+        content = read_yaml(path)
+        domain = content.get("domain")
+        if isinstance(domain, dict) and set(domain) == {"file"}:
+            content = {**content, "domain": read_yaml(Path(path).parent / str(domain["file"]))}
+        return cls.from_dict(content, where=str(path))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any], *, where: str = "config") -> ReleaseConfig:
+        """Checks a configuration given as plain Python values.
+
+        Raises:
+          ConfigError: with one line for each broken rule.
+        """
+        return parse_model(cls, content, where=where)

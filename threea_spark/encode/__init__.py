@@ -1,0 +1,1 @@
+"""Maps rows to packed integer vectors on a public grid, and back to the source's columns."""

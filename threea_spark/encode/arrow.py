@@ -1,0 +1,79 @@
+"""Decoded columns in the Arrow types of the source's columns."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from threea_spark.encode.decode import Decoded, Levels
+
+_PLAIN = {
+    "tinyint": pa.int8(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "timestamp_ntz": pa.timestamp("us"),
+}
+_MICROS = 1_000_000
+_DAY_SECONDS = 86_400
+_DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
+
+
+def arrow_type(simple: str) -> pa.DataType:
+    """Gives the Arrow type of Spark's simple type string; text for anything that is not a number, time or boolean."""
+    if found := _DECIMAL.fullmatch(simple):
+        return pa.decimal128(int(found[1]), int(found[2]))
+    return _PLAIN.get(simple, pa.string())
+
+
+def castable(values: tuple[str, ...], simple: str) -> list[str]:
+    """Lists the categories that the column's type cannot hold."""
+    wrong = []
+    for value in values:
+        try:
+            pa.array([value]).cast(arrow_type(simple))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            wrong.append(value)
+    return wrong
+
+
+def to_arrow(column: Decoded, simple: str) -> pa.Array:
+    """Writes a decoded column in the source's type.
+
+    Args:
+      column: Numbers (NaN is null) or levels (-1 is null).
+      simple: Spark's simple type string of the source's column.
+    """
+    wanted = arrow_type(simple)
+    if isinstance(column, Levels):
+        index = pa.array(column.levels, mask=column.levels < 0)
+        return pa.array(column.values, pa.string()).cast(wanted).take(index)
+    values, missing = column.values, np.isnan(column.values)
+    filled = np.where(missing, 0.0, values)
+    if pa.types.is_date32(wanted):
+        days = np.floor(filled / _DAY_SECONDS).astype(np.int32)
+        return pa.array(days, mask=missing).cast(wanted)
+    if pa.types.is_timestamp(wanted):
+        return pa.array(np.rint(filled * _MICROS).astype(np.int64), mask=missing).cast(wanted)
+    if pa.types.is_integer(wanted):
+        return pa.array(_fitting(filled, wanted.bit_width), mask=missing).cast(wanted)
+    if pa.types.is_decimal(wanted):
+        return pc.round(pa.array(filled, mask=missing), wanted.scale).cast(wanted, safe=False)
+    if pa.types.is_string(wanted) or pa.types.is_boolean(wanted):
+        raise TypeError(f"a column of {simple} holds no numbers")  # the schema check refuses it before any row is read
+    return pa.array(filled, mask=missing).cast(wanted)
+
+
+def _fitting(values: NDArray[np.float64], bits: int) -> NDArray[np.int64]:
+    """Rounds to whole numbers that the type holds; public bounds wider than the type would overflow it."""
+    largest = 2.0 ** (bits - 1)
+    return np.clip(np.rint(values), -largest, np.nextafter(largest, 0.0)).astype(np.int64)

@@ -1,0 +1,100 @@
+"""Cells become values of the source's columns again: exact bounds, whole numbers whole, nulls null."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.encode.codes import CategoryCode, ColumnCode, NumberCode
+from threea_spark.encode.histogram import PART_MARK
+from threea_spark.encode.raw import part_of
+
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_DAY = 86_400
+_HOUR = 3_600
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Values of a numeric column or seconds of a timestamp; NaN is null."""
+
+    values: Float64Array
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Levels of a categorical column; -1 is null."""
+
+    levels: IntArray
+    values: tuple[str, ...]
+
+
+Decoded = Numbers | Levels
+
+
+def draw_column(code: ColumnCode, cell: IntArray, rng: np.random.Generator) -> Decoded:
+    """Draws a value inside each cell.
+
+    Args:
+      code: Of the column.
+      cell: Cell of each row within the column, shape (n,).
+      rng: Public randomness: drawing is post-processing.
+    """
+    uniform = rng.random(len(cell))
+    if isinstance(code, CategoryCode):
+        level = code.draw(cell, uniform)
+        return Levels(np.where(level >= len(code.values), -1, level), code.values)
+    values = code.draw(np.minimum(cell, code.n_cells - 1), uniform)
+    return Numbers(np.where(cell >= code.n_cells, np.nan, values))
+
+
+def join_parts(codes: Sequence[ColumnCode], decoded: Sequence[Decoded]) -> dict[str, Decoded]:
+    """Names the decoded columns, and moves each timestamp to its drawn month, weekday and hour.
+
+    Args:
+      codes: Of the features, in order; parts follow their timestamp.
+      decoded: One for each code.
+    """
+    columns: dict[str, Decoded] = {}
+    for code, column in zip(codes, decoded, strict=True):
+        name, _, part = code.name.rpartition(PART_MARK) if _is_part(code, columns) else (code.name, "", "")
+        if not part:
+            columns[name] = column
+    for part in ("month", "weekday", "hour"):  # a later, finer part is not undone by a coarser one
+        for code, column in zip(codes, decoded, strict=True):
+            if code.name.endswith(f"{PART_MARK}{part}") and _is_part(code, columns) and isinstance(column, Levels):
+                name = code.name.rpartition(PART_MARK)[0]
+                time, whole = columns[name], next(c for c in codes if c.name == name)
+                if isinstance(time, Numbers) and not isinstance(whole, CategoryCode):
+                    columns[name] = Numbers(_moved(time.values, part, column.levels, whole))
+    return columns
+
+
+def _is_part(code: ColumnCode, columns: dict[str, Decoded]) -> bool:
+    name, mark, part = code.name.rpartition(PART_MARK)
+    return bool(mark) and part in ("hour", "weekday", "month") and isinstance(columns.get(name), Numbers)
+
+
+def _moved(seconds: Float64Array, part: str, level: IntArray, code: NumberCode) -> Float64Array:
+    """Moves points in time to the nearest ones with the wanted part, where the bounds allow it."""
+    known = ~np.isnan(seconds) & (level >= 0)
+    start = np.where(known, seconds, 0.0)
+    now = part_of(start, part)
+    if part == "hour":
+        moved = start + (level - now) * _HOUR
+    elif part == "weekday":
+        moved = start + ((level - now + 3) % 7 - 3) * _DAY
+    else:
+        month = start.astype(np.int64).astype("datetime64[s]").astype("datetime64[M]")
+        wanted = month + ((level - now + 5) % 12 - 5).astype("timedelta64[M]")
+        shift = (wanted.astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
+        moved = start + shift * _DAY
+        late = part_of(moved, "month") != level  # the 31st of a shorter month: fall back to its 28th
+        moved = np.where(late, moved - 3.0 * _DAY, moved)
+    inside = known & (moved >= code.lower) & (moved <= code.upper)
+    return np.where(inside, moved, seconds)

@@ -1,0 +1,113 @@
+"""The public leaves of a numeric column: a fine grid made from its bounds alone.
+
+Half of the leaves are equal in width, half are equal on a logarithmic scale around zero (or around the bound nearest
+to it), so that neither a heavy tail nor a narrow bulk falls into one leaf. Zero and the two bounds have leaves of
+their own: many columns are zero for most rows, or capped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+BRANCHING = 8
+N_LEVELS = 3
+N_LEAVES = BRANCHING**N_LEVELS
+_LOG_RESOLUTION = 1e-5  # the logarithmic half starts at this share of the range
+
+
+@dataclass(frozen=True)
+class LeafGrid:
+    """Leaves of one column, in increasing order.
+
+    Attributes:
+      low, high: Ends of each leaf, shape (n_leaves,); low == high marks an atom, a leaf that holds one value.
+      whole: Whether the column holds whole numbers only.
+    """
+
+    low: Float64Array
+    high: Float64Array
+    whole: bool
+
+    @property
+    def n_leaves(self) -> int:
+        """How many leaves there are, at most N_LEAVES."""
+        return len(self.low)
+
+    @cached_property
+    def is_atom(self) -> NDArray[np.bool_]:
+        """Which leaves hold a single value."""
+        return np.asarray(self.low == self.high)
+
+    def index(self, values: Float64Array) -> IntArray:
+        """Finds the leaf of each value; values outside the bounds count as the bound. No NaN may enter."""
+        values = np.clip(values, self.low[0], self.high[-1])
+        found = np.searchsorted(self.low, values, side="right") - 1
+        before = np.maximum(found - 1, 0)
+        at_atom = self.is_atom[before] & (self.low[before] == values)
+        return np.where(at_atom, before, found).astype(np.int64)
+
+    def fraction(self, values: Float64Array, leaf: IntArray) -> Float64Array:
+        """How far into its leaf each value lies, in [0, 1]; 1/2 in an atom."""
+        width = self.high[leaf] - self.low[leaf]
+        inside = (np.clip(values, self.low[0], self.high[-1]) - self.low[leaf]) / np.where(width > 0.0, width, 1.0)
+        return np.where(width > 0.0, np.clip(inside, 0.0, 1.0), 0.5)
+
+    def value(self, leaf: IntArray, fraction: Float64Array) -> Float64Array:
+        """Gives the value that lies `fraction` into the leaf; whole numbers stay whole."""
+        low, high = self.low[leaf], self.high[leaf]
+        if not self.whole:
+            return low + fraction * (high - low)
+        return np.minimum(low + np.floor(fraction * (high - low + 1.0)), high)
+
+
+def leaf_grid(lower: float, upper: float, *, whole: bool) -> LeafGrid:
+    """Makes the grid of a column from its public bounds.
+
+    Args:
+      lower, upper: Bounds, lower < upper.
+      whole: Whether the column holds whole numbers only.
+    """
+    if whole:
+        return _whole_grid(int(lower), int(upper))
+    inner = _mixed_edges(lower, upper, N_LEAVES - 3)  # leaves room for three atoms
+    low, high = inner[:-1], inner[1:]
+    for atom in sorted({lower, upper} | ({0.0} if lower < 0.0 < upper else set())):
+        place = int(np.searchsorted(low, atom, side="left"))
+        low, high = np.insert(low, place, atom), np.insert(high, place, atom)
+    return LeafGrid(low, high, whole=False)
+
+
+def _whole_grid(lower: int, upper: int) -> LeafGrid:
+    """Leaves of whole numbers: [low, high] both included; one number each where they are few."""
+    n_values = upper - lower + 1
+    if n_values <= N_LEAVES:
+        values = np.arange(lower, upper + 1, dtype=np.float64)
+        return LeafGrid(values, values, whole=True)
+    starts = {float(lower), float(lower) + 1.0, float(upper)} | ({0.0, 1.0} if lower < 0 < upper else set())
+    edges = np.ceil(_mixed_edges(float(lower), float(upper), N_LEAVES - len(starts)))
+    low = np.unique(np.concatenate([edges[:-1], np.array(sorted(starts))]))[:N_LEAVES]
+    return LeafGrid(low, np.append(low[1:] - 1.0, float(upper)), whole=True)
+
+
+def _mixed_edges(lower: float, upper: float, n_leaves: int) -> Float64Array:
+    """At most n_leaves + 1 increasing edges from lower to upper: half linear, half logarithmic around the anchor."""
+    anchor = min(max(0.0, lower), upper)
+    n_linear = n_leaves // 2
+    linear = np.linspace(lower, upper, n_linear + 1)
+    scale = _LOG_RESOLUTION * (upper - lower)
+    warped = np.linspace(_warp(lower - anchor, scale), _warp(upper - anchor, scale), n_leaves - n_linear + 1)
+    logarithmic = anchor + np.sign(warped) * scale * np.expm1(np.abs(warped))
+    edges = np.unique(np.concatenate([linear, logarithmic[1:-1], [anchor]]))
+    edges[0], edges[-1] = lower, upper
+    return edges
+
+
+def _warp(distance: float, scale: float) -> float:
+    return float(np.sign(distance) * np.log1p(abs(distance) / scale))

@@ -1,0 +1,61 @@
+"""Category names that may leave: DP partition selection with a Gaussian threshold.
+
+A name passes when its noisy count reaches tau = m + stddev * z. A name that only one unit holds has a count of at
+most m, so it passes with probability at most P(noise >= stddev * z); z is set so that all the names a unit could add
+together cost no more than the part of delta kept for them.
+Source: Desfontaines, Voss, Gipson, Mandayam 2022, arXiv 2006.03684, and Swanberg, Globus-Harris et al. 2023,
+arXiv 2301.01998, Theorem 9, for the Gaussian threshold at contribution bound m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.noise import NoiseSource
+
+OTHER = "other"
+"""Stands for every value that was not selected, where the column is not nullable."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The selection of one open column; travels to executors.
+
+    Attributes:
+      mechanism: Booked noise of this column's counts.
+      threshold: In rows; what a noisy count must reach.
+    """
+
+    mechanism: NoisySum
+    threshold: float
+
+    def passes(self, value: str, count: int, noise: NoiseSource) -> int | None:
+        """Gives the noisy count of a value if it may leave, else None."""
+        exact = np.array([count], dtype=np.int64)
+        noisy = int(self.mechanism.noised(exact, noise, part=(value,))[0])
+        return noisy if noisy >= self.threshold else None
+
+
+def threshold(stddev: float, *, max_rows: int, distance: int, n_columns: int, delta: float) -> float:
+    """Gives the least noisy count at which a value is selected.
+
+    Args:
+      stddev: Of the noise, in rows.
+      max_rows: Rows of one unit, each of which could hold a new value.
+      distance: 2 under replace-one, where two units differ, else 1.
+      n_columns: Open columns that share `delta`.
+      delta: Probability that any value known from one unit alone is selected.
+    """
+    one_value = delta / (distance * max_rows * n_columns)
+    return max_rows + stddev * float(-ndtri(one_value)) + 0.5  # half: rounding may lift the noise
+
+
+def ordered_values(passed: Iterable[tuple[str, int]], most: int) -> tuple[str, ...]:
+    """Orders selected values by noisy count, the most frequent first, and keeps at most `most`."""
+    ranked = sorted(passed, key=lambda item: (-item[1], item[0]))
+    return tuple(value for value, _ in ranked[:most])

@@ -1,0 +1,107 @@
+"""Moves arrays for Encode: counts rows, selects category names, sums histograms, stages packed vectors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from threea_spark.columns import CLASS, UNIT, VECTOR
+from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.histogram import Field, HistogramLayout
+from threea_spark.encode.raw import columns_of
+from threea_spark.encode.selection import Selection
+from threea_spark.privacy.noise import NoiseSource
+from threea_spark.staged import packed_column
+from threea_spark.summing import exact_sums
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Int64Array = NDArray[np.int64]
+
+_STAGED_SCHEMA = f"{VECTOR} binary, {CLASS} int, {UNIT} bigint"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Which fields are read from which canonical columns; small, travels with tasks.
+
+    Attributes:
+      fields: Features first, then the label's field where there is a label.
+      sources: The canonical column of each field.
+      has_label: Whether the last field is the label.
+    """
+
+    fields: tuple[Field, ...]
+    sources: tuple[str, ...]
+    has_label: bool
+
+    def read(self, batch: pa.RecordBatch) -> list[NDArray[np.generic]]:
+        """Reads one array for each field. PRIVATE."""
+        return columns_of(batch, self.fields, self.sources)
+
+
+def row_count(rows: DataFrame) -> Int64Array:
+    """Counts the rows, shape (1,). PRIVATE."""
+    return exact_sums(rows, lambda batch: np.array([batch.num_rows], dtype=np.int64), 1)
+
+
+def histogram_sums(rows: DataFrame, reader: Reader, layout: HistogramLayout) -> Int64Array:
+    """Sums the histogram of every field, shape (layout.size,). PRIVATE."""
+    return exact_sums(rows, lambda batch: layout.counts(reader.read(batch)), layout.size)
+
+
+def selected_values(
+    rows: DataFrame, source: str, selection: Selection, noise: NoiseSource, listed: Sequence[str] = ()
+) -> list[tuple[str, int]]:
+    """Finds the values of one open column whose noisy counts pass. RELEASED.
+
+    Noise and threshold are applied on executors, so what the driver collects has passed.
+    """
+    from pyspark.sql import functions as F
+
+    counted = rows.where(F.col(source).isNotNull()).groupBy(source).agg(F.count(F.lit(1)).alias("n"))
+
+    def select(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            values, counts = batch.column(source).to_pylist(), batch.column("n").to_pylist()
+            passed = [
+                (v, n) for v, c in zip(values, counts, strict=True) if (n := selection.passes(v, c, noise)) is not None
+            ]
+            yield pa.RecordBatch.from_arrays(
+                [pa.array([v for v, _ in passed], pa.string()), pa.array([n for _, n in passed], pa.int64())],
+                ["value", "n"],
+            )
+
+    found = counted.mapInArrow(select, "value string, n bigint")
+    return [(row["value"], row["n"]) for row in found.collect()]  # bounded: only values that passed the threshold
+
+
+def packed_vectors(rows: DataFrame, reader: Reader, encoding: Encoding) -> DataFrame:
+    """Codes every row as a packed vector, its class and its unit's token. PRIVATE; to be written once, then read.
+
+    Where each row is a unit, its token is drawn here from the operating system: the written table holds the draw of
+    the one attempt that was committed.
+    """
+    has_unit = UNIT in rows.columns
+
+    def pack(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            columns = reader.read(batch)
+            label = columns.pop() if reader.has_label else np.zeros(batch.num_rows)
+            vectors = encoding.pack(columns)
+            units = batch.column(UNIT) if has_unit else _fresh_tokens(batch.num_rows)
+            classes = pa.array(encoding.class_of(label).astype(np.int32))
+            yield pa.RecordBatch.from_arrays([packed_column(vectors), classes, units], [VECTOR, CLASS, UNIT])
+
+    return rows.mapInArrow(pack, _STAGED_SCHEMA)
+
+
+def _fresh_tokens(n_rows: int) -> pa.Array:
+    return pa.array(np.frombuffer(os.urandom(8 * n_rows), dtype="<u8") >> np.uint64(1)).cast(pa.int64())

@@ -1,0 +1,1 @@
+"""Judges released rows on real held-out rows; internal figures, never published with the release."""

@@ -1,0 +1,132 @@
+"""The only door to dp-accounting: what a list of events costs, and how much noise a claim allows.
+
+Gaussian events are composed in closed form first (mu^2 adds, exactly), so that the PLD accountant discretises at most
+one Gaussian and the Poisson-sampled ones. An event's noise multiplier is stddev over the add-or-remove sensitivity;
+the accountant itself doubles the sensitivity under replace-one, as dp-accounting defines it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+
+from dp_accounting import (
+    ComposedDpEvent,
+    DpEvent,
+    GaussianDpEvent,
+    NeighboringRelation,
+    NonPrivateDpEvent,
+    PoissonSampledDpEvent,
+)
+from dp_accounting.pld import PLDAccountant
+from scipy.optimize import brentq
+
+from threea_spark.errors import PrivacyError
+from threea_spark.privacy.gaussian import compose_mu
+
+_MAX_INTERVAL = 1e-3  # connect-the-dots rounding errs by the interval's square
+_INTERVALS_PER_EPSILON = 400
+_MIN_LOG_SCALE = -40.0
+_LOG_SCALE_TOLERANCE = 1e-5
+CLAIM_SLACK = 2e-4
+"""Calibration aims this share below the claimed epsilon, so that no accountant's rounding lands above it."""
+
+
+class Relation(Enum):
+    """Which tables are neighbours: one unit more or less, or one unit's rows replaced by others."""
+
+    ADD_OR_REMOVE_ONE = "add_or_remove_one"
+    REPLACE_ONE = "replace_one"
+
+    @property
+    def distance(self) -> int:
+        """How many times the add-or-remove sensitivity two neighbours may lie apart."""
+        return 2 if self is Relation.REPLACE_ONE else 1
+
+    @property
+    def accountant_relation(self) -> NeighboringRelation:
+        """The same relation in dp-accounting's words."""
+        return NeighboringRelation[self.name]
+
+
+def gaussian_event(mu: float, relation: Relation) -> GaussianDpEvent:
+    """The event of a Gaussian mechanism that is mu-GDP under the relation."""
+    return GaussianDpEvent(relation.distance / mu)
+
+
+def gaussian_mu_of(event: GaussianDpEvent, relation: Relation) -> float:
+    """The inverse of `gaussian_event`."""
+    return float(relation.distance / event.noise_multiplier)
+
+
+def merge_gaussians(events: Iterable[DpEvent], relation: Relation) -> list[DpEvent]:
+    """Replaces all plain Gaussian events by the one they compose to; leaves the others as they are."""
+    plain: list[float] = []
+    others: list[DpEvent] = []
+    for event in events:
+        if isinstance(event, GaussianDpEvent):
+            plain.append(gaussian_mu_of(event, relation))
+        else:
+            others.append(event)
+    return ([gaussian_event(compose_mu(plain), relation)] if plain else []) + others
+
+
+def epsilon_of(events: Sequence[DpEvent], delta: float, relation: Relation, *, near: float = 1.0) -> float:
+    """Gives the epsilon that the PLD accountant certifies for the events at this delta; inf if one is not private.
+
+    Args:
+      events: What ran, in any order.
+      delta: In (0, 1).
+      relation: Which tables are neighbours.
+      near: About where epsilon lies; sets the accountant's resolution.
+    """
+    if not 0.0 < delta < 1.0:
+        raise PrivacyError(f"delta must be in (0, 1), got {delta}")
+    if any(isinstance(event, NonPrivateDpEvent) for event in events):
+        return math.inf
+    return float(_accountant(events, relation, near).get_epsilon(delta))
+
+
+def delta_of(events: Sequence[DpEvent], epsilon: float, relation: Relation) -> float:
+    """Gives the delta that the PLD accountant certifies for the events at this epsilon."""
+    if any(isinstance(event, NonPrivateDpEvent) for event in events):
+        return 1.0
+    return float(_accountant(events, relation, max(epsilon, 0.05)).get_delta(epsilon))
+
+
+def calibrate_scale(
+    events_at: Callable[[float], Sequence[DpEvent]], *, epsilon: float, delta: float, relation: Relation
+) -> float:
+    """Finds the largest scale whose events stay within (epsilon, delta), a hair below and never above.
+
+    `events_at(scale)` must grow costlier with the scale. Source: Brent's method on the PLD accountant's epsilon.
+    """
+    goal = epsilon * (1.0 - CLAIM_SLACK)
+
+    def excess(log_scale: float) -> float:
+        return math.log(max(epsilon_of(events_at(math.exp(log_scale)), delta, relation, near=epsilon), 1e-300) / goal)
+
+    high = 0.0
+    while excess(high) < 0.0:
+        high += 1.0
+    low = high - 1.0
+    while excess(low) > 0.0:
+        low -= 1.0
+        if low < _MIN_LOG_SCALE:
+            raise PrivacyError(f"epsilon {epsilon} at delta {delta} is below what can be certified; raise either")
+    found = float(brentq(excess, low, high, xtol=_LOG_SCALE_TOLERANCE))
+    while excess(found) > 0.0:
+        found -= _LOG_SCALE_TOLERANCE
+    return math.exp(found)
+
+
+def is_amplified(events: Iterable[DpEvent]) -> bool:
+    """Tells whether any event rests on Poisson sampling, so that mu alone does not describe the whole."""
+    return any(isinstance(event, PoissonSampledDpEvent) for event in events)
+
+
+def _accountant(events: Sequence[DpEvent], relation: Relation, near: float) -> PLDAccountant:
+    interval = min(_MAX_INTERVAL, near / _INTERVALS_PER_EPSILON)
+    accountant = PLDAccountant(relation.accountant_relation, value_discretization_interval=interval)
+    return accountant.compose(ComposedDpEvent(merge_gaussians(events, relation)))

@@ -1,0 +1,161 @@
+"""What each stage may spend, fixed before a row is read.
+
+A share is a stage's part of mu^2, the price of the release. Adaptation on a Poisson sample is priced after
+amplification: its inner mu is chosen so that the sampled mechanism costs about its share, and the exact total is
+then calibrated on the PLD of the very events that will run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from dp_accounting import DpEvent, PoissonSampledDpEvent
+from scipy.optimize import brentq
+
+from threea_spark.errors import PrivacyError
+from threea_spark.privacy.accounting import CLAIM_SLACK, Relation, calibrate_scale, epsilon_of, gaussian_event
+from threea_spark.privacy.gaussian import gaussian_epsilon, gaussian_mu
+from threea_spark.privacy.unit import PrivacyUnit
+
+_MAX_INNER_MU = 4.0  # beyond it the sampled mechanism's tail, not its bulk, sets the price
+NOISE_MASS_SHARE = 1e-3
+SELECTION_SHARE = 0.1
+_LEAST_NEAR = 0.05
+
+
+class Stage(Enum):
+    """The stages that read rows, in order."""
+
+    ENCODE = "encode"
+    APPROXIMATE = "approximate"
+    ADAPT = "adapt"
+    ANONYMIZE = "anonymize"
+
+
+class Accounting(Enum):
+    """What the printed guarantee covers."""
+
+    END_TO_END = "end_to_end"
+    CONDITIONAL = "conditional"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyPlan:
+    """The calibrated plan of one release.
+
+    Attributes:
+      epsilon, delta: The claim.
+      delta_selection: Part of delta that pays for category names found in the data.
+      relation, unit, accounting: Of the claim.
+      sampling_probability: The rate at which adaptation's Poisson sample is priced; 1 claims no amplification.
+      stage_mu: Inner mu of each stage, before amplification; a stage that does not run is absent.
+    """
+
+    epsilon: float
+    delta: float
+    delta_selection: float
+    relation: Relation
+    unit: PrivacyUnit
+    accounting: Accounting
+    sampling_probability: float
+    stage_mu: Mapping[Stage, float]
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the stages before Anonymize run without noise, outside the claim."""
+        return self.accounting is Accounting.CONDITIONAL
+
+    @property
+    def delta_noise(self) -> float:
+        """Part of delta kept for draws that are not ideal ones."""
+        return NOISE_MASS_SHARE * self.delta
+
+    @property
+    def delta_composition(self) -> float:
+        """Part of delta at which the events are composed."""
+        return self.delta - self.delta_selection - self.delta_noise
+
+    def mu_of(self, stage: Stage) -> float:
+        """What a stage may spend; 0 if it was given nothing."""
+        return self.stage_mu.get(stage, 0.0)
+
+
+def calibrate(
+    *,
+    epsilon: float,
+    delta: float,
+    shares: Mapping[Stage, float],
+    relation: Relation,
+    unit: PrivacyUnit,
+    accounting: Accounting,
+    sampling_probability: float = 1.0,
+    selects_categories: bool = False,
+) -> PrivacyPlan:
+    """Turns shares of mu^2 into each stage's mu, so that all of them together meet (epsilon, delta).
+
+    Args:
+      epsilon, delta: The claim, in (0, inf) and (0, 1).
+      shares: Non-negative, by stage; scaled to sum to 1, so a stage that is left out leaves its share to the others.
+      relation, unit, accounting: Of the claim.
+      sampling_probability: Public rate of adaptation's Poisson sample.
+      selects_categories: Whether category names are found in the data, which takes part of delta.
+
+    Raises:
+      PrivacyError: if a share is negative or nothing is shared out.
+    """
+    total = math.fsum(shares.values())
+    if not total > 0.0 or any(not share >= 0.0 for share in shares.values()):
+        raise PrivacyError(f"shares must be non-negative and not all zero, got {dict(shares)}")
+    if not 0.0 < sampling_probability <= 1.0:
+        raise PrivacyError(f"the sampling probability must be in (0, 1], got {sampling_probability}")
+    split = {stage: share / total for stage, share in shares.items() if share > 0.0}
+    delta_selection = SELECTION_SHARE * delta if selects_categories else 0.0
+    delta_left = delta - delta_selection - NOISE_MASS_SHARE * delta
+
+    whole = gaussian_mu(epsilon * (1.0 - CLAIM_SLACK), delta_left)
+    mus = {stage: whole * math.sqrt(share) for stage, share in split.items()}
+    if sampling_probability < 1.0 and Stage.ADAPT in mus:
+        mus[Stage.ADAPT] = _amplified_mu(mus[Stage.ADAPT], sampling_probability, delta_left, relation)
+
+        def events_at(scale: float) -> list[DpEvent]:
+            return [_event(stage, scale * mu, sampling_probability, relation) for stage, mu in mus.items()]
+
+        scale = calibrate_scale(events_at, epsilon=epsilon, delta=delta_left, relation=relation)
+        mus = {stage: scale * mu for stage, mu in mus.items()}
+    return PrivacyPlan(
+        epsilon=epsilon,
+        delta=delta,
+        delta_selection=delta_selection,
+        relation=relation,
+        unit=unit,
+        accounting=accounting,
+        sampling_probability=sampling_probability,
+        stage_mu=mus,
+    )
+
+
+def _amplified_mu(price: float, sampling_probability: float, delta: float, relation: Relation) -> float:
+    """Gives the inner mu whose Poisson-sampled Gaussian has, at this delta, the epsilon of a plain one of mu `price`.
+
+    Only a rule of division between the stages: the total is calibrated on the PLD of all events together.
+    """
+    target = gaussian_epsilon(price, delta)
+
+    def excess(log_mu: float) -> float:
+        event = _event(Stage.ADAPT, math.exp(log_mu), sampling_probability, relation)
+        return epsilon_of([event], delta, relation, near=max(target, _LEAST_NEAR)) - target
+
+    low, high = math.log(price), math.log(_MAX_INNER_MU)
+    if low >= high or excess(high) <= 0.0:
+        return math.exp(max(low, high))
+    return math.exp(float(brentq(excess, low, high, xtol=1e-3)))
+
+
+def _event(stage: Stage, mu: float, sampling_probability: float, relation: Relation) -> DpEvent:
+    event = gaussian_event(mu, relation)
+    if stage is Stage.ADAPT and sampling_probability < 1.0:
+        return PoissonSampledDpEvent(sampling_probability, event)
+    return event

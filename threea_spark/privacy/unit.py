@@ -1,0 +1,45 @@
+"""The unit of privacy: whose presence is hidden, and how many rows it may own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from threea_spark.privacy.noise import context_bytes
+
+
+@dataclass(frozen=True)
+class PrivacyUnit:
+    """A row, or all rows that share a value of a column, of which at most `max_rows` are read.
+
+    Attributes:
+      column: None where each row is a unit of its own.
+      max_rows: Contribution bound m; every sensitivity is m times a row's.
+    """
+
+    column: str | None = None
+    max_rows: int = 1
+
+    def __str__(self) -> str:
+        if self.column is None:
+            return "one row"
+        return f"all rows with the same {self.column!r}, of which at most {self.max_rows} are read"
+
+
+def unit_token(key: bytes, unit_id: str | None) -> int:
+    """Maps a unit's identifier to a secret 63-bit token; null identifiers are together one unit."""
+    text = b"\x00null" if unit_id is None else b"\x01" + unit_id.encode("utf-8", "surrogatepass")
+    return _keyed_63_bits(key, b"unit", text)
+
+
+def order_token(key: bytes, content: bytes) -> int:
+    """Maps a row's content to its place in its unit's secret order, independent of every other row."""
+    return _keyed_63_bits(key, b"order", content)
+
+
+def _keyed_63_bits(key: bytes, purpose: bytes, content: bytes) -> int:
+    digest = hashlib.blake2b(content, digest_size=8, key=key, person=purpose).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+__all__ = ["PrivacyUnit", "context_bytes", "order_token", "unit_token"]

@@ -1,0 +1,1 @@
+"""Writes Delta once, with its receipt; a failure leaves nothing half written."""

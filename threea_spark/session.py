@@ -1,0 +1,103 @@
+"""The only builder of Spark sessions, classic or Connect, for jobs, the command line and tests.
+
+On a cluster or in a Databricks notebook the session that exists is used as it is; nothing is configured there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from threea_spark.errors import EnvironmentNotReadyError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+MASTER_VARIABLE = "THREEA_MASTER"
+_LOCAL_MASTER = "local[*]"
+_DRIVER_MEMORY = "2g"
+# jars of delta-spark 4.4.1 do not resolve; 4.4.0 is the newest that does
+_DELTA_BY_SPARK = {"4.0": "4.0.1", "4.1": "4.1.0", "4.2": "4.4.0"}
+
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+_QUIET_AND_SMALL = {
+    "spark.ui.enabled": "false",  # the UI shows literals of plans
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",  # Delta's own tests set it: 50 tasks a commit otherwise
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+    "spark.python.worker.faulthandler.enabled": "true",
+    "spark.sql.legacy.charVarcharAsString": "true",
+}
+
+
+def build_session(
+    app: str, *, master: str | None = None, scratch: Path | None = None, extra: dict[str, str] | None = None
+) -> SparkSession:
+    """Gives the active session, or starts one with Delta.
+
+    Args:
+      app: Name of the application.
+      master: A Spark master such as local[2] or yarn, or a Connect address such as sc://host:15002 or
+        connect:local[2]; the environment variable THREEA_MASTER, or local[*], where None.
+      scratch: Folder for the warehouse and Spark's own files; a fresh temporary one where None.
+      extra: More Spark configuration, for what it builds only.
+
+    Raises:
+      EnvironmentNotReadyError: if pyspark, its Connect packages, Java or Delta's jars are missing.
+    """
+    if importlib.util.find_spec("pyspark") is None:
+        raise EnvironmentNotReadyError("pyspark is missing; pip install 'threea-spark[spark]', or run on a cluster")
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_ENV_LOADED" in os.environ:
+        return SparkSession.builder.appName(app).getOrCreate()  # the cluster's own configuration holds
+    chosen = master or os.environ.get(MASTER_VARIABLE) or _LOCAL_MASTER
+    remote = chosen.startswith("sc://") or chosen.startswith("connect:")
+    builder = SparkSession.builder.appName(app)
+    if not chosen.startswith("sc://"):  # a running Connect server has its own configuration
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need this very environment
+        for name, value in {**_local_settings(scratch), **(extra or {})}.items():
+            builder = builder.config(name, value)
+    try:
+        if remote:
+            return builder.remote(chosen.removeprefix("connect:")).getOrCreate()
+        return builder.master(chosen).getOrCreate()
+    except Exception as error:  # the JVM's start fails in many ways; each is one of these three
+        raise EnvironmentNotReadyError(
+            f"Spark did not start on {chosen!r} ({type(error).__name__}); check that Java 17 is installed, that Delta's "
+            "jars can be fetched (or pass them with --jars), and that pyspark[connect] is installed for Connect"
+        ) from error
+
+
+def delta_coordinate() -> str:
+    """The Maven coordinate of Delta for the pyspark that is installed."""
+    try:
+        spark_line = ".".join(version("pyspark").split(".")[:2])
+    except PackageNotFoundError:
+        raise EnvironmentNotReadyError("pyspark is missing; pip install 'threea-spark[spark]'") from None
+    return f"io.delta:delta-spark_2.13:{_DELTA_BY_SPARK.get(spark_line, _DELTA_BY_SPARK['4.2'])}"
+
+
+def _local_settings(scratch: Path | None) -> dict[str, str]:
+    folder = scratch or Path(tempfile.mkdtemp(prefix="threea-spark-"))
+    return {
+        "spark.jars.packages": delta_coordinate(),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.local.dir": str(folder / "local"),
+        "spark.driver.memory": _DRIVER_MEMORY,
+        **_DELTA,
+        **_QUIET_AND_SMALL,
+    }
