@@ -1,1 +1,46 @@
-"""placeholder."""
+"""Releases training data from a warehouse under a differential privacy guarantee that covers all that read a row.
+
+The stages, in order: `table` reads a version and bounds the rows of each unit, `encode` packs rows into vectors,
+`approximate` fits components, `adapt` moves inducing points and learns the label function, `anonymize` draws or mixes
+rows, `publish` writes Delta once with its receipt, `judge` judges the result on held-out rows. `privacy` draws all
+noise and keeps all accounts; `pipeline` joins the stages.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from threea_spark.config import ReleaseConfig
+    from threea_spark.domain import Domain
+    from threea_spark.judge.evaluation import Evaluation, evaluate
+    from threea_spark.model import ReleaseModel
+    from threea_spark.pipeline import fit, release
+    from threea_spark.publish.receipt import Receipt
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Domain": "threea_spark.domain",
+    "Evaluation": "threea_spark.judge.evaluation",
+    "Receipt": "threea_spark.publish.receipt",
+    "ReleaseConfig": "threea_spark.config",
+    "ReleaseModel": "threea_spark.model",
+    "evaluate": "threea_spark.judge.evaluation",
+    "fit": "threea_spark.pipeline",
+    "release": "threea_spark.pipeline",
+}
+
+__all__ = ["Domain", "Evaluation", "Receipt", "ReleaseConfig", "ReleaseModel", "evaluate", "fit", "release"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the public names
+    """Imports a public name on first use, so that `import threea_spark` needs neither Spark nor jax."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'threea_spark' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -97,8 +97,8 @@ class PrivacyConfig(_Frozen):
 
     @field_validator("shares")
     @classmethod
-    def _whole(cls, shares: Any) -> Any:
-        if shares == AUTO:
+    def _whole(cls, shares: dict[str, float] | str) -> dict[str, float] | str:
+        if isinstance(shares, str):
             return shares
         if missing := [stage.value for stage in Stage if stage.value not in shares]:
             raise ValueError(
@@ -147,7 +147,7 @@ class ApproximateConfig(_Frozen):
 
     components: Count | Auto = AUTO
     per_class: bool | Auto = Field(default=AUTO, description="a mixture of its own for each class")
-    covariance: Literal["isotropic", "diagonal", "full"] = "diagonal"
+    covariance: Literal["isotropic", "diagonal", "full"] | Auto = AUTO
     min_cluster_size: Annotated[int, Field(ge=1)] | Auto = AUTO
     iterations: int = Field(default=4, ge=1, le=100)
 
@@ -178,8 +178,8 @@ class AnonymizeConfig(_Frozen):
 
     @field_validator("rows")
     @classmethod
-    def _positive(cls, rows: Any) -> Any:
-        if rows != "match" and not rows >= 1:
+    def _positive(cls, rows: int | str) -> int | str:
+        if not isinstance(rows, str) and not rows >= 1:
             raise ValueError(f"rows must be at least 1 or `match`, got {rows}")
         return rows
 
@@ -203,6 +203,12 @@ class ReleaseConfig(_Frozen):
             raise ValueError("adapt.targets: plain reads rows without noise; use private, or accounting: conditional")
         if conditional and self.anonymize.generator == "sample":
             raise ValueError("accounting: conditional prices mixing; use anonymize.generator: mix or random")
+        if conditional and self.adapt.method == "kip" and self.adapt.targets == "private":
+            raise ValueError(
+                "adapt.targets: private has no share in accounting: conditional; use plain or method: none"
+            )
+        if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
+            raise ValueError("anonymize.rows: mix and random release one row a group; drop it, or set mix_size")
         unit = self.privacy.privacy_unit.column
         if unit is not None and unit in self.domain.columns:
             raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")

@@ -41,7 +41,7 @@ class IntegerColumn(_Bounded):
 
     @field_validator("lower", "upper", mode="before")
     @classmethod
-    def _whole(cls, value: Any) -> Any:
+    def _whole(cls, value: object) -> object:
         if isinstance(value, float) and math.isfinite(value) and value != int(value):
             raise ValueError(f"bounds of an integer column are whole numbers, got {value}; round it or use type float")
         if isinstance(value, float) and not math.isfinite(value):
@@ -79,7 +79,7 @@ class TimestampColumn(_Bounded):
 
     @field_validator("lower", "upper", mode="before")
     @classmethod
-    def _from_date(cls, value: Any) -> Any:
+    def _from_date(cls, value: object) -> object:
         if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
             return dt.datetime(value.year, value.month, value.day)
         return value
@@ -110,7 +110,7 @@ class CategoricalColumn(_Frozen):
 
     @field_validator("values", mode="before")
     @classmethod
-    def _as_text(cls, value: Any) -> Any:
+    def _as_text(cls, value: object) -> object:
         if isinstance(value, (list, tuple)):
             return tuple(value_text(item) for item in value)
         return value
@@ -211,7 +211,7 @@ class Domain(_Frozen):
 MAX_CLASSES = 1_000
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """Writes a category as Spark's cast to string would, so that YAML's true, 1 and "a" match the rows."""
     if value is None:
         raise ValueError("a category cannot be null; write `nullable: true` instead, or quote the word")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from threea_spark.errors import ConfigError
 
@@ -81,7 +82,7 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
         raise ConfigError("\n".join([f"{where}: {len(lines)} field(s) to mend", *lines])) from None
 
 
-def _line(item: Any) -> str:
+def _line(item: ErrorDetails) -> str:
     parts = [str(part) for part in item["loc"] if str(part) not in _BRANCHES and "[" not in str(part)]
     field = ".".join(parts) or "(whole file)"
     if item["type"] in _MENDS:

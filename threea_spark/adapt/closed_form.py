@@ -63,19 +63,16 @@ def ntk(x1: FloatArray, x2: FloatArray, architecture: Architecture) -> Float64Ar
     width = first.shape[1]
     weight, bias = architecture.weight_std**2, architecture.bias_std**2
     layer = _relu if architecture.activation == "relu" else _erf
-    q = first @ (second.T * (weight / width))
-    q += bias
+    q: Float64Array = first @ (second.T * (weight / width)) + bias
     p1 = np.einsum("nd,nd->n", first, first) * (weight / width) + bias
     p2 = np.einsum("nd,nd->n", second, second) * (weight / width) + bias
-    tangent = q.copy()
+    tangent: Float64Array = q.copy()
     for _ in range(architecture.depth):
         q, slope, p1, p2 = layer(q, p1, p2)
-        q *= weight
-        q += bias
+        q, p1, p2 = q * weight + bias, p1 * weight + bias, p2 * weight + bias
         slope *= weight
         tangent *= slope
         tangent += q
-        p1, p2 = p1 * weight + bias, p2 * weight + bias
     return tangent
 
 

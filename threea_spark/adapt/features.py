@@ -17,7 +17,7 @@ from threea_spark.approximate.correlation import cell_scores
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-FEATURE_GRID = 1024
+FEATURE_GRID = 128
 _PSEUDO_STDDEVS = 2.0
 _EVEN_SHARE = 0.3
 
@@ -108,7 +108,7 @@ class FeatureMap:
     @property
     def n_shared(self) -> int:
         """Features that every output weighs by itself: cells, kernel, bias."""
-        return self.odds.shape[1] + self.whitening.shape[1] + 1
+        return int(self.odds.shape[1] + self.whitening.shape[1] + 1)
 
     @property
     def cell_scale(self) -> float:
@@ -128,7 +128,7 @@ class FeatureMap:
 
     def column_odds(self, cells: IntArray, output: int) -> NDArray[np.float32]:
         """Log odds of each column's cell for one output, scaled, shape (n, n_features)."""
-        return (self.odds_scale * self.odds[output][cells]).astype(np.float32)
+        return np.asarray(self.odds_scale * self.odds[output][cells], dtype=np.float32)
 
     def label_function(
         self, column_weights: Float64Array, shared_weights: Float64Array, prior: Float64Array, cell_column: IntArray

@@ -29,11 +29,9 @@ KernelFn = Callable[[jax.Array, jax.Array], jax.Array]
 
 def x64() -> AbstractContextManager[Any]:
     """Switches float64 on for this thread and this block only, never for the user's process."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    from jax.experimental import enable_x64  # jax < 0.8
-
-    return enable_x64(True)
+    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")  # there before jax 0.8
+    block: AbstractContextManager[Any] = home.enable_x64(True)
+    return block
 
 
 @functools.cache
@@ -64,7 +62,9 @@ def kernel_and_slopes(
 
     Args:
       architecture: Of the network.
-      q, p1, p2: As of `input_products`.
+      q: Inner products over the width, shape (a, b), of `input_products`.
+      p1: Squared norms over the width, shape (a,).
+      p2: Squared norms over the width, shape (b,).
 
     With them d k(x1, x2) / d x2 = (by_q * x1 + 2 * by_p2 * x2) / d, without a pass through the network for each row.
     """
@@ -81,7 +81,8 @@ def diagonal_slope(architecture: Architecture, p: jax.Array) -> jax.Array:
     def at(value: jax.Array) -> jax.Array:
         return kernel(value[None, None], value[None], value[None])[0, 0]
 
-    return jax.vmap(jax.grad(at))(p)
+    slope: jax.Array = jax.vmap(jax.grad(at))(p)
+    return slope
 
 
 def _of_products(architecture: Architecture) -> Callable[[jax.Array, jax.Array, jax.Array], jax.Array]:

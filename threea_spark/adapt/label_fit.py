@@ -19,7 +19,7 @@ from threea_spark.adapt.features import FEATURE_GRID, FeatureMap
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-RESIDUAL_GRID = 4096
+RESIDUAL_GRID = 128
 ReleaseSum = Callable[[str, IntArray, int], Float64Array]
 """Takes a name, exact int64 sums and a bound on one row's L2 norm; gives noisy sums, in the same units."""
 _CHUNK_ROWS = 8192
@@ -93,13 +93,13 @@ class Targets:
         logits = prior + shared @ weights.shared / FEATURE_GRID
         logits += np.column_stack([part @ weights.columns for part in odds]) / FEATURE_GRID
         if self.n_outputs == 1:
-            return expit(logits) - (classes == 1)[:, None]
+            return np.asarray(expit(logits) - (classes == 1)[:, None], dtype=np.float64)
         return np.asarray(softmax(logits, axis=1) - np.eye(self.n_outputs)[classes], dtype=np.float64)
 
 
 def _whole(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounds features toward zero on their grid; float32 holds these integers exactly."""
-    return np.trunc(features * FEATURE_GRID)
+    """Rounds features to their grid; float32 holds these integers exactly, and norms are taken after rounding."""
+    return np.rint(features * FEATURE_GRID)
 
 
 def _clipped_residual(

@@ -63,7 +63,7 @@ class Mixer:
     @property
     def length(self) -> int:
         """Coordinates of a group's sum: the packed vector and one for each class."""
-        return self.mixture.means.shape[1] + self.class_shares.shape[1]
+        return int(self.mixture.means.shape[1] + self.class_shares.shape[1])
 
     @property
     def norm_bound(self) -> int:

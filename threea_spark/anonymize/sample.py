@@ -64,7 +64,7 @@ def _pick(laws: Float64Array, component: IntArray, rank: Float64Array) -> IntArr
     edges[:, -1] = 1.0
     stacked = (edges + np.arange(n_components)[:, None]).ravel()
     place = np.searchsorted(stacked, component + np.clip(rank, 0.0, 1.0 - 1e-12), side="right")
-    return np.minimum(place - component * n_cells, n_cells - 1).astype(np.int64)
+    return np.asarray(np.minimum(place - component * n_cells, n_cells - 1), dtype=np.int64)
 
 
 def decode_rows(

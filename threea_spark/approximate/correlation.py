@@ -92,7 +92,7 @@ def _shrunk(units: Float64Array, bound: int) -> Float64Array:
 def _squared_products(units: Float64Array) -> IntArray:
     """Squared L2 norm of each row's products of pairs, in exact integers, shape (n,)."""
     squares = units.astype(np.int64) ** 2
-    return (squares.sum(axis=1) ** 2 - (squares**2).sum(axis=1)) // 2
+    return np.asarray((squares.sum(axis=1) ** 2 - (squares**2).sum(axis=1)) // 2, dtype=np.int64)
 
 
 def correlations(noisy: Float64Array, stddev: float, n_rows: float, spread: Float64Array) -> Float64Array:

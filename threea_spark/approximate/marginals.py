@@ -66,7 +66,7 @@ class Marginals:
     @property
     def weights(self) -> Float64Array:
         """Share of each component, shape (k,), sums to 1."""
-        return self.sizes / self.sizes.sum()
+        return np.asarray(self.sizes / self.sizes.sum(), dtype=np.float64)
 
     def probabilities(self, cell_offsets: IntArray) -> Float64Array:
         """Turns counts into a law of each feature's cells, shape (k, n_cells); faint counts are held down.
@@ -79,7 +79,7 @@ class Marginals:
         if len(cell_offsets) < 2:
             return held
         totals = np.add.reduceat(held, cell_offsets[:-1], axis=1)
-        return held / np.repeat(totals, np.diff(cell_offsets), axis=1)
+        return np.asarray(held / np.repeat(totals, np.diff(cell_offsets), axis=1), dtype=np.float64)
 
 
 def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_offsets: IntArray) -> Marginals:

@@ -81,7 +81,7 @@ class Mixture:
             return self._mahalanobis(scores)
         weight, constant, square = self._linear
         cost = scores @ weight + constant
-        return cost if square is None else cost + (scores * scores) @ square
+        return np.asarray(cost if square is None else cost + (scores * scores) @ square, dtype=np.float32)
 
     def _mahalanobis(self, scores: Float32Array) -> Float32Array:
         cost = np.empty((len(scores), self.n_components), dtype=np.float32)
@@ -200,7 +200,8 @@ def _positive(matrices: Float64Array) -> Float64Array:
     """Projects symmetric matrices onto those with eigenvalues of at least REG_COVAR."""
     symmetric = 0.5 * (matrices + np.swapaxes(matrices, 1, 2))
     values, vectors = np.linalg.eigh(symmetric)
-    return np.einsum("kij,kj,klj->kil", vectors, np.maximum(values, REG_COVAR), vectors)
+    positive = np.einsum("kij,kj,klj->kil", vectors, np.maximum(values, REG_COVAR), vectors)
+    return np.asarray(positive, dtype=np.float64)
 
 
 def starting_mixture(

@@ -47,6 +47,18 @@ def second_sums(staged: DataFrame, encoding: Encoding, mixture: Mixture) -> IntA
     return exact_sums(staged, contribution, k * per_component)
 
 
+def class_sums(staged: DataFrame, encoding: Encoding, mixture: Mixture) -> IntArray:
+    """Counts the rows of each component by class, shape (k * n_classes,). PRIVATE."""
+    size = mixture.n_components * encoding.n_classes
+
+    def contribution(batch: pa.RecordBatch) -> IntArray:
+        packed, classes, _ = unpack(batch, encoding.width)
+        component = mixture.assign(encoding.scores(packed), classes)
+        return np.bincount(component * encoding.n_classes + classes, minlength=size).astype(np.int64)
+
+    return exact_sums(staged, contribution, size)
+
+
 def marginal_sums(staged: DataFrame, encoding: Encoding, mixture: Mixture) -> IntArray:
     """Cell counts of each component, shape (k * (1 + n_cells),). PRIVATE."""
     k = mixture.n_components

@@ -168,7 +168,7 @@ class AffineCode:
     def value(self, score: Float64Array) -> Float64Array:
         """Maps scores back to values within the bounds; whole numbers are rounded."""
         values = np.clip(self.mean + self.scale * score, self.lower, self.upper)
-        return values if self.kind == "float" else np.rint(values)
+        return np.asarray(values if self.kind == "float" else np.rint(values), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class CategoryCode:
     @cached_property
     def cell_mass(self) -> Float64Array:
         """DP mass of each cell, shape (n_cells,)."""
-        return np.bincount(self.cell_of, self.level_mass, self.n_cells)
+        return np.bincount(self.cell_of, self.level_mass, self.n_cells).astype(np.float64)
 
     def draw(self, cell: IntArray, uniform: Float64Array) -> IntArray:
         """Draws a level inside each cell by the levels' DP mass."""
@@ -214,7 +214,7 @@ class CategoryCode:
         first = np.searchsorted(self.cell_of[order], np.arange(self.n_cells + 1))
         below, above = edges[first[cell]], edges[first[cell + 1]]
         place = np.searchsorted(edges, below + uniform * (above - below), side="right") - 1
-        return order[np.clip(place, first[cell], first[cell + 1] - 1)].astype(np.int64)
+        return np.asarray(order[np.clip(place, first[cell], first[cell + 1] - 1)], dtype=np.int64)
 
 
 NumberCode: TypeAlias = QuantileCode | AffineCode

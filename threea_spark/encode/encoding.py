@@ -107,8 +107,9 @@ class Encoding:
 
     @cached_property
     def _largest_norm(self) -> float:
+        """No row is longer: a null number has its mark in place of its score."""
         numbers = len(self.numbers) * SCORE_LIMIT**2
-        return SCORE_GRID * float(np.sqrt(numbers + 0.5 * (len(self.codes) - len(self.numbers)) + 1e-6))
+        return SCORE_GRID * float(np.sqrt(numbers + 0.5 * (len(self.codes) - len(self.numbers))))
 
     def cells(self, packed: Int16Array) -> IntArray:
         """Finds the cell of every feature of each packed row, counted through all features.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from threea_spark.domain import CategoricalColumn, Column, FloatColumn, TimestampColumn
 from threea_spark.encode import tree
 from threea_spark.encode.codes import CategoryCode, ColumnCode, NumberKind, category_code, quantile_code
-from threea_spark.encode.grid import LeafGrid, leaf_grid
+from threea_spark.encode.grid import BRANCHING, N_LEAVES, LeafGrid, leaf_grid
 
 Float64Array = NDArray[np.float64]
 Int64Array = NDArray[np.int64]
@@ -40,7 +40,7 @@ class NumberField:
     @property
     def n_nodes(self) -> int:
         """Nodes of the tree, and the count of nulls."""
-        return tree.N_NODES + 1
+        return int(tree.N_NODES) + 1
 
     @property
     def squared_norm(self) -> int:
@@ -138,7 +138,7 @@ class HistogramLayout:
         parts += [field.counts(values) for field, values in zip(self.fields, columns, strict=True)]  # type: ignore[arg-type]
         return np.concatenate(parts)
 
-    def codes(self, noisy: Int64Array, stddev: float, *, n_cells: int) -> tuple[tuple[ColumnCode, ...], float]:
+    def codes(self, noisy: Float64Array, stddev: float, *, n_cells: int) -> tuple[tuple[ColumnCode, ...], float]:
         """Turns the noisy histogram into one code a field, and the DP number of rows.
 
         Args:
@@ -146,9 +146,8 @@ class HistogramLayout:
           stddev: Of the noise on each count.
           n_cells: About how many cells a number is cut into, where noise allows.
         """
-        counts = noisy.astype(np.float64)
-        blocks = np.split(counts, self.offsets[:-1])[1:]
-        n_rows = self._pooled_rows(counts[0], blocks, stddev)
+        blocks = np.split(noisy, self.offsets[:-1])[1:]
+        n_rows = self._pooled_rows(float(noisy[0]), blocks, stddev)
         codes = tuple(
             _code(field, block, n_rows, stddev, n_cells) for field, block in zip(self.fields, blocks, strict=True)
         )
@@ -158,7 +157,7 @@ class HistogramLayout:
         """Pools all the readings of the number of rows by inverse variance: each column sums to it as well."""
         readings, variances = [own], [1.0]
         for field, block in zip(self.fields, blocks, strict=True):
-            summed = block if isinstance(field, CategoryField) else np.append(block[: tree.BRANCHING], block[-1])
+            summed = block if isinstance(field, CategoryField) else np.append(block[:BRANCHING], block[-1])
             readings.append(float(summed.sum()))
             variances.append(float(len(summed)))
         weights = 1.0 / np.array(variances)
@@ -173,7 +172,7 @@ def _code(field: Field, block: Float64Array, n_rows: float, stddev: float, n_cel
         )
     nulls = min(max(float(block[-1]), 0.0), n_rows) if field.nullable else 0.0
     grid = field.grid
-    takes_rest = np.zeros(tree.N_LEAVES, dtype=bool)
+    takes_rest = np.zeros(N_LEAVES, dtype=np.bool_)
     takes_rest[: grid.n_leaves] = True if grid.whole else ~grid.is_atom
     masses = tree.leaf_masses(block[:-1], max(n_rows - nulls, 1.0), stddev, takes_rest)
     cell_rows = max(n_rows / n_cells, _CELL_STDDEVS * stddev)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,19 +47,12 @@ class Reader:
         return columns_of(batch, self.fields, self.sources)
 
 
-def row_count(rows: DataFrame) -> Int64Array:
-    """Counts the rows, shape (1,). PRIVATE."""
-    return exact_sums(rows, lambda batch: np.array([batch.num_rows], dtype=np.int64), 1)
-
-
 def histogram_sums(rows: DataFrame, reader: Reader, layout: HistogramLayout) -> Int64Array:
     """Sums the histogram of every field, shape (layout.size,). PRIVATE."""
     return exact_sums(rows, lambda batch: layout.counts(reader.read(batch)), layout.size)
 
 
-def selected_values(
-    rows: DataFrame, source: str, selection: Selection, noise: NoiseSource, listed: Sequence[str] = ()
-) -> list[tuple[str, int]]:
+def selected_values(rows: DataFrame, source: str, selection: Selection, noise: NoiseSource) -> list[tuple[str, int]]:
     """Finds the values of one open column whose noisy counts pass. RELEASED.
 
     Noise and threshold are applied on executors, so what the driver collects has passed.
@@ -81,6 +74,15 @@ def selected_values(
 
     found = counted.mapInArrow(select, "value string, n bigint")
     return [(row["value"], row["n"]) for row in found.collect()]  # bounded: only values that passed the threshold
+
+
+def frequent_values(rows: DataFrame, source: str, most: int) -> list[str]:
+    """Finds the most frequent values of one column, exactly; conditional mode only. PRIVATE."""
+    from pyspark.sql import functions as F
+
+    counted = rows.where(F.col(source).isNotNull()).groupBy(source).agg(F.count(F.lit(1)).alias("n"))
+    top = counted.orderBy(F.desc("n"), source).limit(most)
+    return [str(row[source]) for row in top.collect()]  # bounded: `most` values
 
 
 def packed_vectors(rows: DataFrame, reader: Reader, encoding: Encoding) -> DataFrame:

@@ -50,13 +50,14 @@ def leaf_masses(noisy: Float64Array, total: float, stddev: float, takes_rest: Bo
       Shape (N_LEAVES,). RELEASED.
     """
     levels = _split_levels(noisy)
-    estimates, variances = [levels[-1]], [1.0]
+    estimates: list[Float64Array] = [levels[-1]]
+    variances: list[float] = [1.0]
     for own in levels[-2::-1]:  # upward: weigh a node's own count against the sum of its children
         from_children = estimates[-1].reshape(-1, BRANCHING).sum(axis=1)
         variance = BRANCHING * variances[-1]
-        weight = variance / (variance + 1.0)
-        estimates.append(weight * own + (1.0 - weight) * from_children)
-        variances.append(variance / (variance + 1.0))
+        share = variance / (variance + 1.0)
+        estimates.append(share * own + (1.0 - share) * from_children)
+        variances.append(share)
     parents = np.array([total])
     weights = [takes_rest.astype(np.float64)]
     for _ in estimates[1:]:

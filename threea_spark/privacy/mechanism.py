@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from dp_accounting import ComposedDpEvent, DpEvent, GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEvent
+from dp_accounting import DpEvent, GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEvent
 from numpy.typing import NDArray
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import Relation, gaussian_event, gaussian_mu_of
 from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.privacy.noise import Context, Int64Array, NoiseSource, stddev_of, unreachable_mass
+from threea_spark.privacy.noise import Context, Int64Array, NoiseSource, squared_relative_error, stddev_of
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 
 _TOLERANCE = 1e-9
@@ -96,7 +96,7 @@ class PrivacyMeter:
     _booked: dict[Stage, list[DpEvent]] = field(default_factory=dict)
     _contexts: set[Context] = field(default_factory=set)
     _open_sample: list[GaussianDpEvent] | None = None
-    _noise_mass: float = 0.0
+    _squared_error: float = 0.0
 
     def noisy_sum(self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float) -> Measured:
         """Releases one sum on the driver.
@@ -133,7 +133,7 @@ class PrivacyMeter:
             context=context, squared_sensitivity=squared_sensitivity, mu=mu, relation=self.plan.relation
         )
         self._contexts.add(context)
-        self._noise_mass += unreachable_mass(n_coordinates, mechanism.stddev)
+        self._squared_error += squared_relative_error(n_coordinates, mechanism.stddev)
         self._book(stage, mechanism.event)
         return mechanism
 
@@ -159,12 +159,25 @@ class PrivacyMeter:
                 booked = inner if q >= 1.0 else PoissonSampledDpEvent(q, inner)
                 self._booked.setdefault(stage, []).append(booked)
 
-    def exact_sum(self, stage: Stage, exact: Int64Array) -> Int64Array:
-        """Passes a sum through without noise; only the conditional mode may, and the statement says so."""
+    def measure(
+        self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float
+    ) -> tuple[NDArray[np.float64], float]:
+        """Reads a sum for a stage before Anonymize: noisy end to end, exact in conditional mode, and booked as such.
+
+        Returns:
+          The sum as float64 and the standard deviation of its noise, 0 in conditional mode.
+        """
+        if self.plan.is_conditional and stage is not Stage.ANONYMIZE:
+            self.book_exact(stage)
+            return exact.astype(np.float64), 0.0
+        measured = self.noisy_sum(stage, name, exact, squared_bound=squared_bound, mu=mu)
+        return measured.value.astype(np.float64), measured.stddev
+
+    def book_exact(self, stage: Stage) -> None:
+        """Books a reading without noise; only the conditional mode may make one, and the statement says so."""
         if not self.plan.is_conditional:
-            raise PrivacyError(f"{stage.value}: sums without noise exist in the conditional mode only")
+            raise PrivacyError(f"{stage.value}: readings without noise exist in the conditional mode only")
         self._booked.setdefault(stage, []).append(NonPrivateDpEvent())
-        return exact
 
     def spent_mu(self, stage: Stage) -> float:
         """What the stage has spent so far, before any amplification."""
@@ -176,18 +189,18 @@ class PrivacyMeter:
         """What the stage may still spend."""
         return math.sqrt(max(0.0, self.plan.mu_of(stage) ** 2 - self.spent_mu(stage) ** 2))
 
-    def events(self) -> dict[Stage, DpEvent]:
+    def events_by_stage(self) -> dict[Stage, list[DpEvent]]:
         """All that ran, by stage."""
-        return {stage: ComposedDpEvent(list(events)) for stage, events in self._booked.items()}
+        return {stage: list(events) for stage, events in self._booked.items()}
 
     def flat_events(self) -> list[DpEvent]:
         """All that ran, as one list."""
         return [event for events in self._booked.values() for event in events]
 
     @property
-    def noise_mass(self) -> float:
-        """Probability that any draw was not an ideal one; part of delta."""
-        return self._noise_mass
+    def squared_numeric_error(self) -> float:
+        """What float64 did to the noise so far, for `numeric_epsilon`."""
+        return self._squared_error
 
     def _book(self, stage: Stage, event: GaussianDpEvent) -> None:
         if self._open_sample is not None:

@@ -24,6 +24,9 @@ _BYTES_PER_DRAW = 8
 # Half the width of one step of the 64-bit uniform: the draw sits in the middle of its step, never at 0 or 1.
 _HALF_STEP = 2.0**-65
 _MAX_STDDEV = 2.0**52  # above it a rounded float64 no longer holds every integer
+RELATIVE_ERROR = 16.0 * 2.0**-53
+"""Relative error of an integer's probability, per unit of stddev: the quantile is good to a few units in the last place
+and its argument to half a unit, 2.5 of which make one integer at the centre."""
 CUT_STDDEVS = -float(ndtri(_HALF_STEP))
 """No draw lies further out than this many standard deviations (about 9.16)."""
 
@@ -52,11 +55,11 @@ def context_bytes(context: Context) -> bytes:
 class KeyedNoise:
     """Release noise: SHAKE-256(key | context), read as 64-bit uniforms, through the normal quantile, rounded.
 
-    Precision. The uniform has 2^64 equal steps; a draw differs from an ideal one only when an edge between two
-    integers falls inside its step, and the ideal law's mass beyond the last step is 2^-64 on each draw. With n
-    draws of standard deviation s both together have probability at most n * (20 s + 4) * 2^-64, which
-    `unreachable_mass` returns and the accounting adds to delta. The error of float64 in the quantile moves the
-    edges by less than 4e-15 standard deviations, a relative change of an integer's probability below 1e-14 * s.
+    Precision. Float64 moves the edges between integers by at most a few units in the last place, which changes an
+    integer's probability by a factor within 1 +- eta, eta = RELATIVE_ERROR * stddev. Over all n draws of a release the
+    privacy loss is off by a sum of terms each bounded by 2 eta with mean of order eta^2, so by Azuma-Hoeffding it
+    exceeds the ideal one by more than `numeric_epsilon` only with a probability that is part of delta. Grids are kept
+    coarse enough that this stays below CLAIM_SLACK.
 
     Source: inverse transform on a grid, as METHOD section 3; Dong, Roth, Su 2019, arXiv 1905.02383 for the law it feeds.
     """
@@ -82,9 +85,17 @@ def keyed_words(key: bytes, context: Context, size: int) -> NDArray[np.uint64]:
     return _uniform_words(key, ("words", *context), size)
 
 
-def unreachable_mass(n_draws: int, stddev: float) -> float:
-    """Bounds the probability that any of `n_draws` differs from the ideal rounded Gaussian."""
-    return n_draws * (20.0 * max(stddev, 1.0) + 4.0) * 2.0**-64
+def squared_relative_error(n_draws: int, stddev: float) -> float:
+    """Sums eta^2 over the draws of one mechanism; adds up over mechanisms."""
+    return n_draws * (RELATIVE_ERROR * max(stddev, 1.0)) ** 2
+
+
+def numeric_epsilon(squared_error: float, probability: float) -> float:
+    """Gives how much float64 may add to the privacy loss, but for an event of this probability.
+
+    Source: Azuma-Hoeffding for a martingale with differences of at most 2 eta, and drift of at most eta^2 a draw.
+    """
+    return 2.0 * math.sqrt(2.0 * squared_error * math.log(1.0 / probability)) + squared_error
 
 
 def _uniform_words(key: bytes, context: Context, size: int) -> NDArray[np.uint64]:

@@ -159,3 +159,8 @@ def _event(stage: Stage, mu: float, sampling_probability: float, relation: Relat
     if stage is Stage.ADAPT and sampling_probability < 1.0:
         return PoissonSampledDpEvent(sampling_probability, event)
     return event
+
+
+def planned_events(plan: PrivacyPlan) -> list[DpEvent]:
+    """One event for each stage: all that the plan allows it."""
+    return [_event(stage, mu, plan.sampling_probability, plan.relation) for stage, mu in plan.stage_mu.items()]

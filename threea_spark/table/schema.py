@@ -48,6 +48,7 @@ def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
         hint = f"; did you mean {near[0]!r}?" if near else "; drop it from the domain or correct its spelling"
         return f"  {name!r}: is not a column of the source{hint}"
     kind = base_type(found[name])
+    allowed: tuple[str, ...]
     if isinstance(column, CategoricalColumn):
         allowed = NUMERIC_TYPES + TIME_TYPES + TEXT_TYPES
         mend = "flatten it to a plain column in a view, or drop it from the domain"

@@ -1,0 +1,118 @@
+import importlib.util
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from threea_spark.adapt import kernel
+from threea_spark.adapt.closed_form import Architecture, ntk
+from threea_spark.errors import EnvironmentNotReadyError
+
+RNG = np.random.default_rng(20240602)
+ROWS, POINTS = RNG.normal(size=(7, 5)), RNG.normal(size=(4, 5))
+BOTH = pytest.mark.parametrize("activation", ["relu", "erf"])
+DEPTHS = pytest.mark.parametrize("depth", [1, 2, 3])
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with kernel.x64():
+        yield
+
+
+def difference(f, x, step=1e-6):
+    """Central differences of f, a float of an array."""
+    out = np.zeros_like(x)
+    for at in np.ndindex(*x.shape):
+        e = np.zeros_like(x)
+        e[at] = step
+        out[at] = (f(x + e) - f(x - e)) / (2 * step)
+    return out
+
+
+@BOTH
+@DEPTHS
+@pytest.mark.parametrize("bias_std", [0.0, 0.4])
+def test_closed_form_equals_neural_tangents(activation, depth, bias_std):
+    architecture = Architecture(activation=activation, depth=depth, weight_std=1.3, bias_std=bias_std)
+    theirs = np.asarray(kernel.kernel_fn(architecture)(jnp.asarray(ROWS), jnp.asarray(POINTS)))
+    assert theirs.dtype == np.float64
+    np.testing.assert_allclose(ntk(ROWS, POINTS, architecture), theirs, rtol=1e-12)
+    itself = np.asarray(kernel.kernel_fn(architecture)(jnp.asarray(ROWS), jnp.asarray(ROWS)))
+    np.testing.assert_allclose(ntk(ROWS, ROWS, architecture), itself, rtol=1e-6)  # the arc cosine is flat at 1
+
+
+@BOTH
+@DEPTHS
+def test_kernel_gradient_equals_finite_differences(activation, depth):
+    architecture = Architecture(activation=activation, depth=depth)
+    weights = RNG.normal(size=(7, 4))
+    gradient = jax.grad(lambda x: jnp.sum(weights * kernel.kernel_fn(architecture)(jnp.asarray(ROWS), x)))
+    expected = difference(lambda x: float(np.sum(weights * ntk(ROWS, x, architecture))), POINTS)
+    np.testing.assert_allclose(gradient(jnp.asarray(POINTS)), expected, rtol=1e-6, atol=1e-8)
+
+
+@BOTH
+@DEPTHS
+def test_slopes_give_the_gradient_by_each_point(activation, depth):
+    architecture, width = Architecture(activation=activation, depth=depth), ROWS.shape[1]
+    rows, points = jnp.asarray(ROWS), jnp.asarray(POINTS)
+    value, by_q, by_p2 = kernel.kernel_and_slopes(architecture, *kernel.input_products(rows, points))
+    np.testing.assert_allclose(value, ntk(ROWS, POINTS, architecture), rtol=1e-12)
+    mine = (by_q[:, :, None] * rows[:, None, :] + 2.0 * by_p2[:, :, None] * points[None]) / width
+    one = jax.grad(lambda point, row: kernel.kernel_fn(architecture)(row[None], point[None])[0, 0])
+    theirs = jax.jit(jax.vmap(lambda row: jax.vmap(lambda point: one(point, row))(points)))(rows)
+    np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+@BOTH
+@DEPTHS
+def test_diagonal_slope_equals_finite_differences(activation, depth):
+    architecture, width = Architecture(activation=activation, depth=depth), ROWS.shape[1]
+    p = np.sum(ROWS**2, axis=1) / width
+    slope = np.asarray(kernel.diagonal_slope(architecture, jnp.asarray(p)))
+    # The arc cosine is good to 1e-8 only where rows coincide: a wide step keeps that out of the quotient.
+    expected = difference(lambda x: float(np.trace(ntk(x, x, architecture))), ROWS, step=1e-3)
+    np.testing.assert_allclose(2.0 * slope[:, None] * ROWS / width, expected, rtol=1e-3, atol=2e-4)
+
+
+@BOTH
+def test_jit_changes_nothing(activation):
+    network = kernel.kernel_fn(Architecture(activation=activation, depth=2))
+    rows, points = jnp.asarray(ROWS), jnp.asarray(POINTS)
+    compiled = jax.jit(network)(rows, points)
+    with jax.disable_jit():
+        np.testing.assert_allclose(network(rows, points), compiled, rtol=1e-13)
+
+
+def test_float64_is_on_inside_the_block_only():
+    with jax.enable_x64(False):
+        with kernel.x64():
+            assert jnp.zeros(1, jnp.float64).dtype == jnp.float64
+        assert jnp.zeros(1).dtype == jnp.float32
+
+
+def forget_neural_tangents(monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "neural_tangents"]:
+        monkeypatch.delitem(sys.modules, name)
+    kernel._stax.cache_clear()
+    monkeypatch.setattr(kernel._stax, "cache_clear", kernel._stax.cache_clear, raising=False)
+
+
+def test_without_neural_tangents_the_error_names_the_install(monkeypatch):
+    forget_neural_tangents(monkeypatch)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(EnvironmentNotReadyError, match=r"pip install --no-deps neural-tangents==0\.6\.5"):
+        kernel._stax()
+
+
+def test_importing_leaves_nothing_behind_but_the_package(monkeypatch):
+    forget_neural_tangents(monkeypatch)
+    before = set(sys.modules)
+    assert kernel._stax().__name__ == "neural_tangents.stax"
+    new = {name.split(".")[0] for name in set(sys.modules) - before}
+    assert new == {"neural_tangents"}
+    assert jax.random.KeyArray is jax.Array
+    kernel._stax.cache_clear()

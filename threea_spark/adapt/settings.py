@@ -1,0 +1,95 @@
+"""What kernel inducing points are asked for and what they return: no jax here, so the pipeline can name both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.adapt.closed_form import Architecture
+from threea_spark.errors import ConfigError
+
+Float64Array = NDArray[np.float64]
+Int64Array = NDArray[np.int64]
+
+ReleaseSum = Callable[[int, Int64Array, int], Float64Array]
+"""(step, exact sums (n,), integer bound on one row's L2 norm) -> noisy sums (n,), both in grid units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KipSettings:
+    """Of one adaptation; public numbers all.
+
+    Attributes:
+      alpha: Share of the density term, in [0, 1]: 1 keeps the centres, 0 follows the classifier alone.
+      steps: Gradient steps; a private run releases one sum in each.
+      learning_rate: Of the points and, times label_scale^2, of the labels.
+      momentum: In [0, 1); the first moment's decay.
+      clip_norm: Bound on the L2 norm of one row's gradient, points and scaled labels joined (private only).
+      diag_reg: Ridge as a share of the kernel's mean trace, > 0.
+      learn_labels: Whether the labels move too.
+      label_scale: Labels are learned as label_scale times a unit variable; weighs them against the points in the clip.
+      moving_points: How many points move in one step; they take turns, so that each step clips, noises and computes
+        less, and each point sees as much signal to noise as if all moved in each. 0 moves all.
+      architecture: Of the network.
+      chunk_rows: Rows in memory at a time; chunk_rows * moving_points * d floats are held a few times over.
+    """
+
+    alpha: float = 0.1
+    steps: int = 60
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    clip_norm: float = 1.0
+    diag_reg: float = 1e-3
+    learn_labels: bool = True
+    label_scale: float = 1.0
+    moving_points: int = 50
+    architecture: Architecture = field(default_factory=Architecture)
+    chunk_rows: int = 512
+
+    def __post_init__(self) -> None:
+        _check(0.0 <= self.alpha <= 1.0, f"alpha must be in [0, 1], got {self.alpha}")
+        _check(self.steps >= 1, f"steps must be >= 1, got {self.steps}")
+        _check(0.0 < self.learning_rate < math.inf, f"learning_rate must be in (0, inf), got {self.learning_rate}")
+        _check(0.0 <= self.momentum < 1.0, f"momentum must be in [0, 1), got {self.momentum}")
+        _check(0.0 < self.clip_norm < math.inf, f"clip_norm must be in (0, inf), got {self.clip_norm}")
+        _check(0.0 < self.diag_reg < math.inf, f"diag_reg must be in (0, inf), got {self.diag_reg}")
+        _check(0.0 < self.label_scale < math.inf, f"label_scale must be in (0, inf), got {self.label_scale}")
+        _check(self.moving_points >= 0, f"moving_points must be >= 0, got {self.moving_points}")
+        _check(1 <= self.chunk_rows <= 2**16, f"chunk_rows must be in [1, 65536], got {self.chunk_rows}")
+
+
+class AdaptStatus(Enum):
+    """How an adaptation ended, in words that tell what to do."""
+
+    CONVERGED = "converged: the objective no longer falls"
+    MAX_STEPS = "stopped at the last step while the objective still fell; raise steps or learning_rate"
+    COMPLETED = "all private steps ran; their loss is never looked at, so judge the points by the release's evaluation"
+    UNTOUCHED = "alpha is 1: the points stay where they started and no row was read; lower alpha to adapt them"
+    NONFINITE = "the kernel solve gave NaN or inf; raise diag_reg or lower learning_rate"
+
+
+@dataclass(frozen=True)
+class KipResult:
+    """Adapted points.
+
+    Attributes:
+      x_support: Inducing points, shape (s, d). As private as the targets' treatment: RELEASED from `private`.
+      y_support: Their labels, shape (s, c).
+      status: How it ended.
+      loss_trace: The objective before each step; empty where the targets are private.
+    """
+
+    x_support: Float64Array
+    y_support: Float64Array
+    status: AdaptStatus
+    loss_trace: tuple[float, ...]
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)

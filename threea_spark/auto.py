@@ -1,0 +1,185 @@
+"""What `auto` stands for: written rules that read public and DP numbers only, never a row.
+
+Every rule's outcome is stated in the receipt.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from threea_spark.anonymize.mix import auto_mix_size
+from threea_spark.config import ReleaseConfig
+from threea_spark.encode.codes import SCORE_LIMIT
+from threea_spark.privacy.plan import Accounting, PrivacyPlan, Stage, calibrate
+
+N_CELLS = 32
+_WIDE_CELLS = 16
+_WIDE_COLUMNS = 100
+MIN_SIZE_FACTOR = 100.0
+"""c in min_cluster_size = c * sqrt(width) / mu_anonymize; measured on Adult at epsilon 1: noise is harmless from 100."""
+_MOST_COMPONENTS = 256
+_SUPPORT = 200
+_MIX_RESIDUAL = 0.5
+_SAMPLE_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.25, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
+_MIX_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.10, Stage.ANONYMIZE: 0.65}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Values that `auto` took, for the receipt.
+
+    Attributes:
+      n_cells: Histogram cells of a number.
+      clip_norm: L2 bound on an encoded row, in units of score.
+      components_per_class: Components of each class's mixture (of the only one where not per class).
+      per_class: Whether each class has a mixture of its own.
+      min_cluster_size: Rows every cluster must hold.
+      support_size: Inducing points.
+      mix_size: Rows averaged into one, for mix and random.
+      mix_clip_norm: L2 bound on a residual in mixing, in units of score.
+    """
+
+    n_cells: int
+    clip_norm: float
+    components_per_class: int
+    per_class: bool
+    min_cluster_size: int
+    support_size: int
+    mix_size: int
+    mix_clip_norm: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for the receipt."""
+        return asdict(self)
+
+
+def is_mixing(config: ReleaseConfig) -> bool:
+    """Whether rows are averaged rather than drawn."""
+    return config.anonymize.generator in ("mix", "random")
+
+
+def adapts(config: ReleaseConfig) -> bool:
+    """Whether adaptation reads private rows under noise: it needs classes, and centres or labels to move."""
+    if config.adapt.method == "none" or config.adapt.targets != "private" or config.anonymize.generator == "random":
+        return False
+    return config.domain.task != "none" and len(config.domain.features) > 0
+
+
+def moves_centres(config: ReleaseConfig) -> bool:
+    """Whether KIP moves the clusters' centres before rows are mixed."""
+    return config.adapt.method == "kip" and config.anonymize.generator == "mix" and config.domain.task != "none"
+
+
+def learns_labels(config: ReleaseConfig) -> bool:
+    """Whether drawn rows are labelled by a learned function rather than by their component's class."""
+    has_features = len(config.domain.features) > 0
+    return config.adapt.method == "kip" and config.domain.task != "none" and has_features
+
+
+def make_plan(config: ReleaseConfig) -> PrivacyPlan:
+    """Calibrates the plan of a release; reads no row.
+
+    A stage that will not run leaves its share to the others. In conditional mode Anonymize has all of it.
+    """
+    privacy = config.privacy
+    conditional = privacy.accounting_mode is Accounting.CONDITIONAL
+    if privacy.shares == "auto":
+        shares = dict(_MIX_SHARES if is_mixing(config) else _SAMPLE_SHARES)
+    else:
+        shares = {Stage(name): share for name, share in privacy.shares.items()}
+    if conditional:
+        shares = {Stage.ANONYMIZE: 1.0}
+    elif not adapts(config):
+        shares[Stage.ADAPT] = 0.0
+    if config.anonymize.generator == "random":
+        shares[Stage.APPROXIMATE] = shares.get(Stage.APPROXIMATE, 0.0) * _RANDOM_NEEDS
+    return calibrate(
+        epsilon=privacy.epsilon,
+        delta=privacy.delta,
+        shares=shares,
+        relation=privacy.neighboring_relation,
+        unit=privacy.privacy_unit,
+        accounting=privacy.accounting_mode,
+        sampling_probability=sampling_probability(config),
+        selects_categories=config.selects_categories and not conditional,
+    )
+
+
+_RANDOM_NEEDS = 0.25  # random mixing has one cluster: its size and mean are all that Approximate measures
+
+
+def sampling_probability(config: ReleaseConfig) -> float:
+    """The rate at which adaptation is priced: amplification is claimed only from a public number of rows.
+
+    Under replace-one, and where the number of rows is not declared, the full price is paid whatever the sample.
+    """
+    if config.source.rows is None or not adapts(config):
+        return 1.0
+    return min(1.0, config.adapt.max_rows / config.source.rows)
+
+
+def resolve(config: ReleaseConfig, plan: PrivacyPlan, *, n_rows: float, n_classes: int, width: int) -> Resolved:
+    """Resolves every `auto` from the plan and DP numbers.
+
+    Args:
+      config: The release's.
+      plan: Its calibrated plan.
+      n_rows: Public or DP number of rows.
+      n_classes: Of the label.
+      width: Coordinates of a packed vector, public or from DP counts.
+    """
+    encode, approximate, anonymize = config.encode, config.approximate, config.anonymize
+    mu = max(plan.mu_of(Stage.ANONYMIZE), plan.mu_of(Stage.APPROXIMATE), 1e-9)
+    clip_norm = default_clip_norm(config) if encode.clip_norm == "auto" else encode.clip_norm
+    least = approximate.min_cluster_size
+    min_size = max(1, math.ceil(MIN_SIZE_FACTOR * math.sqrt(max(width, 1)) / mu)) if least == "auto" else least
+    per_class = True if approximate.per_class == "auto" else approximate.per_class
+    groups = n_classes if per_class else 1
+    residual = _MIX_RESIDUAL * clip_norm if anonymize.generator == "mix" else clip_norm
+    mix_mu = max(plan.mu_of(Stage.ANONYMIZE), 1e-9)
+    return Resolved(
+        n_cells=default_cells(config),
+        clip_norm=clip_norm,
+        components_per_class=_components(config, n_rows / max(groups, 1), min_size),
+        per_class=per_class and anonymize.generator != "random",
+        min_cluster_size=min_size,
+        support_size=_SUPPORT if config.adapt.support_size == "auto" else config.adapt.support_size,
+        mix_size=auto_mix_size(residual, mix_mu) if anonymize.mix_size == "auto" else anonymize.mix_size,
+        mix_clip_norm=residual,
+    )
+
+
+def default_cells(config: ReleaseConfig) -> int:
+    """Cells of a number: fewer where many columns share the noise."""
+    if config.encode.cells != "auto":
+        return config.encode.cells
+    return _WIDE_CELLS if len(config.domain.features) > _WIDE_COLUMNS else N_CELLS
+
+
+def default_clip_norm(config: ReleaseConfig) -> float:
+    """L2 norm of a typical encoded row, where sums of rows are released: a normal score has variance 1, a one-hot
+    level norm 1/sqrt(2). Where only cells are counted no row needs clipping, and the largest norm is allowed.
+    """
+    kinds = [column.type for column in config.domain.features.values()]
+    parts = sum(len(column.parts) for column in config.domain.features.values() if column.type == "timestamp")
+    categorical = kinds.count("categorical") + parts
+    numbers = len(kinds) - kinds.count("categorical")
+    sums_rows = is_mixing(config) or config.approximate.components not in ("auto", 1)
+    square = (1.0 if sums_rows else SCORE_LIMIT**2 + 0.5) * numbers + 0.5 * categorical
+    return math.sqrt(max(0.5, square))
+
+
+def _components(config: ReleaseConfig, rows_per_group: float, min_size: int) -> int:
+    """Components of one mixture: one for sampling, where the label function carries the structure; for mixing, as
+    many as the minimum size allows.
+    """
+    asked = config.approximate.components
+    if config.anonymize.generator == "random":
+        return 1
+    if asked != "auto":
+        return asked
+    if not is_mixing(config):
+        return 1
+    return int(min(_MOST_COMPONENTS, max(1, rows_per_group // min_size)))

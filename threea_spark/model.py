@@ -1,0 +1,89 @@
+"""ReleaseModel: every number fitted under DP, and nothing else. Safe to share, to save, to draw from for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from threea_spark import model_store
+from threea_spark.anonymize.sample import RowSampler
+from threea_spark.domain import Domain
+from threea_spark.encode.encoding import Encoding
+from threea_spark.errors import ConfigError
+from threea_spark.privacy.statement import PrivacyStatement
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class ReleaseModel:
+    """What `fit` returns.
+
+    Attributes:
+      domain: Public, as declared.
+      encoding: Codes of the columns. RELEASED.
+      sampler: The law that rows are drawn from. RELEASED.
+      types: Spark's simple type string by released column, in the source's order.
+      n_rows: DP number of rows of the source.
+      privacy: The guarantee that covers every number above.
+    """
+
+    domain: Domain
+    encoding: Encoding
+    sampler: RowSampler
+    types: Mapping[str, str]
+    n_rows: float
+    privacy: PrivacyStatement
+
+    @property
+    def matching_rows(self) -> int:
+        """As many rows as the source holds, by its noisy count."""
+        return max(1, round(self.n_rows))
+
+    def sample(self, spark: SparkSession, n_rows: int | None = None, *, seed: int = 0) -> DataFrame:
+        """Draws rows with the source's columns and types. Post-processing: it costs nothing, however often.
+
+        Args:
+          spark: A session, classic or Connect.
+          n_rows: How many; None draws as many as the source holds, by its noisy count.
+          seed: Public; another seed draws another table from the same law. It has no part in any noise.
+
+        Raises:
+          ConfigError: if n_rows is not positive.
+        """
+        from threea_spark.anonymize.spark import sampled_rows
+
+        wanted = self.matching_rows if n_rows is None else n_rows
+        if not wanted >= 1:
+            raise ConfigError(f"n_rows must be at least 1, got {wanted}")
+        return sampled_rows(spark, self.sampler, self.encoding, self.domain.label, self.types, wanted, seed)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the model as JSON and npz.
+
+        Raises:
+          ModelError: if the folder is not empty.
+        """
+        model_store.save(
+            {
+                "domain": self.domain,
+                "encoding": self.encoding,
+                "sampler": self.sampler,
+                "types": dict(self.types),
+                "n_rows": float(self.n_rows),
+                "privacy": self.privacy,
+            },
+            folder,
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ReleaseModel:
+        """Reads a saved model.
+
+        Raises:
+          ModelError: if it is missing, damaged or of an unknown format.
+        """
+        return cls(**model_store.load(folder))

@@ -1,0 +1,109 @@
+"""Saves and loads frozen dataclasses as one JSON document and one npz of arrays; no pickle, versioned."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from threea_spark.adapt.closed_form import Architecture
+from threea_spark.adapt.label_function import KernelInput, LabelFunction
+from threea_spark.anonymize.sample import RowSampler
+from threea_spark.domain import Domain
+from threea_spark.encode.codes import AffineCode, CategoryCode, QuantileCode
+from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.grid import LeafGrid
+from threea_spark.errors import ModelError
+from threea_spark.privacy.statement import PrivacyStatement, StageSpend
+
+FORMAT = 1
+_DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
+_CLASSES = {
+    kind.__name__: kind
+    for kind in (
+        AffineCode,
+        Architecture,
+        CategoryCode,
+        Encoding,
+        KernelInput,
+        LabelFunction,
+        LeafGrid,
+        PrivacyStatement,
+        QuantileCode,
+        RowSampler,
+        StageSpend,
+    )
+}
+
+
+def save(parts: dict[str, Any], folder: str | Path) -> None:
+    """Writes named parts: dataclasses, domains, arrays, plain values.
+
+    Raises:
+      ModelError: if the folder holds something already.
+    """
+    target = Path(folder)
+    if target.exists() and any(target.iterdir()):
+        raise ModelError(f"{folder}: is not empty; a model is never written over, choose another folder")
+    target.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, np.ndarray] = {}
+    document = {"format": FORMAT, "parts": {name: _plain(part, arrays) for name, part in parts.items()}}
+    np.savez_compressed(target / _ARRAYS, allow_pickle=False, **arrays)
+    (target / _DOCUMENT).write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def load(folder: str | Path) -> dict[str, Any]:
+    """Reads what `save` wrote.
+
+    Raises:
+      ModelError: if it is missing, damaged, or of a format this version does not know.
+    """
+    source = Path(folder)
+    try:
+        document = json.loads((source / _DOCUMENT).read_text(encoding="utf-8"))
+        with np.load(source / _ARRAYS, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        found = document["format"]
+        if found != FORMAT:
+            raise ModelError(f"{folder}: has format {found}, this version reads {FORMAT}; install a newer threea-spark")
+        return {name: _rebuilt(part, arrays) for name, part in document["parts"].items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: is not a saved model, or damaged ({type(error).__name__})") from None
+
+
+def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - a tree of anything we store
+    if isinstance(value, np.ndarray):
+        name = f"a{len(arrays)}"
+        arrays[name] = value
+        return {"$array": name}
+    if isinstance(value, BaseModel):
+        return {"$domain": value.model_dump(mode="json")}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: _plain(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
+        return {"$class": type(value).__name__, "fields": fields}
+    if isinstance(value, (list, tuple)):
+        return {"$tuple": [_plain(item, arrays) for item in value]}
+    if isinstance(value, dict):
+        return {"$dict": [[key, _plain(item, arrays)] for key, item in value.items()]}
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _rebuilt(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - the inverse of _plain
+    if not isinstance(value, dict):
+        return value
+    if "$array" in value:
+        return arrays[value["$array"]]
+    if "$domain" in value:
+        return Domain.model_validate(value["$domain"])
+    if "$tuple" in value:
+        return tuple(_rebuilt(item, arrays) for item in value["$tuple"])
+    if "$dict" in value:
+        return {key: _rebuilt(item, arrays) for key, item in value["$dict"]}
+    fields = {name: _rebuilt(item, arrays) for name, item in value["fields"].items()}
+    return _CLASSES[value["$class"]](**fields)

@@ -1,0 +1,176 @@
+"""fit() and release(): checked, planned and booked before a row is read; then the stages; then one write."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from threea_spark import auto
+from threea_spark.anonymize import spark as generators
+from threea_spark.config import ReleaseConfig
+from threea_spark.errors import ConfigError, ReleaseExistsError, ReleaseFailedError, TargetExistsError, ThreeAError
+from threea_spark.model import ReleaseModel
+from threea_spark.privacy.statement import PrivacyStatement, statement_of
+from threea_spark.progress import Listener, Progress
+from threea_spark.publish import spark as delta
+from threea_spark.publish.ledger import Ledger
+from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
+from threea_spark.stages import Fitted, run_stages
+from threea_spark.table import spark as table
+from threea_spark.table.schema import check_schema, left_out
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+log = logging.getLogger("threea_spark")
+
+N_STEPS = 6
+_RELEASED_FILE_ROWS = 1_000_000
+
+
+def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = None) -> ReleaseModel:
+    """Fits a model of a table under the configured guarantee.
+
+    Args:
+      rows: The private table; `config.source` is not read.
+      config: Of the release; the generator must be `sample`, for a mixed table is no model.
+      listener: Shows progress.
+
+    Raises:
+      ConfigError: if the generator mixes rows.
+      SchemaError: if the table does not fit the domain.
+    """
+    if auto.is_mixing(config):
+        raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
+    types = _checked_types(rows, config)
+    progress, release_id = Progress(N_STEPS, listener), f"{config.digest}-{secrets.token_hex(4)}"
+    with delta.staging(rows.sparkSession, release_id.replace("-", "_"), None) as name:
+        fitted = run_stages(rows, config, auto.make_plan(config), release_id, name, progress)
+    return _model(fitted, config, types, statement_of(fitted.meter))
+
+
+def release(spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None) -> Receipt:
+    """Releases a Delta table: reads one version, checks the ledger, fits, writes once, and says what it did.
+
+    Args:
+      spark: A session, classic or Connect.
+      config: Of the release.
+      listener: Shows progress.
+
+    Returns:
+      The receipt, which also stands in the target's commit metadata.
+
+    Raises:
+      ReleaseExistsError: if this very release was written before; nothing is read.
+      TargetExistsError: if something else stands at the target.
+      SourceError, SchemaError, BudgetError: before any row is read.
+      ReleaseFailedError: if a stage failed; neither target nor staging is left.
+    """
+    source = delta.Place(str(config.source), config.source.path is not None)
+    target = delta.Place(str(config.target), config.target.path is not None)
+    version = delta.latest_version(spark, source, config.source.version)
+    release_id = f"{config.digest}-v{version}"
+    _check_target(spark, target, config, release_id)
+    rows = table.read_version(spark, source.name, is_path=source.is_path, version=version)
+    types = _checked_types(rows, config)
+    plan = auto.make_plan(config)
+    progress = Progress(N_STEPS, listener)
+    with ExitStack() as clean_up:
+        ledger = Ledger.open(spark, config, plan, source=str(source), release_id=release_id)
+        ledger.start()
+        try:
+            name = clean_up.enter_context(delta.staging(spark, release_id.replace("-", "_"), target))
+            fitted = run_stages(rows, config, plan, release_id, name, progress)
+            receipt = _receipt(fitted, config, rows, types, release_id, version)
+            with progress.step("release: write the table"):
+                _write(spark, fitted, config, types, target, receipt)
+        except ThreeAError:
+            ledger.fail()
+            raise
+        except Exception as error:
+            ledger.fail()
+            log.debug("a stage failed", exc_info=True)
+            raise ReleaseFailedError(
+                f"the release stopped in {type(error).__name__}; no table was written, staging was dropped, and what "
+                "the stages had spent counts as spent. Run with --debug for the trace, which may hold private values"
+            ) from error
+        ledger.finish()
+    log.info("seconds by step: %s", progress.seconds)
+    return receipt
+
+
+def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy: PrivacyStatement) -> ReleaseModel:
+    if fitted.sampler is None:
+        raise ConfigError("anonymize.generator: a mixed table is no model to sample from")
+    return ReleaseModel(config.domain, fitted.encoded.encoding, fitted.sampler, types, fitted.encoded.n_rows, privacy)
+
+
+def _checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
+    """Checks the schema and gives the types of the released columns, in the source's order."""
+    found = table.schema_of(rows)
+    check_schema(found, config.domain, config.privacy.privacy_unit.column)
+    return {name: simple for name, simple in found.items() if name in config.domain.columns}
+
+
+def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfig, release_id: str) -> None:
+    if not delta.exists(spark, target):
+        return
+    written = delta.properties_of(spark, target).get(PROPERTY_RELEASE)
+    if written == release_id or delta.was_appended(spark, target, release_id):
+        raise ReleaseExistsError(
+            f"release {release_id} exists at {target}: same configuration, same source version; nothing was read. "
+            "Its rows can be used as they are; another draw from the same model costs nothing with `threea sample`"
+        )
+    if config.target.mode == "create":
+        raise TargetExistsError(
+            f"target: {target} exists and is not this release; drop it, choose another target, or use mode: append"
+        )
+
+
+def _receipt(
+    fitted: Fitted, config: ReleaseConfig, rows: DataFrame, types: dict[str, str], release_id: str, version: int
+) -> Receipt:
+    """Makes the receipt before a row is written: events that cost more than the claim stop the release here."""
+    statement = statement_of(fitted.meter, public_partition=config.privacy.partition == "public_or_disjoint")
+    asked = config.anonymize.rows
+    matching = max(1, round(fitted.encoded.n_rows))
+    n_released = fitted.mixer.n_groups if fitted.mixer is not None else (matching if asked == "match" else int(asked))
+    return Receipt(
+        release_id=release_id,
+        source=str(config.source),
+        source_version=version,
+        target=str(config.target),
+        n_released=n_released,
+        generator=config.anonymize.generator,
+        columns=tuple(types),
+        left_out=tuple(left_out(table.schema_of(rows), config.domain)),
+        privacy=statement,
+        resolved=fitted.resolved.as_dict(),
+        diagnostics=fitted.advice,
+        versions=package_versions(),
+    )
+
+
+def _write(
+    spark: SparkSession,
+    fitted: Fitted,
+    config: ReleaseConfig,
+    types: dict[str, str],
+    target: delta.Place,
+    receipt: Receipt,
+) -> None:
+    """Writes the released rows in one commit, the receipt in its metadata."""
+    encoding, label, seed = fitted.encoded.encoding, config.domain.label, secrets.randbits(62)  # public randomness
+    if fitted.sampler is not None:
+        rows = generators.sampled_rows(spark, fitted.sampler, encoding, label, types, receipt.n_released, seed)
+    elif fitted.mixer is not None and fitted.mechanism is not None:
+        mixed = generators.mixed_rows(
+            fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, fitted.meter.noise, seed
+        )
+        rows = delta.without_layout(mixed, seed, max(1, receipt.n_released // _RELEASED_FILE_ROWS))
+    if config.target.mode == "append" and delta.exists(spark, target):
+        delta.append(rows, target, receipt.to_json(), release_id=receipt.release_id)
+    else:
+        delta.write_new(rows, target, receipt.properties, receipt.to_json())

@@ -1,0 +1,115 @@
+"""What was spent on a source in total: entries, their composition, and whether one more release fits.
+
+A started entry counts as spent, whatever became of it, until an officer voids it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dp_accounting import DpEvent, GaussianDpEvent, PoissonSampledDpEvent
+
+from threea_spark.errors import BudgetError
+from threea_spark.privacy.accounting import Relation, epsilon_of
+from threea_spark.privacy.plan import PrivacyPlan, planned_events
+
+STARTED, FINISHED, FAILED, VOID = "started", "finished", "failed", "void"
+
+
+@dataclass(frozen=True)
+class Spend:
+    """What one release books on its source.
+
+    Attributes:
+      release_id: Whose.
+      events: Its planned events, from which its noise is drawn.
+      delta_outside: Delta spent outside the events: selected category names, draws that are not ideal.
+      relation: Of its claim.
+    """
+
+    release_id: str
+    events: tuple[DpEvent, ...]
+    delta_outside: float
+    relation: Relation
+
+    def to_json(self) -> str:
+        """The spend as JSON."""
+        return json.dumps(
+            {
+                "events": [_plain(event) for event in self.events],
+                "delta_outside": self.delta_outside,
+                "relation": self.relation.value,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, release_id: str, text: str) -> Spend:
+        """Rebuilds a spend from its JSON."""
+        content = json.loads(text)
+        events = tuple(_event(item) for item in content["events"])
+        return cls(release_id, events, float(content["delta_outside"]), Relation(content["relation"]))
+
+
+def planned_spend(plan: PrivacyPlan, release_id: str) -> Spend:
+    """What a release will spend if it runs to its end."""
+    outside = plan.delta - plan.delta_composition
+    return Spend(release_id, tuple(planned_events(plan)), outside, plan.relation)
+
+
+def check_budget(spent: Sequence[Spend], wanted: Spend, *, epsilon: float, delta: float) -> None:
+    """Refuses a release that the rest of the budget does not hold; composes events by PLD, not sums of epsilons.
+
+    Args:
+      spent: Of the same source and unit.
+      wanted: The release to come.
+      epsilon, delta: The budget in total.
+
+    Raises:
+      BudgetError: naming what is spent and what is left.
+    """
+    if any(item.relation is not wanted.relation for item in spent):
+        raise BudgetError(
+            "ledger: earlier releases of this source used another neighbouring relation; they cannot be composed. "
+            "Use the same privacy.relation"
+        )
+    everything = [*spent, wanted]
+    left = delta - sum(item.delta_outside for item in everything)
+    events = [event for item in everything for event in item.events]
+    needed = epsilon_of(events, left, wanted.relation, near=epsilon) if left > 0.0 else float("inf")
+    if needed <= epsilon * (1.0 + 1e-9):
+        return
+    before = [event for item in spent for event in item.events]
+    at = left + wanted.delta_outside
+    so_far = epsilon_of(before, at, wanted.relation, near=epsilon) if before and at > 0.0 else 0.0
+    raise BudgetError(
+        f"ledger: the budget of this source is epsilon {epsilon:g} at delta {delta:g}; {len(spent)} earlier release(s) "
+        f"spent epsilon {so_far:.4g}, with this one it would be {needed:.4g}. Lower privacy.epsilon, or raise the budget"
+    )
+
+
+def _plain(event: DpEvent) -> dict[str, float]:
+    if isinstance(event, PoissonSampledDpEvent):
+        inner = event.event
+        return {"noise_multiplier": inner.noise_multiplier, "sampling_probability": event.sampling_probability}
+    return {"noise_multiplier": event.noise_multiplier}
+
+
+def _event(plain: dict[str, float]) -> DpEvent:
+    inner = GaussianDpEvent(plain["noise_multiplier"])
+    rate = plain.get("sampling_probability")
+    return inner if rate is None else PoissonSampledDpEvent(rate, inner)
+
+
+def total_epsilon(spent: Iterable[Spend], delta: float) -> float:
+    """Epsilon of all the spends together at `delta`, by PLD; inf if delta is too small for them."""
+    items = list(spent)
+    events = [event for item in items for event in item.events]
+    left = delta - sum(item.delta_outside for item in items)
+    if not events:
+        return 0.0
+    return epsilon_of(events, left, items[0].relation) if left > 0.0 else float("inf")
+
+
+__all__ = ["FAILED", "FINISHED", "STARTED", "VOID", "Spend", "check_budget", "planned_spend", "total_epsilon"]

@@ -1,0 +1,183 @@
+"""The stages in order, each with its published numbers handed to the next. No maths and no Spark functions here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from threea_spark import auto, diagnostics
+from threea_spark.adapt import features, learn
+from threea_spark.anonymize.mix import Mixer
+from threea_spark.anonymize.sample import RowSampler
+from threea_spark.approximate import measure as approximate
+from threea_spark.approximate.marginals import pooled
+from threea_spark.approximate.measure import ComponentModel
+from threea_spark.auto import Resolved
+from threea_spark.config import ReleaseConfig
+from threea_spark.encode import spark as encode_passes
+from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.measure import EncodedTable, measure_encoding
+from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
+from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.plan import PrivacyPlan, Stage
+from threea_spark.progress import Progress
+from threea_spark.publish import spark as delta
+from threea_spark.table import spark as table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the stages up to Anonymize leave: the encoding, one of the two generators, and the meter that paid.
+
+    Attributes:
+      encoded: Of the table. RELEASED.
+      staged: Packed rows. PRIVATE.
+      sampler, components: Where rows are drawn. RELEASED.
+      mixer, mechanism: Where rows are mixed: groups, and their booked noise.
+      resolved, advice: For the receipt.
+      meter: All that was spent.
+    """
+
+    encoded: EncodedTable
+    staged: DataFrame
+    sampler: RowSampler | None
+    mixer: Mixer | None
+    components: ComponentModel | None
+    resolved: Resolved
+    advice: tuple[str, ...]
+    meter: PrivacyMeter
+    mechanism: NoisySum | None = None
+
+
+def run_stages(
+    rows: DataFrame, config: ReleaseConfig, plan: PrivacyPlan, release_id: str, staging: str, progress: Progress
+) -> Fitted:
+    """Runs Encode, Approximate, Adapt and Anonymize, in this order.
+
+    Args:
+      rows: The source. PRIVATE.
+      config, plan, release_id: Of the release.
+      staging: Name of the private staging table, which the caller drops.
+      progress: Announces each step.
+    """
+    key = new_key()
+    meter = PrivacyMeter(plan, KeyedNoise(key), release_id)
+    rng = np.random.default_rng(int(config.digest, 16))  # public: starting centres and inducing points
+    bounded = table.bound_rows(table.canonical(rows, config.domain, plan.unit), plan.unit, key)
+    with progress.step("encode: histograms of every column"):
+        encoded = measure_encoding(bounded, config, meter)
+    with progress.step("encode: stage packed vectors"):
+        staged = delta.stage(encode_passes.packed_vectors(bounded, encoded.reader, encoded.encoding), staging)
+    encoding = encoded.encoding
+    resolved = auto.resolve(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes, width=encoding.width)
+    if auto.is_mixing(config):
+        return _mixing_stages(staged, encoded, config, resolved, meter, rng, progress)
+    return _sampling_stages(staged, encoded, config, resolved, meter, rng, progress)
+
+
+def _sampling_stages(
+    staged: DataFrame,
+    encoded: EncodedTable,
+    config: ReleaseConfig,
+    resolved: Resolved,
+    meter: PrivacyMeter,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Fitted:
+    encoding, mu = encoded.encoding, meter.plan.mu_of(Stage.APPROXIMATE)
+    with progress.step("approximate: components and their marginals"):
+        mixture = approximate.single_components(encoding, per_class=resolved.per_class)
+        if resolved.components_per_class > 1:
+            mu, mu_mixture = approximate.split_mu(mu)
+            covariance = "isotropic" if config.approximate.covariance == "auto" else config.approximate.covariance
+            mixture = approximate.fit_mixture(
+                staged,
+                encoding,
+                resolved,
+                meter,
+                iterations=config.approximate.iterations,
+                covariance=covariance,
+                mu=mu_mixture,
+                rng=rng,
+            ).mixture
+        components = approximate.measure_components(staged, encoding, mixture, meter, n_rows=encoded.n_rows, mu=mu)
+    sampler = _sampler(encoding, components)
+    with progress.step("adapt: inducing points and label function"):
+        if auto.learns_labels(config) and resolved.per_class:
+            problem = _problem(encoded, components, sampler)
+            adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)
+            sampler = replace(sampler, labels=adapted.labels)
+    with progress.step("anonymize: released statistics"):
+        if meter.remaining_mu(Stage.ANONYMIZE) > 0.0:
+            second = approximate.measure_marginals(
+                staged, encoding, components.mixture, meter, Stage.ANONYMIZE, meter.remaining_mu(Stage.ANONYMIZE)
+            )
+            components = replace(components, marginals=pooled(components.marginals, second))
+            sampler = replace(_sampler(encoding, components), labels=sampler.labels)
+    advice = diagnostics.diagnose(encoding, components, resolved, encoded.n_rows, meter.plan)
+    return Fitted(encoded, staged, sampler, None, components, resolved, advice, meter)
+
+
+def _mixing_stages(
+    staged: DataFrame,
+    encoded: EncodedTable,
+    config: ReleaseConfig,
+    resolved: Resolved,
+    meter: PrivacyMeter,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Fitted:
+    encoding = encoded.encoding
+    with progress.step("approximate: size-constrained clusters"):
+        covariance = "isotropic" if config.approximate.covariance == "auto" else config.approximate.covariance
+        iterations = 1 if config.anonymize.generator == "random" else config.approximate.iterations
+        fitted = approximate.fit_mixture(
+            staged,
+            encoding,
+            resolved,
+            meter,
+            iterations=iterations,
+            covariance=covariance,
+            mu=meter.plan.mu_of(Stage.APPROXIMATE),
+            rng=rng,
+        )
+    mixture = fitted.mixture
+    with progress.step("adapt: centres by kernel inducing points"):
+        if auto.moves_centres(config):
+            adapted = learn.move_centres(staged, encoding, fitted, encoded.n_rows, config.adapt, meter, rng)
+            mixture = adapted.mixture or mixture
+    mixer = Mixer(mixture, fitted.class_shares, resolved.mix_size, resolved.mix_clip_norm)
+    with progress.step("anonymize: noise for every group"):
+        mechanism = meter.grant(
+            Stage.ANONYMIZE,
+            "mixed-rows",
+            squared_bound=mixer.norm_bound**2,
+            mu=meter.remaining_mu(Stage.ANONYMIZE),
+            n_coordinates=mixer.n_groups * mixer.length,
+        )
+    advice = diagnostics.diagnose(encoding, None, resolved, encoded.n_rows, meter.plan)
+    return Fitted(encoded, staged, None, mixer, None, resolved, advice, meter, mechanism)
+
+
+def _sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:
+    return RowSampler(
+        weights=components.marginals.weights,
+        class_of=components.mixture.class_of,
+        laws=components.marginals.probabilities(encoding.cell_offsets),
+        orders=components.orders,
+        factor=np.asarray(np.linalg.cholesky(components.correlations), dtype=np.float64),
+        labels=None,
+    )
+
+
+def _problem(encoded: EncodedTable, components: ComponentModel, sampler: RowSampler) -> learn.Problem:
+    n_classes = encoded.encoding.n_classes
+    weights = components.class_weights(n_classes)
+    odds = features.cell_log_odds(components.class_counts(n_classes), components.marginals.stddev, weights)
+    laws = approximate.pooled_laws(encoded.encoding, components.marginals)
+    return learn.Problem(encoded.encoding, odds, laws, weights, sampler, encoded.n_rows)
