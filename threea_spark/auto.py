@@ -18,7 +18,7 @@ N_CELLS = 32
 _WIDE_CELLS = 16
 _WIDE_COLUMNS = 100
 MIN_SIZE_FACTOR = 100.0
-"""c in min_cluster_size = c * sqrt(width) / mu_anonymize; measured on Adult at epsilon 1: noise is harmless from 100."""
+"""c in min_cluster_size = c * sqrt(width) / mu; measured on Adult at epsilon 1: from 100 on noise is harmless."""
 _MOST_COMPONENTS = 256
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
@@ -159,8 +159,9 @@ def default_cells(config: ReleaseConfig) -> int:
 
 
 def default_clip_norm(config: ReleaseConfig) -> float:
-    """L2 norm of a typical encoded row, where sums of rows are released: a normal score has variance 1, a one-hot
-    level norm 1/sqrt(2). Where only cells are counted no row needs clipping, and the largest norm is allowed.
+    """L2 norm of a typical encoded row: a normal score has variance 1, a one-hot level norm 1/sqrt(2).
+
+    Where only cells are counted, not sums of rows, no row needs clipping and the largest norm is allowed.
     """
     kinds = [column.type for column in config.domain.features.values()]
     parts = sum(len(column.parts) for column in config.domain.features.values() if column.type == "timestamp")
@@ -172,8 +173,9 @@ def default_clip_norm(config: ReleaseConfig) -> float:
 
 
 def _components(config: ReleaseConfig, rows_per_group: float, min_size: int) -> int:
-    """Components of one mixture: one for sampling, where the label function carries the structure; for mixing, as
-    many as the minimum size allows.
+    """Components of one mixture: for mixing as many as the minimum size allows.
+
+    For sampling one: there the label function carries the structure.
     """
     asked = config.approximate.components
     if config.anonymize.generator == "random":

@@ -36,7 +36,7 @@ def diagnose(
         small = int(np.sum(model.marginals.sizes < _SMALL_CLASS_STDDEVS * stddev))
         if small and encoding.n_classes > 1:
             found.append(
-                f"{small} of {model.marginals.n_components} components hold hardly more rows than noise: merge rare classes"
+                f"{small} of {model.marginals.n_components} components hardly stand out from noise: merge rare classes"
             )
     if resolved.components_per_class > 1 and n_rows / resolved.components_per_class < resolved.min_cluster_size:
         found.append("more components than the minimum cluster size allows: lower approximate.components")

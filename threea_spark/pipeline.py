@@ -68,12 +68,19 @@ def release(spark: SparkSession, config: ReleaseConfig, *, listener: Listener | 
       SourceError, SchemaError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed; neither target nor staging is left.
     """
-    source = delta.Place(str(config.source), config.source.path is not None)
-    target = delta.Place(str(config.target), config.target.path is not None)
+    return release_with_model(spark, config, listener=listener)[0]
+
+
+def release_with_model(
+    spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None
+) -> tuple[Receipt, ReleaseModel | None]:
+    """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
+    source = delta.Place.of(config.source.table, config.source.path)
+    target = delta.Place.of(config.target.table, config.target.path)
     version = delta.latest_version(spark, source, config.source.version)
     release_id = f"{config.digest}-v{version}"
     _check_target(spark, target, config, release_id)
-    rows = table.read_version(spark, source.name, is_path=source.is_path, version=version)
+    rows = delta.read_version(spark, source, version)
     types = _checked_types(rows, config)
     plan = auto.make_plan(config)
     progress = Progress(N_STEPS, listener)
@@ -98,7 +105,7 @@ def release(spark: SparkSession, config: ReleaseConfig, *, listener: Listener | 
             ) from error
         ledger.finish()
     log.info("seconds by step: %s", progress.seconds)
-    return receipt
+    return receipt, None if fitted.sampler is None else _model(fitted, config, types, receipt.privacy)
 
 
 def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy: PrivacyStatement) -> ReleaseModel:

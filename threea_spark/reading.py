@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,15 +15,44 @@ from threea_spark.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_MENDS = {
+_WHOLE = {
     "missing": "is missing; add it",
     "extra_forbidden": "is not a known field; drop it or correct its spelling",
-    "finite_number": "must be a finite number",
-    "union_tag_not_found": "needs a `type`: integer, float, categorical or timestamp",
-    "frozen_instance": "cannot be changed",
+    "union_tag_not_found": "needs a `type`; add one of integer, float, categorical, timestamp",
 }
-# pydantic puts the branch of a union it tried into the location; these are no field names of ours
-_BRANCHES = {"integer", "float", "categorical", "timestamp", "literal['auto']", "literal['open']", "tuple[str, ...]"}
+"""Sentences for rules that say nothing about the value."""
+
+_RULES = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "datetime_from_date_parsing": "a date or a time such as 2020-01-31",
+    "datetime_parsing": "a date or a time such as 2020-01-31",
+    "datetime_type": "a date or a time such as 2020-01-31",
+    "dict_type": "a mapping of fields",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "int_type": "a whole number",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_attributes_type": "a mapping of fields",
+    "model_type": "a mapping of fields",
+    "string_too_short": "text that is not empty",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "union_tag_invalid": "of a `type` among {expected_tags}, not {tag!r}",
+}
+"""What a value must be, by pydantic's name of the rule."""
+
+_TAGS = ("integer", "float", "categorical", "timestamp")  # pydantic puts a column's type into the location
+_LONGEST = 120
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -78,17 +109,63 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        lines = list(dict.fromkeys(_line(item) for item in error.errors(include_url=False)))
+        breaches = [_breach(item, content) for item in error.errors(include_url=False)]
+        lines = list(dict.fromkeys(_lines(breaches)))
         raise ConfigError("\n".join([f"{where}: {len(lines)} field(s) to mend", *lines])) from None
 
 
-def _line(item: ErrorDetails) -> str:
-    parts = [str(part) for part in item["loc"] if str(part) not in _BRANCHES and "[" not in str(part)]
-    field = ".".join(parts) or "(whole file)"
-    if item["type"] in _MENDS:
-        return f"  {field}: {_MENDS[item['type']]}"
-    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    message = message[:1].lower() + message[1:]
-    given = item.get("input")
-    shown = f", got {given!r}" if isinstance(given, (int, float, str)) and "got" not in message else ""
-    return f"  {field}: {message}{shown[:120]}"
+@dataclass(frozen=True)
+class _Breach:
+    """One broken rule: `union` is the field whose alternatives were tried on the way to it, if any."""
+
+    field: tuple[str, ...]
+    union: tuple[str, ...] | None
+    item: ErrorDetails
+
+
+def _breach(item: ErrorDetails, content: object) -> _Breach:
+    """Walks the location along the content: parts that are no key or index there name branches that pydantic tried."""
+    field: list[str] = []
+    union: tuple[str, ...] | None = None
+    here: object = content
+    for place, part in enumerate(item["loc"]):
+        names_a_key = place + 1 == len(item["loc"]) and item["type"] in ("missing", "extra_forbidden")
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+        elif isinstance(here, list | tuple) and isinstance(part, int):
+            here = here[part]
+        elif not names_a_key:
+            if part not in _TAGS and part != "[key]":
+                union = tuple(field)
+            continue
+        field.append(str(part))
+    return _Breach(tuple(field), union, item)
+
+
+def _lines(breaches: Sequence[_Breach]) -> Iterator[str]:
+    """One line a field: a union's branches become one sentence, unless one of them tells which inner field is wrong."""
+    for breach in breaches:
+        if breach.union is None:
+            yield _line(breach.field, [breach.item])
+            continue
+        siblings = [other for other in breaches if other.union == breach.union]
+        inner = [other for other in siblings if other.field != breach.union]
+        if not inner:
+            yield _line(breach.union, [other.item for other in siblings])
+        elif breach in inner:
+            yield _line(breach.field, [breach.item])
+
+
+def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
+    name = ".".join(field) or "(whole file)"
+    first = items[0]
+    if first["type"] in _WHOLE:
+        return f"  {name}: {_WHOLE[first['type']]}"
+    if any(item["type"] not in _RULES for item in items):
+        own = next(item for item in items if item["type"] not in _RULES)
+        message = str(own["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return f"  {name}: {message[:1].lower()}{message[1:]}"
+    rules = [_RULES[item["type"]].format(**item.get("ctx", {})) for item in items]
+    given = first.get("input")
+    shown = f", got {given!r}"[:_LONGEST] if given is None or isinstance(given, (int, float, str)) else ""
+    return f"  {name}: must be {' or '.join(dict.fromkeys(rules))}{shown}; change it to that"

@@ -9,6 +9,8 @@ import importlib.util
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ from threea_spark.errors import EnvironmentNotReadyError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+LOG_FILE = "spark.log"
 MASTER_VARIABLE = "THREEA_MASTER"
 _LOCAL_MASTER = "local[*]"
 _DRIVER_MEMORY = "2g"
@@ -64,22 +67,44 @@ def build_session(
         return active
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_ENV_LOADED" in os.environ:
         return SparkSession.builder.appName(app).getOrCreate()  # the cluster's own configuration holds
+    folder = scratch or Path(tempfile.mkdtemp(prefix="threea-spark-"))
     chosen = master or os.environ.get(MASTER_VARIABLE) or _LOCAL_MASTER
     remote = chosen.startswith("sc://") or chosen.startswith("connect:")
     builder = SparkSession.builder.appName(app)
     if not chosen.startswith("sc://"):  # a running Connect server has its own configuration
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need this very environment
-        for name, value in {**_local_settings(scratch), **(extra or {})}.items():
+        for name, value in {**_local_settings(folder), **(extra or {})}.items():
             builder = builder.config(name, value)
     try:
-        if remote:
-            return builder.remote(chosen.removeprefix("connect:")).getOrCreate()
-        return builder.master(chosen).getOrCreate()
+        with _starting_quietly(folder):
+            if remote:
+                return builder.remote(chosen.removeprefix("connect:")).getOrCreate()
+            return builder.master(chosen).getOrCreate()
     except Exception as error:  # the JVM's start fails in many ways; each is one of these three
         raise EnvironmentNotReadyError(
-            f"Spark did not start on {chosen!r} ({type(error).__name__}); check that Java 17 is installed, that Delta's "
-            "jars can be fetched (or pass them with --jars), and that pyspark[connect] is installed for Connect"
+            f"Spark did not start on {chosen!r} ({type(error).__name__}); check that Java 17 is there, that Delta's "
+            "jars can be fetched (or pass them with --jars), and that pyspark[connect] is installed for Connect; "
+            f"see {folder / LOG_FILE}"
         ) from error
+
+
+@contextmanager
+def _starting_quietly(folder: Path) -> Iterator[None]:
+    """Sends what a new JVM prints on standard error to a file of its own, for as long as it lives.
+
+    Its log lines may hold values of rows; a terminal or a job's log is no place for them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    saved = os.dup(2)
+    log = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.dup2(log, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(log)
 
 
 def delta_coordinate() -> str:
@@ -91,8 +116,7 @@ def delta_coordinate() -> str:
     return f"io.delta:delta-spark_2.13:{_DELTA_BY_SPARK.get(spark_line, _DELTA_BY_SPARK['4.2'])}"
 
 
-def _local_settings(scratch: Path | None) -> dict[str, str]:
-    folder = scratch or Path(tempfile.mkdtemp(prefix="threea-spark-"))
+def _local_settings(folder: Path) -> dict[str, str]:
     return {
         "spark.jars.packages": delta_coordinate(),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),

@@ -19,7 +19,8 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.kernel import kernel_fn, x64
 from threea_spark.adapt.row_gradient import NORM_BOUND, Chunk, clipped_sum, to_chunks
-from threea_spark.adapt.settings import AdaptStatus, Float64Array, Int64Array, KipResult, KipSettings, ReleaseSum
+from threea_spark.adapt.settings import AdaptStatus, Float64Array, KipResult, KipSettings, ReleaseSum
+from threea_spark.errors import ConfigError
 
 _STILL_FALLING = 1e-3
 _ADAM_SECOND, _ADAM_EPS = 0.999, 1e-12
@@ -47,11 +48,8 @@ def row_losses(
     Source: arXiv 2011.00050, eq. 6, one summand.
     """
     with x64():
-        return np.asarray(
-            _row_losses(
-                *map(_f64, (x_support, y_support, x_target, y_target)), settings.diag_reg, settings.architecture
-            )
-        )
+        arrays = [jnp.asarray(part, jnp.float64) for part in (x_support, y_support, x_target, y_target)]
+        return np.asarray(_row_losses(*arrays, settings.diag_reg, settings.architecture))
 
 
 def plain(
@@ -77,7 +75,7 @@ def plain(
     x, y = start, np.asarray(y_support, np.float64)
     with x64():
         chunks = list(to_chunks(x_target, y_target, settings.chunk_rows, np.float64))
-        best, adam, losses = (np.inf, x, y), _Adam(x.size + y.size), list[float]()
+        best, adam, losses = (np.inf, x, y), _Adam(), list[float]()
         for step in range(settings.steps + 1):
             loss, g_x, g_y = _loss_and_gradient(x, y, chunks, settings)
             value = (1.0 - settings.alpha) * loss + settings.alpha * _density(x, start)
@@ -88,8 +86,7 @@ def plain(
             if step < settings.steps:
                 g_x = (1.0 - settings.alpha) * g_x + settings.alpha * _density_gradient(x, start)
                 g_y = (1.0 - settings.alpha) * g_y * settings.learn_labels
-                moved = adam.step(np.concatenate([g_x.ravel(), g_y.ravel()]), settings)
-                x, y = x - moved[: x.size].reshape(x.shape), y - moved[x.size :].reshape(y.shape)
+                x, y = adam.step(x, y, g_x, g_y, settings)
     status = _plain_status(losses, settings.steps)
     return KipResult(best[1], best[2], status, tuple(losses) if targets_are_released else ())
 
@@ -104,7 +101,7 @@ def private(
     n_rows_public: float,
     release_sum: ReleaseSum,
 ) -> KipResult:
-    """Follows noisy clipped gradients with momentum and returns the mean of the last half of the iterates.
+    """Follows noisy clipped gradients by Adam, which is post-processing; returns the mean of the last half's iterates.
 
     Args:
       x_support: Centroids to start from, shape (s, d). RELEASED.
@@ -125,29 +122,45 @@ def private(
     start, labels = np.asarray(x_support, np.float64), np.asarray(y_support, np.float64)
     if settings.alpha == 1.0:
         return KipResult(start, labels, AdaptStatus.UNTOUCHED, ())
-    unit = settings.clip_norm / NORM_BOUND / n_rows_public * (1.0 - settings.alpha)
-    x, y, v_x, v_y = start, labels, np.zeros_like(start), np.zeros_like(labels)
-    kept: list[tuple[Float64Array, Float64Array]] = []
+    if not n_rows_public > 0.0:
+        raise ConfigError(f"n_rows_public must be positive, got {n_rows_public}; bound a noisy count from below")
+    x, y, adam, kept = start, labels, _Adam(), list[tuple[Float64Array, Float64Array]]()
     with x64():
         chunks = list(to_chunks(x_target, y_target, settings.chunk_rows, np.float32))
         for step in range(settings.steps):
-            moving = _moving(step, len(start), settings)
-            sums = clipped_sum(x, y, moving, chunks, settings)
-            if sums is None:
+            gradient = _noisy_gradient(step, x, y, chunks, settings, release_sum)
+            if gradient is None:
                 return KipResult(start, labels, AdaptStatus.NONFINITE, ())
-            noisy = unit * np.asarray(release_sum(step, sums, NORM_BOUND), np.float64)
-            n_moved = moving.size * x.shape[1]
-            g_x = settings.alpha * _density_gradient(x, start)
-            g_x[moving] += noisy[:n_moved].reshape(moving.size, -1)
-            g_y = settings.label_scale * noisy[n_moved:].reshape(y.shape) if settings.learn_labels else 0.0 * y
-            v_x, v_y = settings.momentum * v_x + g_x, settings.momentum * v_y + g_y
-            x, y = x - settings.learning_rate * v_x, y - settings.learning_rate * v_y
+            by_x, by_y = ((1.0 - settings.alpha) / n_rows_public * part for part in gradient)
+            x, y = adam.step(x, y, by_x + settings.alpha * _density_gradient(x, start), by_y, settings)
             if step >= settings.steps // 2:
                 kept.append((x, y))
     mean_x, mean_y = (np.mean([pair[part] for pair in kept], axis=0) for part in (0, 1))
-    if not (np.isfinite(mean_x).all() and np.isfinite(mean_y).all()):
-        return KipResult(start, labels, AdaptStatus.NONFINITE, ())
     return KipResult(mean_x, mean_y, AdaptStatus.COMPLETED, ())
+
+
+def _noisy_gradient(
+    step: int,
+    x: Float64Array,
+    y: Float64Array,
+    chunks: Sequence[Chunk],
+    settings: KipSettings,
+    release_sum: ReleaseSum,
+) -> tuple[Float64Array, Float64Array] | None:
+    """The noisy sum of clipped gradients by points (s, d) and labels (s, c), RELEASED; None if it is not finite."""
+    n_moving = min(settings.moving_points or len(x), len(x))
+    moving = (step * n_moving + np.arange(n_moving, dtype=np.int64)) % len(x)
+    sums = clipped_sum(x, y, moving, chunks, settings)
+    if sums is None:
+        return None
+    noisy = settings.clip_norm / NORM_BOUND * np.asarray(release_sum(step, sums, NORM_BOUND), np.float64)
+    if not np.isfinite(noisy).all():
+        return None
+    by_x, by_y = np.zeros_like(x), np.zeros_like(y)
+    by_x[moving] = noisy[: n_moving * x.shape[1]].reshape(n_moving, -1)
+    if settings.learn_labels:
+        by_y = noisy[n_moving * x.shape[1] :].reshape(y.shape) / settings.label_scale
+    return by_x, by_y
 
 
 @functools.partial(jax.jit, static_argnames="network")
@@ -201,25 +214,26 @@ def _density_gradient(x: Float64Array, start: Float64Array) -> Float64Array:
 
 
 class _Adam:
-    """Source: Kingma and Ba 2014, arXiv 1412.6980, algorithm 1."""
+    """Steps of about learning_rate in each coordinate, whatever the gradient's scale: what a noisy gradient needs.
 
-    def __init__(self, size: int) -> None:
-        self._first, self._second, self._steps = np.zeros(size), np.zeros(size), 0
+    Source: Kingma and Ba 2014, arXiv 1412.6980, algorithm 1.
+    """
 
-    def step(self, gradient: Float64Array, settings: KipSettings) -> Float64Array:
-        """Gives what to subtract, shape (size,)."""
+    def __init__(self) -> None:
+        self._first, self._second, self._steps = np.zeros(1), np.zeros(1), 0
+
+    def step(
+        self, x: Float64Array, y: Float64Array, by_x: Float64Array, by_y: Float64Array, settings: KipSettings
+    ) -> tuple[Float64Array, Float64Array]:
+        """Gives the next points (s, d) and labels (s, c)."""
+        gradient = np.concatenate([by_x.ravel(), by_y.ravel()])
         decay, self._steps = settings.momentum, self._steps + 1
         self._first = decay * self._first + (1.0 - decay) * gradient
         self._second = _ADAM_SECOND * self._second + (1.0 - _ADAM_SECOND) * gradient**2
         first = self._first / (1.0 - decay**self._steps)
         second = self._second / (1.0 - _ADAM_SECOND**self._steps)
-        return np.asarray(settings.learning_rate * first / (np.sqrt(second) + _ADAM_EPS))
-
-
-def _moving(step: int, n_points: int, settings: KipSettings) -> Int64Array:
-    """Which points move in a step, shape (w,): the next ones in turn."""
-    n_moving = min(settings.moving_points or n_points, n_points)
-    return (step * n_moving + np.arange(n_moving, dtype=np.int64)) % n_points
+        step = settings.learning_rate * first / (np.sqrt(second) + _ADAM_EPS)
+        return x - step[: x.size].reshape(x.shape), y - step[x.size :].reshape(y.shape)
 
 
 def _plain_status(losses: Sequence[float], steps: int) -> AdaptStatus:
@@ -228,7 +242,3 @@ def _plain_status(losses: Sequence[float], steps: int) -> AdaptStatus:
     late = min(losses[-max(steps // 10, 1) :])
     before = min(losses[: -max(steps // 10, 1)])
     return AdaptStatus.MAX_STEPS if late < before * (1.0 - _STILL_FALLING) else AdaptStatus.CONVERGED
-
-
-def _f64(x: Float64Array) -> jax.Array:
-    return jnp.asarray(x, jnp.float64)

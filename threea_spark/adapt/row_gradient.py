@@ -22,7 +22,7 @@ from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.kernel import diagonal_slope, input_products, kernel_and_slopes
 from threea_spark.adapt.settings import Float64Array, Int64Array, KipSettings
 
-NORM_BOUND = 2**20
+NORM_BOUND = 2**12
 """Integer bound on the L2 norm of one row's quantised gradient, in grid units: clip_norm is this many units."""
 
 _SHRINK = 1.0 - 2.0**-20  # room for float32 rounding of the scaled gradient; the bound itself is checked in integers
@@ -154,7 +154,7 @@ def _add_clipped(
     clip_norm: float,
     label_scale: float | None,
 ) -> jax.Array:
-    """Adds a chunk's clipped gradients; compiled apart from them, or XLA computes them anew in each pass of the clip."""
+    """Adds a chunk's clipped gradients; compiled apart from them, or each pass computes them anew."""
     by_points, by_labels = gradients
     parts = [by_points] if label_scale is None else [by_points, by_labels * jnp.float32(label_scale)]
     quantised = _quantised(parts, is_row, clip_norm)

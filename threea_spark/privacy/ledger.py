@@ -85,7 +85,7 @@ def check_budget(spent: Sequence[Spend], wanted: Spend, *, epsilon: float, delta
     so_far = epsilon_of(before, at, wanted.relation, near=epsilon) if before and at > 0.0 else 0.0
     raise BudgetError(
         f"ledger: the budget of this source is epsilon {epsilon:g} at delta {delta:g}; {len(spent)} earlier release(s) "
-        f"spent epsilon {so_far:.4g}, with this one it would be {needed:.4g}. Lower privacy.epsilon, or raise the budget"
+        f"spent epsilon {so_far:.4g}, with this one it would be {needed:.4g}. Lower epsilon, or raise the budget"
     )
 
 

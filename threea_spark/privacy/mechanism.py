@@ -24,6 +24,7 @@ from threea_spark.privacy.noise import Context, Int64Array, NoiseSource, squared
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 
 _TOLERANCE = 1e-9
+_LARGEST_COORDINATE = 2**20  # a squared norm then fits int64 up to 2^22 coordinates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,7 @@ class PrivacyMeter:
     _booked: dict[Stage, list[DpEvent]] = field(default_factory=dict)
     _contexts: set[Context] = field(default_factory=set)
     _open_sample: list[GaussianDpEvent] | None = None
+    _sampled_stage: Stage | None = None
     _squared_error: float = 0.0
 
     def noisy_sum(self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float) -> Measured:
@@ -120,6 +122,8 @@ class PrivacyMeter:
             raise PrivacyError(
                 f"{stage.value}/{name}: the squared sensitivity is a positive integer, got {squared_bound}"
             )
+        if self._open_sample is not None and stage is not self._sampled_stage:
+            raise PrivacyError(f"{stage.value}/{name}: another stage's sample is open; only that stage may read it")
         context: Context = (self.release_id, stage.value, name)
         if context in self._contexts:
             raise PrivacyError(f"{stage.value}/{name}: this noise was used before; every sum needs a name of its own")
@@ -147,11 +151,13 @@ class PrivacyMeter:
             raise PrivacyError(
                 f"{stage.value}: sampled at {sampling_probability:.6g}, planned at {self.plan.sampling_probability:.6g}"
             )
-        self._open_sample = []
+        if self._open_sample is not None:
+            raise PrivacyError(f"{stage.value}: a sample is open already; its sums are priced together")
+        self._open_sample, self._sampled_stage = [], stage
         try:
             yield
         finally:
-            taken, self._open_sample = self._open_sample, None
+            taken, self._open_sample, self._sampled_stage = self._open_sample, None, None
             if taken:
                 mu = compose_mu(gaussian_mu_of(event, self.plan.relation) for event in taken)
                 inner = gaussian_event(mu, self.plan.relation)
@@ -213,12 +219,14 @@ def clip_rows(rows: NDArray[np.int64], norm: int) -> NDArray[np.int64]:
     """Shrinks each integer row to an L2 norm of at most `norm`, rounding toward zero, checked in integers.
 
     Args:
-      rows: Shape (n, d), |coordinate| <= 2^20 so that a squared norm fits int64 up to d = 2^23. PRIVATE.
+      rows: Shape (n, d), d <= 2^22; coordinates beyond 2^20 are cut first, so that no square overflows. PRIVATE.
       norm: The bound, in grid units.
 
     Returns:
       Shape (n, d); rows within the bound are unchanged.
     """
+    if rows.size and (rows.max() > _LARGEST_COORDINATE or rows.min() < -_LARGEST_COORDINATE):
+        rows = np.clip(rows, -_LARGEST_COORDINATE, _LARGEST_COORDINATE)
     squared = np.einsum("nd,nd->n", rows, rows)
     too_long = squared > norm * norm
     if not too_long.any():

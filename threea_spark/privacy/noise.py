@@ -61,7 +61,7 @@ class KeyedNoise:
     exceeds the ideal one by more than `numeric_epsilon` only with a probability that is part of delta. Grids are kept
     coarse enough that this stays below CLAIM_SLACK.
 
-    Source: inverse transform on a grid, as METHOD section 3; Dong, Roth, Su 2019, arXiv 1905.02383 for the law it feeds.
+    Source: inverse transform sampling; the law it feeds is that of Dong, Roth, Su 2019, arXiv 1905.02383.
     """
 
     def __init__(self, key: bytes) -> None:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from threea_spark.config import LedgerConfig, ReleaseConfig
 from threea_spark.errors import BudgetError
-from threea_spark.privacy.ledger import FAILED, FINISHED, STARTED, VOID, Spend, check_budget, planned_spend
+from threea_spark.privacy.ledger import (
+    FAILED,
+    FINISHED,
+    STARTED,
+    VOID,
+    Spend,
+    check_budget,
+    planned_spend,
+    total_epsilon,
+)
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.publish.spark import Place, exists
 
@@ -30,7 +39,7 @@ _ATTEMPTS = 10
 
 def ledger_place(config: LedgerConfig) -> Place:
     """Where the ledger stands."""
-    return Place(str(config), config.path is not None)
+    return Place.of(config.table, config.path)
 
 
 def entries(spark: SparkSession, place: Place) -> DataFrame:
@@ -138,3 +147,21 @@ class Ledger:
         self.spark.sql(
             f"UPDATE {ledger_place(self.config).identifier} SET status = '{status}' WHERE entry_id = '{self.entry_id}'"
         )
+
+
+def summary(spark: SparkSession, config: ReleaseConfig) -> dict[str, object]:
+    """What was spent on the configured source: entries, their composition by PLD, the budget. Reads no row of it."""
+    ledger = config.privacy.ledger
+    if ledger is None or not exists(spark, ledger_place(ledger)):
+        return {"source": str(config.source), "spent_epsilon": 0.0, "entries": []}
+    rows = entries(spark, ledger_place(ledger)).collect()  # bounded: one row a release
+    own = [row for row in rows if row["source"] == str(config.source)]
+    spends = [Spend.from_json(row["release_id"], row["spend"]) for row in own if row["status"] != VOID]
+    names = ("entry_id", "release_id", "status", "epsilon", "delta")
+    return {
+        "source": str(config.source),
+        "budget_epsilon": ledger.budget.epsilon,
+        "budget_delta": ledger.budget.delta,
+        "spent_epsilon": total_epsilon(spends, ledger.budget.delta),
+        "entries": [{name: row[name] for name in names} for row in own],
+    }

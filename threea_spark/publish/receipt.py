@@ -68,7 +68,7 @@ class Receipt:
         lines = [
             f"Release {self.release_id}",
             f"  source      {self.source} at version {self.source_version}",
-            f"  target      {self.target}: {self.n_released:,} rows, {len(self.columns)} columns, by `{self.generator}`",
+            f"  target      {self.target}: {self.n_released:,} rows of {len(self.columns)} columns, `{self.generator}`",
             f"  left out    {', '.join(self.left_out) or 'no column'}",
             self.privacy.in_words(),
             f"  auto        {resolved}",

@@ -35,6 +35,18 @@ class Place:
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def of(cls, table: str | None, path: str | None) -> Place:
+        """The place a configuration names; a relative path is one of this machine."""
+        if path is None:
+            return cls(str(table), is_path=False)
+        return cls(path if urlparse(path).scheme else str(Path(path).absolute()), is_path=True)
+
+    @classmethod
+    def named(cls, text: str) -> Place:
+        """The place a person names in one word: a path if it holds a slash or a scheme, else a table."""
+        return cls.of(None, text) if "/" in text or ":" in text else cls.of(text, None)
+
 
 def exists(spark: SparkSession, place: Place) -> bool:
     """Tells whether a table stands at the place; reads no row."""
@@ -70,6 +82,28 @@ def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int
             f"source.version: {place} has versions {min(versions)} to {max(versions)}, not {wanted}; name one of them"
         )
     return wanted
+
+
+def read_version(spark: SparkSession, place: Place, version: int) -> DataFrame:
+    """Reads a Delta table as of one version."""
+    reader = spark.read.format("delta").option("versionAsOf", version)
+    return reader.load(place.name) if place.is_path else reader.table(place.name)
+
+
+def read_latest(spark: SparkSession, place: Place) -> DataFrame:
+    """Reads the newest version of a table.
+
+    Raises:
+      SourceError: if there is none.
+    """
+    from pyspark.errors import AnalysisException
+
+    try:
+        rows = spark.read.format("delta").load(place.name) if place.is_path else spark.read.table(place.name)
+        rows.columns  # noqa: B018 - under Connect a missing table shows only when it is analysed
+    except AnalysisException:
+        raise SourceError(f"{place} is no table that can be read; check its name or path") from None
+    return rows
 
 
 def properties_of(spark: SparkSession, place: Place) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Reads the source at a version, gives its columns canonical names, and bounds the rows of each unit."""
+"""Gives the source's columns canonical names, and bounds the rows of each unit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from threea_spark.encode.raw import column_name
 from threea_spark.privacy.unit import PrivacyUnit, order_token, unit_token
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame
 
 _ORDER = "order"
 _RANK = "rank"
@@ -28,12 +28,6 @@ def quoted(name: str) -> str:
 def schema_of(table: DataFrame) -> dict[str, str]:
     """Column names and Spark's simple type strings; reads no row."""
     return {field.name: field.dataType.simpleString() for field in table.schema.fields}
-
-
-def read_version(spark: SparkSession, place: str, *, is_path: bool, version: int) -> DataFrame:
-    """Reads a Delta table as of one version."""
-    reader = spark.read.format("delta").option("versionAsOf", version)
-    return reader.load(place) if is_path else reader.table(place)
 
 
 def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:

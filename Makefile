@@ -1,0 +1,45 @@
+# Two commands on a fresh machine with Python 3.10 to 3.12 and Java 17: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DEMO   := out/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint types unit bench clean
+
+help: ## Shows this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## Creates .venv with all that demo and test need
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info[:2] <= (3, 12) else "Python 3.10 to 3.12 is needed: make PYTHON=python3.11 ...")'
+	@java -version 2>/dev/null || { echo "Java 17 is needed: install it, or set JAVA_HOME" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade "pip>=24"
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install -q --no-deps -c constraints.txt neural-tangents
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Releases the flights of New York, 2013, from Delta to Delta, and judges the result
+	$(BIN)/python jobs/demo.py --out $(DEMO)
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+unit: $(STAMP) ## The tests that need no Spark
+	$(BIN)/python -m pytest tests/contract tests/unit tests/statistical tests/jax
+
+test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow ones
+	$(BIN)/python -m pytest
+
+bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
+	$(BIN)/python benchmarks/utility.py --data $(DATA)
+
+clean: ## Removes the environment and all output
+	rm -rf $(VENV) out build dist *.egg-info

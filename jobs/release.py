@@ -1,0 +1,36 @@
+"""spark-submit jobs/release.py --config release.yaml: releases a table and prints the receipt."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from threea_spark import ReleaseConfig, release
+from threea_spark.cli import receipt_path
+from threea_spark.errors import ThreeAError
+from threea_spark.session import build_session
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses, loads, runs, reports; configuration errors surface before a cluster is used."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="YAML of the release")
+    parser.add_argument("--receipt", help="where to write the receipt's JSON")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    try:
+        config = ReleaseConfig.from_yaml(arguments.config)
+        receipt = release(build_session("threea-release"), config)
+        receipt.write(arguments.receipt or receipt_path(config, receipt.release_id))
+    except ThreeAError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    sys.stdout.write(receipt.in_words() + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

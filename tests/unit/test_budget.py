@@ -1,0 +1,76 @@
+import json
+
+import pytest
+from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+
+from threea_spark.errors import BudgetError
+from threea_spark.privacy.accounting import Relation, gaussian_event
+from threea_spark.privacy.gaussian import gaussian_epsilon, gaussian_mu
+from threea_spark.privacy.ledger import Spend, check_budget, planned_spend, total_epsilon
+from threea_spark.privacy.plan import Accounting, Stage, calibrate
+from threea_spark.privacy.unit import PrivacyUnit
+
+ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE
+ONE = gaussian_mu(1.0, 1e-6)  # the mu of epsilon 1
+
+
+def spend(name, mu, relation=ADD, outside=0.0):
+    return Spend(name, (gaussian_event(mu, relation),), outside, relation)
+
+
+def test_two_releases_compose_below_the_sum_of_their_epsilons():
+    both = total_epsilon([spend("a", ONE), spend("b", ONE)], 1e-6)
+    assert both == pytest.approx(gaussian_epsilon(ONE * 2**0.5, 1e-6), rel=1e-3)
+    assert both < 1.6
+    check_budget([spend("a", ONE)], spend("b", ONE), epsilon=1.6, delta=1e-6)  # a sum would be 2
+
+
+def test_a_release_that_does_not_fit_is_refused_with_what_is_spent():
+    with pytest.raises(BudgetError, match=r"1 earlier release\(s\) spent epsilon 1, with this one it would be 1\.4"):
+        check_budget([spend("a", ONE)], spend("b", ONE), epsilon=1.4, delta=1e-6)
+
+
+def test_the_first_release_may_spend_the_whole_budget_but_not_more():
+    check_budget([], spend("a", gaussian_mu(0.999, 1e-6)), epsilon=1.0, delta=1e-6)
+    with pytest.raises(BudgetError):
+        check_budget([], spend("a", 1.01 * ONE), epsilon=1.0, delta=1e-6)
+
+
+def test_delta_spent_outside_the_events_is_counted():
+    with pytest.raises(BudgetError):
+        check_budget([spend("a", 0.1, outside=6e-7)], spend("b", 0.1, outside=6e-7), epsilon=5.0, delta=1e-6)
+    check_budget([spend("a", 0.1, outside=4e-7)], spend("b", 0.1, outside=4e-7), epsilon=5.0, delta=1e-6)
+
+
+def test_other_relations_are_not_composed():
+    with pytest.raises(BudgetError, match="neighbouring relation"):
+        check_budget([spend("a", 0.1, REPLACE)], spend("b", 0.1), epsilon=5.0, delta=1e-6)
+
+
+def test_a_spend_survives_json():
+    sampled = PoissonSampledDpEvent(0.05, GaussianDpEvent(0.7))
+    before = Spend("a", (GaussianDpEvent(1.25), sampled), 1e-8, REPLACE)
+    assert Spend.from_json("a", before.to_json()) == before
+    assert set(json.loads(before.to_json())) == {"events", "delta_outside", "relation"}
+
+
+def test_a_planned_release_fits_a_budget_of_its_own_claim():
+    plan = calibrate(
+        epsilon=1.0,
+        delta=1e-6,
+        shares=dict.fromkeys(Stage, 0.25),
+        relation=ADD,
+        unit=PrivacyUnit(),
+        accounting=Accounting.END_TO_END,
+        selects_categories=True,
+    )
+    booked = planned_spend(plan, "r1")
+    assert booked.delta_outside == pytest.approx(plan.delta_selection + plan.delta_noise)
+    check_budget([], booked, epsilon=1.0, delta=1e-6)
+    with pytest.raises(BudgetError):
+        check_budget([], booked, epsilon=0.99, delta=1e-6)
+
+
+def test_nothing_spent_costs_nothing_and_too_small_a_delta_costs_everything():
+    assert total_epsilon([], 1e-6) == 0.0
+    assert total_epsilon([spend("a", 0.1, outside=1e-6)], 1e-6) == float("inf")

@@ -1,0 +1,107 @@
+import datetime as dt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from threea_spark.domain import CategoricalColumn, FloatColumn, IntegerColumn, TimestampColumn
+from threea_spark.encode.codes import CategoryCode, QuantileCode
+from threea_spark.encode.histogram import CategoryField, HistogramLayout, NumberField, fields_of
+
+DOMAIN = {
+    "age": IntegerColumn(type="integer", lower=0, upper=120),
+    "pay": FloatColumn(type="float", lower=-1e6, upper=1e6, nullable=True),
+    "ward": CategoricalColumn(type="categorical", values=("a", "b"), nullable=True),
+    "kind": CategoricalColumn(type="categorical", values="open"),
+    "seen": TimestampColumn(
+        type="timestamp",
+        lower=dt.datetime(2020, 1, 1),
+        upper=dt.datetime(2021, 1, 1),
+        parts=("hour", "month"),
+        nullable=True,
+    ),
+}
+FIELDS = tuple(field for name, column in DOMAIN.items() for field in fields_of(name, column, {"kind": ("x", "other")}))
+LAYOUT = HistogramLayout(FIELDS)
+
+numbers = st.one_of(
+    st.floats(-1e300, 1e300), st.just(float("nan")), st.sampled_from([0.0, 1e300, -1e300, 120.0, 1e6, -1e6])
+)
+rows = st.tuples(*[numbers if isinstance(f, NumberField) else st.integers(0, f.n_nodes - 1) for f in FIELDS])
+
+
+def columns_from(table):
+    columns = zip(*table, strict=True)
+    return [
+        np.array(c, dtype=np.float64 if isinstance(f, NumberField) else np.int64)
+        for f, c in zip(FIELDS, columns, strict=True)
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(table=st.lists(rows, min_size=1, max_size=5), one_more=rows)
+def test_neighbouring_tables_lie_within_the_bound(table, one_more):
+    added = LAYOUT.counts(columns_from([*table, one_more])) - LAYOUT.counts(columns_from(table))
+    assert added[0] == 1
+    assert np.all(added >= 0)
+    assert np.sum(added**2) <= LAYOUT.squared_bound
+
+
+def test_the_bound_is_reached_by_a_row_without_nulls():
+    full = [30.0 if isinstance(f, NumberField) else 0 for f in FIELDS]
+    assert np.sum(LAYOUT.counts(columns_from([full])) ** 2) == LAYOUT.squared_bound == 1 + 3 * 3 + 4
+
+
+def test_the_layout_lists_columns_and_their_parts():
+    assert [field.name for field in FIELDS] == ["age", "pay", "ward", "kind", "seen", "seen#hour", "seen#month"]
+    assert LAYOUT.size == LAYOUT.offsets[-1] == 1 + sum(field.n_nodes for field in FIELDS)
+
+
+def test_counts_of_parts_add_up_to_the_whole():
+    table = [
+        [float(i), np.nan if i % 3 else float(i), i % 3, i % 2, 1.58e9 + 1e5 * i, i % 24, i % 12] for i in range(100)
+    ]
+    parts = [LAYOUT.counts(columns_from(table[i::3])) for i in range(3)]
+    assert np.array_equal(sum(parts), LAYOUT.counts(columns_from(table)))
+
+
+def test_a_null_where_none_is_allowed_counts_as_the_middle_of_the_bounds():
+    (age,) = fields_of("age", DOMAIN["age"], {})
+    assert np.array_equal(age.counts(np.array([np.nan])), age.counts(np.array([60.0])))
+
+
+def test_an_unknown_value_counts_as_null_or_as_the_first():
+    assert CategoryField("x", ("a", "b"), True).unknown_level == 2
+    assert CategoryField("x", ("a", "b"), False).unknown_level == 0
+
+
+@pytest.mark.parametrize("stddev", [1e-9, 5.0])
+def test_codes_follow_the_counts(stddev):
+    rng = np.random.default_rng(3)
+    n = 20_000
+    table = [
+        rng.integers(20, 40, n).astype(float),
+        np.where(rng.random(n) < 0.25, np.nan, rng.normal(100.0, 10.0, n)),
+        rng.choice(3, n, p=[0.7, 0.2, 0.1]),
+        rng.choice(2, n),
+        1.58e9 + rng.random(n) * 1e6,
+        rng.integers(0, 25, n),
+        rng.integers(0, 13, n),
+    ]
+    noisy = LAYOUT.counts(table) + np.random.default_rng(4).normal(0.0, stddev, LAYOUT.size)
+    codes, n_rows = LAYOUT.codes(noisy, stddev, n_cells=16)
+    assert n_rows == pytest.approx(n, rel=0.01)
+    age, pay, ward = codes[:3]
+    assert isinstance(age, QuantileCode)
+    assert age.value(np.array([0.0]))[0] == pytest.approx(np.median(table[0]), abs=2.0)
+    assert pay.value(np.array([0.0]))[0] == pytest.approx(100.0, rel=0.2)
+    assert isinstance(ward, CategoryCode)
+    assert ward.level_mass / ward.level_mass.sum() == pytest.approx([0.7, 0.2, 0.1], abs=0.02)
+
+
+def test_a_histogram_of_noise_alone_still_gives_codes():
+    noisy = np.random.default_rng(5).normal(0.0, 1000.0, LAYOUT.size)
+    codes, n_rows = LAYOUT.codes(noisy, 1000.0, n_cells=16)
+    assert n_rows >= 1.0
+    assert len(codes) == len(FIELDS)

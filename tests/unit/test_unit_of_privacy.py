@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from threea_spark.privacy.unit import PrivacyUnit, order_token, unit_token
+
+KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
+
+
+def test_null_identifiers_are_one_unit_that_no_text_joins():
+    null = unit_token(KEY, None)
+    assert null == unit_token(KEY, None)
+    for text in ("", "null", "None", "\x00null", "\x01"):
+        assert unit_token(KEY, text) != null
+
+
+def test_a_token_depends_on_key_and_identifier_alone():
+    assert unit_token(KEY, "p1") == unit_token(KEY, "p1")
+    assert unit_token(KEY, "p1") != unit_token(KEY, "p2")
+    assert unit_token(KEY, "p1") != unit_token(OTHER_KEY, "p1")
+
+
+def test_text_that_is_no_unicode_has_a_token_too():
+    assert unit_token(KEY, "\ud800") != unit_token(KEY, "?")
+
+
+def test_order_and_unit_never_share_a_token():
+    assert order_token(KEY, b"\x01p1") != unit_token(KEY, "p1")
+    assert order_token(KEY, b"a") == order_token(KEY, b"a") != order_token(OTHER_KEY, b"a")
+
+
+def test_tokens_fit_a_bigint_and_spread_evenly():
+    tokens = np.array([unit_token(KEY, f"p{i}") for i in range(20_000)])
+    assert tokens.min() >= 0
+    assert tokens.max() < 2**63
+    assert kstest(tokens / 2.0**63, "uniform").pvalue > 1e-4
+    assert kstest(tokens / 2.0**62, "uniform").pvalue < 1e-4  # twice as large would be seen
+
+
+@pytest.mark.parametrize(("unit", "text"), [(PrivacyUnit(), "one row"), (PrivacyUnit("id", 3), "at most 3")])
+def test_the_unit_says_what_it_is(unit, text):
+    assert text in str(unit)

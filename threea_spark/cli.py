@@ -1,0 +1,186 @@
+"""The command line: threea plan | domain draft | release | sample | evaluate | ledger.
+
+Every error is one message and its own exit code (see errors.py); `--debug` shows the trace as well.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from threea_spark.config import ReleaseConfig
+from threea_spark.errors import ConfigError, ThreeAError
+from threea_spark.progress import Listener
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_help=True)
+ledger_app = typer.Typer(help="What was spent on a source.", no_args_is_help=True)
+app.add_typer(domain_app, name="domain")
+app.add_typer(ledger_app, name="ledger")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="YAML of the release.", show_default=False)]
+MasterOption = Annotated[
+    str | None,
+    typer.Option("--master", help="Spark master, or connect:local[2], or sc://host:port. Also THREEA_MASTER."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def main() -> None:
+    """Runs the command line; every ThreeAError becomes one message and its exit code."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+        logging.basicConfig(level=logging.DEBUG)
+        logging.getLogger("py4j").setLevel(logging.INFO)
+    try:
+        app(standalone_mode=True)
+    except ThreeAError as error:
+        if debug:
+            err.print_exception()
+        err.print(f"[bold red]error:[/bold red] {_escaped(str(error))}")
+        raise SystemExit(error.exit_code) from None
+
+
+@app.command()
+def plan(
+    config: ConfigOption,
+    rows: Annotated[int, typer.Option(min=1, help="Row count to assume; public, no row is read.")] = 100_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows what the budget buys, without reading a row: noise by stage, cluster sizes, expected signal to noise."""
+    from threea_spark.outlook import outlook
+
+    found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
+    out.print(json.dumps(found.as_dict(), indent=1) if as_json else _escaped(found.in_words()))
+
+
+@app.command()
+def release(
+    config: ConfigOption,
+    master: MasterOption = None,
+    receipt: Annotated[Path | None, typer.Option(help="Where to write the receipt's JSON.")] = None,
+    save_model: Annotated[Path | None, typer.Option(help="Also save the model, to sample from later.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Releases a table: checks, fits, writes Delta once, prints the receipt."""
+    from threea_spark.pipeline import release_with_model
+    from threea_spark.session import build_session
+
+    parsed = ReleaseConfig.from_yaml(config)
+    spark = build_session("threea-release", master=master)
+    done, model = release_with_model(spark, parsed, listener=progress_listener())
+    path = receipt or receipt_path(parsed, done.release_id)
+    done.write(path)
+    if save_model is not None:
+        if model is None:
+            raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
+        model.save(save_model)
+    out.print(done.to_json() if as_json else _escaped(done.in_words()))
+    err.print(f"receipt written to {path}")
+
+
+@app.command()
+def sample(
+    model: Annotated[Path, typer.Option(help="Folder of a saved model.", show_default=False)],
+    target: Annotated[str, typer.Option(help="Path of the Delta table to create.", show_default=False)],
+    rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; as many as the source, if not given.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which of the tables that could be drawn.")] = 0,
+    master: MasterOption = None,
+) -> None:
+    """Draws another table from a saved model; it costs no privacy."""
+    from threea_spark.errors import TargetExistsError
+    from threea_spark.model import ReleaseModel
+    from threea_spark.publish.spark import Place, exists, write_new
+    from threea_spark.session import build_session
+
+    loaded = ReleaseModel.load(model)
+    spark = build_session("threea-sample", master=master)
+    place = Place.named(target)
+    if exists(spark, place):
+        raise TargetExistsError(f"--target: {target} exists; drop it or choose another")
+    statement = loaded.privacy
+    drawn = loaded.sample(spark, rows, seed=seed)
+    write_new(drawn, place, {"threea.epsilon": f"{statement.epsilon:g}"}, json.dumps(statement.as_dict()))
+    out.print(f"{rows or loaded.matching_rows:,} rows written to {target}; no privacy was spent")
+
+
+@app.command()
+def evaluate(
+    config: ConfigOption,
+    held_out: Annotated[str, typer.Option(help="Real rows the release never read: a table or a Delta path.")],
+    master: MasterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Trains on released and on real rows, tests on held-out real rows. INTERNAL figures."""
+    from threea_spark.judge.evaluation import evaluate as judge
+    from threea_spark.session import build_session
+
+    parsed = ReleaseConfig.from_yaml(config)
+    found = judge(build_session("threea-evaluate", master=master), parsed, held_out)
+    out.print(found.to_json() if as_json else found.in_words())
+
+
+@domain_app.command("draft")
+def domain_draft(
+    table: Annotated[str, typer.Option(help="A Delta table's name or path.", show_default=False)],
+    master: MasterOption = None,
+) -> None:
+    """Writes a domain skeleton from a table's schema alone; no row is read, so bounds are yours to fill in."""
+    from threea_spark.drafting import draft_domain
+    from threea_spark.session import build_session
+
+    spark = build_session("threea-domain", master=master)
+    sys.stdout.write(draft_domain(spark, table))
+
+
+@ledger_app.command("show")
+def ledger_show(config: ConfigOption, master: MasterOption = None, as_json: JsonOption = False) -> None:
+    """Shows what was spent on the source of a release, composed, and what is left of its budget."""
+    from threea_spark.publish.ledger import summary
+    from threea_spark.session import build_session
+
+    parsed = ReleaseConfig.from_yaml(config)
+    if parsed.privacy.ledger is None:
+        raise ConfigError("privacy.ledger: is not configured; add `ledger: {table: ..., budget: ...}`")
+    found = summary(build_session("threea-ledger", master=master), parsed)
+    out.print(json.dumps(found, indent=1) if as_json else _ledger_words(found))
+
+
+def receipt_path(config: ReleaseConfig, release_id: str) -> Path:
+    """Where a receipt goes by default: beside a local target, else into the working directory."""
+    path = config.target.path
+    if path is not None and "://" not in path:
+        return Path(path.rstrip("/") + ".receipt.json")
+    return Path(f"receipt-{release_id}.json")
+
+
+def progress_listener() -> Listener | None:
+    """Shows each step as it starts: on a terminal, and as plain lines elsewhere."""
+
+    def show(name: str, number: int, n_steps: int) -> None:
+        err.print(f"[{number}/{n_steps}] {name}", markup=False)
+
+    return None if os.environ.get("THREEA_QUIET") else show
+
+
+def _ledger_words(found: dict[str, object]) -> str:
+    lines = [f"{name:<16}{value}" for name, value in found.items() if name != "entries"]
+    entries = found["entries"]
+    if isinstance(entries, list):
+        lines += [f"  {entry['release_id']}  {entry['status']:<9} epsilon {entry['epsilon']:g}" for entry in entries]
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
