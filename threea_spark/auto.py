@@ -64,6 +64,8 @@ def adapts(config: ReleaseConfig) -> bool:
     """Whether adaptation reads private rows under noise: it needs classes, and centres or labels to move."""
     if config.adapt.method == "none" or config.adapt.targets != "private" or config.anonymize.generator == "random":
         return False
+    if is_mixing(config) and config.adapt.alpha == 1.0:
+        return False  # the density term alone: centres stay, no row is read
     return config.domain.task != "none" and len(config.domain.features) > 0
 
 

@@ -42,12 +42,11 @@ def test_adversarial_rows_stay_within_the_bound(n_features, score):
 
 
 def test_a_very_wide_adversarial_row_is_seen_to_be_too_long():
-    from threea_spark.approximate.correlation import _shrunk, _squared_products
-
-    units = _shrunk(np.rint(np.full((1, 10_000), 6.1) * GRID), 1_000)
-    square = (units.astype(object) ** 2).sum() ** 2
-    assert square <= 2 * 1_000**2 + (units.astype(object) ** 4).sum()
-    assert _squared_products(units)[0] <= 1_000**2
+    bound = 10**7
+    sums = pair_products(np.full((1, 5_200), 6.1), bound)  # its squares would overflow int64 if scores were not cut
+    unit = round(abs(int(sums[0])) ** 0.5)  # every product is the same square
+    assert unit * unit == sums[0]
+    assert len(sums) * unit**4 <= bound * bound
 
 
 def test_typical_rows_are_not_shrunk():

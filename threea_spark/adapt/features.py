@@ -111,18 +111,26 @@ class FeatureMap:
         return int(self.odds.shape[1] + self.whitening.shape[1] + 1)
 
     @property
+    def n_dense(self) -> int:
+        """Features that are not indicators of cells: kernel, bias."""
+        return int(self.whitening.shape[1]) + 1
+
+    @property
+    def cell_units(self) -> int:
+        """Value of a cell's indicator, on the feature grid."""
+        return max(1, round(FEATURE_GRID * self.scales.cells / float(np.sqrt(max(self.n_features, 1)))))
+
+    @property
     def cell_scale(self) -> float:
         """Value of a cell's indicator."""
-        return self.scales.cells / float(np.sqrt(max(self.n_features, 1)))
+        return self.cell_units / FEATURE_GRID
 
-    def shared(self, cells: IntArray) -> NDArray[np.float32]:
-        """Cells, kernel and bias of each row, shape (n, n_shared)."""
-        n_cells = self.odds.shape[1]
-        out = np.zeros((len(cells), self.n_shared), dtype=np.float32)
-        out[np.arange(len(cells))[:, None], cells] = self.cell_scale
+    def dense(self, cells: IntArray) -> NDArray[np.float32]:
+        """Kernel and bias of each row, shape (n, n_dense)."""
+        out = np.empty((len(cells), self.n_dense), dtype=np.float32)
         if len(self.x_support):
             kernel = ntk(self.kernel_input(cells), self.x_support, self.architecture)
-            out[:, n_cells:-1] = self.scales.kernel * (kernel @ self.whitening)
+            out[:, :-1] = self.scales.kernel * (kernel @ self.whitening)
         out[:, -1] = self.scales.bias
         return out
 

@@ -7,7 +7,7 @@ Bassily, Smith, Thakurta 2014, arXiv 1405.7085; clipping as Abadi et al. 2016, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,72 +58,92 @@ class Weights:
 
 
 class Targets:
-    """Rows the label function must fit, as integer features. PRIVATE."""
+    """Rows the label function must fit, as integer features. PRIVATE.
+
+    A row's indicators of cells are kept as the cells themselves, and its dense features (kernel, bias, log odds) as
+    float32 that hold integers: products are summed over so few rows at a time that float32 stays exact.
+    """
 
     def __init__(self, features: FeatureMap, cells: IntArray, classes: IntArray) -> None:
         self.features = features
         self.cells = cells
         self.n_outputs = len(features.odds)
         self.classes = classes
-        self.shared = _whole(features.shared(cells))
-        shared_squares = np.einsum("nf,nf->n", self.shared, self.shared, dtype=np.float64)
-        self.odds = [_whole(features.column_odds(cells, output)) for output in range(self.n_outputs)]
-        widest = max((np.einsum("nf,nf->n", o, o, dtype=np.float64) for o in self.odds), key=lambda a: a.sum())
-        self.norm = np.sqrt(shared_squares + widest)
+        self.dense = np.empty((len(cells), features.n_dense), dtype=np.float32)
+        self.odds = [np.empty(cells.shape, dtype=np.float32) for _ in range(self.n_outputs)]
+        for own in _slices(len(cells), _CHUNK_ROWS):
+            self.dense[own] = np.rint(features.dense(cells[own]) * FEATURE_GRID)
+            for output, odds in enumerate(self.odds):
+                odds[own] = np.rint(features.column_odds(cells[own], output) * FEATURE_GRID)
+        self.shared_square = np.einsum("nf,nf->n", self.dense, self.dense, dtype=np.float64)
+        self.shared_square += cells.shape[1] * features.cell_units**2
+        largest = max([float(np.abs(part).max(initial=1.0)) for part in (self.dense, *self.odds)])
+        self._exact_rows = int(max(1.0, 2.0**24 // (largest * RESIDUAL_GRID)))
 
     def __len__(self) -> int:
         return len(self.cells)
 
     def gradient_sums(self, weights: Weights, prior: Float64Array, bound: int) -> IntArray:
         """Exact sum over all rows of the clipped integer gradients, shape (n_features + n_shared * n_outputs,)."""
-        total = np.zeros(len(weights.columns) + weights.shared.size, dtype=np.int64)
-        for start in range(0, len(self), _CHUNK_ROWS):
-            own = slice(start, start + _CHUNK_ROWS)
-            shared = self.shared[own].astype(np.float64)
-            odds = [part[own].astype(np.float64) for part in self.odds]
-            residual = self._residual(shared, odds, weights, prior, self.classes[own])
-            units = _clipped_residual(residual, shared, odds, bound)
-            columns = sum((part.T @ units[:, c] for c, part in enumerate(odds)), np.zeros(len(weights.columns)))
-            total += np.rint(np.concatenate([columns, (shared.T @ units).ravel()])).astype(np.int64)
-        return total
+        n_cells = self.features.odds.shape[1]
+        by_cell = np.zeros((n_cells, self.n_outputs))
+        by_dense = np.zeros((self.dense.shape[1], self.n_outputs))
+        by_column = np.zeros(self.cells.shape[1])
+        for own in _slices(len(self), _CHUNK_ROWS):
+            units = self._clipped(own, self._residual(own, weights, prior), bound)
+            for output in range(self.n_outputs):
+                for column in range(self.cells.shape[1]):
+                    by_cell[:, output] += np.bincount(self.cells[own, column], units[:, output], n_cells)
+                by_column += self._summed(self.odds[output][own], units[:, output])
+                by_dense[:, output] += self._summed(self.dense[own], units[:, output])
+        shared = np.vstack([by_cell * self.features.cell_units, by_dense])
+        return np.asarray(np.rint(np.concatenate([by_column, shared.ravel()])), dtype=np.int64)
 
-    def _residual(
-        self, shared: Float64Array, odds: list[Float64Array], weights: Weights, prior: Float64Array, classes: IntArray
-    ) -> Float64Array:
-        logits = prior + shared @ weights.shared / FEATURE_GRID
-        logits += np.column_stack([part @ weights.columns for part in odds]) / FEATURE_GRID
+    def _summed(self, features: NDArray[np.float32], units: Float64Array) -> Float64Array:
+        """Sums feature times residual, exactly: float32 within few rows, float64 over them."""
+        whole = units.astype(np.float32)
+        parts = [whole[own] @ features[own] for own in _slices(len(units), self._exact_rows)]
+        return np.asarray(np.sum(parts, axis=0, dtype=np.float64))
+
+    def _residual(self, own: slice, weights: Weights, prior: Float64Array) -> Float64Array:
+        """Probability less label of each row and output."""
+        n_cells = self.features.odds.shape[1]
+        of_cell, of_dense = weights.shared[:n_cells] * self.features.cell_units, weights.shared[n_cells:]
+        by_odds = [odds[own] @ weights.columns.astype(np.float32) for odds in self.odds]
+        logits = (self.dense[own] @ of_dense.astype(np.float32) + np.column_stack(by_odds)).astype(np.float64)
+        for column in range(self.cells.shape[1]):
+            logits += of_cell[self.cells[own, column]]
+        logits = prior + logits / FEATURE_GRID
+        classes = self.classes[own]
         if self.n_outputs == 1:
             return np.asarray(expit(logits) - (classes == 1)[:, None], dtype=np.float64)
         return np.asarray(softmax(logits, axis=1) - np.eye(self.n_outputs)[classes], dtype=np.float64)
 
+    def _clipped(self, own: slice, residual: Float64Array, bound: int) -> Float64Array:
+        """Integer residuals whose product with the row's integer features has a norm of at most `bound`.
 
-def _whole(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounds features to their grid; float32 holds these integers exactly, and norms are taken after rounding."""
-    return np.rint(features * FEATURE_GRID)
+        The norm is computed from integers that float64 holds exactly; what rounding leaves above is set to zero.
+        """
+        length = self._product_norm(own, residual)
+        factor = np.minimum(1.0, bound / RESIDUAL_GRID / np.maximum(length, 1e-12))
+        units = np.trunc(residual * factor[:, None] * RESIDUAL_GRID)
+        limit = bound * (1.0 - 2.0**-40)
+        over = self._product_norm(own, units) > limit
+        units[over] = np.trunc(units[over] * (1.0 - 2.0**-6))
+        units[self._product_norm(own, units) > limit] = 0.0
+        return units
+
+    def _product_norm(self, own: slice, residual: Float64Array) -> Float64Array:
+        """Norm of feature times residual: |shared|^2 |r|^2 + |sum over outputs of odds r|^2, under the root."""
+        mixed = np.zeros((len(residual), self.cells.shape[1]))
+        for output, odds in enumerate(self.odds):
+            mixed += odds[own] * residual[:, output, None]
+        squares = self.shared_square[own] * np.einsum("nc,nc->n", residual, residual)
+        return np.asarray(np.sqrt(squares + np.einsum("nf,nf->n", mixed, mixed)), dtype=np.float64)
 
 
-def _clipped_residual(
-    residual: Float64Array, shared: Float64Array, odds: list[Float64Array], bound: int
-) -> Float64Array:
-    """Integer residuals whose product with the row's integer features has a norm of at most `bound`.
-
-    The product's squared norm is |shared|^2 |r|^2 + |sum_c odds_c r_c|^2, computed in exact integers held by float64
-    where they are small enough; what still lies above the bound after rounding is set to zero.
-    """
-    length = _product_norm(residual, shared, odds)
-    limit = bound / RESIDUAL_GRID
-    factor = np.minimum(1.0, limit / np.maximum(length, 1e-12)) * (1.0 - 2.0**-30)
-    units = np.trunc(residual * factor[:, None] * RESIDUAL_GRID)
-    over = _product_norm(units, shared, odds) > bound * (1.0 - 2.0**-40)
-    units[over] = np.trunc(units[over] * (1.0 - 2.0**-8))
-    units[_product_norm(units, shared, odds) > bound * (1.0 - 2.0**-40)] = 0.0
-    return units
-
-
-def _product_norm(residual: Float64Array, shared: Float64Array, odds: list[Float64Array]) -> Float64Array:
-    mixed = sum((part * residual[:, c, None] for c, part in enumerate(odds)), np.zeros(1))
-    squares = np.einsum("nf,nf->n", shared, shared) * np.einsum("nc,nc->n", residual, residual)
-    return np.asarray(np.sqrt(squares + np.einsum("nf,nf->n", mixed, mixed)), dtype=np.float64)
+def _slices(n_rows: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
 
 def fit_weights(

@@ -32,9 +32,12 @@ if TYPE_CHECKING:
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-POINTS_SHARE = 0.1
+POINTS_SHARE = 0.05
 """Part of Adapt's mu^2 that moves the inducing points; the rest learns the labels."""
-_POINTS_STEPS = 20
+_POINTS_STEPS = 8
+_POINTS_ROWS = 20_000
+_CENTRES_RATE = 0.02
+_POINTS_RATE = 0.005  # of KIP for the label function: measured to help or do nothing; from 0.02 on it may hurt
 _CALIBRATION_ROWS = 20_000
 _RELEASED_ROWS = 20_000
 
@@ -112,14 +115,15 @@ def learn_labels(
         labels = _fit(problem, config, kernel_input, moved.x_support, cells, classes, None, 1.0)
     else:
         rate = sample_rate(meter, problem.n_rows, config.max_rows)
-        packed, classes = passes.poisson_sample(staged, encoding.width, rate)
-        cells = encoding.cells(packed)
+        sample = passes.poisson_sample(staged, encoding.width, rate)
+        points_rate = min(rate, _POINTS_ROWS / max(problem.n_rows, 1.0))
+        few = sample.thinned(points_rate)
         with meter.poisson_sample(Stage.ADAPT, rate):
-            y_target = problem.centred(classes)
-            moved = _move_private(
-                x_support, y_support, kernel_input(cells), y_target, config, meter, POINTS_SHARE, problem.n_rows * rate
-            )
-            labels = _fit(problem, config, kernel_input, moved.x_support, cells, classes, meter, rate)
+            x_target, y_target = kernel_input(encoding.cells(few.packed)), problem.centred(few.classes)
+            n_points_rows = problem.n_rows * points_rate
+            moved = _move_private(x_support, y_support, x_target, y_target, config, meter, POINTS_SHARE, n_points_rows)
+            cells = encoding.cells(sample.packed)
+            labels = _fit(problem, config, kernel_input, moved.x_support, cells, sample.classes, meter, rate)
     drawn, _ = problem.sampler.draw_cells(encoding, _CALIBRATION_ROWS, rng)
     return AdaptResult(labels.calibrated(drawn, problem.class_weights), None, moved.status)
 
@@ -152,11 +156,9 @@ def move_centres(
         moved = _move_plain(x_support, y_support, x_target, y_support[component], config, True)
     else:
         rate = sample_rate(meter, n_rows, config.max_rows)
-        packed, classes = passes.poisson_sample(staged, encoding.width, rate)
-        x_target, y_target = (
-            encoding.scores(packed).astype(np.float64) * scale,
-            np.eye(encoding.n_classes)[classes] - shares,
-        )
+        sample = passes.poisson_sample(staged, encoding.width, rate)
+        x_target = encoding.scores(sample.packed).astype(np.float64) * scale
+        y_target = np.eye(encoding.n_classes)[sample.classes] - shares
         if config.targets == "plain":
             meter.book_exact(Stage.ADAPT)
             moved = _move_plain(x_support, y_support, x_target, y_target, config, False)
@@ -175,10 +177,11 @@ def _architecture(config: AdaptConfig) -> Architecture:
     return Architecture(activation=config.activation, depth=config.depth)
 
 
-def _kip_settings(config: AdaptConfig, steps: int) -> KipSettings:
+def _kip_settings(config: AdaptConfig, steps: int, learning_rate: float) -> KipSettings:
     return KipSettings(
         alpha=config.alpha,
         steps=steps,
+        learning_rate=learning_rate,
         learn_labels=config.learn_labels,
         diag_reg=config.ridge,
         architecture=_architecture(config),
@@ -197,18 +200,19 @@ def _move_private(
 ) -> KipResult:
     from threea_spark.adapt import inducing  # jax is imported here, on the driver only
 
-    steps = config.steps if share == 1.0 else min(config.steps, _POINTS_STEPS)
+    steps, learning_rate = config.steps, _CENTRES_RATE
+    if share < 1.0:
+        steps, learning_rate = min(config.steps, _POINTS_STEPS), _POINTS_RATE
     mu = meter.plan.mu_of(Stage.ADAPT) * math.sqrt(share / steps)
 
     def release_sum(step: int, exact: IntArray, bound: int) -> Float64Array:
         name = f"points-{step}"
         return meter.noisy_sum(Stage.ADAPT, name, exact, squared_bound=bound * bound, mu=mu).value.astype(np.float64)
 
-    settings = _kip_settings(config, steps)
-    moved = inducing.private(
+    settings = _kip_settings(config, steps, learning_rate)
+    return inducing.private(
         x_support, y_support, x_target, y_target, settings, n_rows_public=max(n_rows, 1.0), release_sum=release_sum
     )
-    return moved
 
 
 def _move_plain(
@@ -221,7 +225,7 @@ def _move_plain(
 ) -> KipResult:
     from threea_spark.adapt import inducing  # jax is imported here, on the driver only
 
-    settings = _kip_settings(config, config.steps)
+    settings = _kip_settings(config, config.steps, _CENTRES_RATE)
     return inducing.plain(x_support, y_support, x_target, y_target, settings, targets_are_released=released)
 
 

@@ -25,6 +25,7 @@ Float32Array = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 _HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads tokens over groups
+_FARTHEST = 2**17  # grid units; rows lie within 2^15
 NOISE_GOAL = 0.3
 """Noise on a coordinate of a mixed row that `mix_size: auto` aims at, in units of score."""
 
@@ -74,7 +75,8 @@ class Mixer:
     def centres(self) -> IntArray:
         """Centres with the classes' shares, in grid units, shape (k, length)."""
         rows = np.hstack([self.mixture.means * SCORE_GRID, self.class_shares * CATEGORY_COORDINATE])
-        return np.rint(rows).astype(np.int64)
+        near = np.clip(np.nan_to_num(rows), -_FARTHEST, _FARTHEST)  # adapted centres may have run away
+        return np.rint(near).astype(np.int64)
 
     def group(self, component: IntArray, units: IntArray) -> IntArray:
         """Group of each row, a pure function of its cluster and its unit's secret token, shape (n,)."""

@@ -16,7 +16,9 @@ from scipy.stats import norm
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-GRID = 128  # a score of 3 is 384 units: squared sums of products of 10,000 columns still fit int64
+GRID = 128
+_LARGEST_SCORE = 4.0  # 512 units: the squared norm of the products of 10,000 columns still fits int64
+_MOST_FEATURES = 10_000
 _LARGEST = 0.97
 _LEAST_EIGENVALUE = 0.02
 _NOISE_LIMIT = 0.1
@@ -58,7 +60,7 @@ def product_bound(spread: Float64Array) -> int:
 
 def is_worth_it(spread: Float64Array, n_rows: float, mu: float) -> bool:
     """Tells from public numbers whether the correlations would stand out from their noise."""
-    if len(spread) < 2 or mu <= 0.0:
+    if not 2 <= len(spread) <= _MOST_FEATURES or mu <= 0.0:
         return False
     typical = float(np.median(spread))
     return product_bound(spread) / (GRID * GRID) / mu / max(n_rows, 1.0) <= _NOISE_LIMIT * max(typical, 1e-6) ** 2
@@ -68,13 +70,13 @@ def pair_products(scores: Float64Array, bound: int) -> IntArray:
     """Sums the products of all pairs of columns over a batch.
 
     Args:
-      scores: Score of each feature, shape (n, f). PRIVATE.
+      scores: Score of each feature, cut at _LARGEST_SCORE, shape (n, f), f <= _MOST_FEATURES. PRIVATE.
       bound: L2 bound on a row's products, in squared grid units; longer rows are shrunk, checked in integers.
 
     Returns:
       Exact sums of the strict upper triangle, shape (f * (f - 1) / 2,). PRIVATE.
     """
-    units = _shrunk(np.rint(scores * GRID), bound)
+    units = _shrunk(np.rint(np.clip(scores, -_LARGEST_SCORE, _LARGEST_SCORE) * GRID), bound)
     gram = units.T @ units  # float64 holds it exactly: a batch's sum stays far below 2^53
     return np.rint(gram[np.triu_indices(scores.shape[1], 1)]).astype(np.int64)
 

@@ -1,0 +1,230 @@
+import numpy as np
+import pytest
+from noise_sources import SeededNoise
+from scipy.special import expit, log_softmax, softmax
+
+from threea_spark.adapt.closed_form import Architecture
+from threea_spark.adapt.features import (
+    FEATURE_GRID,
+    Scales,
+    cell_log_odds,
+    cell_order,
+    feature_map,
+    kernel_scores,
+)
+from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings, Targets, Weights, fit_weights
+
+OFFSETS = np.array([0, 4, 7, 9])
+N_CELLS, N_FEATURES = 9, 3
+CELL_COLUMN = np.repeat(np.arange(N_FEATURES), np.diff(OFFSETS))
+CLIP = 0.5
+BOUND = int(CLIP * FEATURE_GRID * RESIDUAL_GRID)
+
+
+def toy(n_classes, n=1_500, seed=1):
+    """Cells, and classes that depend on the first and (crosswise) on the last two columns."""
+    rng = np.random.default_rng(seed)
+    local = np.column_stack([rng.integers(0, m, n) for m in np.diff(OFFSETS)])
+    logits = np.zeros((n, n_classes))
+    logits[:, 1] = 1.2 * local[:, 0] - 1.8 + 1.5 * (local[:, 1] == 2) * (2 * local[:, 2] - 1)
+    if n_classes == 3:
+        logits[:, 2] = 1.0 - 0.8 * local[:, 0]
+    edges = np.cumsum(softmax(logits, axis=1), axis=1)
+    classes = (rng.random(n)[:, None] > edges[:, :-1]).sum(axis=1)
+    return local + OFFSETS[:-1], classes
+
+
+def map_of(cells, classes, n_classes, n_support=20):
+    counts = np.zeros((n_classes, N_CELLS))
+    np.add.at(counts, (classes[:, None], cells), 1.0)
+    weights = np.bincount(classes, minlength=n_classes) / len(classes)
+    odds = cell_log_odds(counts, 0.0, weights)
+    laws = counts.sum(axis=0) / len(cells)
+    orders = [np.arange(m) for m in np.diff(OFFSETS)]
+    kernel_input = kernel_scores(odds, laws, orders, OFFSETS)
+    x_support = kernel_input(cells[:n_support])
+    features = feature_map(
+        odds,
+        laws,
+        kernel_input,
+        x_support,
+        Architecture(),
+        n_features=N_FEATURES,
+        diag_reg=1e-3,
+        scales=Scales(),
+    )
+    return features, weights
+
+
+def prior_of(features, weights):
+    logs = np.log(weights)
+    return logs[1:] - logs[:1] if len(features.odds) == 1 else logs
+
+
+def random_weights(features, scale, seed=3):
+    rng = np.random.default_rng(seed)
+    n_outputs = len(features.odds)
+    return Weights(scale * rng.normal(size=N_FEATURES), scale * rng.normal(size=(features.n_shared, n_outputs)))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0, 1e6])
+@pytest.mark.parametrize("clip", [0.01, 0.5])
+def test_each_row_alone_adds_an_integer_vector_within_the_bound(n_classes, scale, clip):
+    cells, classes = toy(n_classes, 300)
+    features, weights = map_of(cells, classes, n_classes)
+    given, prior = random_weights(features, scale), prior_of(features, weights)
+    bound = int(clip * FEATURE_GRID * RESIDUAL_GRID)
+    for row in range(0, 300, 3):
+        for klass in range(n_classes):  # also with the label a row does not have
+            own = Targets(features, cells[row : row + 1], np.array([klass]))
+            gradient = own.gradient_sums(given, prior, bound)
+            assert gradient.dtype == np.int64
+            assert sum(int(v) ** 2 for v in gradient) <= bound * bound
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_rows_of_extreme_features_keep_the_bound(n_classes):
+    cells, classes = toy(n_classes, 200)
+    features, weights = map_of(cells, classes, n_classes)
+    from dataclasses import replace
+
+    huge = replace(features, odds_scale=1e4)
+    for row in range(40):
+        own = Targets(huge, cells[row : row + 1], classes[row : row + 1])
+        gradient = own.gradient_sums(random_weights(huge, 1.0), prior_of(huge, weights), BOUND)
+        assert sum(int(v) ** 2 for v in gradient) <= BOUND * BOUND
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_sums_of_parts_and_of_rows_equal_the_whole(n_classes):
+    cells, classes = toy(n_classes, 600)
+    features, weights = map_of(cells, classes, n_classes)
+    given, prior = random_weights(features, 1.0), prior_of(features, weights)
+
+    def sums(own):
+        return Targets(features, cells[own], classes[own]).gradient_sums(given, prior, BOUND)
+
+    whole = sums(slice(None))
+    assert np.array_equal(sums(slice(0, None, 3)) + sums(slice(1, None, 3)) + sums(slice(2, None, 3)), whole)
+    assert np.array_equal(sum(sums(slice(i, i + 1)) for i in range(600)), whole)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    cells, classes = toy(2, 500)
+    features, weights = map_of(cells, classes, 2)
+    targets, given, prior = (
+        Targets(features, cells, classes),
+        random_weights(features, 1.0),
+        prior_of(features, weights),
+    )
+    whole = targets.gradient_sums(given, prior, BOUND)
+    monkeypatch.setattr("threea_spark.adapt.label_fit._CHUNK_ROWS", 7)
+    assert np.array_equal(targets.gradient_sums(given, prior, BOUND), whole)
+
+
+def log_loss(logits, classes):
+    return -log_softmax(logits, axis=1)[np.arange(len(classes)), classes].mean()
+
+
+def fitted(n_classes, release_sum, mu=50.0):
+    cells, classes = toy(n_classes, 4_000)
+    features, weights = map_of(cells, classes, n_classes)
+    prior = prior_of(features, weights)
+    targets = Targets(features, cells, classes)
+    learned = fit_weights(targets, prior, FitSettings(), release_sum, n_rows=float(len(cells)), mu=mu)
+    labels = features.label_function(learned.columns[:, None], learned.shared, prior, CELL_COLUMN)
+    test_cells, test_classes = toy(n_classes, 4_000, seed=2)
+    constant = np.tile(np.log(weights), (len(test_cells), 1))
+    return log_loss(labels.logits(test_cells), test_classes), log_loss(constant, test_classes)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_fit_without_noise_beats_the_prior(n_classes):
+    learned, prior = fitted(n_classes, lambda name, exact, bound: exact.astype(np.float64))
+    assert learned < prior - 0.05
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_fit_under_noise_beats_the_prior_and_under_much_noise_does_not(n_classes):
+    def noisy(mu):
+        def release_sum(name, exact, bound):
+            stddev = bound * 10.0 / mu  # a hundred steps
+            return exact + SeededNoise(1).rounded_gaussian(stddev, exact.size, (name,))
+
+        return release_sum
+
+    learned, prior = fitted(n_classes, noisy(3.0), mu=3.0)
+    assert learned < prior - 0.02
+    hopeless, prior = fitted(n_classes, noisy(1e-4), mu=3.0)
+    assert hopeless > prior
+
+
+def test_each_step_asks_once_with_a_name_of_its_own():
+    asked = []
+    cells, classes = toy(2, 50)
+    features, weights = map_of(cells, classes, 2)
+
+    def release_sum(name, exact, bound):
+        asked.append((name, exact.dtype, bound))
+        return np.zeros(exact.shape)
+
+    fit_weights(
+        Targets(features, cells, classes),
+        prior_of(features, weights),
+        FitSettings(steps=7),
+        release_sum,
+        n_rows=50.0,
+        mu=1.0,
+    )
+    assert len({name for name, _, _ in asked}) == len(asked) == 7
+    assert {(dtype, bound) for _, dtype, bound in asked} == {(np.dtype(np.int64), BOUND)}
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_label_function_is_the_linear_model_that_the_weights_describe(n_classes):
+    cells, classes = toy(n_classes, 200)
+    features, weights = map_of(cells, classes, n_classes)
+    given, prior = random_weights(features, 1.0), prior_of(features, weights)
+    labels = features.label_function(given.columns[:, None], given.shared, prior, CELL_COLUMN)
+    linear = prior + features.shared(cells).astype(np.float64) @ given.shared
+    linear = linear + np.column_stack(
+        [features.column_odds(cells, c).astype(np.float64) @ given.columns for c in range(len(features.odds))]
+    )
+    logits = labels.logits(cells)
+    if n_classes == 2:
+        assert np.allclose(logits[:, 0], 0.0)
+        assert np.allclose(logits[:, 1:], linear, atol=1e-4)
+        assert np.allclose(labels.probabilities(cells)[:, 1], expit(linear[:, 0]), atol=1e-4)
+    else:
+        assert np.allclose(logits, linear, atol=1e-4)
+
+
+def test_without_inducing_points_the_model_is_additive():
+    cells, classes = toy(2, 300)
+    features, weights = map_of(cells, classes, 2, n_support=0)
+    assert features.n_shared == N_CELLS + 1
+    given, prior = random_weights(features, 1.0), prior_of(features, weights)
+    logits = features.label_function(given.columns[:, None], given.shared, prior, CELL_COLUMN).logits(cells)
+    one, two = logits[(cells == cells[0]).all(axis=1)], logits[0]
+    assert np.allclose(one, two)
+
+
+def test_log_odds_speak_for_the_class_a_cell_is_frequent_in():
+    counts = np.array([[90.0, 10.0, 0.0], [10.0, 90.0, 0.0]])
+    odds = cell_log_odds(counts, 1.0, np.array([0.5, 0.5]))
+    assert odds[0, 0] > 0.4
+    assert odds[1, 0] < -0.4
+    assert odds[:, 2] == pytest.approx([0.0, 0.0])
+    shrunk = cell_log_odds(counts, 100.0, np.array([0.5, 0.5]))
+    assert abs(shrunk[0, 0]) < abs(odds[0, 0])
+
+
+def test_log_odds_of_negative_noise_are_finite():
+    assert np.all(np.isfinite(cell_log_odds(np.full((2, 4), -1e6), 1e3, np.array([0.9, 0.1]))))
+
+
+def test_numbers_are_ordered_by_value_with_null_first_and_categories_by_odds():
+    odds = np.array([[0.5, -0.2, 0.1, 0.0], [-0.5, 0.2, -0.1, 0.0]])
+    assert cell_order(odds, True, 3).tolist() == [3, 0, 1, 2]
+    assert cell_order(odds, False, 3).tolist() == [0, 2, 3, 1]

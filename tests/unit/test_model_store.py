@@ -1,0 +1,170 @@
+import dataclasses
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from small_tables import mixed_encoding, number
+
+from threea_spark.adapt.closed_form import Architecture
+from threea_spark.adapt.label_function import KernelInput, LabelFunction
+from threea_spark.anonymize.sample import RowSampler
+from threea_spark.domain import Domain
+from threea_spark.encode.codes import AffineCode
+from threea_spark.encode.encoding import Encoding
+from threea_spark.errors import ModelError
+from threea_spark.model import ReleaseModel
+from threea_spark.privacy.statement import PrivacyStatement, StageSpend
+
+
+def model_of():
+    rng = np.random.default_rng(1)
+    encoding = mixed_encoding()
+    labels = LabelFunction(
+        rng.normal(size=2),
+        rng.normal(size=(encoding.n_cells, 2)),
+        KernelInput(rng.normal(size=encoding.n_cells)),
+        rng.normal(size=(3, 4)),
+        rng.normal(size=(3, 2)),
+        Architecture(activation="erf", depth=2),
+    )
+    sampler = RowSampler(
+        np.array([0.4, 0.6]),
+        np.array([0, 1]),
+        rng.random((2, encoding.n_cells)),
+        tuple(np.arange(m) for m in np.diff(encoding.cell_offsets)),
+        np.eye(4),
+        labels,
+    )
+    columns = {
+        "age": {"type": "integer", "lower": 0, "upper": 120},
+        "income": {"type": "float", "lower": 0, "upper": 1e6, "nullable": True},
+        "ward": {"type": "categorical", "values": ["a", "b", "c"]},
+        "sex": {"type": "categorical", "values": ["f", "m"], "nullable": True},
+        "seen": {"type": "timestamp", "lower": "2020-01-01", "upper": "2021-01-01", "parts": ["hour"]},
+        "died": {"type": "categorical", "values": ["no", "yes"]},
+    }
+    spend = StageSpend("encode", "counts", 1, 0.5, 1.0)
+    statement = PrivacyStatement(
+        1.0, 1e-6, 0.99, None, ((0.1, 0.5), (1.0, 1e-6)), "add", "one row", "end_to_end", (spend,), ("x",)
+    )
+    return ReleaseModel(
+        domain=Domain.from_dict({"columns": columns, "label": "died"}),
+        encoding=encoding,
+        sampler=sampler,
+        types={"age": "int", "income": "double"},
+        n_rows=1234.5,
+        privacy=statement,
+    )
+
+
+def same(one, two):
+    if dataclasses.is_dataclass(one):
+        return type(one) is type(two) and all(
+            same(getattr(one, f.name), getattr(two, f.name)) for f in dataclasses.fields(one)
+        )
+    if isinstance(one, np.ndarray):
+        return one.dtype == two.dtype and np.array_equal(one, two)
+    if isinstance(one, tuple):
+        return len(one) == len(two) and all(map(same, one, two))
+    return one == two
+
+
+def test_a_loaded_model_is_the_saved_one(tmp_path):
+    model = model_of()
+    model.save(tmp_path / "model")
+    loaded = ReleaseModel.load(tmp_path / "model")
+    assert same(loaded, model)
+    assert not same(dataclasses.replace(model, n_rows=1.0), model)  # the comparison can tell
+
+
+def test_a_loaded_model_draws_the_same_rows(tmp_path):
+    model = model_of()
+    model.save(tmp_path / "model")
+    loaded = ReleaseModel.load(tmp_path / "model")
+    drawn = [m.sampler.draw_cells(m.encoding, 500, np.random.default_rng(2)) for m in (model, loaded)]
+    assert all(np.array_equal(a, b) for a, b in zip(*drawn, strict=True))
+
+
+def test_affine_codes_and_missing_labels_are_saved(tmp_path):
+    affine = AffineCode("x", "float", False, 0.0, 1.0, 0.5, 0.2, np.array([0.0]))
+    model = dataclasses.replace(model_of(), encoding=Encoding((affine, number("y")), None, 1.0))
+    model.save(tmp_path / "model")
+    assert same(ReleaseModel.load(tmp_path / "model"), model)
+
+
+def test_no_pickle_is_written_or_read(tmp_path):
+    model_of().save(tmp_path / "model")
+    with zipfile.ZipFile(tmp_path / "model" / "arrays.npz") as archive:
+        for name in archive.namelist():
+            assert not np.lib.format.read_array_header_1_0(_after_magic(archive.open(name)))[2].hasobject
+    np.savez(tmp_path / "model" / "arrays.npz", a0=np.array([{"x": 1}], dtype=object))
+    with pytest.raises(ModelError, match="damaged"):
+        ReleaseModel.load(tmp_path / "model")
+
+
+def _after_magic(stream):
+    np.lib.format.read_magic(stream)
+    return stream
+
+
+def test_a_folder_that_holds_anything_is_left_alone(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match="not empty"):
+        model_of().save(tmp_path / "model")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["notes.txt"]
+
+
+def test_an_empty_folder_is_used(tmp_path):
+    (tmp_path / "model").mkdir()
+    model_of().save(tmp_path / "model")
+    assert same(ReleaseModel.load(tmp_path / "model"), model_of())
+
+
+@pytest.mark.parametrize("name", ["model.json", "arrays.npz"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise"])
+def test_a_damaged_model_is_refused(tmp_path, name, damage):
+    model_of().save(tmp_path / "model")
+    path = tmp_path / "model" / name
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "noise": b"\x93" * 100}[damage])
+    with pytest.raises(ModelError, match="damaged"):
+        ReleaseModel.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"format": 2, "parts": {}}', "format 2"),
+        ('{"parts": {}}', "damaged"),
+        ("[]", "damaged"),
+        ("3", "damaged"),
+        ('{"format": 1, "parts": []}', "damaged"),
+        ('{"format": 1, "parts": {}}', "damaged"),
+        ('{"format": 1, "parts": {"domain": {"$class": "Popen", "fields": {}}}}', "damaged"),
+        ('{"format": 1, "parts": {"domain": {"$array": "zzz"}}}', "damaged"),
+        ('{"format": 1, "parts": {"domain": {"$domain": {}}}}', "damaged"),
+    ],
+)
+def test_another_document_is_refused(tmp_path, text, expected):
+    model_of().save(tmp_path / "model")
+    (tmp_path / "model" / "model.json").write_text(text)
+    with pytest.raises(ModelError, match=expected):
+        ReleaseModel.load(tmp_path / "model")
+
+
+def test_a_model_of_another_format_says_what_to_do(tmp_path):
+    model_of().save(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    with pytest.raises(ModelError, match="has format 99, this version reads 1; install"):
+        ReleaseModel.load(tmp_path / "model")
+
+
+def test_as_many_rows_as_the_source_are_at_least_one():
+    assert model_of().matching_rows == 1234
+    assert dataclasses.replace(model_of(), n_rows=-5.0).matching_rows == 1

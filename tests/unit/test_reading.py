@@ -1,0 +1,97 @@
+import pytest
+
+from threea_spark.config import ReleaseConfig
+from threea_spark.domain import Domain
+from threea_spark.errors import ConfigError
+from threea_spark.reading import read_yaml
+
+RELEASE = """
+source: {table: main.ehr.stays, version: 12}
+target: {table: main.released.stays}
+privacy: {epsilon: 1.0, delta: 1.0e-6, unit: {column: patient_id, max_rows: 4}}
+domain:
+  label: died
+  columns:
+    age: {type: integer, lower: 0, upper: 120, nullable: true}
+    admitted: {type: timestamp, lower: 2010-01-01, upper: 2030-01-01}
+    died: {type: categorical, values: [no, yes]}
+    1: {type: categorical, values: open}
+"""
+
+
+def written(tmp_path, text, name="release.yaml"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_a_release_is_read(tmp_path):
+    config = ReleaseConfig.from_yaml(written(tmp_path, RELEASE))
+    assert config.source.version == 12
+    assert config.domain.columns["admitted"].lower_seconds == 1_262_304_000.0
+    assert list(config.domain.columns) == ["age", "admitted", "died", "1"]
+    assert config.selects_categories
+
+
+def test_yaml_1_1_words_become_the_categories_spark_would_write(tmp_path):
+    assert ReleaseConfig.from_yaml(written(tmp_path, RELEASE)).domain.classes == ("false", "true")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "line 3: 'a' is given twice; keep one of them"),
+        ("x:\n  a: 1\n  a: 2\n", "line 3: 'a' is given twice"),
+        ("x: {a: {b: 1, b: 1}}", "line 1: 'b' is given twice"),
+        ("1: a\n'1': b\n", "line 2: '1' is given twice"),
+        ("a: [1, 2\n", "line 2:"),
+        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+        ("- 1\n- 2\n", "must hold a mapping of fields"),
+        ("", "must hold a mapping of fields"),
+        ("just text", "must hold a mapping of fields"),
+        (b"\xff\xfe\x00", "is not UTF-8 text; save it as UTF-8"),
+    ],
+)
+def test_what_is_no_sound_yaml_is_refused_by_line(tmp_path, text, expected):
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert expected in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
+        read_yaml(tmp_path / "nowhere.yaml")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path)
+
+
+def test_a_domain_may_lie_in_a_file_of_its_own(tmp_path):
+    written(tmp_path, "task: none\ncolumns: {age: {type: integer, lower: 0, upper: 120}}", "stays.domain.yaml")
+    head = RELEASE.split("domain:")[0]
+    config = ReleaseConfig.from_yaml(written(tmp_path, head + "domain: {file: stays.domain.yaml}"))
+    assert list(config.domain.columns) == ["age"]
+    with pytest.raises(ConfigError, match="elsewhere"):
+        ReleaseConfig.from_yaml(written(tmp_path, head + "domain: {file: elsewhere.yaml}"))
+
+
+def test_a_broken_rule_names_its_file(tmp_path):
+    path = written(tmp_path, "columns: {a: {type: integer, lower: 9, upper: 1}}\ntask: none\n")
+    with pytest.raises(ConfigError, match="1 field") as caught:
+        Domain.from_yaml(path)
+    assert str(caught.value).startswith(f"{path}: 1 field(s) to mend\n  columns.a: lower must be below upper")
+
+
+def test_a_key_of_another_type_is_a_name(tmp_path):
+    assert read_yaml(written(tmp_path, "1: a\n2020-01-01: b\ntrue: c\n")) == {"1": "a", "2020-01-01": "b", "True": "c"}
+
+
+@pytest.mark.parametrize("text", ["? [a, b]\n: 1\n", "? {a: 1}\n: 2\n"])
+def test_a_key_that_is_no_plain_value_is_refused(tmp_path, text):
+    with pytest.raises(ConfigError):
+        read_yaml(written(tmp_path, text))
