@@ -15,6 +15,8 @@ from threea_spark.encode.codes import SCORE_LIMIT
 from threea_spark.privacy.plan import Accounting, PrivacyPlan, Stage, calibrate
 
 N_CELLS = 32
+LABEL_CELLS = 8
+"""Cells of a numeric label: each is a class with histograms of its own, so more cells mean fewer rows in each."""
 _WIDE_CELLS = 16
 _WIDE_COLUMNS = 100
 MIN_SIZE_FACTOR = 100.0

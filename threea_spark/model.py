@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from threea_spark import model_store
 from threea_spark.anonymize.sample import RowSampler
 from threea_spark.domain import Domain
 from threea_spark.encode.encoding import Encoding
-from threea_spark.errors import ConfigError
+from threea_spark.errors import ConfigError, ModelError
 from threea_spark.privacy.statement import PrivacyStatement
 
 if TYPE_CHECKING:
@@ -86,4 +86,7 @@ class ReleaseModel:
         Raises:
           ModelError: if it is missing, damaged or of an unknown format.
         """
-        return cls(**model_store.load(folder))
+        parts = model_store.load(folder)
+        if set(parts) != {field.name for field in fields(cls)}:
+            raise ModelError(f"{folder}: is not a saved model, or damaged; save it again")
+        return cls(**parts)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 FORMAT = 1
 _DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 _CLASSES = {
     kind.__name__: kind
     for kind in (
@@ -71,7 +74,7 @@ def load(folder: str | Path) -> dict[str, Any]:
         if found != FORMAT:
             raise ModelError(f"{folder}: has format {found}, this version reads {FORMAT}; install a newer threea-spark")
         return {name: _rebuilt(part, arrays) for name, part in document["parts"].items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGE as error:
         raise ModelError(f"{folder}: is not a saved model, or damaged ({type(error).__name__})") from None
 
 

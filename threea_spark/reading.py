@@ -59,17 +59,22 @@ class _StrictLoader(yaml.SafeLoader):
     """Refuses a key given twice, which plain YAML silently resolves to the last."""
 
 
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-    seen: set[Any] = set()
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+    """Takes keys as they are written: a column may be called no, 1 or 2020-01-01, and 1 and true stay two keys."""
+    seen: set[str] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            key = str(key)
+        key = _key(key_node)
         if key in seen:
             raise ConfigError(f"line {key_node.start_mark.line + 1}: {key!r} is given twice; keep one of them")
         seen.add(key)
-    content = loader.construct_mapping(node, deep=deep)
-    return {key if isinstance(key, str) else str(key): value for key, value in content.items()}
+    loader.flatten_mapping(node)  # `<<: *defaults`
+    return {_key(key_node): loader.construct_object(value_node, deep=True) for key_node, value_node in node.value}
+
+
+def _key(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise ConfigError(f"line {node.start_mark.line + 1}: a key must be plain text; quote it")
+    return str(node.value)
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -40,7 +40,8 @@ def test_shares_follow_the_generator():
 
 
 @pytest.mark.parametrize(
-    "sections", [{"adapt": {"method": "none"}}, {"adapt": {"targets": "released"}}, {"anonymize": {"generator": "random"}}]
+    "sections",
+    [{"adapt": {"method": "none"}}, {"adapt": {"targets": "released"}}, {"anonymize": {"generator": "random"}}],
 )
 def test_a_stage_that_reads_no_row_is_given_nothing(sections):
     plan = auto.make_plan(config_of(**sections))
@@ -49,7 +50,11 @@ def test_a_stage_that_reads_no_row_is_given_nothing(sections):
 
 
 def test_conditional_mode_gives_all_to_mixing():
-    sections = {"privacy": {"accounting": "conditional"}, "anonymize": {"generator": "mix"}, "adapt": {"targets": "plain"}}
+    sections = {
+        "privacy": {"accounting": "conditional"},
+        "anonymize": {"generator": "mix"},
+        "adapt": {"targets": "plain"},
+    }
     assert set(auto.make_plan(config_of(**sections)).stage_mu) == {Stage.ANONYMIZE}
 
 
@@ -77,9 +82,7 @@ def test_a_plan_claims_no_more_sampling_than_its_rate():
 
 
 def test_more_budget_means_smaller_groups_and_clusters():
-    poor, rich = (
-        resolved(config_of(privacy={"epsilon": e}, anonymize={"generator": "mix"})) for e in (0.5, 5.0)
-    )
+    poor, rich = (resolved(config_of(privacy={"epsilon": e}, anonymize={"generator": "mix"})) for e in (0.5, 5.0))
     assert poor.mix_size > rich.mix_size
     assert poor.min_cluster_size > rich.min_cluster_size
     assert poor.components_per_class <= rich.components_per_class

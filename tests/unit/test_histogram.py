@@ -90,7 +90,7 @@ def test_codes_follow_the_counts(stddev):
         rng.integers(0, 13, n),
     ]
     noisy = LAYOUT.counts(table) + np.random.default_rng(4).normal(0.0, stddev, LAYOUT.size)
-    codes, n_rows = LAYOUT.codes(noisy, stddev, n_cells=16)
+    codes, n_rows = LAYOUT.codes(noisy, stddev, n_cells=[16] * len(FIELDS))
     assert n_rows == pytest.approx(n, rel=0.01)
     age, pay, ward = codes[:3]
     assert isinstance(age, QuantileCode)
@@ -102,6 +102,6 @@ def test_codes_follow_the_counts(stddev):
 
 def test_a_histogram_of_noise_alone_still_gives_codes():
     noisy = np.random.default_rng(5).normal(0.0, 1000.0, LAYOUT.size)
-    codes, n_rows = LAYOUT.codes(noisy, 1000.0, n_cells=16)
+    codes, n_rows = LAYOUT.codes(noisy, 1000.0, n_cells=[16] * len(FIELDS))
     assert n_rows >= 1.0
     assert len(codes) == len(FIELDS)

@@ -110,6 +110,22 @@ def test_sums_of_parts_and_of_rows_equal_the_whole(n_classes):
     assert np.array_equal(sum(sums(slice(i, i + 1)) for i in range(600)), whole)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_rows_residual_is_the_same_to_the_last_bit_alone_and_in_any_batch(n_classes):
+    cells, classes = toy(n_classes, 700)
+    features, weights = map_of(cells, classes, n_classes, n_support=60)
+    given, prior = random_weights(features, 1.0), prior_of(features, weights)
+    targets = Targets(features, cells, classes)
+    whole = targets._residual(slice(0, 700), given, prior)
+    alone = [targets._residual(slice(i, i + 1), given, prior) for i in range(700)]
+    assert np.array_equal(np.concatenate(alone), whole)
+    for start, stop in ((1, 700), (3, 8), (0, 699)):
+        assert np.array_equal(targets._residual(slice(start, stop), given, prior), whole[start:stop])
+    naive = given.shared[N_CELLS:].astype(np.float32)  # the twin: float32 products depend on the batch
+    one_by_one = np.concatenate([targets.dense[i : i + 1] @ naive for i in range(700)])
+    assert not np.array_equal(targets.dense @ naive, one_by_one)
+
+
 def test_chunks_change_nothing(monkeypatch):
     cells, classes = toy(2, 500)
     features, weights = map_of(cells, classes, 2)
@@ -187,7 +203,10 @@ def test_the_label_function_is_the_linear_model_that_the_weights_describe(n_clas
     features, weights = map_of(cells, classes, n_classes)
     given, prior = random_weights(features, 1.0), prior_of(features, weights)
     labels = features.label_function(given.columns[:, None], given.shared, prior, CELL_COLUMN)
-    linear = prior + features.shared(cells).astype(np.float64) @ given.shared
+    indicators = np.zeros((len(cells), N_CELLS))
+    indicators[np.arange(len(cells))[:, None], cells] = features.cell_scale
+    shared = np.hstack([indicators, features.dense(cells).astype(np.float64)])
+    linear = prior + shared @ given.shared
     linear = linear + np.column_stack(
         [features.column_odds(cells, c).astype(np.float64) @ given.columns for c in range(len(features.odds))]
     )

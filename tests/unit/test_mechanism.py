@@ -18,9 +18,7 @@ ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE
 ZEROS = np.zeros(4, dtype=np.int64)
 
 
-def meter_of(
-    *, relation=ADD, max_rows=1, accounting=Accounting.END_TO_END, q=1.0, mu=1.0, noise=None, release_id="r1"
-):
+def meter_of(*, relation=ADD, max_rows=1, accounting=Accounting.END_TO_END, q=1.0, mu=1.0, noise=None, release_id="r1"):
     plan = PrivacyPlan(
         epsilon=5.0,
         delta=1e-5,
@@ -150,9 +148,14 @@ def test_a_sample_larger_than_planned_is_refused():
 
 def test_a_sample_whose_block_fails_is_booked_all_the_same():
     meter = meter_of(q=0.1)
-    with pytest.raises(ZeroDivisionError), meter.poisson_sample(Stage.ADAPT, 0.1):
-        meter.noisy_sum(Stage.ADAPT, "a", ZEROS, squared_bound=1, mu=0.5)
-        raise ZeroDivisionError
+
+    def fails_midway():
+        with meter.poisson_sample(Stage.ADAPT, 0.1):
+            meter.noisy_sum(Stage.ADAPT, "a", ZEROS, squared_bound=1, mu=0.5)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails_midway()
     assert len(meter.flat_events()) == 1
 
 

@@ -45,7 +45,7 @@ def test_one_row_more_changes_one_group_by_at_most_the_bound(n, seed, clip_norm)
 
 def test_a_rows_group_depends_on_no_other_row():
     mixer = mixer_of()
-    packed, scores, classes, units = table(500)
+    _, scores, classes, units = table(500)
     whole = mixer.group(mixer.mixture.assign(scores, classes), units)
     for row in range(0, 500, 17):
         own = slice(row, row + 1)
@@ -88,7 +88,7 @@ def test_centres_that_ran_away_break_no_bound():
 def test_a_group_decodes_to_a_row_of_the_table():
     mixer, rows = mixer_of(), table(400)
     groups = np.arange(mixer.n_groups)
-    noisy = dense(mixer, rows) + RNG.integers(-10**6, 10**6, (mixer.n_groups, mixer.length))
+    noisy = dense(mixer, rows) + RNG.integers(-(10**6), 10**6, (mixer.n_groups, mixer.length))
     columns = mixer.decode(ENCODING, "died", groups, noisy, seed=0)
     assert list(columns) == ["age", "income", "ward", "sex", "died"]
     assert isinstance(columns["age"], Numbers)

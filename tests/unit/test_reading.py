@@ -87,11 +87,25 @@ def test_a_broken_rule_names_its_file(tmp_path):
     assert str(caught.value).startswith(f"{path}: 1 field(s) to mend\n  columns.a: lower must be below upper")
 
 
-def test_a_key_of_another_type_is_a_name(tmp_path):
-    assert read_yaml(written(tmp_path, "1: a\n2020-01-01: b\ntrue: c\n")) == {"1": "a", "2020-01-01": "b", "True": "c"}
+def test_keys_are_names_as_they_are_written(tmp_path):
+    text = "1: a\n2020-01-01: b\ntrue: c\nno: d\n1.0: e\n'quoted': f\nnull: g\n"
+    assert read_yaml(written(tmp_path, text)) == {
+        "1": "a",
+        "2020-01-01": "b",
+        "true": "c",
+        "no": "d",
+        "1.0": "e",
+        "quoted": "f",
+        "null": "g",
+    }
+
+
+def test_defaults_may_be_merged_and_overruled(tmp_path):
+    text = "base: &b {x: 1, y: 2}\nown: {<<: *b, y: 3}\n"
+    assert read_yaml(written(tmp_path, text))["own"] == {"x": 1, "y": 3}
 
 
 @pytest.mark.parametrize("text", ["? [a, b]\n: 1\n", "? {a: 1}\n: 2\n"])
 def test_a_key_that_is_no_plain_value_is_refused(tmp_path, text):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="line 1: a key must be plain text"):
         read_yaml(written(tmp_path, text))

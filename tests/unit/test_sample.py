@@ -39,9 +39,7 @@ def test_drawn_cells_follow_the_laws_whatever_the_correlation(rho):
     assert np.bincount(classes) / 40_000 == pytest.approx([0.3, 0.7], abs=0.01)
     for component in (0, 1):
         own = cells[classes == component]
-        for column, (start, stop) in enumerate(
-            zip(ENCODING.cell_offsets[:-1], ENCODING.cell_offsets[1:], strict=True)
-        ):
+        for column, (start, stop) in enumerate(zip(ENCODING.cell_offsets[:-1], ENCODING.cell_offsets[1:], strict=True)):
             counts = np.bincount(feature(own, column), minlength=stop - start)
             assert chisquare(counts, sampler.laws[component, start:stop] * len(own)).pvalue > ALPHA
             wrong = sampler.laws[component, start:stop][::-1]

@@ -45,7 +45,7 @@ def test_a_release_that_spends_its_plan_meets_its_claim(relation):
 
 def test_events_that_cost_more_than_the_claim_are_refused():
     meter = spend_all(meter_of())
-    meter._booked[Stage.ADAPT].append(GaussianDpEvent(2.0))  # a mechanism the plan knows nothing of
+    meter._booked[Stage.ADAPT].append(GaussianDpEvent(20.0))  # a small mechanism the plan knows nothing of
     with pytest.raises(PrivacyError, match="nothing was written"):
         statement_of(meter)
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,7 @@ def test_the_children_of_a_node_sum_to_it():
     counts = tree_counts(np.random.default_rng(1).integers(0, N_LEAVES, 5_000))
     assert counts.shape == (N_NODES,)
     levels = np.split(counts, np.cumsum([BRANCHING**level for level in range(1, N_LEVELS)]))
-    for parent, child in zip(levels[:-1], levels[1:], strict=True):
+    for parent, child in pairwise(levels):
         assert np.array_equal(child.reshape(-1, BRANCHING).sum(axis=1), parent)
     assert levels[0].sum() == 5_000
 

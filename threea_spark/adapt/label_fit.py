@@ -23,6 +23,7 @@ RESIDUAL_GRID = 128
 ReleaseSum = Callable[[str, IntArray, int], Float64Array]
 """Takes a name, exact int64 sums and a bound on one row's L2 norm; gives noisy sums, in the same units."""
 _CHUNK_ROWS = 8192
+_WEIGHT_GRID = 2.0**20  # sums of features times weights below 2^33 are exact
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,16 @@ class Targets:
         return np.asarray(np.sum(parts, axis=0, dtype=np.float64))
 
     def _residual(self, own: slice, weights: Weights, prior: Float64Array) -> Float64Array:
-        """Probability less label of each row and output."""
+        """Probability less label of each row and output.
+
+        Weights are rounded to a public binary grid, so that integer feature times weight adds up exactly in float64:
+        a row's residual cannot depend, not even by a last bit, on where in its batch the row stands.
+        """
         n_cells = self.features.odds.shape[1]
-        of_cell, of_dense = weights.shared[:n_cells] * self.features.cell_units, weights.shared[n_cells:]
-        by_odds = [odds[own] @ weights.columns.astype(np.float32) for odds in self.odds]
-        logits = (self.dense[own] @ of_dense.astype(np.float32) + np.column_stack(by_odds)).astype(np.float64)
+        columns, shared = _on_grid(weights.columns), _on_grid(weights.shared)
+        of_cell, of_dense = shared[:n_cells] * self.features.cell_units, shared[n_cells:]
+        logits = self.dense[own].astype(np.float64) @ of_dense
+        logits += np.column_stack([odds[own].astype(np.float64) @ columns for odds in self.odds])
         for column in range(self.cells.shape[1]):
             logits += of_cell[self.cells[own, column]]
         logits = prior + logits / FEATURE_GRID
@@ -140,6 +146,10 @@ class Targets:
             mixed += odds[own] * residual[:, output, None]
         squares = self.shared_square[own] * np.einsum("nc,nc->n", residual, residual)
         return np.asarray(np.sqrt(squares + np.einsum("nf,nf->n", mixed, mixed)), dtype=np.float64)
+
+
+def _on_grid(weights: Float64Array) -> Float64Array:
+    return np.asarray(np.rint(weights * _WEIGHT_GRID) / _WEIGHT_GRID, dtype=np.float64)
 
 
 def _slices(n_rows: int, size: int) -> Iterator[slice]:

@@ -133,8 +133,7 @@ def _em_pass(
     if needs_second:
         exact = passes.second_sums(staged, encoding, mixture)
         second, _ = meter.measure(Stage.APPROXIMATE, f"second-{name}", exact, squared_bound=bound * bound, mu=mu_each)
-    noise_rows = stddev / encoding.norm_bound
-    return m_step(mixture, first, second, norm_bound=encoding.norm_bound, noise_rows=noise_rows)
+    return m_step(mixture, first, second, norm_bound=encoding.norm_bound, noise_rows=stddev / encoding.norm_bound)
 
 
 def _count(

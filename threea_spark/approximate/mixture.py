@@ -22,6 +22,8 @@ Covariance: TypeAlias = Literal["isotropic", "diagonal", "full"]
 
 REG_COVAR = 0.05
 """Added to every variance, in squared score units: no component is thinner than the noise on its mean."""
+_WEIGHT_GRID = 2.0**16
+_PRECISION_GRID = 2.0**12
 _SHRINK_ROWS = 4.0  # standard deviations of noise a component's rows are weighed against
 
 
@@ -62,35 +64,35 @@ class Mixture:
         )
 
     @cached_property
-    def _linear(self) -> tuple[Float32Array, Float32Array, Float32Array | None]:
-        """Discrepancy as x @ weight + x^2 @ square + constant, so that a batch costs one or two matrix products."""
+    def _linear(self) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Discrepancy as x @ weight + (quadratic part) + constant; weight and precision on public binary grids.
+
+        Scores are multiples of 2^-12, so products with them are exact in float64 in whatever order they are added:
+        the assignment of a row cannot depend, not even by a last bit at a tie, on the rows that share its batch.
+        """
+        precision: NDArray[np.floating] = np.ones_like(self.means)
+        log_det: NDArray[np.floating] = np.zeros(self.n_components)
+        pulled: NDArray[np.floating] = self.means
         if self.covariance == "diagonal":
-            precision = 1.0 / self.covariances
-            constant = np.sum(self.means**2 * precision + np.log(self.covariances), axis=1) - self.prices
-            return (
-                (-2.0 * self.means * precision).T.astype(np.float32),
-                constant.astype(np.float32),
-                precision.T.astype(np.float32),
-            )
-        constant = np.sum(self.means**2, axis=1) - self.prices
-        return (-2.0 * self.means).T.astype(np.float32), constant.astype(np.float32), None
+            precision, log_det = 1.0 / self.covariances, np.log(self.covariances).sum(axis=1)
+            pulled = self.means * precision
+        elif self.covariance == "full":
+            precision, log_det = np.linalg.inv(self.covariances), np.linalg.slogdet(self.covariances)[1]
+            pulled = np.einsum("kij,kj->ki", precision, self.means)
+        constant = np.sum(self.means * pulled, axis=1) + log_det - self.prices
+        constant = np.asarray(constant, dtype=np.float64)
+        return _on_grid(-2.0 * pulled.T, _WEIGHT_GRID), constant, _on_grid(precision, _PRECISION_GRID)
 
-    def discrepancy(self, scores: Float32Array) -> Float32Array:
+    def discrepancy(self, scores: Float32Array) -> Float64Array:
         """Squared distance or negative log-likelihood (without constants) minus price, shape (n, k)."""
-        if self.covariance == "full":
-            return self._mahalanobis(scores)
-        weight, constant, square = self._linear
-        cost = scores @ weight + constant
-        return np.asarray(cost if square is None else cost + (scores * scores) @ square, dtype=np.float32)
-
-    def _mahalanobis(self, scores: Float32Array) -> Float32Array:
-        cost = np.empty((len(scores), self.n_components), dtype=np.float32)
-        for k, covariance in enumerate(self.covariances):
-            factor = np.linalg.cholesky(covariance)
-            white = np.linalg.solve(factor, (scores - self.means[k]).T.astype(np.float64))
-            log_det = 2.0 * float(np.log(np.diag(factor)).sum())
-            cost[:, k] = np.einsum("dn,dn->n", white, white) + log_det - self.prices[k]
-        return cost
+        weight, constant, precision = self._linear
+        x = scores.astype(np.float64)
+        cost = x @ weight
+        if self.covariance == "diagonal":
+            cost += (x * x) @ precision.T
+        elif self.covariance == "full":
+            cost += np.column_stack([np.einsum("nd,nd->n", x @ own, x) for own in precision])
+        return np.asarray(cost + constant, dtype=np.float64)
 
     def assign(self, scores: Float32Array, classes: IntArray) -> IntArray:
         """Gives every row its component, shape (n,).
@@ -108,8 +110,12 @@ class Mixture:
         cost = self.discrepancy(scores)
         if np.any(self.class_of >= 0):
             foreign = (self.class_of[None, :] != classes[:, None]) & (self.class_of[None, :] >= 0)
-            cost = np.where(foreign, np.float32(np.inf), cost)
+            cost = np.where(foreign, np.inf, cost)
         return np.asarray(cost.argmin(axis=1), dtype=np.int64)
+
+
+def _on_grid(values: NDArray[np.floating], grid: float) -> Float64Array:
+    return np.asarray(np.rint(values * grid) / grid, dtype=np.float64)
 
 
 def first_statistics(packed: NDArray[np.int16], component: IntArray, k: int, norm_bound: int) -> IntArray:

@@ -6,6 +6,7 @@ each category, so its squared norm is at most 1 + N_LEVELS * numbers + categorie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -138,18 +139,21 @@ class HistogramLayout:
         parts += [field.counts(values) for field, values in zip(self.fields, columns, strict=True)]  # type: ignore[arg-type]
         return np.concatenate(parts)
 
-    def codes(self, noisy: Float64Array, stddev: float, *, n_cells: int) -> tuple[tuple[ColumnCode, ...], float]:
+    def codes(
+        self, noisy: Float64Array, stddev: float, *, n_cells: Sequence[int]
+    ) -> tuple[tuple[ColumnCode, ...], float]:
         """Turns the noisy histogram into one code a field, and the DP number of rows.
 
         Args:
           noisy: Shape (size,). RELEASED.
           stddev: Of the noise on each count.
-          n_cells: About how many cells a number is cut into, where noise allows.
+          n_cells: About how many cells each field is cut into if it is a number, where noise allows.
         """
         blocks = np.split(noisy, self.offsets[:-1])[1:]
         n_rows = self._pooled_rows(float(noisy[0]), blocks, stddev)
         codes = tuple(
-            _code(field, block, n_rows, stddev, n_cells) for field, block in zip(self.fields, blocks, strict=True)
+            _code(field, block, n_rows, stddev, cells)
+            for field, block, cells in zip(self.fields, blocks, n_cells, strict=True)
         )
         return codes, n_rows
 

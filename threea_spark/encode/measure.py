@@ -57,7 +57,10 @@ def measure_encoding(rows: DataFrame, config: ReleaseConfig, meter: PrivacyMeter
     layout = HistogramLayout(reader.fields)
     sums = passes.histogram_sums(rows, reader, layout)
     noisy, stddev = meter.measure(Stage.ENCODE, "histograms", sums, squared_bound=layout.squared_bound, mu=mu)
-    codes, n_rows = layout.codes(noisy, stddev, n_cells=auto.default_cells(config))
+    n_cells = [auto.default_cells(config)] * len(reader.fields)
+    if reader.has_label:
+        n_cells[-1] = auto.LABEL_CELLS
+    codes, n_rows = layout.codes(noisy, stddev, n_cells=n_cells)
     clip_norm = auto.default_clip_norm(config) if config.encode.clip_norm == "auto" else config.encode.clip_norm
     features, label = (codes[:-1], codes[-1]) if reader.has_label else (codes, None)
     return EncodedTable(Encoding(features, label, clip_norm), n_rows, reader)

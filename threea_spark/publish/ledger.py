@@ -138,7 +138,8 @@ class Ledger:
             raise
         finally:
             self.spark.catalog.dropTempView(view)
-        written = [row for row in entries(self.spark, place).collect() if row["entry_id"] == self.entry_id]
+        found = entries(self.spark, place).collect()  # bounded: one row a release
+        written = [row for row in found if row["entry_id"] == self.entry_id]
         return bool(written) and written[0]["release_id"] == self.spend.release_id
 
     def _mark(self, status: str) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _STAGING = "threea_staging_"
+_NEED_MAPPING = set(" ,;{}()\n\t=")
+"""Characters that Parquet refuses in a column's name, so that Delta must map it to one of its own."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ def write_new(rows: DataFrame, place: Place, properties: Mapping[str, str], rece
       receipt: Goes into the commit's metadata.
     """
     writer = rows.writeTo(place.identifier).using("delta").option("userMetadata", receipt)
+    if any(set(name) & _NEED_MAPPING for name in rows.columns):
+        properties = {**properties, "delta.columnMapping.mode": "name"}
     for key, value in properties.items():
         writer = writer.tableProperty(key, value)
     folder = _local_folder(place)

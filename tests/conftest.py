@@ -1,0 +1,38 @@
+"""One Spark session for all tests that ask for one, classic or Connect; the JVM never starts for the others.
+
+THREEA_TEST_MASTER=connect:local[2] runs the same tests through Spark Connect.
+"""
+
+import os
+
+import pytest
+
+MASTER = os.environ.get("THREEA_TEST_MASTER", "local[2]")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    from pyspark.sql import SparkSession
+
+    from threea_spark.session import build_session
+
+    active = SparkSession.getActiveSession()  # Databricks: use what is there, do not stop it
+    if active is not None:
+        yield active
+        return
+    session = build_session(
+        "tests",
+        master=MASTER,
+        scratch=tmp_path_factory.mktemp("spark"),
+        extra={"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1500m"},
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def no_staging_left(spark):
+    """Fails a test that leaves a private staging table behind."""
+    yield
+    left = [table.name for table in spark.catalog.listTables() if table.name.startswith("threea_staging")]
+    assert left == []

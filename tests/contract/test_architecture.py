@@ -1,0 +1,358 @@
+"""The rules of the house, read from the source's syntax trees. Every exception is listed here with its reason."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "threea_spark"
+FILES = sorted(PACKAGE.rglob("*.py"))
+STAGES = ("table", "encode", "approximate", "adapt", "anonymize", "publish", "judge")
+TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+LINES = {name: (PACKAGE / name).read_text(encoding="utf-8").splitlines() for name in TREES}
+
+HEAVY = {"pyspark", "pandas", "jax", "neural_tangents", "lightgbm", "delta"}
+MODULE_LEVEL = {  # heavy packages a file may import at module level
+    "adapt/kernel.py": {"jax", "neural_tangents"},  # the kernel itself; imported on the driver, inside functions
+    "adapt/inducing.py": {"jax"},
+    "adapt/row_gradient.py": {"jax"},
+}
+GENERATORS = {"normal", "standard_normal", "laplace", "gauss", "normalvariate", "multivariate_normal", "randn"}
+PUBLIC_RANDOMNESS = {  # draws that are no noise on anything private
+    "approximate/mixture.py": "starting centres, before a row is read",
+    "anonymize/sample.py": "rows drawn from released laws: post-processing",
+    "adapt/learn.py": "targets drawn from the released mixture: post-processing",
+}
+OWN_PASSES = {"measure.py", "learn.py"}  # the driver's side of a stage, which calls the stage's own spark.py
+JOINS = {  # other files that call a spark.py
+    "publish/ledger.py": {"threea_spark.publish.spark"},  # the ledger is itself a Delta table, written by the driver
+    "judge/evaluation.py": {"threea_spark.judge.spark", "threea_spark.publish.spark"},  # reads tables as publish does
+}
+FORBIDDEN_NAMES = {"rdd", "RDD", "SparkContext", "sparkContext", "_jvm", "_jsc", "_jdf", "_sc"}
+VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
+MOST_LINES, MOST_FUNCTION_LINES, HARD_STOP = 250, 40, 70
+MOST_LINES_EVER = 300
+LONG_FILES = {
+    "adapt/learn.py": "the two uses of adaptation share all their parts",
+    "encode/codes.py": "the three kinds of code are read side by side",
+}
+LONG_FUNCTIONS = {
+    "anonymize/spark.py::mixed_rows": "three closures that travel to executors, and the query that joins them",
+    "stages.py::_sampling_stages": "the stages in order, one after the other",
+}
+
+each_file = pytest.mark.parametrize("name", list(TREES))
+
+
+def imports(tree):
+    """Every imported module with its line; `from a import b` gives a and a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            yield node.module, node.lineno
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno
+
+
+def module_level(body):
+    """Statements that run at import, but for those under TYPE_CHECKING."""
+    for node in body:
+        if isinstance(node, ast.If):
+            if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+                yield from module_level(node.body)
+            yield from module_level(node.orelse)
+        elif isinstance(node, ast.Try):
+            yield from module_level([*node.body, *node.orelse, *node.finalbody])
+            for handler in node.handlers:
+                yield from module_level(handler.body)
+        elif isinstance(node, ast.With):
+            yield from module_level(node.body)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+
+
+def outside_type_checking(tree):
+    guarded = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    return ast.Module(
+        [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom) and id(n) not in guarded], []
+    )
+
+
+def stage_of(name):
+    return name.split("/")[0] if "/" in name else None
+
+
+def root(module):
+    return module.split(".")[0]
+
+
+@each_file
+def test_heavy_packages_are_not_imported_at_module_level(name):
+    found = {root(module) for node in module_level(TREES[name].body) for module, _ in imports(ast.Module([node], []))}
+    assert found & HEAVY <= MODULE_LEVEL.get(name, set())
+
+
+@each_file
+def test_jax_stays_in_adapt_and_neural_tangents_in_the_kernel(name):
+    found = {root(module) for module, _ in imports(outside_type_checking(TREES[name]))}
+    if stage_of(name) != "adapt":
+        assert "jax" not in found
+    if name != "adapt/kernel.py":
+        assert "neural_tangents" not in found
+
+
+@each_file
+def test_no_stage_reaches_into_another_stages_passes(name):
+    own = stage_of(name)
+    found = {
+        module for module, _ in imports(TREES[name]) if module.endswith(".spark") and root(module) == "threea_spark"
+    }
+    if own in STAGES:
+        allowed = {f"threea_spark.{own}.spark"} if Path(name).name in OWN_PASSES else JOINS.get(name, set())
+        assert found <= allowed
+
+
+@each_file
+def test_privacy_knows_no_stage(name):
+    if stage_of(name) == "privacy":
+        found = {module for module, _ in imports(TREES[name]) if root(module) == "threea_spark"}
+        assert all(m.split(".")[1] in ("privacy", "errors") for m in found if "." in m)
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "privacy"])
+def test_the_init_of_a_folder_holds_a_docstring_only(stage):
+    body = TREES[f"{stage}/__init__.py"].body
+    assert len(body) == 1
+    assert ast.get_docstring(TREES[f"{stage}/__init__.py"])
+
+
+@each_file
+def test_only_privacy_draws_noise(name):
+    drawn = [
+        node.lineno
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in GENERATORS
+    ]
+    if name in PUBLIC_RANDOMNESS:
+        assert drawn, f"{name} no longer draws; take it off the list"
+    else:
+        assert drawn == []
+
+
+@each_file
+def test_only_the_data_frame_api_is_used(name):
+    found = [
+        (node.lineno, word)
+        for node in ast.walk(TREES[name])
+        for word in [getattr(node, "attr", None) or getattr(node, "id", None)]
+        if word in FORBIDDEN_NAMES
+    ]
+    assert found == []
+    spark_types = {"DataFrame", "SparkSession", "Column", "Row"}
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            tested = {getattr(n, "attr", None) or getattr(n, "id", None) for n in ast.walk(node.args[1])}
+            assert not (tested & spark_types and _imports_pyspark(name)), (
+                f"line {node.lineno}: isinstance on Spark's class"
+            )
+
+
+def _imports_pyspark(name):
+    return any(root(module) == "pyspark" for module, _ in imports(TREES[name]))
+
+
+@each_file
+def test_spark_is_configured_in_one_place_and_never_while_it_runs(name):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            target = node.func.value
+            is_conf = isinstance(target, ast.Attribute) and target.attr == "conf"
+            assert not (is_conf and node.func.attr in ("set", "unset")), (
+                f"line {node.lineno}: sets Spark's configuration"
+            )
+            if node.func.attr == "getOrCreate":
+                assert name == "session.py", f"line {node.lineno}: builds a session"
+
+
+@each_file
+def test_what_comes_to_the_driver_is_bounded_in_words(name):
+    for node in ast.walk(TREES[name]):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        if node.func.attr in ("collect", "toArrow", "toPandas", "toLocalIterator"):
+            near = LINES[name][max(0, node.lineno - 2) : node.end_lineno + 1]
+            assert any("bounded" in line and "#" in line for line in near), f"line {node.lineno}: say what bounds it"
+
+
+@each_file
+def test_no_file_has_a_vague_name(name):
+    assert Path(name).stem not in VAGUE
+    assert stage_of(name) not in VAGUE
+
+
+@each_file
+def test_files_are_short(name):
+    assert len(LINES[name]) <= (MOST_LINES_EVER if name in LONG_FILES else MOST_LINES)
+
+
+def functions(tree):
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def body_lines(function):
+    """Lines of a function without its docstring."""
+    doc = function.body[0]
+    has_doc = isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) and isinstance(doc.value.value, str)
+    return function.end_lineno - function.lineno + 1 - (doc.end_lineno - doc.lineno + 1 if has_doc else 0)
+
+
+@each_file
+def test_functions_are_short(name):
+    long = {f.name: body_lines(f) for f in functions(TREES[name]) if body_lines(f) > MOST_FUNCTION_LINES}
+    assert all(lines <= HARD_STOP for lines in long.values()), long
+    assert set(long) <= {key.split("::")[1] for key in LONG_FUNCTIONS if key.startswith(f"{name}::")}, long
+
+
+def public(body, prefix=""):
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield f"{prefix}{node.name}", node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body, f"{node.name}.")
+
+
+@each_file
+def test_every_module_and_public_name_is_documented(name):
+    assert ast.get_docstring(TREES[name])
+    assert [full for full, node in public(TREES[name].body) if not ast.get_docstring(node)] == []
+
+
+@each_file
+def test_every_signature_is_typed(name):
+    for function in functions(TREES[name]):
+        given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        untyped = [a.arg for a in given if a.annotation is None and a.arg not in ("self", "cls")]
+        assert not untyped, f"{function.name}: {untyped}"
+        assert function.returns is not None or function.name == "__init__", function.name
+
+
+@each_file
+def test_nothing_is_pickled_or_evaluated(name):
+    found = {root(module) for module, _ in imports(TREES[name])}
+    assert not found & {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+    called = {n.func.id for n in ast.walk(TREES[name]) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    assert not called & {"eval", "exec"}
+    assert "print" not in called
+
+
+def test_the_lists_of_exceptions_hold_no_stale_entry():
+    for name in (*MODULE_LEVEL, *PUBLIC_RANDOMNESS, *LONG_FILES, *JOINS):
+        assert name in TREES
+    for name, packages in MODULE_LEVEL.items():
+        found = {root(module) for module, _ in imports(TREES[name])}
+        assert found & HEAVY >= packages - {"neural_tangents"}
+    for name, joined in JOINS.items():
+        assert joined <= {module for module, _ in imports(TREES[name])}
+    for key in LONG_FUNCTIONS:
+        name, function = key.split("::")
+        assert function in {f.name for f in functions(TREES[name])}
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("threea_spark", {"pyspark", "jax", "pandas", "numpy", "pydantic"}),
+        ("threea_spark.privacy", {"pyspark", "jax", "pandas"}),
+        ("threea_spark.privacy.mechanism", {"pyspark", "jax", "pandas"}),
+        ("threea_spark.privacy.statement", {"pyspark", "jax", "pandas"}),
+        ("threea_spark.privacy.ledger", {"pyspark", "jax", "pandas"}),
+        ("threea_spark.config", {"pyspark", "jax", "pandas"}),
+        ("threea_spark.model", {"pyspark", "jax", "pandas"}),
+        ("threea_spark.pipeline", {"pyspark", "jax"}),
+        ("threea_spark.anonymize.spark", {"pyspark", "jax"}),
+        ("threea_spark.cli", {"pyspark", "jax"}),
+    ],
+)
+def test_an_import_brings_nothing_heavy_along(module, unwanted):
+    code = f"import sys, {module}; print(sorted({unwanted!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+SOUND = '"""Module."""\nfrom __future__ import annotations\n'
+
+
+@pytest.mark.parametrize(
+    ("check", "name", "text"),
+    [
+        (
+            test_heavy_packages_are_not_imported_at_module_level,
+            "encode/x.py",
+            "try:\n    import pandas as pd\nexcept ImportError:\n    pd = None\n",
+        ),
+        (
+            test_jax_stays_in_adapt_and_neural_tangents_in_the_kernel,
+            "encode/x.py",
+            "def f():\n    import jax.numpy as jnp\n",
+        ),
+        (
+            test_jax_stays_in_adapt_and_neural_tangents_in_the_kernel,
+            "adapt/x.py",
+            "def f():\n    from neural_tangents import stax\n",
+        ),
+        (
+            test_no_stage_reaches_into_another_stages_passes,
+            "encode/measure.py",
+            "from threea_spark.table import spark\n",
+        ),
+        (
+            test_no_stage_reaches_into_another_stages_passes,
+            "encode/codes.py",
+            "from threea_spark.encode.spark import Reader\n",
+        ),
+        (test_privacy_knows_no_stage, "privacy/x.py", "from threea_spark.encode.grid import LeafGrid\n"),
+        (test_only_privacy_draws_noise, "encode/x.py", "x = np.random.default_rng().normal(0, 1)\n"),
+        (test_only_privacy_draws_noise, "anonymize/sample.py", ""),
+        (test_only_the_data_frame_api_is_used, "encode/x.py", "x = df.rdd\n"),
+        (
+            test_only_the_data_frame_api_is_used,
+            "encode/x.py",
+            "from pyspark.sql import DataFrame\nisinstance(x, DataFrame)\n",
+        ),
+        (test_spark_is_configured_in_one_place_and_never_while_it_runs, "encode/x.py", "spark.conf.set('a', 'b')\n"),
+        (
+            test_spark_is_configured_in_one_place_and_never_while_it_runs,
+            "encode/x.py",
+            "SparkSession.builder.getOrCreate()\n",
+        ),
+        (test_what_comes_to_the_driver_is_bounded_in_words, "encode/x.py", "\n\nrows = df.collect()\n\n"),
+        (test_no_file_has_a_vague_name, "encode/utils.py", ""),
+        (test_files_are_short, "encode/x.py", "\n" * 260),
+        (test_functions_are_short, "encode/x.py", "def f() -> None:\n" + "    g()\n" * 41),
+        (
+            test_every_module_and_public_name_is_documented,
+            "encode/x.py",
+            "class A:\n    '''A.'''\n    def f(self): pass\n",
+        ),
+        (test_every_signature_is_typed, "encode/x.py", "def f(x) -> None: pass\n"),
+        (test_nothing_is_pickled_or_evaluated, "encode/x.py", "import pickle\n"),
+    ],
+)
+def test_each_rule_fires_on_what_it_forbids(monkeypatch, check, name, text):
+    monkeypatch.setitem(TREES, name, ast.parse(SOUND + text))
+    monkeypatch.setitem(LINES, name, (SOUND + text).splitlines())
+    with pytest.raises(AssertionError):
+        check(name)

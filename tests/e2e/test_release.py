@@ -1,0 +1,243 @@
+import json
+
+import pytest
+from tables import COLUMNS, clinic, config_of, write_delta
+
+from threea_spark import ReleaseConfig, evaluate, fit, release
+from threea_spark.errors import (
+    BudgetError,
+    ConfigError,
+    ReleaseExistsError,
+    ReleaseFailedError,
+    SchemaError,
+    SourceError,
+    TargetExistsError,
+)
+from threea_spark.model import ReleaseModel
+from threea_spark.publish.receipt import Receipt
+
+pytestmark = pytest.mark.usefixtures("no_staging_left")
+
+
+@pytest.fixture(scope="module")
+def source(spark, tmp_path_factory):
+    return write_delta(spark, clinic(), tmp_path_factory.mktemp("e2e") / "source")
+
+
+def run(spark, source, target, **overrides):
+    return release(spark, ReleaseConfig.from_dict(config_of(source, target, **overrides)))
+
+
+def test_a_release_keeps_schema_bounds_and_claim(spark, source, tmp_path):
+    receipt = run(spark, source, tmp_path / "out")
+    rows = spark.read.format("delta").load(str(tmp_path / "out"))
+    wanted = {f.name: f.dataType.simpleString() for f in spark.read.format("delta").load(str(source)).schema.fields}
+    wanted.pop("patient")
+    assert {f.name: f.dataType.simpleString() for f in rows.schema.fields} == wanted
+    table = rows.toPandas()
+    assert table["age"].between(18, 100).all()
+    assert table["cost.usd"].dropna().between(0, 1e6).all()
+    assert 0 < table["cost.usd"].isna().mean() < 0.3
+    assert (table["cost.usd"] == 0).mean() > 0.15  # the spike at zero is kept
+    assert set(table["ward name"].dropna()) <= {"CCU", "MICU", "SICU"}
+    assert set(table["died"]) == {"no", "yes"}
+    assert table["admitted"].dt.year.between(2020, 2022).all()
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+    assert receipt.n_released == len(table)
+    assert receipt.left_out == ("patient",)
+
+
+def test_receipt_stands_in_commit_properties_and_file(spark, source, tmp_path):
+    receipt = run(spark, source, tmp_path / "out")
+    history = spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path / 'out'}`").collect()
+    assert len(history) == 1
+    assert Receipt.from_dict(json.loads(history[0]["userMetadata"])) == Receipt.from_dict(json.loads(receipt.to_json()))
+    properties = {r["key"]: r["value"] for r in spark.sql(f"SHOW TBLPROPERTIES delta.`{tmp_path / 'out'}`").collect()}
+    assert properties["threea.release_id"] == receipt.release_id
+    assert properties["threea.accounting"] == "end_to_end"
+    receipt.write(tmp_path / "receipt.json")
+    assert Receipt.read(tmp_path / "receipt.json").privacy.epsilon_spent == receipt.privacy.epsilon_spent
+
+
+def test_the_same_release_again_reads_and_rewrites_nothing(spark, source, tmp_path):
+    run(spark, source, tmp_path / "out")
+    with pytest.raises(ReleaseExistsError, match="exists"):
+        run(spark, source, tmp_path / "out")
+    assert len(spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path / 'out'}`").collect()) == 1
+
+
+def test_something_else_at_the_target_is_never_overwritten(spark, source, tmp_path):
+    write_delta(spark, clinic(10), tmp_path / "out")
+    with pytest.raises(TargetExistsError, match="append"):
+        run(spark, source, tmp_path / "out")
+    assert spark.read.format("delta").load(str(tmp_path / "out")).count() == 10
+
+
+def test_an_older_version_can_be_released_and_an_absent_one_is_refused(spark, tmp_path):
+    place = write_delta(spark, clinic(300), tmp_path / "source")
+    write_delta(spark, clinic(600), place)
+    old = config_of(place, tmp_path / "out")
+    old["source"]["version"] = 0
+    assert release(spark, ReleaseConfig.from_dict(old)).source_version == 0
+    old["source"]["version"] = 9
+    with pytest.raises(SourceError, match="versions 0 to 1"):
+        release(spark, ReleaseConfig.from_dict(old))
+    with pytest.raises(SourceError, match="no Delta table"):
+        run(spark, tmp_path / "nowhere", tmp_path / "out2")
+
+
+def test_a_schema_that_does_not_fit_is_refused_by_name_before_any_row(spark, source, tmp_path):
+    columns = {**COLUMNS, "Age": COLUMNS["age"], "patient": {"type": "float", "lower": 0, "upper": 1}}
+    with pytest.raises(SchemaError) as caught:
+        run(spark, source, tmp_path / "out", columns=columns)
+    message = str(caught.value)
+    assert "'Age'" in message
+    assert "did you mean 'age'" in message
+    assert "'patient'" in message
+    assert "string" in message
+
+
+def test_mixing_releases_noisy_averages_and_says_how_many(spark, source, tmp_path):
+    receipt = run(spark, source, tmp_path / "out", anonymize={"generator": "mix", "mix_size": 5})
+    rows = spark.read.format("delta").load(str(tmp_path / "out")).toPandas()
+    assert len(rows) == receipt.n_released > 100
+    assert rows["age"].between(18, 100).all()
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
+def test_random_mixing_has_one_cluster_and_meets_the_claim(spark, source, tmp_path):
+    receipt = run(spark, source, tmp_path / "out", anonymize={"generator": "random", "mix_size": 5})
+    assert receipt.resolved["components_per_class"] == 1
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
+def test_conditional_mode_marks_receipt_and_table(spark, source, tmp_path):
+    receipt = run(
+        spark, source, tmp_path / "out", privacy={"accounting": "conditional"},
+        anonymize={"generator": "mix", "mix_size": 10}, approximate={"components": 4, "min_cluster_size": 50},
+        adapt={"targets": "plain", "steps": 2},
+    )  # fmt: skip
+    assert receipt.privacy.accounting == "conditional"
+    assert "NOT COVERED" in receipt.in_words()
+    properties = {r["key"]: r["value"] for r in spark.sql(f"SHOW TBLPROPERTIES delta.`{tmp_path / 'out'}`").collect()}
+    assert properties["threea.accounting"] == "conditional"
+
+
+@pytest.mark.parametrize("covariance", ["isotropic", "diagonal", "full"])
+def test_more_components_of_each_covariance(spark, source, tmp_path, covariance):
+    approximate = {"components": 3, "covariance": covariance, "iterations": 2, "min_cluster_size": 20}
+    receipt = run(spark, source, tmp_path / "out", approximate=approximate)
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
+def test_a_unit_with_many_rows_raises_the_noise_and_is_named(spark, source, tmp_path):
+    receipt = run(spark, source, tmp_path / "out", privacy={"unit": {"column": "patient", "max_rows": 2}})
+    assert "'patient'" in receipt.privacy.unit
+    assert "at most 2" in receipt.privacy.unit
+    assert receipt.n_released < 1300  # 2 of 3 rows of each patient, by a noisy count
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
+def test_replace_one_and_a_sampled_adaptation_meet_the_claim(spark, source, tmp_path):
+    config = config_of(source, tmp_path / "out", privacy={"relation": "replace_one"})
+    config["source"]["rows"] = 1500
+    config["adapt"] = {"support_size": 8, "steps": 2, "max_rows": 300}
+    receipt = release(spark, ReleaseConfig.from_dict(config))
+    adapt = next(stage for stage in receipt.privacy.stages if stage.stage == "adapt")
+    assert adapt.sampling_probability == pytest.approx(0.2)
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
+@pytest.mark.parametrize("task", ["regression", "none"])
+def test_other_tasks(spark, source, tmp_path, task):
+    receipt = run(spark, source, tmp_path / "out", task=task, label="age" if task == "regression" else None)
+    rows = spark.read.format("delta").load(str(tmp_path / "out")).toPandas()
+    assert rows["age"].between(18, 100).all()
+    assert rows["age"].nunique() > 20
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
+def test_adaptation_on_released_rows_or_none_costs_nothing(spark, source, tmp_path):
+    for number, adapt in enumerate([{"method": "none"}, {"targets": "released", "support_size": 8, "steps": 2}]):
+        receipt = run(spark, source, tmp_path / f"out{number}", adapt=adapt)
+        assert "adapt" not in [stage.stage for stage in receipt.privacy.stages]
+        assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
+def test_open_categories_are_found_and_rare_ones_stay_hidden(spark, tmp_path):
+    frame = clinic(1500)
+    frame.loc[3, "ward name"] = "secret-ward-of-one"
+    place = write_delta(spark, frame, tmp_path / "source")
+    columns = {**COLUMNS, "ward name": {"type": "categorical", "values": "open", "nullable": True}}
+    receipt = run(spark, place, tmp_path / "out", columns=columns)
+    found = set(spark.read.format("delta").load(str(tmp_path / "out")).toPandas()["ward name"].dropna())
+    assert {"CCU", "MICU"} <= found <= {"CCU", "MICU", "SICU", "other"}
+    assert "secret-ward" not in receipt.to_json()
+
+
+def test_a_ledger_refuses_before_any_read_when_the_rest_does_not_suffice(spark, source, tmp_path):
+    ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
+    run(spark, source, tmp_path / "one", privacy={"ledger": ledger})
+    with pytest.raises(BudgetError, match="budget of this source"):
+        run(spark, source, tmp_path / "two", privacy={"ledger": ledger})
+    assert not (tmp_path / "two").exists()
+    entries = spark.read.format("delta").load(str(tmp_path / "ledger")).collect()
+    assert [entry["status"] for entry in entries] == ["finished"]
+
+
+def test_a_failing_write_leaves_neither_target_nor_staging_and_stays_spent(spark, source, tmp_path, monkeypatch):
+    from threea_spark import pipeline
+
+    def broken(*arguments):
+        def fail(batches):
+            raise ValueError("a private value: 12345")
+
+        rows = spark.range(0, 4, 1, 2).mapInArrow(fail, "age int")
+        return rows
+
+    monkeypatch.setattr(pipeline.generators, "sampled_rows", broken)
+    ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
+    with pytest.raises(ReleaseFailedError) as caught:
+        run(spark, source, tmp_path / "out", privacy={"ledger": ledger})
+    assert "12345" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    entries = spark.read.format("delta").load(str(tmp_path / "ledger")).collect()
+    assert [entry["status"] for entry in entries] == ["failed"]
+
+
+def test_append_adds_a_release_once(spark, source, tmp_path):
+    first = config_of(source, tmp_path / "out")
+    release(spark, ReleaseConfig.from_dict(first))
+    second = {**first, "target": {"path": str(tmp_path / "out"), "mode": "append"}}
+    n_before = spark.read.format("delta").load(str(tmp_path / "out")).count()
+    receipt = release(spark, ReleaseConfig.from_dict(second))
+    assert spark.read.format("delta").load(str(tmp_path / "out")).count() == n_before + receipt.n_released
+    with pytest.raises(ReleaseExistsError):
+        release(spark, ReleaseConfig.from_dict(second))
+
+
+def test_a_fitted_model_is_saved_loaded_and_sampled_again_and_again(spark, source, tmp_path):
+    config = ReleaseConfig.from_dict(config_of(source, tmp_path / "unused"))
+    model = fit(spark.read.format("delta").load(str(source)), config)
+    assert not (tmp_path / "unused").exists()
+    model.save(tmp_path / "model")
+    loaded = ReleaseModel.load(tmp_path / "model")
+    first, second = (m.sample(spark, 500, seed=3).toPandas() for m in (model, loaded))
+    columns = list(first.columns)
+    assert first.sort_values(columns, ignore_index=True).equals(second.sort_values(columns, ignore_index=True))
+    other = loaded.sample(spark, 500, seed=4).toPandas()
+    assert not first.sort_values(columns, ignore_index=True).equals(other.sort_values(columns, ignore_index=True))
+    assert loaded.privacy == model.privacy
+    with pytest.raises(ConfigError, match="sample from"):
+        fit(spark.range(1), ReleaseConfig.from_dict(config_of(source, "x", anonymize={"generator": "mix"})))
+
+
+def test_evaluation_compares_with_real_rows_and_is_marked_internal(spark, source, tmp_path):
+    config = ReleaseConfig.from_dict(config_of(source, tmp_path / "out"))
+    release(spark, config)
+    held_out = write_delta(spark, clinic(400, seed=6), tmp_path / "held_out")
+    found = evaluate(spark, config, str(held_out))
+    assert found.internal
+    assert found.real.auc > 0.85
+    assert found.released.auc > 0.6
+    assert "INTERNAL" in found.in_words()
