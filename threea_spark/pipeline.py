@@ -180,4 +180,4 @@ def _write(
     if config.target.mode == "append" and delta.exists(spark, target):
         delta.append(rows, target, receipt.to_json(), release_id=receipt.release_id)
     else:
-        delta.write_new(rows, target, receipt.properties, receipt.to_json())
+        delta.write_new(rows, target, receipt.to_json(), release_id=receipt.release_id, properties=receipt.properties)

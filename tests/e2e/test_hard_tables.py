@@ -23,7 +23,8 @@ def mixed(n_rows, **extra):
 
 HARD_VALUES = mixed(300)
 HARD_VALUES["x"] = [None, np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, -0.0] * 37 + [1.0] * 4
-HARD_VALUES["colour"] = ["red", "", None, "violet", "x" * 1_000_000, "\x00", "naïve ☃", "RED"] * 37 + ["blue"] * 4
+HARD_VALUES["colour"] = ["red", "", None, "violet", "x", "\x00", "naïve ☃", "RED"] * 37 + ["blue"] * 4
+HARD_VALUES.loc[7, "colour"] = "x" * 1_000_000
 HARD_VALUES.loc[:20, "y"] = None
 HARD_VALUES.loc[21:40, "y"] = "perhaps"
 

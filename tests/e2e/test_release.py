@@ -50,8 +50,8 @@ def test_a_release_keeps_schema_bounds_and_claim(spark, source, tmp_path):
 def test_receipt_stands_in_commit_properties_and_file(spark, source, tmp_path):
     receipt = run(spark, source, tmp_path / "out")
     history = spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path / 'out'}`").collect()
-    assert len(history) == 1
-    assert Receipt.from_dict(json.loads(history[0]["userMetadata"])) == Receipt.from_dict(json.loads(receipt.to_json()))
+    assert [row["operation"] for row in history] == ["SET TBLPROPERTIES", "WRITE"]
+    assert Receipt.from_dict(json.loads(history[1]["userMetadata"])) == Receipt.from_dict(json.loads(receipt.to_json()))
     properties = {r["key"]: r["value"] for r in spark.sql(f"SHOW TBLPROPERTIES delta.`{tmp_path / 'out'}`").collect()}
     assert properties["threea.release_id"] == receipt.release_id
     assert properties["threea.accounting"] == "end_to_end"
@@ -63,7 +63,7 @@ def test_the_same_release_again_reads_and_rewrites_nothing(spark, source, tmp_pa
     run(spark, source, tmp_path / "out")
     with pytest.raises(ReleaseExistsError, match="exists"):
         run(spark, source, tmp_path / "out")
-    assert len(spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path / 'out'}`").collect()) == 1
+    assert len(spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path / 'out'}`").collect()) == 2
 
 
 def test_something_else_at_the_target_is_never_overwritten(spark, source, tmp_path):

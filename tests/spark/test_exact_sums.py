@@ -62,7 +62,7 @@ def test_an_overflowing_sum_is_an_error_and_not_a_wrap(spark):
     def contribution(batch):
         return np.array([2**62], dtype=np.int64)
 
-    with pytest.raises(Exception, match="(?i)overflow"):
+    with pytest.raises(Exception, match=r"(?i)overflow"):
         exact_sums(spark.range(0, 4, 1, 4), contribution, 1)
 
 

@@ -20,6 +20,7 @@ IntArray = NDArray[np.int64]
 FEATURE_GRID = 128
 _PSEUDO_STDDEVS = 2.0
 _EVEN_SHARE = 0.3
+_EXACT_GRID = 2.0**18
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def kernel_scores(
     for column, order in enumerate(orders):
         own = slice(cell_offsets[column], cell_offsets[column + 1])
         scores[own] = cell_scores(laws[own], order) * np.sqrt(weight[column])
-    return KernelInput(scores)
+    return KernelInput(_on_grid(scores))
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class FeatureMap:
         """Kernel and bias of each row, shape (n, n_dense)."""
         out = np.empty((len(cells), self.n_dense), dtype=np.float32)
         if len(self.x_support):
-            kernel = ntk(self.kernel_input(cells), self.x_support, self.architecture)
+            kernel = _on_grid(ntk(self.kernel_input(cells), self.x_support, self.architecture))
             out[:, :-1] = self.scales.kernel * (kernel @ self.whitening)
         out[:, -1] = self.scales.bias
         return out
@@ -181,6 +182,7 @@ def feature_map(
       diag_reg: Ridge as a share of the kernel's mean trace.
       scales: Norm of each block.
     """
+    x_support = _on_grid(x_support)  # so a row's features never hang on the rows beside it in a matrix product
     outputs = (odds[1] - odds[0])[None, :] if len(odds) == 2 else odds
     typical = float(np.sqrt((outputs**2 * laws).sum(axis=1).max())) if outputs.size else 1.0
     whitening = np.zeros((0, 0))
@@ -205,4 +207,9 @@ def _whitening(k_ss: Float64Array, diag_reg: float) -> Float64Array:
     """
     trace = float(np.trace(k_ss)) / len(k_ss)
     values, vectors = np.linalg.eigh(k_ss + diag_reg * trace * np.eye(len(k_ss)))
-    return np.asarray((vectors / np.sqrt(np.maximum(values, 1e-12) * trace)) @ vectors.T, dtype=np.float64)
+    return _on_grid((vectors / np.sqrt(np.maximum(values, 1e-12) * trace)) @ vectors.T)
+
+
+def _on_grid(values: Float64Array) -> Float64Array:
+    """Rounds to multiples of 2^-18: float64 adds products of two such numbers without rounding, in any order."""
+    return np.asarray(np.rint(values * _EXACT_GRID) / _EXACT_GRID, dtype=np.float64)

@@ -84,16 +84,18 @@ class Encoding:
         """L2 bound on a packed vector, in grid units."""
         return int(self.clip_norm * SCORE_GRID)
 
-    def pack(self, columns: list[NDArray[np.generic]]) -> Int16Array:
+    def pack(self, columns: list[NDArray[np.generic]], n_rows: int | None = None) -> Int16Array:
         """Codes a batch of rows.
 
         Args:
           columns: One array for each feature: float64 with NaN for null, or int levels. PRIVATE.
+          n_rows: Of the batch, where a table may have no feature to tell it from.
 
         Returns:
           Shape (n, width), norm at most norm_bound, checked in integers. PRIVATE.
         """
-        n_rows = len(columns[0]) if columns else 0
+        if n_rows is None:
+            n_rows = len(columns[0]) if columns else 0
         packed = np.zeros((n_rows, self.width), dtype=np.int16)
         for code, start, values in zip(self.codes, self.offsets, columns, strict=True):
             if isinstance(code, CategoryCode):

@@ -97,7 +97,7 @@ def packed_vectors(rows: DataFrame, reader: Reader, encoding: Encoding) -> DataF
         for batch in batches:
             columns = reader.read(batch)
             label = columns.pop() if reader.has_label else np.zeros(batch.num_rows)
-            vectors = encoding.pack(columns)
+            vectors = encoding.pack(columns, batch.num_rows)
             units = batch.column(UNIT) if has_unit else _fresh_tokens(batch.num_rows)
             classes = pa.array(encoding.class_of(label).astype(np.int32))
             yield pa.RecordBatch.from_arrays([packed_column(vectors), classes, units], [VECTOR, CLASS, UNIT])

@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 from threea_spark.errors import SourceError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 _STAGING = "threea_staging_"
 _NEED_MAPPING = set(" ,;{}()\n\t=")
@@ -114,24 +114,25 @@ def properties_of(spark: SparkSession, place: Place) -> dict[str, str]:
     return {row["key"]: row["value"] for row in rows}
 
 
-def write_new(rows: DataFrame, place: Place, properties: Mapping[str, str], receipt: str) -> None:
+def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, properties: Mapping[str, str]) -> None:
     """Creates the released table in one commit; what a failed attempt left behind is removed.
 
     Args:
       rows: RELEASED once written.
       place: Where nothing stands yet.
-      properties: Of the table.
-      receipt: Goes into the commit's metadata.
+      receipt: Goes into the commit's metadata, with the rows.
+      release_id: Delta takes the commit at most once for it.
+      properties: Of the table, set by a commit of their own.
     """
-    writer = rows.writeTo(place.identifier).using("delta").option("userMetadata", receipt)
-    if any(set(name) & _NEED_MAPPING for name in rows.columns):
-        properties = {**properties, "delta.columnMapping.mode": "name"}
-    for key, value in properties.items():
-        writer = writer.tableProperty(key, value)
     folder = _local_folder(place)
     stood_before = folder is not None and folder.exists()
     try:
-        writer.create()
+        writer = _writer(rows, "errorifexists", receipt, release_id)
+        if any(set(name) & _NEED_MAPPING for name in rows.columns):
+            writer = writer.option("delta.columnMapping.mode", "name")
+        _save(writer, place)
+        pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
+        rows.sparkSession.sql(f"ALTER TABLE {place.identifier} SET TBLPROPERTIES ({pairs})")
     except BaseException:
         if folder is not None and not stood_before:
             shutil.rmtree(folder, ignore_errors=True)
@@ -142,13 +143,20 @@ def write_new(rows: DataFrame, place: Place, properties: Mapping[str, str], rece
 
 def append(rows: DataFrame, place: Place, receipt: str, *, release_id: str) -> None:
     """Appends in one commit that Delta takes at most once for this release."""
-    writer = (
+    _save(_writer(rows, "append", receipt, release_id), place)
+
+
+def _writer(rows: DataFrame, mode: str, receipt: str, release_id: str) -> DataFrameWriter:
+    return (
         rows.write.format("delta")
-        .mode("append")
+        .mode(mode)
         .option("txnAppId", f"threea-{release_id}")
         .option("txnVersion", 1)
         .option("userMetadata", receipt)
     )
+
+
+def _save(writer: DataFrameWriter, place: Place) -> None:
     if place.is_path:
         writer.save(place.name)
     else:
