@@ -35,8 +35,9 @@ types: $(STAMP) ## mypy, strict
 unit: $(STAMP) ## The tests that need no Spark
 	$(BIN)/python -m pytest tests/contract tests/unit tests/statistical tests/jax
 
-test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow ones
+test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow ones, on classic Spark and Connect
 	$(BIN)/python -m pytest
+	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest tests/spark tests/e2e
 
 bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)

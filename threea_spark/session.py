@@ -65,8 +65,8 @@ def build_session(
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
-    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "SPARK_ENV_LOADED" in os.environ:
-        return SparkSession.builder.appName(app).getOrCreate()  # the cluster's own configuration holds
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ:
+        return SparkSession.builder.appName(app).getOrCreate()  # Databricks or spark-submit: its configuration holds
     folder = scratch or Path(tempfile.mkdtemp(prefix="threea-spark-"))
     chosen = master or os.environ.get(MASTER_VARIABLE) or _LOCAL_MASTER
     remote = chosen.startswith("sc://") or chosen.startswith("connect:")

@@ -18,7 +18,7 @@ from jax.scipy.linalg import cho_factor, cho_solve
 
 from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.kernel import kernel_fn, x64
-from threea_spark.adapt.row_gradient import NORM_BOUND, Chunk, clipped_sum, to_chunks
+from threea_spark.adapt.row_gradient import Chunk, clipped_sum, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, Float64Array, KipResult, KipSettings, ReleaseSum
 from threea_spark.errors import ConfigError
 
@@ -116,8 +116,9 @@ def private(
       RELEASED: a function of the noisy sums and of public numbers. Its status looks at those alone.
 
     Guarantee:
-      A row adds to each sum an integer vector of L2 norm <= NORM_BOUND, whatever it holds: its gradient is clipped,
-      rounded toward zero and checked in integers; one that is not finite adds nothing. No exception depends on a row.
+      A row adds to each sum an integer vector of L2 norm <= settings.norm_bound, whatever it holds: its gradient is
+      clipped, rounded toward zero and checked in integers; one that is not finite adds nothing. No exception depends
+      on a row.
     """
     start, labels = np.asarray(x_support, np.float64), np.asarray(y_support, np.float64)
     if settings.alpha == 1.0:
@@ -153,7 +154,9 @@ def _noisy_gradient(
     sums = clipped_sum(x, y, moving, chunks, settings)
     if sums is None:
         return None
-    noisy = settings.clip_norm / NORM_BOUND * np.asarray(release_sum(step, sums, NORM_BOUND), np.float64)
+    noisy = (
+        settings.clip_norm / settings.norm_bound * np.asarray(release_sum(step, sums, settings.norm_bound), np.float64)
+    )
     if not np.isfinite(noisy).all():
         return None
     by_x, by_y = np.zeros_like(x), np.zeros_like(y)

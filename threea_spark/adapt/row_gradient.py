@@ -22,9 +22,6 @@ from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.kernel import diagonal_slope, input_products, kernel_and_slopes
 from threea_spark.adapt.settings import Float64Array, Int64Array, KipSettings
 
-NORM_BOUND = 2**12
-"""Integer bound on the L2 norm of one row's quantised gradient, in grid units: clip_norm is this many units."""
-
 _SHRINK = 1.0 - 2.0**-20  # room for float32 rounding of the scaled gradient; the bound itself is checked in integers
 _TILE = 64  # chunks are whole multiples of it, so that every row meets the same vector code
 
@@ -66,7 +63,7 @@ def clipped_sum(
       no row, is not finite.
 
     Guarantee:
-      Each row adds an integer vector of L2 norm <= NORM_BOUND. It is a function of the row and of public numbers:
+      Each row adds an integer vector of L2 norm <= norm_bound. It is a function of the row and of public numbers:
       rows share no reduction but the integer sum, and all chunks run the same code, so order and chunking leave
       no trace in it.
     """
@@ -79,7 +76,7 @@ def clipped_sum(
     total = jnp.zeros(moving.size * x_support.shape[1] + n_labels, jnp.int64)
     for x_target, y_target, is_row in chunks:
         gradients = _gradients(shared, x_target, y_target, diag_reg, network)
-        total = _add_clipped(total, gradients, is_row, clip_norm, label_scale)
+        total = _add_clipped(total, gradients, is_row, clip_norm, settings.norm_bound, label_scale)
     return np.asarray(total)
 
 
@@ -152,27 +149,28 @@ def _add_clipped(
     gradients: tuple[jax.Array, jax.Array],
     is_row: jax.Array,
     clip_norm: float,
+    norm_bound: int,
     label_scale: float | None,
 ) -> jax.Array:
     """Adds a chunk's clipped gradients; compiled apart from them, or each pass computes them anew."""
     by_points, by_labels = gradients
     parts = [by_points] if label_scale is None else [by_points, by_labels * jnp.float32(label_scale)]
-    quantised = _quantised(parts, is_row, clip_norm)
+    quantised = _quantised(parts, is_row, clip_norm, norm_bound)
     return total + jnp.concatenate([part.sum(axis=0, dtype=jnp.int64) for part in quantised])
 
 
-def _quantised(parts: list[jax.Array], is_row: jax.Array, clip_norm: float) -> list[jax.Array]:
-    """Clips each row, over all its parts, to integers of L2 norm <= NORM_BOUND, checked in integers; int32 (t, ...).
+def _quantised(parts: list[jax.Array], is_row: jax.Array, clip_norm: float, norm_bound: int) -> list[jax.Array]:
+    """Clips each row, over all its parts, to integers of L2 norm <= norm_bound, checked in integers; int32 (t, ...).
 
     The rule of `privacy.mechanism.clip_rows`, from floats: rounded toward zero, and a row still too long adds nothing.
     """
     squared = sum(jnp.sum(jnp.square(part.astype(jnp.float64)), axis=1) for part in parts)
     norm = jnp.sqrt(jnp.asarray(squared))
     fits = is_row & jnp.isfinite(norm)
-    scale = _SHRINK * NORM_BOUND / jnp.maximum(jnp.where(fits, norm, 1.0), clip_norm)
+    scale = _SHRINK * norm_bound / jnp.maximum(jnp.where(fits, norm, 1.0), clip_norm)
     scaled = [jnp.where(fits[:, None], part, 0.0) * _f32(scale)[:, None] for part in parts]
-    whole = [jnp.trunc(jnp.clip(part, -NORM_BOUND, NORM_BOUND)).astype(jnp.int32) for part in scaled]
-    within = sum(jnp.sum(jnp.square(part.astype(jnp.int64)), axis=1) for part in whole) <= NORM_BOUND**2
+    whole = [jnp.trunc(jnp.clip(part, -norm_bound, norm_bound)).astype(jnp.int32) for part in scaled]
+    within = sum(jnp.sum(jnp.square(part.astype(jnp.int64)), axis=1) for part in whole) <= norm_bound**2
     return [jnp.where(jnp.asarray(within)[:, None], part, 0) for part in whole]
 
 

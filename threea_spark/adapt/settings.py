@@ -30,6 +30,8 @@ class KipSettings:
       learning_rate: About how far Adam moves a coordinate or a label in one step, in their own units.
       momentum: In [0, 1); Adam's decay of the first moment.
       clip_norm: Bound on the L2 norm of one row's gradient, points and scaled labels joined (private only).
+      norm_bound: Grid units that clip_norm is: an integer bound on one row's quantised gradient. Coarse, since noise
+        covers many units anyway, and float64 keeps coarse noise exact.
       diag_reg: Ridge as a share of the kernel's mean trace, > 0.
       learn_labels: Whether the labels move too.
       label_scale: Weighs a row's gradient by the labels against that by the points where both are clipped as one.
@@ -44,6 +46,7 @@ class KipSettings:
     learning_rate: float = 0.02
     momentum: float = 0.9
     clip_norm: float = 1.0
+    norm_bound: int = 2**12
     diag_reg: float = 1e-3
     learn_labels: bool = True
     label_scale: float = 1.0
@@ -57,6 +60,7 @@ class KipSettings:
         _check(0.0 < self.learning_rate < math.inf, f"learning_rate must be in (0, inf), got {self.learning_rate}")
         _check(0.0 <= self.momentum < 1.0, f"momentum must be in [0, 1), got {self.momentum}")
         _check(0.0 < self.clip_norm < math.inf, f"clip_norm must be in (0, inf), got {self.clip_norm}")
+        _check(1 <= self.norm_bound <= 2**24, f"norm_bound must be in [1, 2^24], got {self.norm_bound}")
         _check(0.0 < self.diag_reg < math.inf, f"diag_reg must be in (0, inf), got {self.diag_reg}")
         _check(0.0 < self.label_scale < math.inf, f"label_scale must be in (0, inf), got {self.label_scale}")
         _check(self.moving_points >= 0, f"moving_points must be >= 0, got {self.moving_points}")

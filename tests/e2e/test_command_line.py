@@ -1,0 +1,122 @@
+"""The command line and the jobs, as a person or a scheduler runs them: in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tables import clinic, config_of, write_delta
+
+ROOT = Path(__file__).resolve().parents[2]
+THREEA = [sys.executable, "-c", "from threea_spark.cli import main; main()"]
+QUIET = {key: value for key, value in os.environ.items() if key != "THREEA_TEST_MASTER"}
+
+
+def threea(*arguments, cwd):
+    return subprocess.run(
+        [*THREEA, *arguments], cwd=cwd, capture_output=True, text=True, check=False, env={**QUIET, "COLUMNS": "200"}
+    )
+
+
+def write_config(folder, **overrides):
+    path = folder / "release.yaml"
+    path.write_text(yaml.safe_dump(config_of(folder / "source", folder / "out", **overrides)))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"privacy": {"epsilon": float("nan")}}, "privacy.epsilon"),
+        ({"privacy": {"delta": 2}}, "privacy.delta"),
+        ({"label": "missing"}, "domain"),
+        ({"anonymize": {"rows": 0}}, "anonymize.rows"),
+        ({"anonymise": {}}, "anonymise"),
+    ],
+)
+def test_a_broken_configuration_is_one_message_and_code_2_before_spark_starts(tmp_path, change, field):
+    done = threea("release", "-c", write_config(tmp_path, **change), cwd=tmp_path)
+    assert done.returncode == 2
+    assert field in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "[1/" not in done.stderr
+
+
+def test_a_missing_file_and_a_missing_option_are_said_plainly(tmp_path):
+    done = threea("release", "-c", "nowhere.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nowhere.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert threea("release", cwd=tmp_path).returncode == 2
+
+
+def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
+    config = write_config(tmp_path)
+    words = threea("plan", "-c", config, "--rows", "50000", cwd=tmp_path)
+    assert words.returncode == 0, words.stderr
+    for word in ("encode", "approximate", "adapt", "noise", "min_cluster_size", "signal to noise"):
+        assert word in words.stdout
+    few, many = (
+        json.loads(threea("plan", "-c", config, "--rows", rows, "--json", cwd=tmp_path).stdout)
+        for rows in ("1000", "100000")
+    )
+    assert many["stages"][0]["signal_to_noise"] == pytest.approx(100 * few["stages"][0]["signal_to_noise"])
+    assert many["stages"][0]["noise_rows"] == few["stages"][0]["noise_rows"]
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["release"], ["plan"], ["domain", "draft"], ["sample"], ["evaluate"], ["ledger", "show"]]
+)
+def test_every_command_has_help(tmp_path, command):
+    done = threea(*command, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_the_whole_way_through_the_command_line(spark, tmp_path):
+    write_delta(spark, clinic(800), tmp_path / "source")
+    write_delta(spark, clinic(300, seed=9), tmp_path / "held_out")
+    config = write_config(tmp_path)
+    master = ("--master", "local[2]")
+    draft = threea("domain", "draft", "--table", str(tmp_path / "source"), *master, cwd=tmp_path)
+    assert draft.returncode == 0, draft.stderr
+    assert '"cost.usd": {type: float, lower: TODO' in draft.stdout
+    done = threea("release", "-c", config, *master, "--save-model", str(tmp_path / "model"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "differential privacy for everything that read a row" in done.stdout
+    assert "[1/6]" in done.stderr
+    assert json.loads((tmp_path / "out.receipt.json").read_text())["n_released"] > 700
+    again = threea("release", "-c", config, *master, cwd=tmp_path)
+    assert again.returncode == 6
+    assert "exists" in again.stderr
+    drawn = threea(
+        "sample", "--model", str(tmp_path / "model"), "--target", str(tmp_path / "more"), "--rows", "50", *master,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert drawn.returncode == 0, drawn.stderr
+    assert spark.read.format("delta").load(str(tmp_path / "more")).count() == 50
+    judged = threea("evaluate", "-c", config, "--held-out", str(tmp_path / "held_out"), *master, "--json", cwd=tmp_path)
+    assert judged.returncode == 0, judged.stderr
+    assert json.loads(judged.stdout)["internal"] is True
+
+
+def test_spark_submit_runs_the_job(spark, tmp_path):
+    from threea_spark.session import delta_coordinate
+
+    write_delta(spark, clinic(400), tmp_path / "source")
+    submit = [
+        str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "--packages", delta_coordinate(),
+        "--conf", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
+        "--conf", "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "--conf", "spark.ui.enabled=false", "--conf", f"spark.sql.warehouse.dir={tmp_path / 'warehouse'}",
+        str(ROOT / "jobs" / "release.py"), "--config", write_config(tmp_path),
+    ]  # fmt: skip
+    environment = {**QUIET, "PYSPARK_PYTHON": sys.executable}
+    done = subprocess.run(submit, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "differential privacy for everything that read a row" in done.stdout
+    assert (tmp_path / "out.receipt.json").exists()
+    assert not any((tmp_path / "warehouse").glob("threea_staging*"))
