@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -76,7 +77,9 @@ def build_session(
         for name, value in {**_local_settings(folder), **(extra or {})}.items():
             builder = builder.config(name, value)
     try:
-        with _starting_quietly(folder):
+        with _starting_quietly(folder), warnings.catch_warnings():
+            # a local Connect server was started with these settings; the client then fails to set them again, and warns
+            warnings.filterwarnings("ignore", message="Failed to set spark")
             if remote:
                 return builder.remote(chosen.removeprefix("connect:")).getOrCreate()
             return builder.master(chosen).getOrCreate()

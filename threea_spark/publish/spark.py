@@ -127,7 +127,7 @@ def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, p
     folder = _local_folder(place)
     stood_before = folder is not None and folder.exists()
     try:
-        writer = _writer(rows, "errorifexists", receipt, release_id)
+        writer = _writer(rows, "error", receipt, release_id)
         if any(set(name) & _NEED_MAPPING for name in rows.columns):
             writer = writer.option("delta.columnMapping.mode", "name")
         _save(writer, place)
@@ -183,7 +183,7 @@ def staging(spark: SparkSession, release_id: str, target: Place | None) -> Itera
 
 def stage(rows: DataFrame, name: str) -> DataFrame:
     """Writes private rows once, and reads them back: random tokens are drawn in this write and nowhere else."""
-    rows.write.format("delta").mode("errorifexists").saveAsTable(name)
+    rows.write.format("delta").mode("error").saveAsTable(name)
     return rows.sparkSession.table(name)
 
 
