@@ -19,6 +19,7 @@ LABEL_CELLS = 8
 """Cells of a numeric label: each is a class with histograms of its own, so more cells mean fewer rows in each."""
 _WIDE_CELLS = 16
 _WIDE_COLUMNS = 100
+_AFFINE_COLUMNS = 256
 MIN_SIZE_FACTOR = 100.0
 """c in min_cluster_size = c * sqrt(width) / mu; measured on Adult at epsilon 1: from 100 on noise is harmless."""
 _MOST_COMPONENTS = 256
@@ -52,9 +53,10 @@ class Resolved:
     mix_size: int
     mix_clip_norm: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for the receipt."""
-        return asdict(self)
+    def as_dict(self, *, mixing: bool) -> dict[str, Any]:
+        """Plain values for the receipt, those of the generator that ran."""
+        unused = ("support_size",) if mixing else ("mix_size", "mix_clip_norm")
+        return {name: value for name, value in asdict(self).items() if name not in unused}
 
 
 def is_mixing(config: ReleaseConfig) -> bool:
@@ -117,7 +119,7 @@ _RANDOM_NEEDS = 0.25  # random mixing has one cluster: its size and mean are all
 def sampling_probability(config: ReleaseConfig) -> float:
     """The rate at which adaptation is priced: amplification is claimed only from a public number of rows.
 
-    Under replace-one, and where the number of rows is not declared, the full price is paid whatever the sample.
+    Where the number of rows is not declared the full price is paid, whatever the sample.
     """
     if config.source.rows is None or not adapts(config):
         return 1.0
@@ -153,6 +155,16 @@ def resolve(config: ReleaseConfig, plan: PrivacyPlan, *, n_rows: float, n_classe
         mix_size=auto_mix_size(residual, mix_mu) if anonymize.mix_size == "auto" else anonymize.mix_size,
         mix_clip_norm=residual,
     )
+
+
+def codes_affinely(config: ReleaseConfig) -> bool:
+    """Whether numbers are coded by two DP moments each rather than by DP quantiles: in wide tables.
+
+    A tree costs a row three counts a column and needs rows in every cell; two moments cost two and need none.
+    """
+    if config.encode.numeric != "auto":
+        return config.encode.numeric == "affine"
+    return len(config.domain.features) > _AFFINE_COLUMNS
 
 
 def default_cells(config: ReleaseConfig) -> int:

@@ -101,8 +101,9 @@ def sample(
     """Draws another table from a saved model; it costs no privacy."""
     from threea_spark.errors import TargetExistsError
     from threea_spark.model import ReleaseModel
+    from threea_spark.places import Place, exists
     from threea_spark.publish.receipt import PROPERTY_DELTA, PROPERTY_EPSILON
-    from threea_spark.publish.spark import Place, exists, write_new
+    from threea_spark.publish.spark import write_new
     from threea_spark.session import build_session
 
     loaded = ReleaseModel.load(model)

@@ -84,8 +84,8 @@ class LedgerConfig(_Place):
 class PrivacyConfig(_Frozen):
     """The claim, and how it is shared out. No default for epsilon, delta and unit."""
 
-    epsilon: float = Field(gt=0, le=1000)
-    delta: float = Field(gt=0, lt=1)
+    epsilon: float = Field(gt=0, le=1000, strict=True)
+    delta: float = Field(gt=0, lt=1, strict=True)
     unit: Literal["row"] | UnitConfig
     accounting: Literal["end_to_end", "conditional"] = "end_to_end"
     relation: Literal["add_or_remove_one", "replace_one"] = "add_or_remove_one"

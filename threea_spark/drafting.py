@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from threea_spark.publish.spark import Place, read_latest
+from threea_spark.places import Place, read_latest
 from threea_spark.table.schema import NUMERIC_TYPES, TEXT_TYPES, TIME_TYPES, base_type
 from threea_spark.table.spark import schema_of
 

@@ -63,13 +63,8 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
     plan = auto.make_plan(config)
     n_classes, width = _sizes(config)
     resolved = auto.resolve(config, plan, n_rows=n_rows, n_classes=n_classes, width=width)
-    shown = {name: value for name, value in resolved.as_dict().items() if name in _shown(config)}
+    shown = resolved.as_dict(mixing=auto.is_mixing(config))
     return Outlook(n_rows, plan_in_words(plan), tuple(_stages(config, plan, n_rows, n_classes)), shown)
-
-
-def _shown(config: ReleaseConfig) -> tuple[str, ...]:
-    common = ("n_cells", "components_per_class", "min_cluster_size")
-    return (*common, "mix_size", "mix_clip_norm") if auto.is_mixing(config) else (*common, "support_size")
 
 
 def _stages(config: ReleaseConfig, plan: PrivacyPlan, n_rows: int, n_classes: int) -> list[StageOutlook]:

@@ -7,7 +7,7 @@ import secrets
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from threea_spark import auto
+from threea_spark import auto, places
 from threea_spark.anonymize import spark as generators
 from threea_spark.config import ReleaseConfig
 from threea_spark.errors import ConfigError, ReleaseExistsError, ReleaseFailedError, TargetExistsError, ThreeAError
@@ -75,12 +75,12 @@ def release_with_model(
     spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None
 ) -> tuple[Receipt, ReleaseModel | None]:
     """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
-    source = delta.Place.of(config.source.table, config.source.path)
-    target = delta.Place.of(config.target.table, config.target.path)
-    version = delta.latest_version(spark, source, config.source.version)
+    source = places.Place.of(config.source.table, config.source.path)
+    target = places.Place.of(config.target.table, config.target.path)
+    version = places.latest_version(spark, source, config.source.version)
     release_id = f"{config.digest}-v{version}"
     _check_target(spark, target, config, release_id)
-    rows = delta.read_version(spark, source, version)
+    rows = places.read_version(spark, source, version)
     types = _checked_types(rows, config)
     plan = auto.make_plan(config)
     progress = Progress(N_STEPS, listener)
@@ -121,11 +121,11 @@ def _checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
     return {name: simple for name, simple in found.items() if name in config.domain.columns}
 
 
-def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfig, release_id: str) -> None:
-    if not delta.exists(spark, target):
+def _check_target(spark: SparkSession, target: places.Place, config: ReleaseConfig, release_id: str) -> None:
+    if not places.exists(spark, target):
         return
-    written = delta.properties_of(spark, target).get(PROPERTY_RELEASE)
-    if written == release_id or delta.was_appended(spark, target, release_id):
+    written = places.properties_of(spark, target).get(PROPERTY_RELEASE)
+    if written == release_id or places.was_appended(spark, target, release_id):
         raise ReleaseExistsError(
             f"release {release_id} exists at {target}: same configuration, same source version; nothing was read. "
             "Its rows can be used as they are; another draw from the same model costs nothing with `threea sample`"
@@ -154,7 +154,7 @@ def _receipt(
         columns=tuple(types),
         left_out=tuple(left_out(table.schema_of(rows), config.domain)),
         privacy=statement,
-        resolved=fitted.resolved.as_dict(),
+        resolved=fitted.resolved.as_dict(mixing=fitted.mixer is not None),
         diagnostics=fitted.advice,
         versions=package_versions(),
     )
@@ -165,7 +165,7 @@ def _write(
     fitted: Fitted,
     config: ReleaseConfig,
     types: dict[str, str],
-    target: delta.Place,
+    target: places.Place,
     receipt: Receipt,
 ) -> None:
     """Writes the released rows in one commit, the receipt in its metadata."""
@@ -177,7 +177,7 @@ def _write(
             fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, fitted.meter.noise, seed
         )
         rows = delta.without_layout(mixed, seed, max(1, receipt.n_released // _RELEASED_FILE_ROWS))
-    if config.target.mode == "append" and delta.exists(spark, target):
+    if config.target.mode == "append" and places.exists(spark, target):
         delta.append(rows, target, receipt.to_json(), release_id=receipt.release_id)
     else:
         delta.write_new(rows, target, receipt.to_json(), release_id=receipt.release_id, properties=receipt.properties)

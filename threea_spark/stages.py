@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from threea_spark import auto, diagnostics
-from threea_spark.adapt import features, learn
+from threea_spark.adapt import features, learn, move
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.anonymize.sample import RowSampler
 from threea_spark.approximate import measure as approximate
@@ -149,7 +149,7 @@ def _mixing_stages(
     mixture = fitted.mixture
     with progress.step("adapt: centres by kernel inducing points"):
         if auto.moves_centres(config):
-            adapted = learn.move_centres(staged, encoding, fitted, encoded.n_rows, config.adapt, meter, rng)
+            adapted = move.move_centres(staged, encoding, fitted, encoded.n_rows, config.adapt, meter, rng)
             mixture = adapted.mixture or mixture
     mixer = Mixer(mixture, fitted.class_shares, resolved.mix_size, resolved.mix_clip_norm)
     with progress.step("anonymize: noise for every group"):

@@ -148,6 +148,15 @@ def test_replace_one_and_a_sampled_adaptation_meet_the_claim(spark, source, tmp_
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+def test_numbers_coded_by_moments_keep_bounds_and_claim(spark, source, tmp_path):
+    receipt = run(spark, source, tmp_path / "out", encode={"numeric": "affine"})
+    rows = spark.read.format("delta").load(str(tmp_path / "out")).toPandas()
+    assert rows["age"].between(18, 100).all()
+    assert 40 < rows["age"].mean() < 75
+    assert (rows["age"] % 1 == 0).all()
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
 @pytest.mark.parametrize("task", ["regression", "none"])
 def test_other_tasks(spark, source, tmp_path, task):
     receipt = run(spark, source, tmp_path / "out", task=task, label="age" if task == "regression" else None)

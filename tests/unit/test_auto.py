@@ -114,4 +114,16 @@ def test_drawing_needs_no_clipping_where_only_cells_are_counted():
 
 
 def test_the_receipt_can_hold_what_auto_became():
-    assert set(resolved(config_of()).as_dict()) == set(auto.Resolved.__dataclass_fields__)
+    drawn, mixed = (set(resolved(config_of()).as_dict(mixing=mixing)) for mixing in (False, True))
+    assert drawn | mixed == set(auto.Resolved.__dataclass_fields__)
+    assert "mix_size" in mixed - drawn
+    assert "support_size" in drawn - mixed
+
+
+def test_wide_tables_are_coded_by_moments_unless_told_otherwise():
+    columns = {f"x{i}": {"type": "float", "lower": 0, "upper": 1} for i in range(300)}
+    wide = {"domain": {"columns": {**GIVEN["domain"]["columns"], **columns}}}
+    assert auto.codes_affinely(config_of(**wide))
+    assert not auto.codes_affinely(config_of(**wide, encode={"numeric": "quantile"}))
+    assert not auto.codes_affinely(config_of())
+    assert auto.codes_affinely(config_of(encode={"numeric": "affine"}))

@@ -18,6 +18,7 @@ from threea_spark.domain import CategoricalColumn, Column, FloatColumn, Timestam
 from threea_spark.encode import tree
 from threea_spark.encode.codes import CategoryCode, ColumnCode, NumberKind, category_code, quantile_code
 from threea_spark.encode.grid import BRANCHING, N_LEAVES, LeafGrid, leaf_grid
+from threea_spark.encode.moments import MOMENT_GRID, MomentField
 
 Float64Array = NDArray[np.float64]
 Int64Array = NDArray[np.int64]
@@ -86,15 +87,16 @@ class CategoryField:
         return np.bincount(levels.astype(np.int64), minlength=self.n_nodes).astype(np.int64)
 
 
-Field: TypeAlias = NumberField | CategoryField
+Field: TypeAlias = NumberField | MomentField | CategoryField
 
 
-def fields_of(name: str, column: Column, selected: dict[str, tuple[str, ...]]) -> list[Field]:
+def fields_of(name: str, column: Column, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> list[Field]:
     """Lists what is coded for a column: the column, then the parts of a timestamp.
 
     Args:
       name, column: Of the domain.
       selected: Values found for open categorical columns. RELEASED.
+      affine: Whether numbers are coded by their moments, as in wide tables.
     """
     if isinstance(column, CategoricalColumn):
         values = selected[name] if column.is_open else tuple(column.values)
@@ -107,6 +109,9 @@ def fields_of(name: str, column: Column, selected: dict[str, tuple[str, ...]]) -
         ]
         return [NumberField(name, "timestamp", column.nullable, grid), *parts]
     whole = not isinstance(column, FloatColumn)
+    if affine:
+        kind: NumberKind = "integer" if whole else "float"
+        return [MomentField(name, kind, column.nullable, float(column.lower), float(column.upper))]
     grid = leaf_grid(float(column.lower), float(column.upper), whole=whole)
     return [NumberField(name, "integer" if whole else "float", column.nullable, grid)]
 
@@ -116,6 +121,11 @@ class HistogramLayout:
     """Where each field's counts lie in the noisy sum: the number of rows first, then field after field."""
 
     fields: tuple[Field, ...]
+
+    @cached_property
+    def unit(self) -> int:
+        """Grid units of one row's count: 1, or more where moments share the sum."""
+        return MOMENT_GRID if any(isinstance(field, MomentField) for field in self.fields) else 1
 
     @cached_property
     def offsets(self) -> Int64Array:
@@ -130,13 +140,19 @@ class HistogramLayout:
     @property
     def squared_bound(self) -> int:
         """Bound on the squared L2 norm of one row's contribution."""
-        return 1 + sum(field.squared_norm for field in self.fields)
+        return self.unit**2 * (1 + sum(field.squared_norm for field in self.fields))
 
     def counts(self, columns: list[NDArray[np.generic]]) -> Int64Array:
         """Exact counts of one batch; `columns` as `raw.columns_of` gives them. Shape (size,). PRIVATE."""
         n_rows = len(columns[0]) if columns else 0
-        parts = [np.array([n_rows], dtype=np.int64)]
-        parts += [field.counts(values) for field, values in zip(self.fields, columns, strict=True)]  # type: ignore[arg-type]
+        parts = [np.array([self.unit * n_rows], dtype=np.int64)]
+        for field, values in zip(self.fields, columns, strict=True):
+            if isinstance(field, MomentField):
+                parts.append(field.sums(values.astype(np.float64)))
+            elif isinstance(field, NumberField):
+                parts.append(self.unit * field.counts(values.astype(np.float64)))
+            else:
+                parts.append(self.unit * field.counts(values))
         return np.concatenate(parts)
 
     def codes(
@@ -149,6 +165,7 @@ class HistogramLayout:
           stddev: Of the noise on each count.
           n_cells: About how many cells each field is cut into if it is a number, where noise allows.
         """
+        noisy, stddev = noisy / self.unit, stddev / self.unit
         blocks = np.split(noisy, self.offsets[:-1])[1:]
         n_rows = self._pooled_rows(float(noisy[0]), blocks, stddev)
         codes = tuple(
@@ -161,6 +178,8 @@ class HistogramLayout:
         """Pools all the readings of the number of rows by inverse variance: each column sums to it as well."""
         readings, variances = [own], [1.0]
         for field, block in zip(self.fields, blocks, strict=True):
+            if isinstance(field, MomentField):
+                continue
             summed = block if isinstance(field, CategoryField) else np.append(block[:BRANCHING], block[-1])
             readings.append(float(summed.sum()))
             variances.append(float(len(summed)))
@@ -174,6 +193,8 @@ def _code(field: Field, block: Float64Array, n_rows: float, stddev: float, n_cel
         return category_code(
             field.name, field.values, field.nullable, block, least_rows=least, max_cells=MAX_CATEGORY_CELLS
         )
+    if isinstance(field, MomentField):
+        return field.code(block, n_rows, stddev, n_cells)
     nulls = min(max(float(block[-1]), 0.0), n_rows) if field.nullable else 0.0
     grid = field.grid
     takes_rest = np.zeros(N_LEAVES, dtype=np.bool_)

@@ -53,7 +53,7 @@ def measure_encoding(rows: DataFrame, config: ReleaseConfig, meter: PrivacyMeter
         mu_selection = mu * math.sqrt(_SELECTION_SHARE / len(open_columns))
         selected = {name: _select(rows, name, config, meter, mu_selection, len(open_columns)) for name in open_columns}
         mu *= math.sqrt(1.0 - _SELECTION_SHARE)
-    reader = _reader(config.domain, selected)
+    reader = _reader(config.domain, selected, affine=auto.codes_affinely(config))
     layout = HistogramLayout(reader.fields)
     sums = passes.histogram_sums(rows, reader, layout)
     noisy, stddev = meter.measure(Stage.ENCODE, "histograms", sums, squared_bound=layout.squared_bound, mu=mu)
@@ -66,13 +66,13 @@ def measure_encoding(rows: DataFrame, config: ReleaseConfig, meter: PrivacyMeter
     return EncodedTable(Encoding(features, label, clip_norm), n_rows, reader)
 
 
-def _reader(domain: Domain, selected: dict[str, tuple[str, ...]]) -> passes.Reader:
+def _reader(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> passes.Reader:
     position = {name: column_name(index) for index, name in enumerate(domain.columns)}
     fields: list[Field] = []
     sources: list[str] = []
     ordered = [*domain.features, *([domain.label] if domain.label is not None else [])]
     for name in ordered:
-        own = fields_of(name, domain.columns[name], selected)
+        own = fields_of(name, domain.columns[name], selected, affine=affine and name != domain.label)
         fields += own
         sources += [position[name]] * len(own)
     return passes.Reader(tuple(fields), tuple(sources), domain.label is not None)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from threea_spark.encode.histogram import PART_MARK, CategoryField, Field, NumberField
+from threea_spark.encode.moments import MomentField
 
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -42,7 +43,7 @@ def columns_of(batch: pa.RecordBatch, fields: Sequence[Field], sources: Sequence
     arrays: list[NDArray[np.generic]] = []
     for field, source in zip(fields, sources, strict=True):
         cells = batch.column(source)
-        if isinstance(field, NumberField):
+        if isinstance(field, NumberField | MomentField):
             arrays.append(numbers_of(cells))
         elif PART_MARK in field.name and not _is_text(cells):
             arrays.append(_levels_of_part(cells, field))

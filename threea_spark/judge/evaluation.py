@@ -11,7 +11,7 @@ from threea_spark.config import ReleaseConfig
 from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
 from threea_spark.errors import EnvironmentNotReadyError, SourceError
 from threea_spark.judge.spark import local_rows
-from threea_spark.publish.spark import Place, latest_version, read_latest, read_version
+from threea_spark.places import Place, latest_version, read_latest, read_version
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from threea_spark.config import LedgerConfig, ReleaseConfig
 from threea_spark.errors import BudgetError
+from threea_spark.places import Place, exists
 from threea_spark.privacy.ledger import (
     FAILED,
     FINISHED,
@@ -23,7 +24,6 @@ from threea_spark.privacy.ledger import (
     total_epsilon,
 )
 from threea_spark.privacy.plan import PrivacyPlan
-from threea_spark.publish.spark import Place, exists
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -1,16 +1,15 @@
-"""Delta tables: which exist, at which version, and the one write of a release."""
+"""The one write of a release, and the private staging that is dropped after it."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from threea_spark.errors import SourceError
+from threea_spark.places import Place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
@@ -18,100 +17,6 @@ if TYPE_CHECKING:
 _STAGING = "threea_staging_"
 _NEED_MAPPING = set(" ,;{}()\n\t=")
 """Characters that Parquet refuses in a column's name, so that Delta must map it to one of its own."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A Delta table, by catalog name or by path."""
-
-    name: str
-    is_path: bool
-
-    @property
-    def identifier(self) -> str:
-        """How SQL names it."""
-        if self.is_path:
-            return "delta.`" + self.name.replace("`", "``") + "`"
-        return self.name
-
-    def __str__(self) -> str:
-        return self.name
-
-    @classmethod
-    def of(cls, table: str | None, path: str | None) -> Place:
-        """The place a configuration names; a relative path is one of this machine."""
-        if path is None:
-            return cls(str(table), is_path=False)
-        return cls(path if urlparse(path).scheme else str(Path(path).absolute()), is_path=True)
-
-    @classmethod
-    def named(cls, text: str) -> Place:
-        """The place a person names in one word: a path if it holds a slash or a scheme, else a table."""
-        return cls.of(None, text) if "/" in text or ":" in text else cls.of(text, None)
-
-
-def exists(spark: SparkSession, place: Place) -> bool:
-    """Tells whether a table stands at the place; reads no row."""
-    from pyspark.errors import AnalysisException
-
-    if not place.is_path:
-        return bool(spark.catalog.tableExists(place.name))
-    try:
-        spark.sql(f"DESCRIBE DETAIL {place.identifier}").collect()  # bounded: one row
-    except AnalysisException:
-        return False
-    return True
-
-
-def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int:
-    """Resolves the version to read; reads no row.
-
-    Raises:
-      SourceError: if there is no such Delta table, or no such version of it.
-    """
-    from pyspark.errors import AnalysisException
-
-    try:
-        history = spark.sql(f"DESCRIBE HISTORY {place.identifier}").select("version").collect()  # bounded: commits
-    except AnalysisException:
-        kind = "path" if place.is_path else "table"
-        raise SourceError(f"source.{kind}: {place} is no Delta table that can be read; check the {kind}") from None
-    versions = [int(row["version"]) for row in history]
-    if wanted is None:
-        return max(versions)
-    if wanted not in versions:
-        raise SourceError(
-            f"source.version: {place} has versions {min(versions)} to {max(versions)}, not {wanted}; name one of them"
-        )
-    return wanted
-
-
-def read_version(spark: SparkSession, place: Place, version: int) -> DataFrame:
-    """Reads a Delta table as of one version."""
-    reader = spark.read.format("delta").option("versionAsOf", version)
-    return reader.load(place.name) if place.is_path else reader.table(place.name)
-
-
-def read_latest(spark: SparkSession, place: Place) -> DataFrame:
-    """Reads the newest version of a table.
-
-    Raises:
-      SourceError: if there is none.
-    """
-    from pyspark.errors import AnalysisException
-
-    try:
-        rows = spark.read.format("delta").load(place.name) if place.is_path else spark.read.table(place.name)
-        rows.columns  # noqa: B018 - under Connect a missing table shows only when it is analysed
-    except AnalysisException:
-        raise SourceError(f"{place} is no table that can be read; check its name or path") from None
-    return rows
-
-
-def properties_of(spark: SparkSession, place: Place) -> dict[str, str]:
-    """Reads a table's properties; reads no row."""
-    rows = spark.sql(f"SHOW TBLPROPERTIES {place.identifier}").collect()  # bounded: one row a property
-    return {row["key"]: row["value"] for row in rows}
 
 
 def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, properties: Mapping[str, str]) -> None:
@@ -161,12 +66,6 @@ def _save(writer: DataFrameWriter, place: Place) -> None:
         writer.save(place.name)
     else:
         writer.saveAsTable(place.name)
-
-
-def was_appended(spark: SparkSession, place: Place, release_id: str) -> bool:
-    """Tells whether this release is in the table's history already; reads no row."""
-    history = spark.sql(f"DESCRIBE HISTORY {place.identifier}").select("userMetadata").collect()  # bounded: commits
-    return any(release_id in (row["userMetadata"] or "") for row in history)
 
 
 @contextmanager

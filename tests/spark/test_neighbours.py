@@ -1,0 +1,109 @@
+"""Neighbouring tables through the real passes of encode, approximate, anonymize: no sum moves beyond its bound."""
+
+import numpy as np
+import pytest
+
+from threea_spark.anonymize.mix import Mixer
+from threea_spark.approximate import correlation, marginals
+from threea_spark.approximate import spark as passes
+from threea_spark.approximate.mixture import starting_mixture
+from threea_spark.domain import Domain
+from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.histogram import HistogramLayout
+from threea_spark.encode.measure import _reader
+from threea_spark.encode.spark import histogram_sums, packed_vectors
+from threea_spark.privacy.unit import PrivacyUnit
+from threea_spark.staged import unpack
+from threea_spark.summing import exact_sums
+from threea_spark.table.spark import canonical
+
+NUMBER = {"type": "float", "lower": -3, "upper": 3, "nullable": True}
+DOMAIN = Domain.from_dict(
+    {
+        "label": "y",
+        "columns": {
+            "a": NUMBER, "b": NUMBER, "c": {"type": "categorical", "values": ["p", "q", "r"], "nullable": True},
+            "y": {"type": "categorical", "values": ["no", "yes"]},
+        },
+    }
+)  # fmt: skip
+SCHEMA = "a double, b double, c string, y string"
+FEW = [(0.1, -0.2, "p", "no"), (1.5, None, "q", "yes"), (-2.0, 2.5, None, "no"), (0.0, 0.0, "r", "yes")]
+ADDED = [
+    (3.0, -3.0, "r", "yes"),
+    (float("inf"), float("-inf"), "zzz", "no"),
+    (None, float("nan"), None, "perhaps"),
+    (1e300, 5e-324, "", None),
+]
+READER = _reader(DOMAIN, {})
+LAYOUT = HistogramLayout(READER.fields)
+N_CLASSES = 2
+
+
+@pytest.fixture(scope="module")
+def encoding():
+    counts = LAYOUT.counts([np.linspace(-3, 3, 500), np.linspace(3, -3, 500), np.arange(500) % 4, np.arange(500) % 2])
+    codes, _ = LAYOUT.codes(counts.astype(float), 0.0, n_cells=[8] * len(LAYOUT.fields))
+    return Encoding(codes[:-1], codes[-1], 1.5)
+
+
+def staged(spark, rows, encoding):
+    frame = spark.createDataFrame(rows, SCHEMA)
+    return packed_vectors(canonical(frame, DOMAIN, PrivacyUnit()), READER, encoding)
+
+
+def squared_distance(spark, encoding, added, sums):
+    one_more, fewer = (sums(staged(spark, rows, encoding)) for rows in ([*FEW, added], FEW))
+    return int(((one_more - fewer) ** 2).sum())
+
+
+@pytest.mark.parametrize("added", ADDED)
+def test_histograms(spark, added):
+    one_more, fewer = (
+        histogram_sums(canonical(spark.createDataFrame(rows, SCHEMA), DOMAIN, PrivacyUnit()), READER, LAYOUT)
+        for rows in ([*FEW, added], FEW)
+    )
+    assert 0 < int(((one_more - fewer) ** 2).sum()) <= LAYOUT.squared_bound
+
+
+@pytest.mark.parametrize("added", ADDED[:2])
+def test_cluster_statistics_marginals_and_products(spark, encoding, added):
+    rng = np.random.default_rng(0)
+    mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "diagonal", rng, 0.5)
+    bound = encoding.norm_bound
+    moved = squared_distance(spark, encoding, added, lambda rows: passes.first_sums(rows, encoding, mixture))
+    assert 0 < moved <= 2 * bound**2
+    moved = squared_distance(spark, encoding, added, lambda rows: passes.second_sums(rows, encoding, mixture))
+    assert moved <= bound**4
+    moved = squared_distance(spark, encoding, added, lambda rows: passes.marginal_sums(rows, encoding, mixture))
+    assert moved == marginals.squared_bound(len(encoding.codes))
+    assert squared_distance(spark, encoding, added, lambda rows: passes.class_sums(rows, encoding, mixture)) == 1
+    scores = [np.linspace(-2.5, 2.5, n) for n in np.diff(encoding.cell_offsets)]
+    limit = correlation.product_bound(np.ones(len(encoding.codes)) * 0.2)
+    moved = squared_distance(spark, encoding, added, lambda rows: passes.product_sums(rows, encoding, scores, limit))
+    assert moved <= limit**2
+
+
+@pytest.mark.parametrize("added", ADDED[1:3])
+def test_mixed_groups_move_by_one_clipped_residual(spark, encoding, added, tmp_path):
+    mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "isotropic", np.random.default_rng(0), 0.5)
+    mixture = mixture.keep(np.ones(4, dtype=bool))
+    mixer = Mixer(mixture, np.eye(N_CLASSES)[mixture.class_of], mix_size=1, clip_norm=0.7)
+    place = str(tmp_path / "staged")
+    staged(spark, [*FEW, added], encoding).write.format("delta").save(place)  # tokens are drawn once, here
+    one_more = spark.read.format("delta").load(place)
+    gone = one_more.select("unit").first()["unit"]
+
+    def groups(rows):
+        def contribution(batch):
+            packed, classes, units = unpack(batch, encoding.width)
+            found, sums = mixer.group_sums(packed, encoding.scores(packed), classes, units)
+            total = np.zeros((mixer.n_groups, mixer.length), dtype=np.int64)
+            total[found] = sums
+            return total.ravel()
+
+        return exact_sums(rows, contribution, mixer.n_groups * mixer.length)
+
+    moved = (groups(one_more) - groups(one_more.where(f"unit != {gone}"))).reshape(mixer.n_groups, -1)
+    assert np.count_nonzero((moved != 0).any(axis=1)) <= 1
+    assert int((moved**2).sum()) <= mixer.norm_bound**2

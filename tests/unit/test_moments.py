@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from threea_spark.encode.histogram import CategoryField, HistogramLayout
+from threea_spark.encode.moments import MOMENT_GRID, MomentField
+
+X = MomentField("x", "float", True, -5.0, 15.0)
+LAYOUT = HistogramLayout((X, CategoryField("c", ("a", "b"), False)))
+EXTREME = [np.nan, np.inf, -np.inf, 1e300, -5.0, 15.0, 5.0, 0.0, 14.999]
+
+
+@pytest.mark.parametrize("value", EXTREME)
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_row_stays_within_the_bound(value, level):
+    rows = [np.array([1.0, 2.0, np.nan]), np.array([0, 1, 1])]
+    with_one_more = [np.append(rows[0], np.clip(value, -1e300, 1e300)), np.append(rows[1], level)]
+    moved = LAYOUT.counts(with_one_more) - LAYOUT.counts(rows)
+    assert int((moved**2).sum()) <= LAYOUT.squared_bound
+    assert moved[0] == MOMENT_GRID
+
+
+def test_parts_add_up_to_the_whole():
+    x, c = np.linspace(-9, 20, 301), np.arange(301) % 2
+    parts = sum(LAYOUT.counts([x[i::3], c[i::3]]) for i in range(3))
+    assert parts.tolist() == LAYOUT.counts([x, c]).tolist()
+
+
+def test_mean_and_scale_are_recovered_without_noise():
+    x = np.random.default_rng(3).normal(4.0, 2.0, 20_000)
+    x[::10] = np.nan
+    codes, n_rows = LAYOUT.codes(LAYOUT.counts([x, np.zeros(20_000)]).astype(float), 0.0, n_cells=[16, 16])
+    assert n_rows == pytest.approx(20_000)
+    assert codes[0].mean == pytest.approx(4.0, abs=0.1)
+    assert codes[0].scale == pytest.approx(2.0, rel=0.1)
+    assert codes[0].n_cells == 16
+
+
+def test_a_column_drowned_in_noise_still_has_a_usable_code():
+    codes, _ = LAYOUT.codes(np.array([-50.0, 1e6, -1e6, 3e5, 10.0, -10.0]), 1e6, n_cells=[4, 4])
+    assert -5.0 <= codes[0].mean <= 15.0
+    assert codes[0].scale > 0.0
+    drawn = codes[0].draw(np.repeat(np.arange(4), 50), np.linspace(0.0, 0.999, 200))
+    assert np.isfinite(drawn).all()
+    assert (drawn >= -5.0).all()
+    assert (drawn <= 15.0).all()
