@@ -139,3 +139,11 @@ def test_whatever_is_read_can_be_counted():
 def test_canonical_names_are_free_of_the_users_characters():
     assert column_name(0) == "c0"
     assert column_name(41) == "c41"
+
+
+def test_in_an_open_set_what_was_not_selected_is_other_and_null_stays_null():
+    cells = pa.array(["a", "zzz", None, ""])
+    batch = pa.RecordBatch.from_arrays([cells], ["c0"])
+    for nullable, null in ((True, 2), (False, 1)):
+        field = CategoryField("x", ("a", "other"), nullable, catch_all=True)
+        assert columns_of(batch, [field], ["c0"])[0].tolist() == [0, 1, null, 1]

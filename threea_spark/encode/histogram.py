@@ -66,6 +66,7 @@ class CategoryField:
     name: str
     values: tuple[str, ...]
     nullable: bool
+    catch_all: bool = False  # whether the last value stands for all that were not selected
 
     @property
     def n_nodes(self) -> int:
@@ -78,9 +79,16 @@ class CategoryField:
         return 1
 
     @property
+    def null_level(self) -> int:
+        """The level of null: its own, or else the first value (the last, where that stands for the others)."""
+        if self.nullable:
+            return len(self.values)
+        return len(self.values) - 1 if self.catch_all else 0
+
+    @property
     def unknown_level(self) -> int:
-        """The level of a value that is not listed, and of null: null's own, or else the first."""
-        return len(self.values) if self.nullable else 0
+        """The level of a value that is not listed: as null, unless the last value stands for the others."""
+        return len(self.values) - 1 if self.catch_all else self.null_level
 
     def counts(self, levels: NDArray[np.generic]) -> Int64Array:
         """Exact counts of one batch, shape (n_nodes,). PRIVATE."""
@@ -100,7 +108,7 @@ def fields_of(name: str, column: Column, selected: dict[str, tuple[str, ...]], *
     """
     if isinstance(column, CategoricalColumn):
         values = selected[name] if column.is_open else tuple(column.values)
-        return [CategoryField(name, values, column.nullable)]
+        return [CategoryField(name, values, column.nullable, catch_all=column.is_open)]
     if isinstance(column, TimestampColumn):
         grid = leaf_grid(column.lower_seconds, column.upper_seconds, whole=True)
         parts: list[Field] = [

@@ -1,7 +1,8 @@
 """Cells of Arrow batches become numbers and levels by fixed rules that never raise on a value.
 
 null and NaN count as null; numbers outside the bounds and infinities count as the bound (in the code, not here);
-a value that is not listed counts as null where the column is nullable, else as the first value.
+a value that is not listed counts as null where the column is nullable, else as the first value; in an open set it
+counts as `other`.
 """
 
 from __future__ import annotations
@@ -73,15 +74,16 @@ def _is_text(cells: pa.Array) -> bool:
 
 def _levels_of(cells: pa.Array, field: CategoryField) -> IntArray:
     listed = pa.array(field.values, type=cells.type)
-    found = pc.index_in(cells, value_set=listed)
-    return np.asarray(pc.fill_null(found, field.unknown_level).to_numpy(zero_copy_only=False), dtype=np.int64)
+    found = pc.fill_null(pc.index_in(cells, value_set=listed), field.unknown_level)
+    levels = np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.where(np.asarray(cells.is_null().to_numpy(zero_copy_only=False)), field.null_level, levels)
 
 
 def _levels_of_part(cells: pa.Array, field: CategoryField) -> IntArray:
     seconds = numbers_of(cells)
     missing = np.isnan(seconds)
     level = part_of(np.where(missing, 0.0, seconds), field.name.rsplit(PART_MARK, 1)[1])
-    return np.where(missing, field.unknown_level, level)
+    return np.where(missing, field.null_level, level)
 
 
 def part_of(seconds: Float64Array, part: str) -> IntArray:
