@@ -17,9 +17,20 @@ from threea_spark.session import build_session
 START = time.monotonic()
 
 
+STEPS: list[tuple[str, float]] = []
+
+
 def say(text: str) -> None:
-    """Prints a line with the seconds since the start."""
-    sys.stderr.write(f"{time.monotonic() - START:6.1f} s  {text}\n")
+    """Prints a line with the seconds since the start, and remembers when the step began."""
+    STEPS.append((text, time.monotonic() - START))
+    sys.stderr.write(f"{STEPS[-1][1]:6.1f} s  {text}\n")
+
+
+def seconds_by_step() -> str:
+    """How long each step took, one line each."""
+    ends = [began for _, began in STEPS[1:]]
+    lines = [f"  {end - began:6.1f} s  {text}" for (text, began), end in zip(STEPS, ends, strict=False)]
+    return "\n".join(["seconds by step", *lines])
 
 
 def run(out: Path, master: str) -> None:
@@ -33,8 +44,9 @@ def run(out: Path, master: str) -> None:
     receipt.write(receipt_path(config, receipt.release_id))
     say("judging: LightGBM on released and on real rows")
     judged = evaluate(spark, config, str(held_out))
-    sys.stdout.write(f"\n{receipt.in_words()}\n\n{judged.in_words()}\n\nsource {source}, released {config.target}\n")
-    say(f"done; receipt in {receipt_path(config, receipt.release_id)}")
+    say("done")
+    places = f"source {source}, released {config.target}, receipt {receipt_path(config, receipt.release_id)}"
+    sys.stdout.write(f"\n{receipt.in_words()}\n\n{judged.in_words()}\n\n{places}\n\n{seconds_by_step()}\n")
 
 
 def main() -> int:
