@@ -6,13 +6,27 @@ import math
 
 import numpy as np
 
+from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate.measure import ComponentModel
 from threea_spark.auto import Resolved
+from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.encoding import Encoding
+from threea_spark.privacy.gaussian import mixing_mu
+from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 
 _FEW_ROWS_STDDEVS = 10.0
 _SMALL_CLASS_STDDEVS = 3.0
+
+
+def paper_formula(mixer: Mixer, mechanism: NoisySum) -> str:
+    """States the paper's price of the mixing step beside what was booked; the two are one formula."""
+    noise = mechanism.stddev / SCORE_GRID / mixer.mix_size
+    mu = mixing_mu(row_norm=mixer.clip_norm, mix_size=mixer.mix_size, noise_stddev=noise)
+    return (
+        f"conditional: mu = sqrt(p) * norm / (mix_size * sigma) = {mu:.4g} with p = 1 (clusters partition the rows), "
+        f"norm {mixer.clip_norm:.3g}, mix_size {mixer.mix_size}, sigma {noise:.3g}"
+    )
 
 
 def diagnose(

@@ -106,12 +106,13 @@ def _sampling_stages(
                 rng=rng,
             ).mixture
         components = approximate.measure_components(staged, encoding, mixture, meter, n_rows=encoded.n_rows, mu=mu)
-    sampler = _sampler(encoding, components)
+    sampler, advice = _sampler(encoding, components), list[str]()
     with progress.step("adapt: inducing points and label function"):
         if auto.learns_labels(config) and resolved.per_class:
             problem = _problem(encoded, components, sampler)
             adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)
             sampler = replace(sampler, labels=adapted.labels)
+            advice.append(f"adapt: {adapted.status.value}")
     with progress.step("anonymize: released statistics"):
         if meter.remaining_mu(Stage.ANONYMIZE) > 0.0:
             second = approximate.measure_marginals(
@@ -119,8 +120,8 @@ def _sampling_stages(
             )
             components = replace(components, marginals=pooled(components.marginals, second))
             sampler = replace(_sampler(encoding, components), labels=sampler.labels)
-    advice = diagnostics.diagnose(encoding, components, resolved, encoded.n_rows, meter.plan)
-    return Fitted(encoded, staged, sampler, None, components, resolved, advice, meter)
+    advice += diagnostics.diagnose(encoding, components, resolved, encoded.n_rows, meter.plan)
+    return Fitted(encoded, staged, sampler, None, components, resolved, tuple(advice), meter)
 
 
 def _mixing_stages(
@@ -146,11 +147,12 @@ def _mixing_stages(
             mu=meter.plan.mu_of(Stage.APPROXIMATE),
             rng=rng,
         )
-    mixture = fitted.mixture
+    mixture, advice = fitted.mixture, list[str]()
     with progress.step("adapt: centres by kernel inducing points"):
         if auto.moves_centres(config):
             adapted = move.move_centres(staged, encoding, fitted, encoded.n_rows, config.adapt, meter, rng)
             mixture = adapted.mixture or mixture
+            advice.append(f"adapt: {adapted.status.value}")
     mixer = Mixer(mixture, fitted.class_shares, resolved.mix_size, resolved.mix_clip_norm)
     with progress.step("anonymize: noise for every group"):
         mechanism = meter.grant(
@@ -160,8 +162,10 @@ def _mixing_stages(
             mu=meter.remaining_mu(Stage.ANONYMIZE),
             n_coordinates=mixer.n_groups * mixer.length,
         )
-    advice = diagnostics.diagnose(encoding, None, resolved, encoded.n_rows, meter.plan)
-    return Fitted(encoded, staged, None, mixer, None, resolved, advice, meter, mechanism)
+    advice += diagnostics.diagnose(encoding, None, resolved, encoded.n_rows, meter.plan)
+    if meter.plan.is_conditional:
+        advice.append(diagnostics.paper_formula(mixer, mechanism))
+    return Fitted(encoded, staged, None, mixer, None, resolved, tuple(advice), meter, mechanism)
 
 
 def _sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:

@@ -119,6 +119,7 @@ def test_conditional_mode_marks_receipt_and_table(spark, source, tmp_path):
     )  # fmt: skip
     assert receipt.privacy.accounting == "conditional"
     assert "NOT COVERED" in receipt.in_words()
+    assert any("sqrt(p)" in text for text in receipt.diagnostics)
     properties = {r["key"]: r["value"] for r in spark.sql(f"SHOW TBLPROPERTIES delta.`{tmp_path / 'out'}`").collect()}
     assert properties["threea.accounting"] == "conditional"
 

@@ -4,7 +4,14 @@ from dp_accounting.gaussian_mechanism import get_epsilon_gaussian
 from scipy.stats import norm
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.gaussian import compose_mu, gaussian_delta, gaussian_epsilon, gaussian_mu, trade_off
+from threea_spark.privacy.gaussian import (
+    compose_mu,
+    gaussian_delta,
+    gaussian_epsilon,
+    gaussian_mu,
+    mixing_mu,
+    trade_off,
+)
 
 DELTAS = [10.0**-k for k in range(2, 13)]  # ten orders of magnitude
 EPSILONS = [1e-3, 0.01, 0.1, 1.0, 10.0, 100.0]
@@ -65,3 +72,13 @@ def test_delta_outside_its_range_is_refused(bad):
 def test_mu_outside_its_range_is_refused(bad):
     with pytest.raises(PrivacyError, match="mu"):
         gaussian_delta(bad, 1.0)
+
+
+def test_the_papers_formula_is_the_noisy_sums_price():
+    from threea_spark.privacy.accounting import Relation
+    from threea_spark.privacy.mechanism import NoisySum
+
+    mechanism = NoisySum(context=("t",), squared_sensitivity=700**2, mu=0.3, relation=Relation.ADD_OR_REMOVE_ONE)
+    mu = mixing_mu(row_norm=700.0, mix_size=25, noise_stddev=mechanism.stddev / 25)
+    assert mu == pytest.approx(0.3)
+    assert mixing_mu(row_norm=3.0, mix_size=10, noise_stddev=0.5, repeats=4) == pytest.approx(1.2)

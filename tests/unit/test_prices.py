@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threea_spark.approximate.mixture import Mixture
-from threea_spark.approximate.prices import merge_all, merge_smallest, raise_prices, unmet
+from threea_spark.approximate.prices import large_enough, merge_smallest, raise_prices, unmet
 
 
 def mixture_of(class_of, means=None):
@@ -51,6 +51,10 @@ def test_prices_reach_the_minimum_where_it_can_be_reached():
         mixture = raise_prices(mixture, sizes_of(mixture), 300, 1.0)
     assert sizes_of(mixture).min() >= 300
     assert unmet(mixture, sizes_of(mixture), 300) == 0
+
+
+def merge_all(mixture, sizes, min_cluster_size):
+    return mixture.keep(large_enough(mixture, sizes, min_cluster_size))
 
 
 def test_merging_drops_the_smallest_of_each_class():

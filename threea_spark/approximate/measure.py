@@ -14,10 +14,11 @@ from threea_spark.approximate import correlation, marginals
 from threea_spark.approximate import spark as passes
 from threea_spark.approximate.marginals import Marginals, marginals_of
 from threea_spark.approximate.mixture import Covariance, Mixture, m_step, starting_mixture
-from threea_spark.approximate.prices import merge_all, merge_smallest, raise_prices, unmet
+from threea_spark.approximate.prices import large_enough, merge_smallest, raise_prices, unmet
 from threea_spark.auto import Resolved
 from threea_spark.encode.codes import CategoryCode
 from threea_spark.encode.encoding import Encoding
+from threea_spark.errors import PrivacyError
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
 
@@ -112,12 +113,8 @@ def fit_mixture(
     if meter.plan.is_conditional:
         return _exactly_constrained(staged, encoding, mixture, resolved.min_cluster_size, meter)
     counted = _count(staged, encoding, mixture, meter, "sizes", mu * math.sqrt(_SIZES_SHARE))
-    kept = merge_all(counted.mixture, counted.mixture.sizes, resolved.min_cluster_size)
-    return FittedMixture(kept, counted.class_shares[np.isin(_names(counted.mixture), _names(kept))])
-
-
-def _names(mixture: Mixture) -> list[bytes]:
-    return [mean.tobytes() for mean in mixture.means]
+    kept = large_enough(counted.mixture, counted.mixture.sizes, resolved.min_cluster_size)
+    return FittedMixture(counted.mixture.keep(kept), counted.class_shares[kept])
 
 
 def _em_pass(
@@ -166,6 +163,8 @@ def _exactly_constrained(
         else:
             mixture = merge_smallest(counted.mixture, sizes, min_cluster_size)
         counted = _count(staged, encoding, mixture, meter, "sizes", 1.0)
+    if unmet(counted.mixture, counted.mixture.sizes, min_cluster_size):
+        raise PrivacyError("approximate: clusters below min_cluster_size are left; lower it, or approximate.components")
     return counted
 
 

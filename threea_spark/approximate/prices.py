@@ -49,14 +49,14 @@ def merge_smallest(mixture: Mixture, sizes: Float64Array, min_cluster_size: int)
     return mixture.keep(kept)
 
 
-def merge_all(mixture: Mixture, sizes: Float64Array, min_cluster_size: int) -> Mixture:
-    """Drops every cluster below the minimum, but keeps the largest of each class."""
-    kept = sizes >= min_cluster_size
+def large_enough(mixture: Mixture, sizes: Float64Array, min_cluster_size: int) -> NDArray[np.bool_]:
+    """Tells which clusters hold the minimum, and the largest of each class in any case; the others are to be merged."""
+    kept = np.asarray(sizes >= min_cluster_size)
     for klass in np.unique(mixture.class_of):
         own = np.flatnonzero(mixture.class_of == klass)
         if not kept[own].any():
             kept[own[np.argmax(sizes[own])]] = True
-    return mixture.keep(kept)
+    return kept
 
 
 def unmet(mixture: Mixture, sizes: Float64Array, min_cluster_size: int) -> int:

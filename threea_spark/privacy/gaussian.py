@@ -52,6 +52,21 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     return float(brentq(lambda epsilon: gaussian_delta(mu, epsilon) - delta, 0.0, high, xtol=1e-14, rtol=1e-13))
 
 
+def mixing_mu(*, row_norm: float, mix_size: int, noise_stddev: float, repeats: int = 1) -> float:
+    """Gives the mu of releasing averages of `mix_size` rows with noise, for a fixed partition: the paper's formula.
+
+    Args:
+      row_norm: L2 bound on what a row adds to a group's sum; sqrt(D) for D features bounded by 1.
+      mix_size: Rows averaged.
+      noise_stddev: Of the noise on each coordinate of an average, in the units of row_norm.
+      repeats: Groups a row takes part in: 1 where clusters partition the rows, the number of classes where each class
+        has centres of its own over all rows.
+
+    Source: 3A, arXiv 2307.01875, mu = sqrt(p * D) / (l * sigma).
+    """
+    return math.sqrt(repeats) * row_norm / (mix_size * noise_stddev)
+
+
 def trade_off(mu: float, false_positive_rate: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gives an attacker's smallest false negative rate, G_mu(a) = Phi(Phi^-1(1 - a) - mu). Source: Equation (6)."""
     return np.asarray(ndtr(ndtri(1.0 - false_positive_rate) - mu), dtype=np.float64)

@@ -101,6 +101,7 @@ class PrivacyStatement:
             cost = "no noise" if spend.mu is None else f"mu {spend.mu:.4f}"
             sampled = f" on a sample of {spend.sampling_probability:.3g}" if spend.sampling_probability < 1.0 else ""
             lines.append(f"  {spend.stage:<11} {cost}{sampled}, {spend.mechanisms} sums: {spend.covers}")
+        lines.append("  curve       " + ", ".join(f"epsilon {e:g}: delta {d:.2g}" for e, d in self.curve if d < 1.0))
         lines += [f"  not covered {text}" for text in self.not_covered]
         return "\n".join(lines)
 
