@@ -11,7 +11,9 @@ from threea_spark import auto, diagnostics
 from threea_spark.adapt import features, learn, move
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.anonymize.sample import RowSampler
+from threea_spark.approximate import fit as clusters
 from threea_spark.approximate import measure as approximate
+from threea_spark.approximate.fit import FittedMixture
 from threea_spark.approximate.marginals import pooled
 from threea_spark.approximate.measure import ComponentModel
 from threea_spark.auto import Resolved
@@ -93,32 +95,23 @@ def _sampling_stages(
     with progress.step("approximate: components and their marginals"):
         mixture = approximate.single_components(encoding, per_class=resolved.per_class)
         if resolved.components_per_class > 1:
-            mu, mu_mixture = approximate.split_mu(mu)
-            covariance = "isotropic" if config.approximate.covariance == "auto" else config.approximate.covariance
-            mixture = approximate.fit_mixture(
-                staged,
-                encoding,
-                resolved,
-                meter,
-                iterations=config.approximate.iterations,
-                covariance=covariance,
-                mu=mu_mixture,
-                rng=rng,
-            ).mixture
+            mu, mu_mixture = clusters.split_mu(mu)
+            mixture = _clusters(staged, encoding, config, resolved, meter, rng, mu_mixture).mixture
         components = approximate.measure_components(staged, encoding, mixture, meter, n_rows=encoded.n_rows, mu=mu)
     sampler, advice = _sampler(encoding, components), list[str]()
     with progress.step("adapt: inducing points and label function"):
-        if auto.learns_labels(config) and resolved.per_class:
+        if config.domain.task != "none" and encoding.codes:
             problem = _problem(encoded, components, sampler)
-            adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)
-            sampler = replace(sampler, labels=adapted.labels)
-            advice.append(f"adapt: {adapted.status.value}")
+            if auto.learns_labels(config):
+                adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)
+                sampler = replace(sampler, labels=adapted.labels)
+                advice.append(f"adapt: {adapted.status.value}")
+            elif components.by_class is not None:  # joint components have no class of their own
+                sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
     with progress.step("anonymize: released statistics"):
-        if meter.remaining_mu(Stage.ANONYMIZE) > 0.0:
-            second = approximate.measure_marginals(
-                staged, encoding, components.mixture, meter, Stage.ANONYMIZE, meter.remaining_mu(Stage.ANONYMIZE)
-            )
-            components = replace(components, marginals=pooled(components.marginals, second))
+        if (left := meter.remaining_mu(Stage.ANONYMIZE)) > 0.0:
+            again = approximate.measure_marginals(staged, encoding, components.mixture, meter, Stage.ANONYMIZE, left)
+            components = replace(components, marginals=pooled(components.marginals, again))
             sampler = replace(_sampler(encoding, components), labels=sampler.labels)
     advice += diagnostics.diagnose(encoding, components, resolved, encoded.n_rows, meter.plan)
     return Fitted(encoded, staged, sampler, None, components, resolved, tuple(advice), meter)
@@ -135,18 +128,8 @@ def _mixing_stages(
 ) -> Fitted:
     encoding = encoded.encoding
     with progress.step("approximate: size-constrained clusters"):
-        covariance = "isotropic" if config.approximate.covariance == "auto" else config.approximate.covariance
-        iterations = 1 if config.anonymize.generator == "random" else config.approximate.iterations
-        fitted = approximate.fit_mixture(
-            staged,
-            encoding,
-            resolved,
-            meter,
-            iterations=iterations,
-            covariance=covariance,
-            mu=meter.plan.mu_of(Stage.APPROXIMATE),
-            rng=rng,
-        )
+        mu = meter.plan.mu_of(Stage.APPROXIMATE)
+        fitted = _clusters(staged, encoding, config, resolved, meter, rng, mu)
     mixture, advice = fitted.mixture, list[str]()
     with progress.step("adapt: centres by kernel inducing points"):
         if auto.moves_centres(config):
@@ -166,6 +149,28 @@ def _mixing_stages(
     if meter.plan.is_conditional:
         advice.append(diagnostics.paper_formula(mixer, mechanism))
     return Fitted(encoded, staged, None, mixer, None, resolved, tuple(advice), meter, mechanism)
+
+
+def _clusters(
+    staged: DataFrame,
+    encoding: Encoding,
+    config: ReleaseConfig,
+    resolved: Resolved,
+    meter: PrivacyMeter,
+    rng: np.random.Generator,
+    mu: float,
+) -> FittedMixture:
+    covariance = config.approximate.covariance
+    return clusters.fit_mixture(
+        staged,
+        encoding,
+        resolved,
+        meter,
+        iterations=1 if config.anonymize.generator == "random" else config.approximate.iterations,
+        covariance="isotropic" if covariance == "auto" else covariance,
+        mu=mu,
+        rng=rng,
+    )
 
 
 def _sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:

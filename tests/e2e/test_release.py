@@ -131,6 +131,16 @@ def test_more_components_of_each_covariance(spark, source, tmp_path, covariance)
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.parametrize("adapt", [{"method": "none"}, {"support_size": 8, "steps": 2}])
+def test_components_of_all_classes_are_labelled_too(spark, source, tmp_path, adapt):
+    approximate = {"components": 2, "per_class": False, "iterations": 2, "min_cluster_size": 20}
+    receipt = run(spark, source, tmp_path / "out", approximate=approximate, adapt=adapt)
+    rows = spark.read.format("delta").load(str(tmp_path / "out")).toPandas()
+    assert 0.2 < (rows["died"] == "yes").mean() < 0.8
+    assert rows[rows["died"] == "yes"]["age"].mean() > rows[rows["died"] == "no"]["age"].mean() + 10
+    assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
+
+
 def test_a_unit_with_many_rows_raises_the_noise_and_is_named(spark, source, tmp_path):
     receipt = run(spark, source, tmp_path / "out", privacy={"unit": {"column": "patient", "max_rows": 2}})
     assert "'patient'" in receipt.privacy.unit

@@ -200,6 +200,19 @@ def feature_map(
     )
 
 
+def naive_labels(odds: Float64Array, class_weights: Float64Array) -> LabelFunction:
+    """The posterior of independent columns: what labels joint components where nothing is adapted.
+
+    Args:
+      odds: Log odds, shape (n_classes, n_cells). RELEASED.
+      class_weights: Shape (n_classes,).
+    """
+    nothing = np.zeros((0, len(class_weights)))
+    return LabelFunction(
+        np.log(class_weights), odds.T.copy(), KernelInput(np.zeros(odds.shape[1])), nothing, nothing, Architecture()
+    )
+
+
 def _whitening(k_ss: Float64Array, diag_reg: float) -> Float64Array:
     """(K_ss + ridge)^-1/2, scaled so that a support point's feature has about unit norm.
 

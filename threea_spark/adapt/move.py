@@ -13,7 +13,7 @@ from threea_spark.adapt import spark as passes
 from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.label_function import LabelFunction
 from threea_spark.adapt.settings import AdaptStatus, KipResult, KipSettings
-from threea_spark.approximate.measure import FittedMixture
+from threea_spark.approximate.fit import FittedMixture
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.config import AdaptConfig
 from threea_spark.encode.encoding import Encoding

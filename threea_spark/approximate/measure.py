@@ -1,4 +1,4 @@
-"""Approximate, in order: fit the clusters, keep them large enough, measure what each knows of every column."""
+"""Approximate, then: what each component knows of every column, and how the columns hang together."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from threea_spark.adapt.features import cell_log_odds, cell_order
 from threea_spark.approximate import correlation, marginals
 from threea_spark.approximate import spark as passes
 from threea_spark.approximate.marginals import Marginals, marginals_of
-from threea_spark.approximate.mixture import Covariance, Mixture, m_step, starting_mixture
-from threea_spark.approximate.prices import large_enough, merge_smallest, raise_prices, unmet
-from threea_spark.auto import Resolved
+from threea_spark.approximate.mixture import Mixture
 from threea_spark.encode.codes import CategoryCode
 from threea_spark.encode.encoding import Encoding
-from threea_spark.errors import PrivacyError
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
 
@@ -28,11 +25,7 @@ if TYPE_CHECKING:
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_EM_SHARE = 0.4
 _CORRELATION_SHARE = 0.2
-_SIZES_SHARE = 0.1
-_START_SPREAD = 0.5
-_MAX_PRICE_PASSES = 25
 
 
 @dataclass(frozen=True)
@@ -44,128 +37,29 @@ class ComponentModel:
       marginals: Sizes and cell counts of each component.
       orders: Cells of each feature in the order of its latent score.
       correlations: Of the latent scores, shape (n_features, n_features).
+      by_class: Marginals of each class, where components hold rows of all classes.
     """
 
     mixture: Mixture
     marginals: Marginals
     orders: tuple[IntArray, ...]
     correlations: Float64Array
+    by_class: Marginals | None = None
 
     def class_counts(self, n_classes: int) -> Float64Array:
         """Cell counts of each class, over its components, shape (n_classes, n_cells)."""
+        if self.by_class is not None:
+            return self.by_class.counts
         counts = np.zeros((n_classes, self.marginals.counts.shape[1]))
         np.add.at(counts, np.maximum(self.mixture.class_of, 0), self.marginals.counts)
         return counts
 
     def class_weights(self, n_classes: int) -> Float64Array:
         """Share of each class, shape (n_classes,)."""
+        if self.by_class is not None:
+            return self.by_class.weights
         weights = np.bincount(np.maximum(self.mixture.class_of, 0), self.marginals.sizes, n_classes)
         return np.asarray(weights / weights.sum(), dtype=np.float64)
-
-
-def split_mu(mu: float) -> tuple[float, float]:
-    """Splits Approximate's mu between the marginals and the fit of more than one component."""
-    return mu * math.sqrt(1.0 - _EM_SHARE), mu * math.sqrt(_EM_SHARE)
-
-
-@dataclass(frozen=True)
-class FittedMixture:
-    """Size-constrained clusters. RELEASED.
-
-    Attributes:
-      mixture: Its sizes are DP (exact in conditional mode).
-      class_shares: Share of each class in each cluster, shape (k, n_classes).
-    """
-
-    mixture: Mixture
-    class_shares: Float64Array
-
-
-def fit_mixture(
-    staged: DataFrame,
-    encoding: Encoding,
-    resolved: Resolved,
-    meter: PrivacyMeter,
-    *,
-    iterations: int,
-    covariance: Covariance,
-    mu: float,
-    rng: np.random.Generator,
-) -> FittedMixture:
-    """Fits size-constrained clusters by classification EM, `iterations` noisy passes, then keeps the large ones.
-
-    Args:
-      staged: PRIVATE.
-      encoding, resolved: Published so far.
-      meter: Pays.
-      iterations: Passes; end to end each is paid for.
-      covariance: Of the components.
-      mu: What all passes together may spend.
-      rng: Public randomness for the starting centres.
-    """
-    groups = range(encoding.n_classes) if resolved.per_class else [-1]
-    wanted = dict.fromkeys(groups, resolved.components_per_class)
-    mixture = starting_mixture(wanted, encoding.width, covariance, rng, _START_SPREAD)
-    mu_pass = mu * math.sqrt((1.0 - _SIZES_SHARE) / iterations)
-    for iteration in range(iterations):
-        mixture = _em_pass(staged, encoding, mixture, meter, f"pass-{iteration}", mu_pass)
-        mixture = raise_prices(mixture, mixture.sizes, resolved.min_cluster_size, 0.5 * encoding.clip_norm**2)
-    if meter.plan.is_conditional:
-        return _exactly_constrained(staged, encoding, mixture, resolved.min_cluster_size, meter)
-    counted = _count(staged, encoding, mixture, meter, "sizes", mu * math.sqrt(_SIZES_SHARE))
-    kept = large_enough(counted.mixture, counted.mixture.sizes, resolved.min_cluster_size)
-    return FittedMixture(counted.mixture.keep(kept), counted.class_shares[kept])
-
-
-def _em_pass(
-    staged: DataFrame, encoding: Encoding, mixture: Mixture, meter: PrivacyMeter, name: str, mu: float
-) -> Mixture:
-    """Sums the statistics of one assignment and publishes new parameters."""
-    needs_second = mixture.covariance != "isotropic"
-    mu_each = mu * math.sqrt(0.5) if needs_second else mu
-    bound = encoding.norm_bound**2
-    exact = passes.first_sums(staged, encoding, mixture)
-    first, stddev = meter.measure(Stage.APPROXIMATE, f"first-{name}", exact, squared_bound=2 * bound, mu=mu_each)
-    second = None
-    if needs_second:
-        exact = passes.second_sums(staged, encoding, mixture)
-        second, _ = meter.measure(Stage.APPROXIMATE, f"second-{name}", exact, squared_bound=bound * bound, mu=mu_each)
-    return m_step(mixture, first, second, norm_bound=encoding.norm_bound, noise_rows=stddev / encoding.norm_bound)
-
-
-def _count(
-    staged: DataFrame, encoding: Encoding, mixture: Mixture, meter: PrivacyMeter, name: str, mu: float
-) -> FittedMixture:
-    """Counts the rows of each cluster by class."""
-    exact = passes.class_sums(staged, encoding, mixture)
-    noisy, stddev = meter.measure(Stage.APPROXIMATE, name, exact, squared_bound=1, mu=mu)
-    counts = noisy.reshape(mixture.n_components, encoding.n_classes)
-    known = np.where(mixture.class_of[:, None] >= 0, np.eye(encoding.n_classes)[mixture.class_of], 1.0)
-    counts = np.maximum(counts, 0.0) * known
-    sizes = counts.sum(axis=1)
-    shares = (counts + max(stddev, 1.0) * known / encoding.n_classes) / (
-        sizes + max(stddev, 1.0) * known.sum(axis=1) / encoding.n_classes
-    )[:, None]
-    return FittedMixture(replace(mixture, sizes=sizes), shares)
-
-
-def _exactly_constrained(
-    staged: DataFrame, encoding: Encoding, mixture: Mixture, min_cluster_size: int, meter: PrivacyMeter
-) -> FittedMixture:
-    """Raises prices, then merges, until every cluster holds the minimum exactly. Conditional mode only."""
-    counted = _count(staged, encoding, mixture, meter, "sizes", 1.0)
-    for attempt in range(_MAX_PRICE_PASSES + mixture.n_components):
-        sizes = counted.mixture.sizes
-        if unmet(counted.mixture, sizes, min_cluster_size) == 0:
-            break
-        if attempt < _MAX_PRICE_PASSES:
-            mixture = raise_prices(counted.mixture, sizes, min_cluster_size, 0.5 * encoding.clip_norm**2)
-        else:
-            mixture = merge_smallest(counted.mixture, sizes, min_cluster_size)
-        counted = _count(staged, encoding, mixture, meter, "sizes", 1.0)
-    if unmet(counted.mixture, counted.mixture.sizes, min_cluster_size):
-        raise PrivacyError("approximate: clusters below min_cluster_size are left; lower it, or approximate.components")
-    return counted
 
 
 def single_components(encoding: Encoding, *, per_class: bool) -> Mixture:
@@ -192,10 +86,16 @@ def measure_components(
     spread = correlation.variances(*_latent(encoding, [code.cell_mass for code in encoding.codes], None))
     correlated = correlation.is_worth_it(spread, n_rows, mu_correlation)
     mu_marginals = mu * math.sqrt(1.0 - _CORRELATION_SHARE) if correlated else mu
+    by_class = None
+    if np.any(mixture.class_of < 0) and encoding.n_classes > 1:  # what a column says about the label is read apart
+        mu_marginals *= math.sqrt(0.5)
+        classes = single_components(encoding, per_class=True)
+        by_class = measure_marginals(
+            staged, encoding, classes, meter, Stage.APPROXIMATE, mu_marginals, name="marginals-by-class"
+        )
     measured = measure_marginals(staged, encoding, mixture, meter, Stage.APPROXIMATE, mu_marginals)
-    model = ComponentModel(
-        replace(mixture, sizes=measured.sizes), measured, (), np.eye(len(encoding.codes), dtype=np.float64)
-    )
+    unrelated = np.eye(len(encoding.codes), dtype=np.float64)
+    model = ComponentModel(replace(mixture, sizes=measured.sizes), measured, (), unrelated, by_class)
     orders = feature_orders(encoding, model)
     model = replace(model, orders=orders)
     if not correlated:
@@ -211,12 +111,19 @@ def measure_components(
 
 
 def measure_marginals(
-    staged: DataFrame, encoding: Encoding, mixture: Mixture, meter: PrivacyMeter, stage: Stage, mu: float
+    staged: DataFrame,
+    encoding: Encoding,
+    mixture: Mixture,
+    meter: PrivacyMeter,
+    stage: Stage,
+    mu: float,
+    *,
+    name: str = "marginals",
 ) -> Marginals:
     """Measures sizes and cell counts of each component."""
     exact = passes.marginal_sums(staged, encoding, mixture)
     bound = marginals.squared_bound(len(encoding.codes))
-    noisy, stddev = meter.measure(stage, "marginals", exact, squared_bound=bound, mu=mu)
+    noisy, stddev = meter.measure(stage, name, exact, squared_bound=bound, mu=mu)
     return marginals_of(noisy, stddev, mixture.n_components, encoding.cell_offsets)
 
 

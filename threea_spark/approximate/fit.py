@@ -1,0 +1,134 @@
+"""Approximate, first: fit the clusters by noisy passes and keep them large enough."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.approximate import spark as passes
+from threea_spark.approximate.mixture import Covariance, Mixture, m_step, starting_mixture
+from threea_spark.approximate.prices import large_enough, merge_smallest, raise_prices, unmet
+from threea_spark.auto import Resolved
+from threea_spark.encode.encoding import Encoding
+from threea_spark.errors import PrivacyError
+from threea_spark.privacy.mechanism import PrivacyMeter
+from threea_spark.privacy.plan import Stage
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Float64Array = NDArray[np.float64]
+
+_EM_SHARE = 0.4
+_SIZES_SHARE = 0.1
+_START_SPREAD = 0.5
+_MAX_PRICE_PASSES = 25
+
+
+def split_mu(mu: float) -> tuple[float, float]:
+    """Splits Approximate's mu between the marginals and the fit of more than one component."""
+    return mu * math.sqrt(1.0 - _EM_SHARE), mu * math.sqrt(_EM_SHARE)
+
+
+@dataclass(frozen=True)
+class FittedMixture:
+    """Size-constrained clusters. RELEASED.
+
+    Attributes:
+      mixture: Its sizes are DP (exact in conditional mode).
+      class_shares: Share of each class in each cluster, shape (k, n_classes).
+    """
+
+    mixture: Mixture
+    class_shares: Float64Array
+
+
+def fit_mixture(
+    staged: DataFrame,
+    encoding: Encoding,
+    resolved: Resolved,
+    meter: PrivacyMeter,
+    *,
+    iterations: int,
+    covariance: Covariance,
+    mu: float,
+    rng: np.random.Generator,
+) -> FittedMixture:
+    """Fits size-constrained clusters by classification EM, `iterations` noisy passes, then keeps the large ones.
+
+    Args:
+      staged: PRIVATE.
+      encoding, resolved: Published so far.
+      meter: Pays.
+      iterations: Passes; end to end each is paid for.
+      covariance: Of the components.
+      mu: What all passes together may spend.
+      rng: Public randomness for the starting centres.
+    """
+    groups = range(encoding.n_classes) if resolved.per_class else [-1]
+    wanted = dict.fromkeys(groups, resolved.components_per_class)
+    mixture = starting_mixture(wanted, encoding.width, covariance, rng, _START_SPREAD)
+    mu_pass = mu * math.sqrt((1.0 - _SIZES_SHARE) / iterations)
+    for iteration in range(iterations):
+        mixture = _em_pass(staged, encoding, mixture, meter, f"pass-{iteration}", mu_pass)
+        mixture = raise_prices(mixture, mixture.sizes, resolved.min_cluster_size, 0.5 * encoding.clip_norm**2)
+    if meter.plan.is_conditional:
+        return _exactly_constrained(staged, encoding, mixture, resolved.min_cluster_size, meter)
+    counted = _count(staged, encoding, mixture, meter, "sizes", mu * math.sqrt(_SIZES_SHARE))
+    kept = large_enough(counted.mixture, counted.mixture.sizes, resolved.min_cluster_size)
+    return FittedMixture(counted.mixture.keep(kept), counted.class_shares[kept])
+
+
+def _em_pass(
+    staged: DataFrame, encoding: Encoding, mixture: Mixture, meter: PrivacyMeter, name: str, mu: float
+) -> Mixture:
+    """Sums the statistics of one assignment and publishes new parameters."""
+    needs_second = mixture.covariance != "isotropic"
+    mu_each = mu * math.sqrt(0.5) if needs_second else mu
+    bound = encoding.norm_bound**2
+    exact = passes.first_sums(staged, encoding, mixture)
+    first, stddev = meter.measure(Stage.APPROXIMATE, f"first-{name}", exact, squared_bound=2 * bound, mu=mu_each)
+    second = None
+    if needs_second:
+        exact = passes.second_sums(staged, encoding, mixture)
+        second, _ = meter.measure(Stage.APPROXIMATE, f"second-{name}", exact, squared_bound=bound * bound, mu=mu_each)
+    return m_step(mixture, first, second, norm_bound=encoding.norm_bound, noise_rows=stddev / encoding.norm_bound)
+
+
+def _count(
+    staged: DataFrame, encoding: Encoding, mixture: Mixture, meter: PrivacyMeter, name: str, mu: float
+) -> FittedMixture:
+    """Counts the rows of each cluster by class."""
+    exact = passes.class_sums(staged, encoding, mixture)
+    noisy, stddev = meter.measure(Stage.APPROXIMATE, name, exact, squared_bound=1, mu=mu)
+    counts = noisy.reshape(mixture.n_components, encoding.n_classes)
+    known = np.where(mixture.class_of[:, None] >= 0, np.eye(encoding.n_classes)[mixture.class_of], 1.0)
+    counts = np.maximum(counts, 0.0) * known
+    sizes = counts.sum(axis=1)
+    shares = (counts + max(stddev, 1.0) * known / encoding.n_classes) / (
+        sizes + max(stddev, 1.0) * known.sum(axis=1) / encoding.n_classes
+    )[:, None]
+    return FittedMixture(replace(mixture, sizes=sizes), shares)
+
+
+def _exactly_constrained(
+    staged: DataFrame, encoding: Encoding, mixture: Mixture, min_cluster_size: int, meter: PrivacyMeter
+) -> FittedMixture:
+    """Raises prices, then merges, until every cluster holds the minimum exactly. Conditional mode only."""
+    counted = _count(staged, encoding, mixture, meter, "sizes", 1.0)
+    for attempt in range(_MAX_PRICE_PASSES + mixture.n_components):
+        sizes = counted.mixture.sizes
+        if unmet(counted.mixture, sizes, min_cluster_size) == 0:
+            break
+        if attempt < _MAX_PRICE_PASSES:
+            mixture = raise_prices(counted.mixture, sizes, min_cluster_size, 0.5 * encoding.clip_norm**2)
+        else:
+            mixture = merge_smallest(counted.mixture, sizes, min_cluster_size)
+        counted = _count(staged, encoding, mixture, meter, "sizes", 1.0)
+    if unmet(counted.mixture, counted.mixture.sizes, min_cluster_size):
+        raise PrivacyError("approximate: clusters below min_cluster_size are left; lower it, or approximate.components")
+    return counted
