@@ -35,7 +35,8 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
 
     Args:
       rows: The private table; `config.source` is not read.
-      config: Of the release; the generator must be `sample`, for a mixed table is no model.
+      config: Of the release; the generator must be `sample`, for a mixed table is no model. Its ledger is not
+        consulted: `release` is the governed path.
       listener: Shows progress.
 
     Raises:
@@ -45,8 +46,8 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     if auto.is_mixing(config):
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     types = _checked_types(rows, config)
-    progress, release_id = Progress(N_STEPS, listener), f"{config.digest}-{secrets.token_hex(4)}"
-    with delta.staging(rows.sparkSession, release_id.replace("-", "_"), None) as name:
+    progress, release_id = Progress(N_STEPS - 1, listener), f"{config.digest}-{secrets.token_hex(4)}"
+    with delta.staging(rows.sparkSession, release_id, None) as name:
         fitted = run_stages(rows, config, auto.make_plan(config), release_id, name, progress)
     return _model(fitted, config, types, statement_of(fitted.meter))
 
@@ -88,7 +89,7 @@ def release_with_model(
         ledger = Ledger.open(spark, config, plan, source=str(source), release_id=release_id)
         ledger.start()
         try:
-            name = clean_up.enter_context(delta.staging(spark, release_id.replace("-", "_"), target))
+            name = clean_up.enter_context(delta.staging(spark, release_id, target))
             fitted = run_stages(rows, config, plan, release_id, name, progress)
             receipt = _receipt(fitted, config, rows, types, release_id, version)
             with progress.step("release: write the table"):

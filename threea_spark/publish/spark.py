@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -72,8 +73,7 @@ def _save(writer: DataFrameWriter, place: Place) -> None:
 def staging(spark: SparkSession, release_id: str, target: Place | None) -> Iterator[str]:
     """Names a private staging table, beside the target where that is a catalog table, and drops it in any case."""
     schema = "" if target is None or target.is_path or "." not in target.name else target.name.rpartition(".")[0] + "."
-    name = f"{schema}{_STAGING}{release_id}"
-    spark.sql(f"DROP TABLE IF EXISTS {name}")
+    name = f"{schema}{_STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # no two runs share one
     try:
         yield name
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from threea_spark.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.encode.arrow import castable
 from threea_spark.errors import SchemaError
 
 NUMERIC_TYPES = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
@@ -57,5 +58,17 @@ def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
     else:
         allowed, mend = NUMERIC_TYPES, "cast it to a number in a view, or declare it categorical"
     if kind in allowed:
-        return None
+        return _category_problem(name, column, found[name]) if isinstance(column, CategoricalColumn) else None
     return f"  {name!r}: the domain says {column.type}, the source holds {found[name]}; {mend}"
+
+
+def _category_problem(name: str, column: CategoricalColumn, simple: str) -> str | None:
+    """Categories are released in the source's type, so that type must hold each of them."""
+    if base_type(simple) in ("string", "varchar", "char"):
+        return None
+    if column.is_open:
+        return f"  {name!r}: an open set needs a text column, the source holds {simple}; list the values"
+    wrong = castable(tuple(column.values), simple)
+    if wrong:
+        return f"  {name!r}: the source's {simple} cannot hold the listed {wrong[:3]}; drop them or correct them"
+    return None

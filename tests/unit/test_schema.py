@@ -1,0 +1,49 @@
+import pytest
+
+from threea_spark.domain import Domain
+from threea_spark.errors import SchemaError
+from threea_spark.table.schema import check_schema, left_out
+
+NUMBER = {"type": "integer", "lower": 0, "upper": 9}
+
+
+def checked(column, simple, unit=None):
+    check_schema(
+        {"x": simple, "y": "int"}, Domain.from_dict({"task": "none", "columns": {"x": column, "y": NUMBER}}), unit
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "simple", "hint"),
+    [
+        (NUMBER, "string", "cast it to a number"),
+        (NUMBER, "struct<a:int>", "cast it to a number"),
+        ({"type": "timestamp", "lower": "2020-01-01", "upper": "2021-01-01"}, "bigint", "cast it to timestamp"),
+        ({"type": "categorical", "values": ["a"]}, "array<string>", "flatten it"),
+        ({"type": "categorical", "values": ["1", "two"]}, "int", "cannot hold the listed ['two']"),
+        ({"type": "categorical", "values": "open"}, "bigint", "list the values"),
+    ],
+)
+def test_a_column_that_does_not_fit_is_named_with_its_mend(column, simple, hint):
+    with pytest.raises(SchemaError) as caught:
+        checked(column, simple)
+    assert "'x'" in str(caught.value)
+    assert hint in str(caught.value)
+    assert "'y'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("simple", ["string", "int", "boolean", "date", "decimal(10,2)", "double"])
+def test_what_the_type_holds_passes(simple):
+    values = {"boolean": ["true", "false"], "date": ["2020-01-01"]}.get(simple, ["1", "2"])
+    checked({"type": "categorical", "values": values}, simple)
+
+
+def test_an_absent_unit_column_and_a_near_name_are_pointed_out():
+    with pytest.raises(SchemaError, match=r"privacy\.unit\.column"):
+        checked(NUMBER, "int", unit="person")
+    with pytest.raises(SchemaError, match=r"did you mean 'X'\?"):
+        check_schema({"X": "int", "y": "int"}, Domain.from_dict({"task": "none", "columns": {"x": NUMBER}}), None)
+
+
+def test_what_the_domain_does_not_name_is_left_out():
+    assert left_out({"x": "int", "z": "int"}, Domain.from_dict({"task": "none", "columns": {"x": NUMBER}})) == ["z"]
