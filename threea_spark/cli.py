@@ -19,7 +19,14 @@ from threea_spark.config import ReleaseConfig
 from threea_spark.errors import ConfigError, ThreeAError
 from threea_spark.progress import Listener
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+HELP = """Releases training tables from Delta under a differential privacy guarantee that covers all that read a row.
+
+Start with `threea domain draft`, then `threea plan`, then `threea release`. An error is one message with an exit code of
+its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 9 a stage failed.
+`--debug` shows traces, which may hold private values.
+"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_help=True)
 ledger_app = typer.Typer(help="What was spent on a source.", no_args_is_help=True)
 app.add_typer(domain_app, name="domain")
