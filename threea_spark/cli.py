@@ -21,8 +21,8 @@ from threea_spark.progress import Listener
 
 HELP = """Releases training tables from Delta under a differential privacy guarantee that covers all that read a row.
 
-Start with `threea domain draft`, then `threea plan`, then `threea release`. An error is one message with an exit code of
-its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 9 a stage failed.
+Start with `threea domain draft`, then `threea plan`, then `threea release`. An error is one message with an exit code
+of its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 9 a stage failed.
 `--debug` shows traces, which may hold private values.
 """
 
