@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 Int64Array = NDArray[np.int64]
 Contribution = Callable[[pa.RecordBatch], Int64Array]
@@ -34,8 +34,6 @@ def exact_sums(rows: DataFrame, contribution: Contribution, size: int) -> Int64A
     Returns:
       Shape (size,). PRIVATE; bounded by `size`, whatever the number of rows.
     """
-    from pyspark.sql import functions as F
-
     length = min(size, _CHUNK)
     n_chunks = -(-size // length)
 
@@ -46,13 +44,19 @@ def exact_sums(rows: DataFrame, contribution: Contribution, size: int) -> Int64A
         chunks = pa.array(list(sums.reshape(n_chunks, length)), pa.list_(pa.int64()))
         yield pa.RecordBatch.from_arrays([pa.array(range(n_chunks), pa.int32()), chunks], ["chunk", "sums"])
 
-    # The list stands once in the expression: two collect_list may come in two orders.
-    added = F.aggregate(
-        F.collect_list("sums"),
-        F.array_repeat(F.lit(0).cast("bigint"), length),
-        lambda left, right: F.zip_with(left, right, lambda a, b: a + b),
-    )
     total = np.zeros(n_chunks * length, dtype=np.int64)
-    for row in rows.mapInArrow(partial, _SCHEMA).groupBy("chunk").agg(added.alias("sums")).collect():
+    for row in rows.mapInArrow(partial, _SCHEMA).groupBy("chunk").agg(summed_arrays("sums", length)).collect():
         total[row["chunk"] * length :][:length] = row["sums"]  # bounded: `size` numbers
     return total[:size]
+
+
+def summed_arrays(column: str, length: int) -> Column:
+    """Adds up arrays of equal length within a group; an overflow is an error.
+
+    The list stands once in the expression: two collect_list may come in two orders.
+    """
+    from pyspark.sql import functions as F
+
+    zeros = F.array_repeat(F.lit(0).cast("bigint"), length)
+    added = F.aggregate(F.collect_list(column), zeros, lambda left, right: F.zip_with(left, right, lambda a, b: a + b))
+    return added.alias(column)

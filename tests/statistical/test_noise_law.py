@@ -14,7 +14,6 @@ from threea_spark.privacy.noise import (
     CUT_STDDEVS,
     KeyedNoise,
     context_bytes,
-    keyed_words,
     new_key,
     numeric_epsilon,
     squared_relative_error,
@@ -150,14 +149,6 @@ def test_the_noise_of_a_known_key_is_known():
 def test_contexts_never_share_their_bytes():
     contexts = [("a", "b"), ("ab",), ("a", "b", ""), ("", "a", "b"), ("a", 1), ("a", "1"), (1, "a"), ("a1",), ()]
     assert len({context_bytes(context) for context in contexts}) == len(contexts)
-
-
-def test_words_for_groups_are_not_the_noises_own():
-    stream = np.frombuffer(hashlib.shake_256(KEY + context_bytes(("a",))).digest(64), dtype="<u8")
-    assert not np.array_equal(keyed_words(KEY, ("a",), 8), stream)
-    words = keyed_words(KEY, ("a",), 100_000) / 2.0**64
-    assert kstest(words, "uniform").pvalue > ALPHA
-    assert kstest(words**1.02, "uniform").pvalue < ALPHA
 
 
 @pytest.mark.parametrize("stddev", [0.0, -1.0, float("nan"), float("inf"), 2.0**53])

@@ -17,6 +17,7 @@ from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import NoiseSource
 from threea_spark.staged import unpack
+from threea_spark.summing import summed_arrays
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -95,8 +96,6 @@ def mixed_rows(
       noise: The release's source of noise.
       seed: Public; draws the values inside cells.
     """
-    from pyspark.sql import functions as F
-
     width, length = encoding.width, mixer.length
 
     def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -119,12 +118,7 @@ def mixed_rows(
 
     schema = f"{_GROUP} bigint, {_SUMS} array<bigint>"
     every = staged.sparkSession.range(0, mixer.n_groups, 1, _tasks(mixer.n_groups)).mapInArrow(empty, schema)
-    added = F.aggregate(
-        F.collect_list(_SUMS),
-        F.array_repeat(F.lit(0).cast("bigint"), length),
-        lambda left, right: F.zip_with(left, right, lambda a, b: a + b),
-    )
-    summed = staged.mapInArrow(partial, schema).unionAll(every).groupBy(_GROUP).agg(added.alias(_SUMS))
+    summed = staged.mapInArrow(partial, schema).unionAll(every).groupBy(_GROUP).agg(summed_arrays(_SUMS, length))
     return summed.mapInArrow(release, ddl_of(types))
 
 

@@ -80,11 +80,6 @@ class KeyedNoise:
         return np.rint(stddev * _symmetric_normal(words)).astype(np.int64)
 
 
-def keyed_words(key: bytes, context: Context, size: int) -> NDArray[np.uint64]:
-    """Draws `size` secret 64-bit words for a public context (unit buckets, groups), never usable as noise's context."""
-    return _uniform_words(key, ("words", *context), size)
-
-
 def squared_relative_error(n_draws: int, stddev: float) -> float:
     """Sums eta^2 over the draws of one mechanism; adds up over mechanisms."""
     return n_draws * (RELATIVE_ERROR * max(stddev, 1.0)) ** 2

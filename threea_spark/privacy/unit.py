@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from threea_spark.privacy.noise import context_bytes
-
 
 @dataclass(frozen=True)
 class PrivacyUnit:
@@ -40,6 +38,3 @@ def order_token(key: bytes, content: bytes) -> int:
 def _keyed_63_bits(key: bytes, purpose: bytes, content: bytes) -> int:
     digest = hashlib.blake2b(content, digest_size=8, key=key, person=purpose).digest()
     return int.from_bytes(digest, "big") >> 1
-
-
-__all__ = ["PrivacyUnit", "context_bytes", "order_token", "unit_token"]
