@@ -81,17 +81,21 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Releases a table: checks, fits, writes Delta once, prints the receipt."""
+    from threea_spark.auto import is_mixing
+    from threea_spark.model_store import require_empty
     from threea_spark.pipeline import release_with_model
     from threea_spark.session import build_session
 
     parsed = ReleaseConfig.from_yaml(config)
+    if save_model is not None:  # before anything is spent
+        if is_mixing(parsed):
+            raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
+        require_empty(save_model)
     spark = build_session("threea-release", master=master)
     done, model = release_with_model(spark, parsed, listener=progress_listener())
     path = receipt or receipt_path(parsed, done.release_id)
     done.write(path)
-    if save_model is not None:
-        if model is None:
-            raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
+    if save_model is not None and model is not None:
         model.save(save_model)
     out.print(done.to_json() if as_json else _escaped(done.in_words()))
     err.print(f"receipt written to {path}")

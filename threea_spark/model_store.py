@@ -43,6 +43,17 @@ _CLASSES = {
 }
 
 
+def require_empty(folder: str | Path) -> None:
+    """Refuses a folder that holds something.
+
+    Raises:
+      ModelError: naming the folder.
+    """
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ModelError(f"{folder}: is not empty; a model is never written over, choose another folder")
+
+
 def save(parts: dict[str, Any], folder: str | Path) -> None:
     """Writes named parts: dataclasses, domains, arrays, plain values.
 
@@ -50,8 +61,7 @@ def save(parts: dict[str, Any], folder: str | Path) -> None:
       ModelError: if the folder holds something already.
     """
     target = Path(folder)
-    if target.exists() and any(target.iterdir()):
-        raise ModelError(f"{folder}: is not empty; a model is never written over, choose another folder")
+    require_empty(folder)
     target.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
     document = {"format": FORMAT, "parts": {name: _plain(part, arrays) for name, part in parts.items()}}

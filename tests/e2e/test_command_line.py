@@ -45,6 +45,18 @@ def test_a_broken_configuration_is_one_message_and_code_2_before_spark_starts(tm
     assert "[1/" not in done.stderr
 
 
+def test_a_model_that_cannot_be_saved_is_refused_before_anything_is_spent(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "something").write_text("x")
+    full = threea("release", "-c", write_config(tmp_path), "--save-model", "full", cwd=tmp_path)
+    mixed = write_config(tmp_path, anonymize={"generator": "mix"})
+    no_model = threea("release", "-c", mixed, "--save-model", "new", cwd=tmp_path)
+    assert (full.returncode, no_model.returncode) == (10, 2)
+    assert "is not empty" in full.stderr
+    assert "--save-model" in no_model.stderr
+    assert "[1/" not in full.stderr + no_model.stderr
+
+
 def test_a_missing_file_and_a_missing_option_are_said_plainly(tmp_path):
     done = threea("release", "-c", "nowhere.yaml", cwd=tmp_path)
     assert done.returncode == 2

@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import Relation, gaussian_event, gaussian_mu_of
 from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.privacy.noise import Context, Int64Array, NoiseSource, squared_relative_error, stddev_of
+from threea_spark.privacy.noise import (
+    Context,
+    Int64Array,
+    NoiseSource,
+    squared_relative_error,
+    stddev_of,
+    unreachable_mass,
+)
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 
 _TOLERANCE = 1e-9
@@ -89,16 +96,19 @@ class PrivacyMeter:
       plan: What each stage may spend.
       noise: The release's noise.
       release_id: Public; part of every context.
+      squared_numeric_error: What float64 did to the noise so far, for `numeric_epsilon`.
+      unreachable_mass: Probability that any draw so far fell where the noise cannot reach; part of delta.
     """
 
     plan: PrivacyPlan
     noise: NoiseSource
     release_id: str
+    squared_numeric_error: float = 0.0
+    unreachable_mass: float = 0.0
     _booked: dict[Stage, list[DpEvent]] = field(default_factory=dict)
     _contexts: set[Context] = field(default_factory=set)
     _open_sample: list[GaussianDpEvent] | None = None
     _sampled_stage: Stage | None = None
-    _squared_error: float = 0.0
 
     def noisy_sum(self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float) -> Measured:
         """Releases one sum on the driver.
@@ -137,7 +147,8 @@ class PrivacyMeter:
             context=context, squared_sensitivity=squared_sensitivity, mu=mu, relation=self.plan.relation
         )
         self._contexts.add(context)
-        self._squared_error += squared_relative_error(n_coordinates, mechanism.stddev)
+        self.unreachable_mass += unreachable_mass(n_coordinates)
+        self.squared_numeric_error += squared_relative_error(n_coordinates, mechanism.stddev)
         self._book(stage, mechanism.event)
         return mechanism
 
@@ -202,11 +213,6 @@ class PrivacyMeter:
     def flat_events(self) -> list[DpEvent]:
         """All that ran, as one list."""
         return [event for events in self._booked.values() for event in events]
-
-    @property
-    def squared_numeric_error(self) -> float:
-        """What float64 did to the noise so far, for `numeric_epsilon`."""
-        return self._squared_error
 
     def _book(self, stage: Stage, event: GaussianDpEvent) -> None:
         if self._open_sample is not None:

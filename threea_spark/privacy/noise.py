@@ -80,6 +80,11 @@ class KeyedNoise:
         return np.rint(stddev * _symmetric_normal(words)).astype(np.int64)
 
 
+def unreachable_mass(n_draws: int) -> float:
+    """Probability that the ideal law would have sent any of the draws beyond the last step, on either side."""
+    return n_draws * 2.0 * _HALF_STEP
+
+
 def squared_relative_error(n_draws: int, stddev: float) -> float:
     """Sums eta^2 over the draws of one mechanism; adds up over mechanisms."""
     return n_draws * (RELATIVE_ERROR * max(stddev, 1.0)) ** 2

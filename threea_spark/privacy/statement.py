@@ -120,7 +120,13 @@ def statement_of(meter: PrivacyMeter, *, public_partition: bool = False) -> Priv
     claimed = _claimed_events(meter)
     delta = plan.delta_composition
     spent = epsilon_of(claimed, delta, plan.relation, near=plan.epsilon) if claimed else 0.0
-    spent += numeric_epsilon(meter.squared_numeric_error, plan.delta_noise)
+    likely = plan.delta_noise - meter.unreachable_mass
+    if not likely > 0.0:
+        raise PrivacyError(
+            f"delta {plan.delta:g} is too small for so many draws of noise; raise it. Nothing was written"
+        )
+    numeric = numeric_epsilon(meter.squared_numeric_error, likely)
+    spent += numeric
     if not spent <= plan.epsilon:
         raise PrivacyError(f"the events cost epsilon {spent:.6g}, the claim is {plan.epsilon:g}; nothing was written")
     return PrivacyStatement(
@@ -128,7 +134,9 @@ def statement_of(meter: PrivacyMeter, *, public_partition: bool = False) -> Priv
         delta=plan.delta,
         epsilon_spent=spent,
         mu=_whole_mu(claimed, plan.relation),
-        curve=tuple((e, min(1.0, delta_of(claimed, e, plan.relation) + plan.delta - delta)) for e in _CURVE),
+        curve=tuple(
+            (e, min(1.0, delta_of(claimed, max(e - numeric, 0.0), plan.relation) + plan.delta - delta)) for e in _CURVE
+        ),
         relation=_relation_in_words(plan),
         unit=str(plan.unit),
         accounting=plan.accounting.value,
