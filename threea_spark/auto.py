@@ -11,6 +11,7 @@ from typing import Any
 
 from threea_spark.anonymize.mix import auto_mix_size
 from threea_spark.config import ReleaseConfig
+from threea_spark.domain import CategoricalColumn
 from threea_spark.encode.codes import SCORE_LIMIT
 from threea_spark.privacy.plan import Accounting, PrivacyPlan, Stage, calibrate
 
@@ -25,7 +26,12 @@ MIN_SIZE_FACTOR = 100.0
 _MOST_COMPONENTS = 256
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
+_CROWDED = 32
+"""Columns times classes from which counts are worth more than a steadier label function."""
 _SAMPLE_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.25, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
+_CROWDED_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.45, Stage.ADAPT: 0.50, Stage.ANONYMIZE: 0.0}
+_WIDE_SHARES = {Stage.ENCODE: 0.10, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
+_FEWEST_NOISES = 8.0  # a class must hold as many noises of a cell, or it has means instead of histograms
 _MIX_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.10, Stage.ANONYMIZE: 0.65}
 
 
@@ -92,7 +98,7 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
     privacy = config.privacy
     conditional = privacy.accounting_mode is Accounting.CONDITIONAL
     if privacy.shares == "auto":
-        shares = dict(_MIX_SHARES if is_mixing(config) else _SAMPLE_SHARES)
+        shares = dict(_auto_shares(config))
     else:
         shares = {Stage(name): share for name, share in privacy.shares.items()}
     if conditional:
@@ -111,6 +117,43 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
         sampling_probability=sampling_probability(config),
         selects_categories=config.selects_categories and not conditional,
     )
+
+
+def _auto_shares(config: ReleaseConfig) -> dict[Stage, float]:
+    if is_mixing(config):
+        return _MIX_SHARES
+    if codes_affinely(config):
+        return _WIDE_SHARES
+    return _CROWDED_SHARES if len(config.domain.features) * _public_classes(config) > _CROWDED else _SAMPLE_SHARES
+
+
+def _public_classes(config: ReleaseConfig) -> int:
+    """Classes of the label as far as the domain tells: an open set counts as two."""
+    if config.domain.label is None:
+        return 1
+    column = config.domain.columns[config.domain.label]
+    if isinstance(column, CategoricalColumn):
+        return 2 if column.is_open else len(column.values)
+    return LABEL_CELLS
+
+
+def looks_twice(config: ReleaseConfig, plan: PrivacyPlan, *, n_rows: float, n_classes: int) -> bool:
+    """Whether classes are described by means, with a second look at chosen columns, rather than by histograms.
+
+    That is so where the noise on one cell of a histogram exceeds an eighth of a class of mean size.
+
+    Args:
+      config: The release's.
+      plan: Its calibrated plan.
+      n_rows: Public or DP number of rows.
+      n_classes: Of the label.
+    """
+    if is_mixing(config) or not adapts(config) or n_classes < 2 or plan.is_conditional:
+        return False
+    if config.approximate.components not in ("auto", 1) or config.approximate.per_class is False:
+        return False
+    noise = math.sqrt(1.0 + len(config.domain.features)) / max(plan.mu_of(Stage.APPROXIMATE), 1e-9)
+    return noise * _FEWEST_NOISES > n_rows / n_classes
 
 
 _RANDOM_NEEDS = 0.25  # random mixing has one cluster: its size and mean are all that Approximate measures

@@ -19,6 +19,7 @@ from threea_spark.domain import Domain
 from threea_spark.encode.codes import AffineCode, CategoryCode, QuantileCode
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.grid import LeafGrid
+from threea_spark.encode.point import PointCode
 from threea_spark.errors import ModelError
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
@@ -35,6 +36,7 @@ _CLASSES = {
         KernelInput,
         LabelFunction,
         LeafGrid,
+        PointCode,
         PrivacyStatement,
         QuantileCode,
         RowSampler,

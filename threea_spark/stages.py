@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from threea_spark import auto, diagnostics
-from threea_spark.adapt import features, learn, move
+from threea_spark.adapt import features, learn, move, second_look
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.anonymize.sample import RowSampler
 from threea_spark.approximate import fit as clusters
 from threea_spark.approximate import measure as approximate
+from threea_spark.approximate.discriminant import discriminant_sampler
 from threea_spark.approximate.fit import FittedMixture
 from threea_spark.approximate.marginals import pooled
 from threea_spark.approximate.measure import ComponentModel
@@ -31,6 +32,8 @@ from threea_spark.table import spark as table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+_DIAGNOSED_ROWS = 5_000
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -39,7 +42,7 @@ class Fitted:
     Attributes:
       encoded: Of the table. RELEASED.
       staged: Packed rows. PRIVATE.
-      sampler, components: Where rows are drawn. RELEASED.
+      sampler: Where rows are drawn. RELEASED.
       mixer, mechanism: Where rows are mixed: groups, and their booked noise.
       resolved, advice: For the receipt.
       meter: All that was spent.
@@ -49,7 +52,6 @@ class Fitted:
     staged: DataFrame
     sampler: RowSampler | None
     mixer: Mixer | None
-    components: ComponentModel | None
     resolved: Resolved
     advice: tuple[str, ...]
     meter: PrivacyMeter
@@ -79,7 +81,28 @@ def run_stages(
     resolved = auto.resolve(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes, width=encoding.width)
     if auto.is_mixing(config):
         return _mixing_stages(staged, encoded, config, resolved, meter, rng, progress)
+    if auto.looks_twice(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes):
+        return _wide_stages(staged, encoded, config, resolved, meter, progress)
     return _sampling_stages(staged, encoded, config, resolved, meter, rng, progress)
+
+
+def _wide_stages(
+    staged: DataFrame,
+    encoded: EncodedTable,
+    config: ReleaseConfig,
+    resolved: Resolved,
+    meter: PrivacyMeter,
+    progress: Progress,
+) -> Fitted:
+    """Few rows for many columns: means of the classes, then a second look at the columns that tell them apart."""
+    with progress.step("approximate: means of every class"):
+        mu = meter.plan.mu_of(Stage.APPROXIMATE)
+        means = approximate.measure_class_means(staged, encoded.encoding, meter, mu=mu)
+    with progress.step("adapt: a second look at the columns that tell classes apart"):
+        model = second_look.look_again(staged, encoded.encoding, means, encoded.n_rows, config.adapt, meter)
+        encoding, sampler = discriminant_sampler(encoded.encoding, model)
+    advice = tuple(diagnostics.diagnose_class_means(encoded.encoding, model, means))
+    return Fitted(replace(encoded, encoding=encoding), staged, sampler, None, resolved, advice, meter)
 
 
 def _sampling_stages(
@@ -106,6 +129,9 @@ def _sampling_stages(
                 adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)
                 sampler = replace(sampler, labels=adapted.labels)
                 advice.append(f"adapt: {adapted.status.value}")
+                if adapted.labels is not None:
+                    drawn, _ = sampler.draw_cells(encoding, _DIAGNOSED_ROWS, rng)
+                    advice += diagnostics.diagnose_labels(adapted.labels, drawn, problem.class_weights)
             elif components.by_class is not None:  # joint components have no class of their own
                 sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
     with progress.step("anonymize: released statistics"):
@@ -113,8 +139,10 @@ def _sampling_stages(
             again = approximate.measure_marginals(staged, encoding, components.mixture, meter, Stage.ANONYMIZE, left)
             components = replace(components, marginals=pooled(components.marginals, again))
             sampler = replace(_sampler(encoding, components), labels=sampler.labels)
-    advice += diagnostics.diagnose(encoding, components, resolved, encoded.n_rows, meter.plan)
-    return Fitted(encoded, staged, sampler, None, components, resolved, tuple(advice), meter)
+    advice += diagnostics.diagnose_components(encoding, components, encoded.n_rows)
+    if meter.plan.is_conditional:
+        advice.append(diagnostics.CONDITIONAL)
+    return Fitted(encoded, staged, sampler, None, resolved, tuple(advice), meter)
 
 
 def _mixing_stages(
@@ -145,10 +173,10 @@ def _mixing_stages(
             mu=meter.remaining_mu(Stage.ANONYMIZE),
             n_coordinates=mixer.n_groups * mixer.length,
         )
-    advice += diagnostics.diagnose(encoding, None, resolved, encoded.n_rows, meter.plan)
+    advice += diagnostics.diagnose_mixing(mixer, resolved, encoded.n_rows, mechanism.stddev)
     if meter.plan.is_conditional:
-        advice.append(diagnostics.paper_formula(mixer, mechanism))
-    return Fitted(encoded, staged, None, mixer, None, resolved, tuple(advice), meter, mechanism)
+        advice += [diagnostics.CONDITIONAL, diagnostics.paper_formula(mixer, mechanism)]
+    return Fitted(encoded, staged, None, mixer, resolved, tuple(advice), meter, mechanism)
 
 
 def _clusters(

@@ -65,8 +65,12 @@ class LabelFunction:
         for column in range(cells.shape[1]):
             total += self.additive[cells[:, column]]
         if len(self.x_support):
-            total += ntk(self.kernel_input(cells), self.x_support, self.architecture) @ self.dual
+            total += self.kernel_logits(self.kernel_input(cells))
         return total
+
+    def kernel_logits(self, inputs: Float64Array) -> Float64Array:
+        """The kernel's part of the logits, shape (n, n_classes), of kernel inputs of shape (n, n_features)."""
+        return np.asarray(ntk(inputs, self.x_support, self.architecture) @ self.dual, dtype=np.float64)
 
     def probabilities(self, cells: IntArray) -> Float64Array:
         """Class probabilities of each row, shape (n, n_classes)."""

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.adapt.features import cell_log_odds, cell_order
-from threea_spark.approximate import correlation, marginals
+from threea_spark.approximate import class_means, correlation, marginals
 from threea_spark.approximate import spark as passes
+from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.approximate.marginals import Marginals, marginals_of
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.encode.codes import CategoryCode
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_CORRELATION_SHARE = 0.2
+_CORRELATION_SHARE = 0.15
+_NORMS_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,35 @@ def measure_components(
         Stage.APPROXIMATE, "correlations", exact, squared_bound=bound * bound, mu=mu_correlation
     )
     return replace(model, correlations=correlation.correlations(noisy, stddev, n_rows, spread))
+
+
+def measure_class_means(staged: DataFrame, encoding: Encoding, meter: PrivacyMeter, *, mu: float) -> ClassMeans:
+    """Measures the mean of every class, in every coordinate.
+
+    Args:
+      staged: PRIVATE.
+      encoding: Of the table.
+      meter: Pays.
+      mu: What norms, class sizes and sums together may spend.
+    """
+    ends = class_means.norm_bins(math.sqrt(len(encoding.codes)))
+    counted, stddev = meter.measure(
+        Stage.APPROXIMATE,
+        "norms",
+        passes.norm_sums(staged, encoding, ends),
+        squared_bound=class_means.NORMS_SQUARED_BOUND,
+        mu=mu * math.sqrt(_NORMS_SHARE),
+    )
+    clip = class_means.norm_clip(counted[: class_means.NORM_BINS], ends)
+    sizes = np.maximum(counted[class_means.NORM_BINS :], max(stddev, 1.0))
+    noisy, noise = meter.measure(
+        Stage.APPROXIMATE,
+        "class-sums",
+        passes.row_sums(staged, encoding, clip.bound),
+        squared_bound=clip.bound**2,
+        mu=mu * math.sqrt(1.0 - _NORMS_SHARE),
+    )
+    return class_means.class_means(noisy, noise, sizes, clip)
 
 
 def measure_marginals(

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from threea_spark.approximate import class_means
 from threea_spark.approximate.correlation import pair_products
 from threea_spark.approximate.marginals import cell_counts, size_of
 from threea_spark.approximate.mixture import Mixture, first_statistics, second_statistics
@@ -57,6 +58,26 @@ def class_sums(staged: DataFrame, encoding: Encoding, mixture: Mixture) -> IntAr
         return np.bincount(component * encoding.n_classes + classes, minlength=size).astype(np.int64)
 
     return exact_sums(staged, contribution, size)
+
+
+def norm_sums(staged: DataFrame, encoding: Encoding, ends: Float64Array) -> IntArray:
+    """Counts rows by norm and by class, shape (NORM_BINS + n_classes,). PRIVATE."""
+
+    def contribution(batch: pa.RecordBatch) -> IntArray:
+        packed, classes, _ = unpack(batch, encoding.width)
+        return class_means.norm_counts(packed.astype(np.int64), classes, encoding.n_classes, ends)
+
+    return exact_sums(staged, contribution, class_means.NORM_BINS + encoding.n_classes)
+
+
+def row_sums(staged: DataFrame, encoding: Encoding, bound: int) -> IntArray:
+    """Sums of the rows of each class, cut to a norm of `bound`, shape (n_classes * width,). PRIVATE."""
+
+    def contribution(batch: pa.RecordBatch) -> IntArray:
+        packed, classes, _ = unpack(batch, encoding.width)
+        return class_means.class_sums(packed.astype(np.int64), classes, encoding.n_classes, bound)
+
+    return exact_sums(staged, contribution, encoding.n_classes * encoding.width)
 
 
 def marginal_sums(staged: DataFrame, encoding: Encoding, mixture: Mixture) -> IntArray:

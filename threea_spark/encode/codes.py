@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from threea_spark.encode.grid import LeafGrid
+from threea_spark.encode.point import PointCode
 
 Float64Array = NDArray[np.float64]
 Int32Array = NDArray[np.int32]
@@ -217,8 +218,8 @@ class CategoryCode:
         return np.asarray(order[np.clip(place, first[cell], first[cell + 1] - 1)], dtype=np.int64)
 
 
-NumberCode: TypeAlias = QuantileCode | AffineCode
-ColumnCode: TypeAlias = QuantileCode | AffineCode | CategoryCode
+NumberCode: TypeAlias = QuantileCode | AffineCode | PointCode
+ColumnCode: TypeAlias = NumberCode | CategoryCode
 
 
 def quantile_code(

@@ -27,6 +27,7 @@ PARTS = {"hour": 24, "weekday": 7, "month": 12}
 PART_MARK = "#"
 _CELL_STDDEVS = 3.0
 _LEVEL_STDDEVS = 2.0
+_LEAST_CLASS_ROWS = 1e-3
 MAX_CATEGORY_CELLS = 64
 
 
@@ -67,6 +68,7 @@ class CategoryField:
     values: tuple[str, ...]
     nullable: bool
     catch_all: bool = False  # whether the last value stands for all that were not selected
+    is_label: bool = False  # classes keep cells of their own, however few rows they have
 
     @property
     def n_nodes(self) -> int:
@@ -197,10 +199,10 @@ class HistogramLayout:
 
 def _code(field: Field, block: Float64Array, n_rows: float, stddev: float, n_cells: int) -> ColumnCode:
     if isinstance(field, CategoryField):
-        least = _LEVEL_STDDEVS * stddev
-        return category_code(
-            field.name, field.values, field.nullable, block, least_rows=least, max_cells=MAX_CATEGORY_CELLS
-        )
+        least, most = (0.0, len(field.values)) if field.is_label else (_LEVEL_STDDEVS * stddev, MAX_CATEGORY_CELLS)
+        if field.is_label:
+            block = np.maximum(block, _LEAST_CLASS_ROWS)
+        return category_code(field.name, field.values, field.nullable, block, least_rows=least, max_cells=most)
     if isinstance(field, MomentField):
         return field.code(block, n_rows, stddev, n_cells)
     nulls = min(max(float(block[-1]), 0.0), n_rows) if field.nullable else 0.0

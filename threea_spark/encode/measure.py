@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from threea_spark import auto
@@ -12,7 +12,7 @@ from threea_spark.domain import CategoricalColumn, Domain
 from threea_spark.encode import selection
 from threea_spark.encode import spark as passes
 from threea_spark.encode.encoding import Encoding
-from threea_spark.encode.histogram import Field, HistogramLayout, fields_of
+from threea_spark.encode.histogram import CategoryField, Field, HistogramLayout, fields_of
 from threea_spark.encode.raw import column_name
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
@@ -73,6 +73,8 @@ def _reader(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: boo
     ordered = [*domain.features, *([domain.label] if domain.label is not None else [])]
     for name in ordered:
         own = fields_of(name, domain.columns[name], selected, affine=affine and name != domain.label)
+        if name == domain.label:
+            own = [replace(field, is_label=True) if isinstance(field, CategoryField) else field for field in own]
         fields += own
         sources += [position[name]] * len(own)
     return passes.Reader(tuple(fields), tuple(sources), domain.label is not None)
