@@ -11,9 +11,9 @@ from typing import Any
 
 from threea_spark.anonymize.mix import auto_mix_size
 from threea_spark.config import ReleaseConfig
-from threea_spark.domain import CategoricalColumn
 from threea_spark.encode.codes import SCORE_LIMIT
 from threea_spark.privacy.plan import Accounting, PrivacyPlan, Stage, calibrate
+from threea_spark.shares import auto_shares
 
 N_CELLS = 32
 LABEL_CELLS = 8
@@ -26,13 +26,7 @@ MIN_SIZE_FACTOR = 100.0
 _MOST_COMPONENTS = 256
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
-_CROWDED = 32
-"""Columns times classes from which counts are worth more than a steadier label function."""
-_SAMPLE_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.25, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
-_CROWDED_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.45, Stage.ADAPT: 0.50, Stage.ANONYMIZE: 0.0}
-_WIDE_SHARES = {Stage.ENCODE: 0.10, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
-_FEWEST_NOISES = 8.0  # a class must hold as many noises of a cell, or it has means instead of histograms
-_MIX_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.10, Stage.ANONYMIZE: 0.65}
+_FEWEST_NOISES = 16.0  # a class must hold as many noises of a cell, or it has means instead of histograms
 
 
 @dataclass(frozen=True)
@@ -76,18 +70,26 @@ def adapts(config: ReleaseConfig) -> bool:
         return False
     if is_mixing(config) and config.adapt.alpha == 1.0:
         return False  # the density term alone: centres stay, no row is read
-    return config.domain.task != "none" and len(config.domain.features) > 0
+    return _pays_adapt(config) and config.domain.task != "none" and len(config.domain.features) > 0
+
+
+def _pays_adapt(config: ReleaseConfig) -> bool:
+    shares = config.privacy.shares
+    return shares == "auto" or shares.get(Stage.ADAPT.value, 0.0) > 0.0
 
 
 def moves_centres(config: ReleaseConfig) -> bool:
     """Whether KIP moves the clusters' centres before rows are mixed."""
-    return config.adapt.method == "kip" and config.anonymize.generator == "mix" and config.domain.task != "none"
+    reads_nothing = config.adapt.targets == "private" and not _pays_adapt(config)
+    mixes = config.adapt.method == "kip" and config.anonymize.generator == "mix" and config.domain.task != "none"
+    return mixes and not reads_nothing
 
 
 def learns_labels(config: ReleaseConfig) -> bool:
     """Whether drawn rows are labelled by a learned function rather than by their component's class."""
     has_features = len(config.domain.features) > 0
-    return config.adapt.method == "kip" and config.domain.task != "none" and has_features
+    reads_nothing = config.adapt.targets == "private" and not _pays_adapt(config)
+    return config.adapt.method == "kip" and config.domain.task != "none" and has_features and not reads_nothing
 
 
 def make_plan(config: ReleaseConfig) -> PrivacyPlan:
@@ -98,7 +100,7 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
     privacy = config.privacy
     conditional = privacy.accounting_mode is Accounting.CONDITIONAL
     if privacy.shares == "auto":
-        shares = dict(_auto_shares(config))
+        shares = auto_shares(config, mixes=is_mixing(config), affine=codes_affinely(config), label_cells=LABEL_CELLS)
     else:
         shares = {Stage(name): share for name, share in privacy.shares.items()}
     if conditional:
@@ -119,28 +121,10 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
     )
 
 
-def _auto_shares(config: ReleaseConfig) -> dict[Stage, float]:
-    if is_mixing(config):
-        return _MIX_SHARES
-    if codes_affinely(config):
-        return _WIDE_SHARES
-    return _CROWDED_SHARES if len(config.domain.features) * _public_classes(config) > _CROWDED else _SAMPLE_SHARES
-
-
-def _public_classes(config: ReleaseConfig) -> int:
-    """Classes of the label as far as the domain tells: an open set counts as two."""
-    if config.domain.label is None:
-        return 1
-    column = config.domain.columns[config.domain.label]
-    if isinstance(column, CategoricalColumn):
-        return 2 if column.is_open else len(column.values)
-    return LABEL_CELLS
-
-
 def looks_twice(config: ReleaseConfig, plan: PrivacyPlan, *, n_rows: float, n_classes: int) -> bool:
     """Whether classes are described by means, with a second look at chosen columns, rather than by histograms.
 
-    That is so where the noise on one cell of a histogram exceeds an eighth of a class of mean size.
+    That is so where the noise on one cell of a histogram exceeds a sixteenth of a class of mean size.
 
     Args:
       config: The release's.

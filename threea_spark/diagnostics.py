@@ -27,7 +27,7 @@ _NAMED_CLASSES = 5
 _LEAST_EXPLAINED = 0.005  # of the classes' variance: an AUC of about .55 in a balanced table
 _OVERFIT = 4.0  # variance of the kernel's logits at its own points, over that at drawn rows
 _FELT = 0.25  # below this variance the kernel's part does not matter
-_CLEAR = 2.0  # standard deviations
+_CLEAR = 3.0  # standard deviations
 
 
 def paper_formula(mixer: Mixer, mechanism: NoisySum) -> str:
@@ -76,12 +76,12 @@ def diagnose_class_means(encoding: Encoding, model: Discriminant, first: ClassMe
         f"adapt: classes are told apart by {int(model.chosen.sum())} of {len(model.chosen)} columns; {points} other "
         "numeric columns are released as their mean. Raise epsilon, or leave out columns, to keep more"
     ]
-    clear = int(np.sum(first.relevance() > _CLEAR))
-    if clear < min(int(model.chosen.sum()), first.sums.shape[1] // 20):
+    clear = int(np.sum(first.relevance(encoding.offsets) > _CLEAR))
+    if clear < min(int(model.chosen.sum()), len(model.chosen) // 20):
         found.append(
             f"approximate: only {clear} columns differ between classes beyond noise: raise epsilon, or merge classes"
         )
-    return found + _small_classes(encoding, first.sizes, first.stddev)
+    return found + _small_classes(encoding, first.sizes, first.sizes_stddev)
 
 
 def _small_classes(encoding: Encoding, sizes: Float64Array, stddev: float) -> list[str]:
@@ -90,11 +90,8 @@ def _small_classes(encoding: Encoding, sizes: Float64Array, stddev: float) -> li
         return []
     names = f"{len(small)} of {encoding.n_classes} classes"
     if isinstance(encoding.label, CategoryCode) and len(small) <= _NAMED_CLASSES:
-        levels = [
-            encoding.label.values[i]
-            for i in np.flatnonzero(np.isin(encoding.label.cell_of, small))
-            if i < len(encoding.label.values)
-        ]
+        values = (*encoding.label.values, "null")
+        levels = [values[level] for level in np.flatnonzero(np.isin(encoding.label.cell_of, small))]
         names = f"{names} ({', '.join(levels)})"
     return [f"{names} hardly stand out from noise and may not survive: merge rare classes, or raise epsilon"]
 

@@ -3,6 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from tables import config_of, write_delta
 
 from threea_spark import ReleaseConfig, release
@@ -104,3 +108,78 @@ def test_every_plain_type_comes_back_as_it_was(spark, tmp_path):
     assert table["t"].between(0, 100).all()
     assert set(table["code"]) <= {0, 1, 2}
     assert not table.isna().any().any()
+
+
+N_CLASSES, N_NUMBERS, N_TELLING = 12, 120, 50
+N_ROWS = 640
+"""Below the 807 rows from which this table has histograms, by ten times the noise on the number of rows."""
+KINDS = ["red", "green", "blue"]
+
+
+def wide_rows(n_rows, seed):
+    """Few rows of many columns: fifty numbers tell twelve classes apart, five categories stand beside them."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(11).normal(size=(N_CLASSES, N_TELLING))
+    classes = rng.integers(0, N_CLASSES, n_rows)
+    numbers = rng.normal(size=(n_rows, N_NUMBERS))
+    numbers[:, :N_TELLING] = 0.7 * numbers[:, :N_TELLING] + centres[classes]
+    columns = {f"x{i}": 2.0 * numbers[:, i] for i in range(N_NUMBERS)}
+    for i in range(0, N_NUMBERS, 10):
+        columns[f"x{i}"] = np.rint(columns[f"x{i}"]).astype("int32")
+    for i in range(5, N_NUMBERS, 10):
+        columns[f"x{i}"] = np.where(rng.random(n_rows) < 0.2, np.nan, columns[f"x{i}"])
+    for i in range(5):
+        columns[f"c{i}"] = rng.choice(KINDS, n_rows, p=[0.6, 0.3, 0.1])
+    columns["c1"] = np.where(rng.random(n_rows) < 0.3, None, columns["c1"])
+    columns["y"] = [f"k{c}" for c in classes]
+    return pd.DataFrame(columns)
+
+
+WIDE_COLUMNS = {
+    **{
+        f"x{i}": {"type": "integer" if i % 10 == 0 else "float", "lower": -12, "upper": 12, "nullable": i % 10 == 5}
+        for i in range(N_NUMBERS)
+    },
+    **{f"c{i}": {"type": "categorical", "values": KINDS, "nullable": i == 1} for i in range(5)},
+    "c2": {"type": "categorical", "values": "open"},
+    "y": {"type": "categorical", "values": [f"k{i}" for i in range(N_CLASSES)]},
+}
+
+
+@pytest.fixture(scope="module")
+def wide_source(spark, tmp_path_factory):
+    return write_delta(spark, wide_rows(N_ROWS, seed=1), tmp_path_factory.mktemp("wide") / "source")
+
+
+def accuracy(train):
+    """Accuracy on fresh real rows of a model trained on `train`."""
+    test = wide_rows(1_500, seed=2)
+    numbers = [f"x{i}" for i in range(N_NUMBERS)]
+    model = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=200))
+    return model.fit(train[numbers], train["y"]).score(test[numbers], test["y"])
+
+
+@pytest.mark.parametrize("method", ["kip", "none"])
+def test_few_rows_of_many_columns_teach_a_model(spark, tmp_path, wide_source, method):
+    given = {"columns": WIDE_COLUMNS, "label": "y", "privacy": {"epsilon": 10.0}, "adapt": {"method": method}}
+    receipt = release(spark, ReleaseConfig.from_dict(config_of(wide_source, tmp_path / "out", **given)))
+    released, source = (spark.read.format("delta").load(str(p)) for p in (tmp_path / "out", wide_source))
+    assert released.dtypes == source.dtypes
+    table = released.toPandas()
+    assert len(table) == receipt.n_released == pytest.approx(N_ROWS, abs=100)
+    for name, column in WIDE_COLUMNS.items():
+        known = table[name].dropna()
+        assert column.get("nullable") or len(known) == len(table)
+        if name.startswith("x"):
+            assert known.between(-12, 12).all()
+    assert 0.0 < table["c1"].isna().mean() < 0.7
+    assert set(table["c0"]) <= set(KINDS)
+    assert set(table["c2"]) <= {*KINDS, "other"}
+    assert set(table["y"]) == {f"k{i}" for i in range(N_CLASSES)}
+    assert 9.9 <= receipt.privacy.epsilon_spent <= 10.0
+    told = [text for text in receipt.diagnostics if "classes are told apart by 64 of 125 columns" in text]
+    assert len(told) == (method == "kip")
+    stages = {stage.stage for stage in receipt.privacy.stages}
+    assert stages == {"encode", "approximate", *(["adapt"] if method == "kip" else [])}
+    shuffled = table.assign(y=np.random.default_rng(3).permutation(table["y"]))
+    assert accuracy(table) > 0.7 > 0.25 > accuracy(shuffled)  # guessing is right once in twelve

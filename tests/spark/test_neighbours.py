@@ -2,16 +2,24 @@
 
 import numpy as np
 import pytest
+from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+from noise_sources import SeededNoise
 
+from threea_spark.adapt.second_look import look_again
 from threea_spark.anonymize.mix import Mixer
-from threea_spark.approximate import correlation, marginals
+from threea_spark.approximate import class_means, correlation, marginals
 from threea_spark.approximate import spark as passes
-from threea_spark.approximate.mixture import starting_mixture
+from threea_spark.approximate.measure import measure_class_means
+from threea_spark.approximate.mixture import product_bound, starting_mixture
+from threea_spark.config import AdaptConfig
 from threea_spark.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.measure import _reader
 from threea_spark.encode.spark import histogram_sums, packed_vectors
+from threea_spark.privacy.accounting import Relation
+from threea_spark.privacy.mechanism import PrivacyMeter
+from threea_spark.privacy.plan import Accounting, Stage, calibrate
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.staged import unpack
 from threea_spark.summing import exact_sums
@@ -74,7 +82,7 @@ def test_cluster_statistics_marginals_and_products(spark, encoding, added):
     moved = squared_distance(spark, encoding, added, lambda rows: passes.first_sums(rows, encoding, mixture))
     assert 0 < moved <= 2 * bound**2
     moved = squared_distance(spark, encoding, added, lambda rows: passes.second_sums(rows, encoding, mixture))
-    assert moved <= bound**4
+    assert moved <= product_bound(bound) ** 2
     moved = squared_distance(spark, encoding, added, lambda rows: passes.marginal_sums(rows, encoding, mixture))
     assert moved == marginals.squared_bound(len(encoding.codes))
     assert squared_distance(spark, encoding, added, lambda rows: passes.class_sums(rows, encoding, mixture)) == 1
@@ -107,3 +115,62 @@ def test_mixed_groups_move_by_one_clipped_residual(spark, encoding, added, tmp_p
     moved = (groups(one_more) - groups(one_more.where(f"unit != {gone}"))).reshape(mixer.n_groups, -1)
     assert np.count_nonzero((moved != 0).any(axis=1)) <= 1
     assert int((moved**2).sum()) <= mixer.norm_bound**2
+
+
+ENDS = class_means.norm_bins(np.sqrt(3.0))
+
+
+@pytest.mark.parametrize("added", ADDED[:3])
+def test_norms_and_class_sums_of_cut_rows(spark, encoding, added):
+    bound = encoding.norm_bound // 3  # nearly every row is cut
+    moved = squared_distance(spark, encoding, added, lambda rows: passes.row_sums(rows, encoding, bound))
+    assert 0.9 * bound**2 < moved <= bound**2
+    moved = squared_distance(spark, encoding, added, lambda rows: passes.norm_sums(rows, encoding, ENDS))
+    assert moved == class_means.NORMS_SQUARED_BOUND
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 7])
+def test_norms_and_class_sums_equal_their_numpy_twins(spark, encoding, partitions):
+    rows = staged(spark, [*FEW, *ADDED] * 5, encoding)
+    parts = [unpack(batch, encoding.width) for batch in rows.toArrow().to_batches()]
+    packed = np.concatenate([part[0] for part in parts]).astype(np.int64)
+    classes = np.concatenate([part[1] for part in parts])
+    assert len(packed) == 40
+    spread, bound = rows.repartition(partitions), encoding.norm_bound // 3
+    sums = passes.row_sums(spread, encoding, bound)
+    assert sums.tolist() == class_means.class_sums(packed, classes, N_CLASSES, bound).tolist()
+    assert sums.tolist() != class_means.class_sums(packed, classes, N_CLASSES, 3 * bound).tolist()
+    counts = passes.norm_sums(spread, encoding, ENDS)
+    assert counts.tolist() == class_means.norm_counts(packed, classes, N_CLASSES, ENDS).tolist()
+
+
+@pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), (3, 0.5), (1, 1.0)])
+def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(spark, encoding, tmp_path, kept, rate):
+    columns = encoding.codes[-kept:]  # the last one alone is a category: no number, no pair
+    narrow = Encoding(columns, encoding.label, encoding.clip_norm)
+    frame = canonical(spark.createDataFrame(FEW * 100, SCHEMA), DOMAIN, PrivacyUnit())
+    fields = (*READER.fields[-kept - 1 : -1], READER.fields[-1])
+    reader = type(READER)(fields, (*READER.sources[-kept - 1 : -1], READER.sources[-1]), True)
+    place = str(tmp_path / "staged")
+    packed_vectors(frame, reader, narrow).write.format("delta").save(place)
+    rows = spark.read.format("delta").load(place)
+    plan = calibrate(
+        epsilon=2.0,
+        delta=1e-5,
+        shares={Stage.ENCODE: 0.1, Stage.APPROXIMATE: 0.2, Stage.ADAPT: 0.7},
+        relation=Relation.ADD_OR_REMOVE_ONE,
+        unit=PrivacyUnit(),
+        accounting=Accounting.END_TO_END,
+        sampling_probability=rate,
+    )
+    meter = PrivacyMeter(plan, SeededNoise(1), "r1")
+    first = measure_class_means(rows, narrow, meter, mu=plan.mu_of(Stage.APPROXIMATE))
+    model = look_again(rows, narrow, first, 400.0, AdaptConfig(), meter)
+    planned = plan.mu_of(Stage.ADAPT)
+    assert meter.spent_mu(Stage.APPROXIMATE) == pytest.approx(plan.mu_of(Stage.APPROXIMATE))
+    assert 0.88 * planned < meter.spent_mu(Stage.ADAPT) <= planned * (1.0 + 1e-9)
+    (event,) = meter.events_by_stage()[Stage.ADAPT]
+    assert isinstance(event, GaussianDpEvent if rate == 1.0 else PoissonSampledDpEvent)
+    assert model.deviations.shape == (N_CLASSES, narrow.width)
+    assert model.chosen.all()  # a narrow table keeps all it has
+    assert np.linalg.eigvalsh(model.correlations).min() > 0.0

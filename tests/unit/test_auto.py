@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from threea_spark import auto
+from threea_spark import auto, shares
 from threea_spark.config import ReleaseConfig
 from threea_spark.privacy.plan import Stage, calibrate
 
@@ -127,3 +127,123 @@ def test_wide_tables_are_coded_by_moments_unless_told_otherwise():
     assert not auto.codes_affinely(config_of(**wide, encode={"numeric": "quantile"}))
     assert not auto.codes_affinely(config_of())
     assert auto.codes_affinely(config_of(encode={"numeric": "affine"}))
+
+
+def table_of(n_numbers, n_classes, *, n_categories=0, task="classification", **sections):
+    """A configuration for a table of some shape."""
+    columns = {f"x{i}": {"type": "float", "lower": -1, "upper": 1} for i in range(n_numbers)}
+    columns |= {f"c{i}": {"type": "categorical", "values": ["p", "q"]} for i in range(n_categories)}
+    columns["y"] = {"type": "categorical", "values": [f"k{i}" for i in range(n_classes)]}
+    content = copy.deepcopy(GIVEN)
+    content["domain"] = {"label": "y", "task": task, "columns": columns}
+    for section, fields in sections.items():
+        content.setdefault(section, {}).update(fields)
+    return ReleaseConfig.from_dict(content)
+
+
+def looks_twice(config, n_rows, n_classes):
+    return auto.looks_twice(config, auto.make_plan(config), n_rows=n_rows, n_classes=n_classes)
+
+
+@pytest.mark.parametrize("given", [{}, {"approximate": {"components": 1}}, {"approximate": {"per_class": True}}])
+def test_few_rows_for_many_columns_are_looked_at_twice(given):
+    assert looks_twice(table_of(600, 26, **given), 5_000, 26)
+
+
+def test_many_rows_of_few_columns_have_histograms():
+    adult = table_of(6, 2, n_categories=8)
+    assert not looks_twice(adult, 48_842, 2)
+    assert not looks_twice(table_of(600, 26), 10**6, 26)
+    assert looks_twice(adult, 200, 2)  # it is the rows that decide
+
+
+def test_more_budget_brings_histograms_back():
+    rule = [looks_twice(table_of(600, 26, privacy={"epsilon": e}), 20_000, 26) for e in (0.1, 1.0, 10.0, 100.0)]
+    assert rule == sorted(rule, reverse=True)
+    assert rule[0] is True
+    assert rule[-1] is False
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"adapt": {"method": "none"}},
+        {"adapt": {"targets": "released"}},
+        {"anonymize": {"generator": "mix"}},
+        {"anonymize": {"generator": "random"}},
+        {"approximate": {"per_class": False}},
+        {"approximate": {"components": 3}},
+        {
+            "privacy": {"accounting": "conditional"},
+            "anonymize": {"generator": "mix"},
+            "adapt": {"method": "none"},
+        },
+    ],
+)
+def test_what_has_no_second_look_is_not_looked_at_twice(sections):
+    assert not looks_twice(table_of(600, 26, **sections), 5_000, 26)
+
+
+def test_one_class_or_no_label_leaves_nothing_to_look_for():
+    assert looks_twice(table_of(600, 2), 100, 2)
+    assert not looks_twice(table_of(600, 2), 100, 1)
+    unlabelled = copy.deepcopy(GIVEN)
+    columns = {f"x{i}": {"type": "float", "lower": -1, "upper": 1} for i in range(600)}
+    unlabelled["domain"] = {"task": "none", "columns": columns}
+    assert not looks_twice(ReleaseConfig.from_dict(unlabelled), 5_000, 1)
+
+
+def test_without_a_share_for_adapt_there_is_no_second_look():
+    shares = {"encode": 0.1, "approximate": 0.9, "adapt": 0.0, "anonymize": 0.0}
+    assert not looks_twice(table_of(600, 26, privacy={"shares": shares}), 5_000, 26)
+
+
+RULES = {
+    "few columns": table_of(6, 2),
+    "crowded": table_of(40, 2),
+    "crowded by classes": table_of(6, 10),
+    "wide": table_of(600, 26),
+    "told to be wide": table_of(6, 2, encode={"numeric": "affine"}),
+    "mixing": table_of(6, 2, anonymize={"generator": "mix"}),
+    "random": table_of(600, 26, anonymize={"generator": "random"}),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_shares_sum_to_one_whatever_the_rule(rule):
+    shares = chosen_shares(RULES[rule])
+    assert sum(shares.values()) == pytest.approx(1.0, abs=1e-12)
+    assert set(shares) == set(Stage)
+    assert all(share >= 0.0 for share in shares.values())
+
+
+def test_each_rule_shares_in_its_own_way():
+    shares = {rule: tuple(chosen_shares(config).values()) for rule, config in RULES.items()}
+    assert shares["crowded"] == shares["crowded by classes"]
+    assert shares["wide"] == shares["told to be wide"]
+    assert shares["mixing"] == shares["random"]
+    assert len(set(shares.values())) == 4
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ({"type": "categorical", "values": [str(i) for i in range(7)]}, 7),
+        ({"type": "categorical", "values": [True, False], "nullable": True}, 2),
+        ({"type": "float", "lower": 0, "upper": 1}, auto.LABEL_CELLS),
+    ],
+)
+def test_classes_are_counted_from_the_domain_alone(label, expected):
+    content = copy.deepcopy(GIVEN)
+    content["domain"]["columns"]["died"] = label
+    content["domain"]["task"] = "regression" if label["type"] == "float" else "classification"
+    assert n_public_classes(ReleaseConfig.from_dict(content)) == expected
+
+
+def chosen_shares(config):
+    affine = auto.codes_affinely(config)
+    return shares.auto_shares(config, mixes=auto.is_mixing(config), affine=affine, label_cells=auto.LABEL_CELLS)
+
+
+def n_public_classes(config):
+    return shares._n_classes(config, auto.LABEL_CELLS)

@@ -105,3 +105,54 @@ def test_a_histogram_of_noise_alone_still_gives_codes():
     codes, n_rows = LAYOUT.codes(noisy, 1000.0, n_cells=[16] * len(FIELDS))
     assert n_rows >= 1.0
     assert len(codes) == len(FIELDS)
+
+
+LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
+
+
+def code_of(field, counts, stddev, seed=6):
+    """The code of one categorical column beside nothing else, read through noise."""
+    layout = HistogramLayout((field,))
+    exact = np.concatenate([[np.sum(counts)], counts]).astype(float)
+    noisy = exact + np.random.default_rng(seed).normal(0.0, stddev, layout.size)
+    (code,), _ = layout.codes(noisy, stddev, n_cells=[8])
+    return code
+
+
+@pytest.mark.parametrize("stddev", [1e-9, 50.0, 5_000.0])
+@pytest.mark.parametrize("nullable", [False, True])
+def test_classes_keep_cells_of_their_own_however_loud_the_noise(stddev, nullable):
+    """26 classes of 200 rows under noise of as many were once merged into one."""
+    counts = np.full(26 + int(nullable), 200.0)
+    code = code_of(CategoryField("letter", LETTERS, nullable, is_label=True), counts, stddev)
+    assert code.cell_of.tolist() == list(range(26 + int(nullable)))
+    assert code.n_cells == 26 + int(nullable)
+    assert np.all(code.level_mass > 0.0)
+    drawn = code.draw(np.arange(code.n_cells), np.full(code.n_cells, 0.5))
+    assert drawn.tolist() == list(range(code.n_cells))
+
+
+def test_more_classes_than_a_feature_may_have_cells_are_kept_too():
+    values = tuple(map(str, range(100)))
+    assert code_of(CategoryField("k", values, False, is_label=True), np.full(100, 20.0), 30.0).n_cells == 100
+    assert code_of(CategoryField("k", values, False), np.full(100, 1e4), 1e-9).n_cells == 65
+
+
+def test_rare_levels_of_a_feature_share_a_cell():
+    counts = np.array([5_000.0, 3_000.0, 2_000.0] + [2.0] * 23)
+    code = code_of(CategoryField("letter", LETTERS, False), counts, 50.0)
+    assert code.cell_of[:3].tolist() == [0, 1, 2]
+    assert len(set(code.cell_of[3:].tolist())) < 5
+    assert code.n_cells < 8
+    assert code_of(CategoryField("letter", LETTERS, False, is_label=True), counts, 50.0).n_cells == 26
+
+
+def test_the_reader_marks_the_label_and_no_feature():
+    from threea_spark.domain import Domain
+    from threea_spark.encode.measure import _reader
+
+    letters = {"type": "categorical", "values": list(LETTERS)}
+    reader = _reader(Domain.from_dict({"label": "y", "columns": {"y": letters, "x": letters}}), {})
+    assert [(field.name, field.is_label) for field in reader.fields] == [("x", False), ("y", True)]
+    plain = _reader(Domain.from_dict({"task": "none", "columns": {"x": letters}}), {})
+    assert [field.is_label for field in plain.fields] == [False]

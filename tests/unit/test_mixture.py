@@ -11,6 +11,7 @@ from threea_spark.approximate.mixture import (
     Mixture,
     first_statistics,
     m_step,
+    product_bound,
     second_statistics,
     starting_mixture,
 )
@@ -42,7 +43,7 @@ def test_second_statistics_of_neighbours_lie_within_the_bound(covariance, n, see
     component = np.random.default_rng(seed).integers(0, 3, n)
     more = second_statistics(packed, component, 3, covariance)
     fewer = second_statistics(packed[:-1], component[:-1], 3, covariance)
-    assert as_integers(more - fewer) <= (BOUND**2) ** 2
+    assert as_integers(more - fewer) <= product_bound(BOUND) ** 2
 
 
 def test_the_first_bound_is_reached_by_a_row_of_full_length():

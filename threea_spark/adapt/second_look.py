@@ -30,7 +30,7 @@ IntArray = NDArray[np.int64]
 
 NORMS_SHARE = 0.02
 PAIRS_SHARE = 0.22
-"""Parts of Adapt's mu^2 for the norms and for the products of pairs; class sums take the rest."""
+"""Parts of Adapt's mu^2 for the products of pairs, and of the rest for the norms; class sums take what is left."""
 _FEWEST, _MOST, _ONE_IN = 64, 256, 3
 
 
@@ -41,8 +41,7 @@ def n_chosen(n_features: int) -> int:
 
 def choose(encoding: Encoding, means: ClassMeans) -> NDArray[np.bool_]:
     """Chooses the features whose class means differ most, by noisy means alone, shape (n_features,)."""
-    sizes = np.diff(np.append(encoding.offsets, encoding.width))
-    relevance = np.add.reduceat(means.relevance(), encoding.offsets) / np.sqrt(sizes)
+    relevance = means.relevance(encoding.offsets)
     chosen = np.zeros(len(encoding.codes), dtype=np.bool_)
     chosen[np.argsort(-relevance, kind="stable")[: n_chosen(len(chosen))]] = True
     return chosen
@@ -70,12 +69,10 @@ def look_again(
     rate = sample_rate(meter, n_rows, config.max_rows)
     sample = passes.poisson_sample(staged, encoding.width, rate)
     offset = np.rint(first.pooled * SCORE_GRID).astype(np.int64)
-    mu = meter.remaining_mu(Stage.ADAPT)
     with meter.poisson_sample(Stage.ADAPT, rate):
         rows = sample.packed.astype(np.int64) - offset
-        second = _class_means(rows[:, coordinates], sample.classes, first.sizes * rate, meter, mu)
         scores = rows[:, encoding.offsets[numbers]] / SCORE_GRID
-        total = _correlations(scores, max(n_rows * rate, 1.0), meter, mu * math.sqrt(PAIRS_SHARE))
+        second, total = _readings(rows[:, coordinates], scores, sample.classes, first.sizes * rate, meter)
     deviations = np.zeros_like(first.sums)
     deviations[:, coordinates] = class_means.shrunk_deviations(class_means.combined(first, second, coordinates))
     inside = within_classes(total, deviations[:, encoding.offsets[numbers]], first.weights)
@@ -86,16 +83,24 @@ def look_again(
     return Discriminant(first.weights, first.pooled, deviations, chosen, within, correlations)
 
 
+def _readings(
+    rows: IntArray, scores: Float64Array, classes: IntArray, sizes: Float64Array, meter: PrivacyMeter
+) -> tuple[ClassMeans, Float64Array]:
+    """Reads class means of all chosen coordinates and correlations of the chosen numbers; spends what is left."""
+    mu = meter.remaining_mu(Stage.ADAPT)
+    pairs_share = PAIRS_SHARE if scores.shape[1] > 1 else 0.0
+    means = _class_means(rows, classes, sizes, meter, mu * math.sqrt(1.0 - pairs_share))
+    return means, _correlations(scores, max(float(sizes.sum()), 1.0), meter, mu * math.sqrt(pairs_share))
+
+
 def _class_means(rows: IntArray, classes: IntArray, sizes: Float64Array, meter: PrivacyMeter, mu: float) -> ClassMeans:
     ends = class_means.norm_bins(math.sqrt(rows.shape[1]))
     counted = class_means.norm_counts(rows, classes, len(sizes), ends)[: class_means.NORM_BINS]
     norms = meter.noisy_sum(Stage.ADAPT, "norms", counted, squared_bound=1, mu=mu * math.sqrt(NORMS_SHARE))
     clip = class_means.norm_clip(norms.value.astype(np.float64), ends)
     exact = class_means.class_sums(rows, classes, len(sizes), clip.bound)
-    share = 1.0 - NORMS_SHARE - PAIRS_SHARE
-    sums = meter.noisy_sum(
-        Stage.ADAPT, "class-sums", exact, squared_bound=clip.bound**2, mu=mu * math.sqrt(share) * (1.0 - 1e-12)
-    )
+    mu_sums = mu * math.sqrt(1.0 - NORMS_SHARE) * (1.0 - 1e-12)
+    sums = meter.noisy_sum(Stage.ADAPT, "class-sums", exact, squared_bound=clip.bound**2, mu=mu_sums)
     return class_means.class_means(sums.value.astype(np.float64), sums.stddev, sizes, clip)
 
 

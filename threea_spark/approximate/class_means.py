@@ -47,11 +47,13 @@ class ClassMeans:
       sizes: DP rows of each class, positive, shape (n_classes,).
       sums: Of the scores, made up for the cut, shape (n_classes, d).
       stddev: Of the noise on each sum.
+      sizes_stddev: Of the noise on each size, in rows.
     """
 
     sizes: Float64Array
     sums: Float64Array
     stddev: float
+    sizes_stddev: float = 0.0
 
     @property
     def weights(self) -> Float64Array:
@@ -68,16 +70,25 @@ class ClassMeans:
         """Mean of each class less that of all rows, shape (n_classes, d)."""
         return np.asarray(self.sums / self.sizes[:, None] - self.pooled, dtype=np.float64)
 
-    def relevance(self) -> Float64Array:
-        """By how many standard deviations of noise each coordinate's means differ between classes, shape (d,).
+    @property
+    def excess(self) -> Float64Array:
+        """Sum of each class less its share of the whole sum, shape (n_classes, d): noise is alike in all classes."""
+        return np.asarray(self.sums - self.sizes[:, None] * self.pooled, dtype=np.float64)
 
-        Without a difference, sum_c n_c m_c^2 has expectation (C - 1) v and variance about 2 (C - 1) v^2, where v is the
-        variance of noise on sqrt(n_c) m_c in a class of mean size.
+    def relevance(self, offsets: IntArray) -> Float64Array:
+        """By how many standard deviations of noise each feature's sums differ between classes, shape (n_features,).
+
+        Without a difference the squared excess of a coordinate, over the variance of noise, adds up over C classes of
+        shares w to C - 2 + C sum(w^2) in expectation, with a variance of about twice that.
+
+        Args:
+          offsets: First coordinate of each feature, shape (n_features,).
         """
-        degrees = max(len(self.sizes) - 1, 1)
-        noise = self.stddev**2 / float(self.sizes.mean())
-        spread = (self.sizes[:, None] * self.deviations**2).sum(axis=0) / max(noise, 1e-12)
-        return np.asarray((spread - degrees) / np.sqrt(2.0 * degrees), dtype=np.float64)
+        classes = len(self.sizes)
+        expected = max(classes - 2.0 + classes * float(np.sum(self.weights**2)), 1e-9)
+        squares = (self.excess**2).sum(axis=0) / max(self.stddev**2, 1e-12)
+        widths = np.diff(np.append(offsets, len(squares)))
+        return np.asarray(np.add.reduceat(squares - expected, offsets) / np.sqrt(2.0 * expected * widths))
 
 
 def norm_bins(typical: float) -> Float64Array:
@@ -130,7 +141,9 @@ def class_sums(rows: IntArray, classes: IntArray, n_classes: int, bound: int) ->
     return np.rint(indicator @ cut).astype(np.int64).ravel()  # float64 is exact: far below 2^53
 
 
-def class_means(noisy: Float64Array, stddev: float, sizes: Float64Array, clip: NormClip) -> ClassMeans:
+def class_means(
+    noisy: Float64Array, stddev: float, sizes: Float64Array, clip: NormClip, sizes_stddev: float = 0.0
+) -> ClassMeans:
     """Reads noisy `class_sums`, and makes up for the length that the cut took.
 
     Args:
@@ -138,9 +151,10 @@ def class_means(noisy: Float64Array, stddev: float, sizes: Float64Array, clip: N
       stddev: Of its noise.
       sizes: DP rows of each class, positive.
       clip: Of the rows.
+      sizes_stddev: Of the noise on the sizes.
     """
     unit = SCORE_GRID * clip.kept
-    return ClassMeans(sizes, noisy.reshape(len(sizes), -1) / unit, stddev / unit)
+    return ClassMeans(sizes, noisy.reshape(len(sizes), -1) / unit, stddev / unit, sizes_stddev)
 
 
 def combined(first: ClassMeans, second: ClassMeans, coordinates: IntArray) -> ClassMeans:
@@ -148,10 +162,11 @@ def combined(first: ClassMeans, second: ClassMeans, coordinates: IntArray) -> Cl
 
     Args:
       first: Of all coordinates.
-      second: Of rows less the first look's pooled mean, on `coordinates` alone.
+      second: Of rows less the first look's pooled mean, on `coordinates` alone; of a sample, so its sizes are smaller.
       coordinates: Shape (k,).
     """
-    own, other = first.stddev**-2, second.stddev**-2
+    rate = float(second.sizes.sum() / first.sizes.sum())
+    own, other = (rate * first.stddev) ** -2, second.stddev**-2
     deviations = first.deviations[:, coordinates] * second.sizes[:, None]
     sums = (own * deviations + other * second.sums) / (own + other)
     return ClassMeans(second.sizes, sums, float((own + other) ** -0.5))
@@ -161,14 +176,17 @@ def shrunk_deviations(means: ClassMeans) -> Float64Array:
     """Shrinks the classes' deviations along their principal axes, by how far each stands out from noise.
 
     Source: the Wiener filter, or empirical Bayes of Efron and Morris 1972 for a matrix of means: along an axis of
-    variance d the signal is max(d - v, 0), with v the variance of noise, and the mean keeps signal / (signal + v).
+    variance e the signal is max(e - v, 0), with v the variance of noise, and the mean keeps signal / (signal + v). An
+    axis that knows nothing of the noise holds a column's; the noise of d columns lies on n_classes axes, so axes that
+    follow it hold d / n_classes times as much. The truth is between: the geometric mean of the two is taken.
 
     Returns:
       Shape (n_classes, d).
     """
-    scaled = means.deviations * np.sqrt(means.sizes)[:, None]
-    noise = means.stddev**2 / float(means.sizes.mean())
-    values, axes = np.linalg.eigh(scaled.T @ scaled / len(means.sizes))
+    excess = means.excess
+    n_classes, width = excess.shape
+    noise = means.stddev**2 * np.sqrt(max(n_classes, width) / n_classes)
+    values, axes = np.linalg.eigh(excess.T @ excess / n_classes)
     signal = np.maximum(values - noise, 0.0)
     keep = signal / np.maximum(signal + noise, 1e-12)
-    return np.asarray(means.deviations @ ((axes * keep) @ axes.T), dtype=np.float64)
+    return np.asarray(excess @ ((axes * keep) @ axes.T) / means.sizes[:, None], dtype=np.float64)

@@ -26,6 +26,7 @@ _WIDENED = 4.0
 """Classes are drawn this much wider: their means are known up to noise only, and where classes look cleaner than they
 are, a model is content with few columns, the wrong ones among them. Each column keeps its variance over all rows."""
 _LEAST_PROBABILITY = 1e-6
+_MOST_NULLS = 0.95
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,10 @@ def discriminant_sampler(encoding: Encoding, model: Discriminant) -> tuple[Encod
 
 
 def _point(code: NumberCode, score: float) -> PointCode:
-    value = float(code.value(np.array([score]))[0])
-    return PointCode(code.name, code.kind, code.nullable, code.lower, code.upper, value)
+    """The mean of the rows that are not null; null counts as a score of 0 in the pooled mean."""
+    present = 1.0 - min(code.null_share, _MOST_NULLS)
+    value = float(code.value(np.array([score / present]))[0])
+    return PointCode(code.name, code.kind, code.nullable, code.lower, code.upper, value, code.null_share)
 
 
 def _order(code: NumberCode | CategoryCode) -> IntArray:
@@ -103,24 +106,26 @@ def _number_laws(code: NumberCode, model: Discriminant, feature: int, start: int
     """Law of a number's cells in each class, scaled so that the variance over all rows is 1."""
     between = float(model.weights @ model.deviations[:, start] ** 2)
     total = np.sqrt(model.within[feature] + between)
-    centre = model.pooled[start] + model.deviations[:, start] / total
+    present = 1.0 - min(code.null_share, _MOST_NULLS)
+    centre = (model.pooled[start] + model.deviations[:, start] / total) / present
     spread = np.sqrt(model.within[feature]) / total
     edges = np.concatenate([[-np.inf], code.cell_edges, [np.inf]])
     law = np.maximum(np.diff(ndtr((edges - centre[:, None]) / spread), axis=1), _LEAST_PROBABILITY)
     law /= law.sum(axis=1, keepdims=True)
     if not code.nullable:
         return np.asarray(law, dtype=np.float64)
-    missing = _probability(model.pooled[start + 1] + model.deviations[:, start + 1])[:, None]
+    moved = code.null_share + _probability(model.deviations[:, start + 1])
+    missing = np.clip(moved, _LEAST_PROBABILITY, _MOST_NULLS)[:, None]
     return np.hstack([law * (1.0 - missing), missing])
 
 
 def _category_laws(code: CategoryCode, model: Discriminant, start: int) -> Float64Array:
     """Law of a category's cells in each class: the law over all rows, moved by the class's deviation."""
-    moved = _probability(model.deviations[:, start : start + code.n_cells], lowest=-1.0)
+    moved = _probability(model.deviations[:, start : start + code.n_cells])
     law = np.maximum(code.cell_mass / max(float(code.cell_mass.sum()), 1e-12) + moved, _LEAST_PROBABILITY)
     return np.asarray(law / law.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def _probability(score: Float64Array, lowest: float = _LEAST_PROBABILITY) -> Float64Array:
-    """Turns the mean of a one-hot coordinate into a probability."""
-    return np.clip(score * SCORE_GRID / CATEGORY_COORDINATE, lowest, 1.0 - _LEAST_PROBABILITY)
+def _probability(score: Float64Array) -> Float64Array:
+    """Turns a difference between means of a one-hot coordinate into one between probabilities."""
+    return np.asarray(score * SCORE_GRID / CATEGORY_COORDINATE, dtype=np.float64)

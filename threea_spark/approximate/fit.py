@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.approximate import spark as passes
-from threea_spark.approximate.mixture import Covariance, Mixture, m_step, starting_mixture
+from threea_spark.approximate.mixture import Covariance, Mixture, m_step, product_bound, starting_mixture
 from threea_spark.approximate.prices import large_enough, merge_smallest, raise_prices, unmet
 from threea_spark.auto import Resolved
 from threea_spark.encode.encoding import Encoding
@@ -78,9 +78,12 @@ def fit_mixture(
         mixture = raise_prices(mixture, mixture.sizes, resolved.min_cluster_size, 0.5 * encoding.clip_norm**2)
     if meter.plan.is_conditional:
         return _exactly_constrained(staged, encoding, mixture, resolved.min_cluster_size, meter)
-    counted = _count(staged, encoding, mixture, meter, "sizes", mu * math.sqrt(_SIZES_SHARE))
+    mu_count = mu * math.sqrt(0.5 * _SIZES_SHARE)
+    counted = _count(staged, encoding, mixture, meter, "sizes", mu_count)
     kept = large_enough(counted.mixture, counted.mixture.sizes, resolved.min_cluster_size)
-    return FittedMixture(counted.mixture.keep(kept), counted.class_shares[kept])
+    if kept.all():
+        return counted
+    return _count(staged, encoding, counted.mixture.keep(kept), meter, "sizes-of-kept", mu_count)
 
 
 def _em_pass(
@@ -89,13 +92,14 @@ def _em_pass(
     """Sums the statistics of one assignment and publishes new parameters."""
     needs_second = mixture.covariance != "isotropic"
     mu_each = mu * math.sqrt(0.5) if needs_second else mu
-    bound = encoding.norm_bound**2
     exact = passes.first_sums(staged, encoding, mixture)
-    first, stddev = meter.measure(Stage.APPROXIMATE, f"first-{name}", exact, squared_bound=2 * bound, mu=mu_each)
+    bound = 2 * encoding.norm_bound**2
+    first, stddev = meter.measure(Stage.APPROXIMATE, f"first-{name}", exact, squared_bound=bound, mu=mu_each)
     second = None
     if needs_second:
         exact = passes.second_sums(staged, encoding, mixture)
-        second, _ = meter.measure(Stage.APPROXIMATE, f"second-{name}", exact, squared_bound=bound * bound, mu=mu_each)
+        bound = product_bound(encoding.norm_bound) ** 2
+        second, _ = meter.measure(Stage.APPROXIMATE, f"second-{name}", exact, squared_bound=bound, mu=mu_each)
     return m_step(mixture, first, second, norm_bound=encoding.norm_bound, noise_rows=stddev / encoding.norm_bound)
 
 

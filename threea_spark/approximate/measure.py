@@ -138,7 +138,7 @@ def measure_class_means(staged: DataFrame, encoding: Encoding, meter: PrivacyMet
         squared_bound=clip.bound**2,
         mu=mu * math.sqrt(1.0 - _NORMS_SHARE),
     )
-    return class_means.class_means(noisy, noise, sizes, clip)
+    return class_means.class_means(noisy, noise, sizes, clip, stddev)
 
 
 def measure_marginals(

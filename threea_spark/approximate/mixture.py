@@ -22,6 +22,9 @@ Covariance: TypeAlias = Literal["isotropic", "diagonal", "full"]
 
 REG_COVAR = 0.05
 """Added to every variance, in squared score units: no component is thinner than the noise on its mean."""
+_COARSER = 64
+"""Products are summed on a grid this much coarser than scores: noise covers many units, and float64 keeps it exact."""
+_PRODUCT_GRID = SCORE_GRID // _COARSER
 _WEIGHT_GRID = 2.0**16
 _PRECISION_GRID = 2.0**12
 _SHRINK_ROWS = 4.0  # standard deviations of noise a component's rows are weighed against
@@ -142,9 +145,10 @@ def second_statistics(packed: NDArray[np.int16], component: IntArray, k: int, co
     """Sums, per component, products of coordinates: squares (isotropic, diagonal) or all pairs (full).
 
     Returns:
-      Shape (k * d,) or (k * d * d,), in squared grid units, exact; a row's norm is at most its squared norm. PRIVATE.
+      Shape (k * d,) or (k * d * d,), in squared units of the coarser grid, exact; a row's norm is at most
+      `product_bound` of its own norm. PRIVATE.
     """
-    values = packed.astype(np.float64)
+    values = np.trunc(packed.astype(np.float64) / _COARSER)
     width = packed.shape[1]
     parts = []
     for index in range(k):
@@ -152,6 +156,15 @@ def second_statistics(packed: NDArray[np.int16], component: IntArray, k: int, co
         product = own.T @ own if covariance == "full" else np.einsum("nd,nd->d", own, own)
         parts.append(np.rint(product).astype(np.int64).ravel())
     return np.concatenate(parts) if parts else np.zeros(k * width, dtype=np.int64)
+
+
+def product_bound(norm_bound: int) -> int:
+    """Bound on the L2 norm of one row's `second_statistics`: its squared norm on the coarser grid, rounded up.
+
+    Args:
+      norm_bound: Of the packed row; dropping digits toward zero makes no row longer.
+    """
+    return -(-norm_bound * norm_bound // _COARSER**2)
 
 
 def m_step(
@@ -192,11 +205,11 @@ def _covariances(mixture: Mixture, second: Float64Array, pull: float) -> Float64
     k, width = mixture.means.shape
     weight = np.maximum(mixture.sizes, 0.0)
     if mixture.covariance == "full":
-        raw = second.reshape(k, width, width) / SCORE_GRID**2
+        raw = second.reshape(k, width, width) / _PRODUCT_GRID**2
         own = raw - weight[:, None, None] * mixture.means[:, :, None] * mixture.means[:, None, :]
         pooled = own + pull * np.eye(width)
         return _positive(pooled / (weight + pull)[:, None, None])
-    raw = second.reshape(k, width) / SCORE_GRID**2
+    raw = second.reshape(k, width) / _PRODUCT_GRID**2
     own = raw - weight[:, None] * mixture.means**2
     diagonal = np.maximum((own + pull) / (weight + pull)[:, None], 0.0) + REG_COVAR
     return np.asarray(diagonal.mean(axis=1) if mixture.covariance == "isotropic" else diagonal, dtype=np.float64)

@@ -42,6 +42,7 @@ class QuantileCode:
       grid: Public leaves.
       cdf: DP distribution at the leaves' ends, shape (n_leaves + 1,), from 0 to 1, strictly increasing.
       cell_starts: First leaf of each cell, shape (n_cells,), increasing from 0.
+      null_share: DP share of rows that are null.
     """
 
     name: str
@@ -50,6 +51,7 @@ class QuantileCode:
     grid: LeafGrid
     cdf: Float64Array
     cell_starts: IntArray
+    null_share: float = 0.0
 
     @property
     def n_cells(self) -> int:
@@ -119,6 +121,7 @@ class AffineCode:
       lower, upper: Public bounds.
       mean, scale: RELEASED; scale > 0.
       cell_edges: Scores at which a new cell begins, shape (n_cells - 1,).
+      null_share: DP share of rows that are null.
     """
 
     name: str
@@ -129,6 +132,7 @@ class AffineCode:
     mean: float
     scale: float
     cell_edges: Float64Array
+    null_share: float = 0.0
 
     @property
     def n_cells(self) -> int:
@@ -223,7 +227,14 @@ ColumnCode: TypeAlias = NumberCode | CategoryCode
 
 
 def quantile_code(
-    name: str, kind: NumberKind, nullable: bool, grid: LeafGrid, masses: Float64Array, *, cell_rows: float
+    name: str,
+    kind: NumberKind,
+    nullable: bool,
+    grid: LeafGrid,
+    masses: Float64Array,
+    *,
+    cell_rows: float,
+    null_share: float = 0.0,
 ) -> QuantileCode:
     """Makes a code from the leaves' DP masses.
 
@@ -231,6 +242,7 @@ def quantile_code(
       name, kind, nullable, grid: Of the column.
       masses: Rows in each leaf, non-negative, shape (n_leaves,). RELEASED.
       cell_rows: Least rows of a cell; a leaf that holds as many is a cell of its own.
+      null_share: DP share of rows that are null.
     """
     masses = masses[: grid.n_leaves]
     even = np.full(grid.n_leaves, 1.0 / grid.n_leaves)
@@ -238,7 +250,7 @@ def quantile_code(
     weight = (1.0 - _LEAST_MASS * grid.n_leaves) * weight + _LEAST_MASS * grid.n_leaves * even
     cdf = np.concatenate([[0.0], np.cumsum(weight)])
     least = cell_rows / max(float(masses.sum()), cell_rows)
-    return QuantileCode(name, kind, nullable, grid, cdf / cdf[-1], _cut_cells(weight, least))
+    return QuantileCode(name, kind, nullable, grid, cdf / cdf[-1], _cut_cells(weight, least), null_share)
 
 
 def _cut_cells(weight: Float64Array, least: float) -> IntArray:

@@ -211,7 +211,8 @@ def _code(field: Field, block: Float64Array, n_rows: float, stddev: float, n_cel
     takes_rest[: grid.n_leaves] = True if grid.whole else ~grid.is_atom
     masses = tree.leaf_masses(block[:-1], max(n_rows - nulls, 1.0), stddev, takes_rest)
     cell_rows = max(n_rows / n_cells, _CELL_STDDEVS * stddev)
-    return quantile_code(field.name, field.kind, field.nullable, grid, masses, cell_rows=cell_rows)
+    share = nulls / max(n_rows, 1.0)
+    return quantile_code(field.name, field.kind, field.nullable, grid, masses, cell_rows=cell_rows, null_share=share)
 
 
 __all__ = ["CategoryCode", "CategoryField", "Field", "HistogramLayout", "NumberField", "fields_of"]

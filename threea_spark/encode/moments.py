@@ -64,12 +64,21 @@ class MomentField:
           n_cells: Cells of equal mass under a normal law.
         """
         half, middle = 0.5 * (self.upper - self.lower), 0.5 * (self.upper + self.lower)
-        present = max(n_rows - (min(max(float(block[2]), 0.0), n_rows) if self.nullable else 0.0), 1.0)
+        nulls = min(max(float(block[2]), 0.0), n_rows) if self.nullable else 0.0
+        present = max(n_rows - nulls, 1.0)
         mean = float(np.clip(block[0] / present, -1.0, 1.0))
         variance = block[1] / present - mean**2
         noise = stddev / present
         scale = float(np.sqrt(max(variance if variance > _SIGNIFICANT * noise else noise, _LEAST_SCALE**2)))
         edges = np.asarray(ndtri(np.arange(1, n_cells) / n_cells), dtype=np.float64)
         return AffineCode(
-            self.name, self.kind, self.nullable, self.lower, self.upper, middle + half * mean, half * scale, edges
+            self.name,
+            self.kind,
+            self.nullable,
+            self.lower,
+            self.upper,
+            middle + half * mean,
+            half * scale,
+            edges,
+            null_share=nulls / max(n_rows, 1.0),
         )

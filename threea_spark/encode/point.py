@@ -20,6 +20,7 @@ class PointCode:
       name, kind, nullable: Of the column.
       lower, upper: Public bounds.
       point: The value of every row that is not null. RELEASED.
+      null_share: DP share of rows that are null.
     """
 
     name: str
@@ -28,6 +29,7 @@ class PointCode:
     lower: float
     upper: float
     point: float
+    null_share: float = 0.0
 
     @property
     def n_cells(self) -> int:

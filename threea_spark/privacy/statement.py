@@ -19,8 +19,8 @@ _CURVE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 COVERED = {
     Stage.ENCODE: "row count, column histograms, category names found in the data",
-    Stage.APPROXIMATE: "sizes, marginals and moments of the clusters, correlations",
-    Stage.ADAPT: "inducing points and label function",
+    Stage.APPROXIMATE: "sizes, marginals, means and moments of classes or clusters, correlations",
+    Stage.ADAPT: "inducing points and label function; in wide tables a second look at chosen columns",
     Stage.ANONYMIZE: "released statistics or mixed rows",
 }
 NOT_COVERED = (
