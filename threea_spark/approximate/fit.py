@@ -81,9 +81,8 @@ def fit_mixture(
     mu_count = mu * math.sqrt(0.5 * _SIZES_SHARE)
     counted = _count(staged, encoding, mixture, meter, "sizes", mu_count)
     kept = large_enough(counted.mixture, counted.mixture.sizes, resolved.min_cluster_size)
-    if kept.all():
-        return counted
-    return _count(staged, encoding, counted.mixture.keep(kept), meter, "sizes-of-kept", mu_count)
+    again = _count(staged, encoding, counted.mixture.keep(kept), meter, "sizes-of-kept", mu_count)
+    return _averaged(counted, again) if kept.all() else again
 
 
 def _em_pass(
@@ -117,6 +116,12 @@ def _count(
         sizes + max(stddev, 1.0) * known.sum(axis=1) / encoding.n_classes
     )[:, None]
     return FittedMixture(replace(mixture, sizes=sizes), shares)
+
+
+def _averaged(first: FittedMixture, second: FittedMixture) -> FittedMixture:
+    """Averages two readings of the same clusters, made with the same noise."""
+    sizes = 0.5 * (first.mixture.sizes + second.mixture.sizes)
+    return FittedMixture(replace(second.mixture, sizes=sizes), 0.5 * (first.class_shares + second.class_shares))
 
 
 def _exactly_constrained(
