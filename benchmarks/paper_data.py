@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.datasets import make_classification, make_friedman1
 from sklearn.preprocessing import StandardScaler
+from source import load_protocol  # beside this file
 
 Float64Array = NDArray[np.float64]
 
@@ -116,7 +116,7 @@ def _cut(frame: pd.DataFrame, domain: dict[str, Any], centres: Float64Array | No
 
 
 def _real(name: str, seed: int, data: Path) -> Problem:
-    protocol = _protocol(data.parent / "bench" / "protocol.py")
+    protocol = load_protocol(data.parent / "bench" / "protocol.py")
     catalog = json.loads((data / "CATALOG.json").read_text())
     if name not in catalog:
         raise SystemExit(f"{data} holds no table {name}; there are {sorted(catalog)}")
@@ -130,12 +130,3 @@ def _without_label(problem: Problem) -> Problem:
     columns = {name: column for name, column in problem.domain["columns"].items() if name != problem.label}
     domain = {"label": None, "task": "none", "columns": columns}
     return replace(problem, train=problem.train[list(columns)], test=problem.test[list(columns)], domain=domain)
-
-
-def _protocol(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("protocol", path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise SystemExit(f"{path}: no protocol found beside the data")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 from paper_data import Problem  # beside this file
+from source import write_source
 
 from threea_spark import ReleaseConfig, release
 from threea_spark.session import build_session
@@ -109,9 +110,7 @@ class Lab:
     def _source(self, problem: Problem, seed: int) -> str:
         if (problem.name, seed) not in self._sources:
             place = self._folder / f"source-{len(self._sources)}"
-            problem.train.to_parquet(f"{place}.parquet", index=False)
-            rows = self._spark.read.parquet(f"{place}.parquet")
-            rows.write.format("delta").option("delta.columnMapping.mode", "name").save(str(place))
+            write_source(self._spark, problem.train, str(place))
             self._sources[problem.name, seed] = str(place)
         return self._sources[problem.name, seed]
 

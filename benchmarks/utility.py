@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
 import json
 import math
 import tempfile
@@ -27,6 +26,7 @@ import yaml
 from baseline import draw_baseline  # beside this file
 from rich.console import Console
 from rich.table import Table
+from source import load_protocol, write_source  # beside this file
 
 from threea_spark import ReleaseConfig, release
 from threea_spark.errors import ThreeAError
@@ -64,7 +64,7 @@ def main() -> None:
     """Runs what is missing, then prints the table."""
     arguments = _parser().parse_args()
     bench = arguments.data.parent / "bench"
-    protocol = _protocol(arguments.protocol or bench / "protocol.py")
+    protocol = load_protocol(arguments.protocol or bench / "protocol.py")
     peers_file = arguments.peers or bench / "peers.json"
     peers = json.loads(peers_file.read_text())["tables"] if arguments.peers or peers_file.exists() else {}
     known = sorted(json.loads((arguments.data / "CATALOG.json").read_text()))
@@ -176,9 +176,7 @@ def _session(master: str) -> Any:
 def _release(spark: Any, arguments: argparse.Namespace, train: pd.DataFrame, domain: Any) -> tuple[pd.DataFrame, float]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = f"{folder}/source", f"{folder}/target"
-        train.to_parquet(f"{folder}/train.parquet", index=False)
-        rows = spark.read.parquet(f"{folder}/train.parquet")
-        rows.write.format("delta").option("delta.columnMapping.mode", "name").save(source)
+        write_source(spark, train, source)
         content: dict[str, Any] = {
             "source": {"path": source},
             "target": {"path": target},
@@ -215,15 +213,6 @@ def _share(own: float | None, real: float | None, floor: float) -> float | None:
 
 def _text(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else format(value, form)
-
-
-def _protocol(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("protocol", path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise SystemExit(f"{path}: no protocol found; name one with --protocol")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _parser() -> argparse.ArgumentParser:

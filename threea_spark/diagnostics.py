@@ -21,6 +21,7 @@ from threea_spark.privacy.mechanism import NoisySum
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+CONDITIONAL = "conditional accounting: the partition is not covered; do not publish without weighing that"
 _FEW_ROWS_STDDEVS = 10.0
 _SMALL_CLASS_STDDEVS = 3.0
 _NAMED_CLASSES = 5
@@ -38,9 +39,6 @@ def paper_formula(mixer: Mixer, mechanism: NoisySum) -> str:
         f"conditional: mu = sqrt(p) * norm / (mix_size * sigma) = {mu:.4g} with p = 1 (clusters partition the rows), "
         f"norm {mixer.clip_norm:.3g}, mix_size {mixer.mix_size}, sigma {noise:.3g}"
     )
-
-
-CONDITIONAL = "conditional accounting: the partition is not covered; do not publish without weighing that"
 
 
 def diagnose_components(encoding: Encoding, model: ComponentModel, n_rows: float) -> list[str]:

@@ -1,18 +1,15 @@
 import argparse
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_files import load
 from scipy.stats import chi2
 
 from threea_spark.errors import ThreeAError
 from threea_spark.privacy.gaussian import gaussian_mu
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 ALPHA = 1e-6
 
 DOMAIN = {
@@ -34,16 +31,8 @@ PEERS = [
 ]
 
 
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # as a script finds what lies beside it
-    spec.loader.exec_module(module)
-    return module
-
-
-baseline = _load("baseline")
-utility = _load("utility")
+baseline = load("baseline")
+utility = load("utility")
 
 
 def _rows(n=600, seed=3):

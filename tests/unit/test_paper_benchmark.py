@@ -1,31 +1,20 @@
 """The benchmark of the paper's claims, without Spark: tables, measures, resume logic, figures."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_files import load
 
 from threea_spark.errors import ThreeAError
 
 pytest.importorskip("matplotlib")
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # as a script finds what lies beside it
-    spec.loader.exec_module(module)
-    return module
-
-
-data, lab, measures = (_load(name) for name in ("paper_data", "paper_lab", "paper_measures"))
-panels, figures, claims = (_load(name) for name in ("paper_panels", "paper_figures", "paper_claims"))
-paper = _load("paper")
+data, lab, measures = (load(name) for name in ("paper_data", "paper_lab", "paper_measures"))
+panels, figures, claims = (load(name) for name in ("paper_panels", "paper_figures", "paper_claims"))
+paper = load("paper")
 
 N_TRAIN = {"toy": 9_000}
 N_COLUMNS = {"toy": 2, "separated": 6, "overlapping": 6, "uniform": 6, "tangled": 10, "friedman": 8, "wide-50": 50}

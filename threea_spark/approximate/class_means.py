@@ -15,7 +15,6 @@ from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.privacy.mechanism import clip_rows
 
 Float64Array = NDArray[np.float64]
-Int16Array = NDArray[np.int16]
 IntArray = NDArray[np.int64]
 
 NORM_BINS = 40
