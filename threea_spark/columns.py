@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-VECTOR = "vector"  # binary: width little-endian int16 coordinates
-CLASS = "class"  # int: class of the label
+N_ROWS = "n_rows"  # int: packed rows in a block
+BLOCK = "block"  # binary: packed rows, compressed (staged.py)
 UNIT = "unit"  # bigint: secret uniform token of the row's unit of privacy
 CONTENT = "content"  # bigint: hash of the row, for the secret order within a unit
 UNIT_ID = "unit_id"  # string: the unit's identifier, dropped before staging
-STAGED = (VECTOR, CLASS, UNIT)

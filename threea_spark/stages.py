@@ -76,7 +76,8 @@ def run_stages(
     with progress.step("encode: histograms of every column"):
         encoded = measure_encoding(bounded, config, meter)
     with progress.step("encode: stage packed vectors"):
-        staged = delta.stage(encode_passes.packed_vectors(bounded, encoded.reader, encoded.encoding), staging)
+        packed = encode_passes.packed_vectors(bounded, encoded.reader, encoded.encoding, mixes=auto.is_mixing(config))
+        staged = delta.stage(packed, staging)
     encoding = encoded.encoding
     resolved = auto.resolve(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes, width=encoding.width)
     if auto.is_mixing(config):
@@ -119,7 +120,7 @@ def _sampling_stages(
         mixture = approximate.single_components(encoding, per_class=resolved.per_class)
         if resolved.components_per_class > 1:
             mu, mu_mixture = clusters.split_mu(mu)
-            mixture = _clusters(staged, encoding, config, resolved, meter, rng, mu_mixture).mixture
+            mixture = _clusters(staged, encoded, config, resolved, meter, rng, mu_mixture).mixture
         components = approximate.measure_components(staged, encoding, mixture, meter, n_rows=encoded.n_rows, mu=mu)
     sampler, advice = _sampler(encoding, components), list[str]()
     with progress.step("adapt: inducing points and label function"):
@@ -157,7 +158,7 @@ def _mixing_stages(
     encoding = encoded.encoding
     with progress.step("approximate: size-constrained clusters"):
         mu = meter.plan.mu_of(Stage.APPROXIMATE)
-        fitted = _clusters(staged, encoding, config, resolved, meter, rng, mu)
+        fitted = _clusters(staged, encoded, config, resolved, meter, rng, mu)
     mixture, advice = fitted.mixture, list[str]()
     with progress.step("adapt: centres by kernel inducing points"):
         if auto.moves_centres(config):
@@ -181,7 +182,7 @@ def _mixing_stages(
 
 def _clusters(
     staged: DataFrame,
-    encoding: Encoding,
+    encoded: EncodedTable,
     config: ReleaseConfig,
     resolved: Resolved,
     meter: PrivacyMeter,
@@ -191,9 +192,10 @@ def _clusters(
     covariance = config.approximate.covariance
     return clusters.fit_mixture(
         staged,
-        encoding,
+        encoded.encoding,
         resolved,
         meter,
+        n_rows=encoded.n_rows,
         iterations=1 if config.anonymize.generator == "random" else config.approximate.iterations,
         covariance="isotropic" if covariance == "auto" else covariance,
         mu=mu,

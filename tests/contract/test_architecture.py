@@ -28,7 +28,7 @@ PUBLIC_RANDOMNESS = {  # draws that are no noise on anything private
     "adapt/move.py": "targets drawn from the released mixture: post-processing",
 }
 # the driver's side of a stage, which calls the stage's own spark.py
-OWN_PASSES = {"measure.py", "learn.py", "move.py", "second_look.py", "fit.py", "evaluation.py"}
+OWN_PASSES = {"measure.py", "fit.py", "evaluation.py"}
 FORBIDDEN_NAMES = {"rdd", "RDD", "SparkContext", "sparkContext", "_jvm", "_jsc", "_jdf", "_sc"}
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
 MOST_LINES, MOST_FUNCTION_LINES, HARD_STOP = 250, 40, 70

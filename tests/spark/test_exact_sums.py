@@ -2,7 +2,6 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from threea_spark.adapt.spark import poisson_sample
 from threea_spark.anonymize.sample import RowSampler
 from threea_spark.anonymize.spark import sampled_rows
 from threea_spark.domain import Domain
@@ -15,6 +14,7 @@ from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.unit import PrivacyUnit
+from threea_spark.sampling import poisson_sample
 from threea_spark.summing import exact_sums
 from threea_spark.table.spark import bound_rows, canonical
 
@@ -115,13 +115,17 @@ def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows, t
     late = category_code("late", ("no", "yes"), False, np.ones(2), least_rows=0.0, max_cells=64)
     encoding = Encoding((delay, carrier), late, 10.0)
     reader = _reader(DOMAIN, {})
-    staged = packed_vectors(canonical(rows, DOMAIN, PrivacyUnit()), reader, encoding)
+    staged = packed_vectors(canonical(rows, DOMAIN, PrivacyUnit()), reader, encoding, mixes=True)
     staged.write.format("delta").save(str(tmp_path / "staged"))
     back = spark.read.format("delta").load(str(tmp_path / "staged"))
     sample = poisson_sample(back, encoding.width, 1.0)
     assert sorted(sample.classes.tolist()) == [0, 0, 0, 0, 1, 1]
-    assert len(set(sample.units.tolist())) == 6
-    assert (sample.units >= 0).all()
+    assert len(set(sample.coins.tolist())) == len(set(sample.group_tokens.tolist())) == 6
+    half = poisson_sample(back, encoding.width, 0.5)
+    assert sorted(half.coins.tolist()) == sorted(coin for coin in sample.coins.tolist() if coin < 2**31)
+    assert len(poisson_sample(back, encoding.width, 0.0)) == 0
+    unmixed = packed_vectors(canonical(rows, DOMAIN, PrivacyUnit()), reader, encoding, mixes=False)
+    assert not poisson_sample(unmixed, encoding.width, 1.0).group_tokens.any()
     cells = sorted(map(tuple, encoding.cells(sample.packed).tolist()))
     nulls = delay.n_cells
     offset = int(encoding.cell_offsets[1])

@@ -6,15 +6,8 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 from small_tables import mixed_encoding, mixed_rows
 
-from threea_spark.approximate.mixture import (
-    REG_COVAR,
-    Mixture,
-    first_statistics,
-    m_step,
-    product_bound,
-    second_statistics,
-    starting_mixture,
-)
+from threea_spark.approximate.mixture import REG_COVAR, Mixture, m_step, starting_mixture
+from threea_spark.approximate.statistics import first_statistics, product_bound, second_statistics
 from threea_spark.encode.codes import SCORE_GRID
 
 COVARIANCES = ["isotropic", "diagonal", "full"]
@@ -76,7 +69,7 @@ def iterated(packed, covariance, *, steps=8, noise_rows=0.0, seed=0):
         component = mixture.assign(scores, np.zeros(len(scores), dtype=np.int64))
         first = first_statistics(packed, component, 2, bound).astype(np.float64)
         second = second_statistics(packed, component, 2, covariance).astype(np.float64)
-        mixture = m_step(mixture, first, second, norm_bound=bound, noise_rows=noise_rows)
+        mixture = m_step(mixture, first, second if second.size else None, norm_bound=bound, noise_rows=noise_rows)
     return mixture
 
 
@@ -186,8 +179,10 @@ def test_prices_draw_rows_to_a_component():
 def test_an_empty_or_negative_component_falls_back_to_its_parent(covariance):
     mixture = starting_mixture({0: 2}, 3, covariance, np.random.default_rng(1), 0.5)
     first = np.concatenate([[100.0 * 4096, *[50.0 * 4096] * 3], [-5.0 * 4096, *[7.0] * 3]])
-    second = second_statistics(np.full((2, 3), 2_000, dtype=np.int16), np.zeros(2, dtype=np.int64), 2, covariance)
-    moved = m_step(mixture, first, second.astype(np.float64), norm_bound=4096, noise_rows=10.0)
+    packed = np.full((2, 3), 2_000, dtype=np.int16)
+    second = second_statistics(packed, np.zeros(2, dtype=np.int64), 2, covariance).astype(np.float64)
+    moved = m_step(mixture, first, second if second.size else None, norm_bound=4096, noise_rows=10.0)
+
     assert np.all(np.isfinite(moved.means))
     assert np.all(np.isfinite(moved.covariances))
     assert np.all(moved.sizes >= 0.0)

@@ -130,7 +130,7 @@ class FeatureMap:
         """Kernel and bias of each row, shape (n, n_dense)."""
         out = np.empty((len(cells), self.n_dense), dtype=np.float32)
         if len(self.x_support):
-            kernel = _on_grid(ntk(self.kernel_input(cells), self.x_support, self.architecture))
+            kernel = _on_grid(np.asarray(ntk(self.kernel_input(cells), self.x_support, self.architecture), np.float64))
             out[:, :-1] = self.scales.kernel * (kernel @ self.whitening)
         out[:, -1] = self.scales.bias
         return out
@@ -187,7 +187,7 @@ def feature_map(
     typical = float(np.sqrt((outputs**2 * laws).sum(axis=1).max())) if outputs.size else 1.0
     whitening = np.zeros((0, 0))
     if len(x_support):
-        whitening = _whitening(ntk(x_support, x_support, architecture), diag_reg)
+        whitening = _whitening(np.asarray(ntk(x_support, x_support, architecture), np.float64), diag_reg)
     return FeatureMap(
         odds=outputs,
         odds_scale=scales.odds / max(typical, 1e-6),

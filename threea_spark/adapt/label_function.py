@@ -70,7 +70,8 @@ class LabelFunction:
 
     def kernel_logits(self, inputs: Float64Array) -> Float64Array:
         """The kernel's part of the logits, shape (n, n_classes), of kernel inputs of shape (n, n_features)."""
-        return np.asarray(ntk(inputs, self.x_support, self.architecture) @ self.dual, dtype=np.float64)
+        kernel = ntk(inputs, self.x_support, self.architecture, np.float32)  # what is drawn needs no more
+        return np.asarray(kernel @ self.dual.astype(np.float32), dtype=np.float64)
 
     def probabilities(self, cells: IntArray) -> Float64Array:
         """Class probabilities of each row, shape (n, n_classes)."""

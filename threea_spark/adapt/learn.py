@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.adapt import features as maps
-from threea_spark.adapt import spark as passes
 from threea_spark.adapt.label_fit import FitSettings, Targets, fit_weights
 from threea_spark.adapt.label_function import KernelInput, LabelFunction
 from threea_spark.adapt.move import RELEASED_ROWS, AdaptResult, architecture, move_plain, move_private, sample_rate
@@ -22,6 +21,7 @@ from threea_spark.config import AdaptConfig
 from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
+from threea_spark.sampling import poisson_sample
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -93,9 +93,9 @@ def learn_labels(
         labels = _fit(problem, config, kernel_input, moved.x_support, cells, classes, None, 1.0)
     else:
         rate = sample_rate(meter, problem.n_rows, config.max_rows)
-        sample = passes.poisson_sample(staged, encoding.width, rate)
+        sample = poisson_sample(staged, encoding.width, rate)
         points_rate = min(rate, _POINTS_ROWS / max(problem.n_rows, 1.0))
-        few = sample.thinned(points_rate)
+        few = sample.sampled(points_rate)
         with meter.poisson_sample(Stage.ADAPT, rate):
             x_target, y_target = kernel_input(encoding.cells(few.packed)), problem.centred(few.classes)
             n_points_rows = problem.n_rows * points_rate

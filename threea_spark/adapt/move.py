@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from threea_spark.adapt import spark as passes
 from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.label_function import LabelFunction
 from threea_spark.adapt.settings import AdaptStatus, KipResult, KipSettings
@@ -19,6 +18,7 @@ from threea_spark.config import AdaptConfig
 from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
+from threea_spark.sampling import poisson_sample
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -76,7 +76,7 @@ def move_centres(
         moved = move_plain(x_support, y_support, x_target, y_support[component], config, True)
     else:
         rate = sample_rate(meter, n_rows, config.max_rows)
-        sample = passes.poisson_sample(staged, encoding.width, rate)
+        sample = poisson_sample(staged, encoding.width, rate)
         x_target = encoding.scores(sample.packed).astype(np.float64) * scale
         y_target = np.eye(encoding.n_classes)[sample.classes] - shares
         if config.targets == "plain":

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from threea_spark.adapt import spark as passes
 from threea_spark.adapt.move import sample_rate
 from threea_spark.approximate import class_means, correlation
 from threea_spark.approximate.class_means import ClassMeans
@@ -21,6 +20,7 @@ from threea_spark.encode.codes import SCORE_GRID, CategoryCode
 from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
+from threea_spark.sampling import poisson_sample
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -67,7 +67,7 @@ def look_again(
         [c and not isinstance(code, CategoryCode) for c, code in zip(chosen, encoding.codes, strict=True)]
     )
     rate = sample_rate(meter, n_rows, config.max_rows)
-    sample = passes.poisson_sample(staged, encoding.width, rate)
+    sample = poisson_sample(staged, encoding.width, rate)
     offset = np.rint(first.pooled * SCORE_GRID).astype(np.int64)
     with meter.poisson_sample(Stage.ADAPT, rate):
         rows = sample.packed.astype(np.int64) - offset

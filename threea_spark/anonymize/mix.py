@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from threea_spark.anonymize.sample import decode_rows
 from threea_spark.approximate.mixture import Mixture
+from threea_spark.approximate.statistics import sums_of
 from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, CategoryCode
 from threea_spark.encode.decode import Decoded
 from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import clip_rows
+from threea_spark.staged import PackedRows
 
 Float64Array = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-_HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads tokens over groups
 _FARTHEST = 2**17  # grid units; rows lie within 2^15
 NOISE_GOAL = 0.3
 """Noise on a coordinate of a mixed row that `mix_size: auto` aims at, in units of score."""
@@ -78,12 +79,16 @@ class Mixer:
         near = np.clip(np.nan_to_num(rows), -_FARTHEST, _FARTHEST)  # adapted centres may have run away
         return np.rint(near).astype(np.int64)
 
-    def group(self, component: IntArray, units: IntArray) -> IntArray:
-        """Group of each row, a pure function of its cluster and its unit's secret token, shape (n,)."""
-        mixed = units.astype(np.uint64) * _HASH_MULTIPLIER
-        return self.first_group[component] + (
-            (mixed >> np.uint64(33)) % self.groups_of[component].astype(np.uint64)
-        ).astype(np.int64)
+    def groups(self, rows: PackedRows, scores: Float32Array) -> IntArray:
+        """Group of each row, a pure function of the row and its unit's secret token, shape (n,).
+
+        Args:
+          rows: PRIVATE.
+          scores: Their packed vectors in units of score, shape (n, width). PRIVATE.
+        """
+        component = self.mixture.assign(scores, rows.classes)
+        share = rows.group_tokens.astype(np.uint64) * self.groups_of[component].astype(np.uint64)
+        return self.first_group[component] + (share >> np.uint64(32)).astype(np.int64)  # a token is 32 bits
 
     def residuals(self, packed: NDArray[np.int16], classes: IntArray, component: IntArray) -> IntArray:
         """Clipped residuals from the centres, norm at most norm_bound, shape (n, length). PRIVATE."""
@@ -92,24 +97,23 @@ class Mixer:
         rows[np.arange(len(packed)), packed.shape[1] + classes] = CATEGORY_COORDINATE
         return clip_rows(rows - self.centres[component], self.norm_bound)
 
-    def group_sums(
-        self, packed: NDArray[np.int16], scores: Float32Array, classes: IntArray, units: IntArray
-    ) -> tuple[IntArray, IntArray]:
-        """Sums the residuals of one batch by group.
+    def sums(self, rows: PackedRows, groups: IntArray, first: int, n_groups: int) -> IntArray:
+        """Sums the residuals of rows by group.
 
         Args:
-          packed: Shape (n, width). PRIVATE.
-          scores: The same in units of score. PRIVATE.
-          classes, units: Shape (n,). PRIVATE.
+          rows: PRIVATE.
+          groups: Of the rows, within [first, first + n_groups), shape (n,).
+          first, n_groups: Which groups.
 
         Returns:
-          Groups, shape (g,), and exact sums, shape (g, length). PRIVATE.
+          Exact sums, shape (n_groups, length). PRIVATE.
         """
-        component = self.mixture.assign(scores, classes)
-        groups, place = np.unique(self.group(component, units), return_inverse=True)
-        sums = np.zeros((len(groups), self.length), dtype=np.int64)
-        np.add.at(sums, place, self.residuals(packed, classes, component))
-        return groups, sums
+        residuals = self.residuals(rows.packed, rows.classes, self.component_of(groups))
+        return np.asarray(sums_of(residuals, groups - first, n_groups), dtype=np.int64)
+
+    def component_of(self, groups: IntArray) -> IntArray:
+        """Cluster of each group, shape (g,)."""
+        return np.asarray(np.searchsorted(self.first_group, groups, side="right") - 1, dtype=np.int64)
 
     def decode(
         self, encoding: Encoding, label: str | None, groups: IntArray, noisy: IntArray, seed: int
@@ -122,8 +126,7 @@ class Mixer:
           noisy: Shape (g, length). RELEASED.
           seed: Public; draws the values inside cells.
         """
-        component = np.searchsorted(self.first_group, groups, side="right") - 1
-        rows = self.centres[component] + noisy / self.mix_size
+        rows = self.centres[self.component_of(groups)] + noisy / self.mix_size
         width = encoding.width
         rng = np.random.Generator(
             np.random.Philox(np.random.SeedSequence((seed, int(groups[0]) if len(groups) else 0)))

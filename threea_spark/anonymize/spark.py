@@ -10,14 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from threea_spark.anonymize.mix import Mixer
+from threea_spark.anonymize.ranges import RANGE, ROUTED, GroupRanges
 from threea_spark.anonymize.sample import RowSampler, decode_rows
 from threea_spark.encode.arrow import to_arrow
 from threea_spark.encode.decode import Decoded
 from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import NoiseSource
-from threea_spark.staged import unpack
-from threea_spark.summing import summed_arrays
+from threea_spark.staged import unpacked
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -27,8 +27,6 @@ IntArray = NDArray[np.int64]
 BLOCK_ROWS = 8192
 _MAX_TASKS = 2048
 _BLOCKS_PER_TASK = 8
-_GROUP = "group"
-_SUMS = "sums"
 
 
 def ddl_of(types: Mapping[str, str]) -> str:
@@ -86,7 +84,8 @@ def mixed_rows(
 ) -> DataFrame:
     """Averages the rows of each group and adds its noise. RELEASED once written.
 
-    Every group is released, also an empty one, and a retried task adds the same noise.
+    Rows travel in blocks to the task that holds their range of groups. Every group is released, also an empty one, and
+    a retried task adds the same noise.
 
     Args:
       staged: PRIVATE.
@@ -96,35 +95,22 @@ def mixed_rows(
       noise: The release's source of noise.
       seed: Public; draws the values inside cells.
     """
-    width, length = encoding.width, mixer.length
+    width, ranges = encoding.width, GroupRanges.of(mixer)
 
-    def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            packed, classes, units = unpack(batch, width)
-            groups, sums = mixer.group_sums(packed, encoding.scores(packed), classes, units)
-            yield _group_batch(groups, sums)
+    def route(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for rows in unpacked(batches, width):
+            yield from ranges.routed(rows, mixer.groups(rows, encoding.scores(rows.packed)))
 
-    def empty(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def announce(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            groups = batch.column(0).to_numpy().astype(np.int64)
-            yield _group_batch(groups, np.zeros((len(groups), length), dtype=np.int64))
+            yield ranges.announced(batch.column(0).to_numpy())
 
     def release(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            groups = batch.column(_GROUP).to_numpy(zero_copy_only=False).astype(np.int64)
-            sums = np.array(batch.column(_SUMS).to_pylist(), dtype=np.int64).reshape(len(groups), length)
+        for groups, sums in ranges.summed(batches, mixer, width):
             noisy = np.stack([mechanism.noised(own, noise, (int(g),)) for g, own in zip(groups, sums, strict=True)])
             yield arrow_rows(mixer.decode(encoding, label, groups, noisy, seed), types)
 
-    schema = f"{_GROUP} bigint, {_SUMS} array<bigint>"
-    every = staged.sparkSession.range(0, mixer.n_groups, 1, _tasks(mixer.n_groups)).mapInArrow(empty, schema)
-    summed = staged.mapInArrow(partial, schema).unionAll(every).groupBy(_GROUP).agg(summed_arrays(_SUMS, length))
-    return summed.mapInArrow(release, ddl_of(types))
-
-
-def _tasks(n_groups: int) -> int:
-    return min(max(1, n_groups // BLOCK_ROWS), _MAX_TASKS)
-
-
-def _group_batch(groups: IntArray, sums: IntArray) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array(groups), pa.array(list(sums), pa.list_(pa.int64()))], [_GROUP, _SUMS])
+    every = staged.sparkSession.range(0, ranges.n_ranges, 1, 1).mapInArrow(announce, ROUTED)
+    routed = staged.mapInArrow(route, ROUTED).unionAll(every)
+    by_range = routed.repartition(min(ranges.n_ranges, _MAX_TASKS), RANGE).sortWithinPartitions(RANGE)
+    return by_range.mapInArrow(release, ddl_of(types))

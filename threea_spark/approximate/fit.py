@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.approximate import spark as passes
-from threea_spark.approximate.mixture import Covariance, Mixture, m_step, product_bound, starting_mixture
-from threea_spark.approximate.prices import large_enough, merge_smallest, raise_prices, unmet
+from threea_spark.approximate.constrain import exactly_constrained
+from threea_spark.approximate.mixture import Mixture, m_step, starting_mixture
+from threea_spark.approximate.prices import large_enough, raise_prices
+from threea_spark.approximate.statistics import Covariance, product_bound
 from threea_spark.auto import Resolved
 from threea_spark.encode.encoding import Encoding
-from threea_spark.errors import PrivacyError
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
 
@@ -26,7 +27,6 @@ Float64Array = NDArray[np.float64]
 _EM_SHARE = 0.4
 _SIZES_SHARE = 0.1
 _START_SPREAD = 0.5
-_MAX_PRICE_PASSES = 25
 
 
 def split_mu(mu: float) -> tuple[float, float]:
@@ -53,6 +53,7 @@ def fit_mixture(
     resolved: Resolved,
     meter: PrivacyMeter,
     *,
+    n_rows: float,
     iterations: int,
     covariance: Covariance,
     mu: float,
@@ -64,6 +65,7 @@ def fit_mixture(
       staged: PRIVATE.
       encoding, resolved: Published so far.
       meter: Pays.
+      n_rows: DP number of rows (exact in conditional mode).
       iterations: Passes; end to end each is paid for.
       covariance: Of the components.
       mu: What all passes together may spend.
@@ -77,7 +79,7 @@ def fit_mixture(
         mixture = _em_pass(staged, encoding, mixture, meter, f"pass-{iteration}", mu_pass)
         mixture = raise_prices(mixture, mixture.sizes, resolved.min_cluster_size, 0.5 * encoding.clip_norm**2)
     if meter.plan.is_conditional:
-        return _exactly_constrained(staged, encoding, mixture, resolved.min_cluster_size, meter)
+        return _exactly_constrained(staged, encoding, mixture, resolved.min_cluster_size, n_rows, meter)
     mu_count = mu * math.sqrt(0.5 * _SIZES_SHARE)
     counted = _count(staged, encoding, mixture, meter, "sizes", mu_count)
     kept = large_enough(counted.mixture, counted.mixture.sizes, resolved.min_cluster_size)
@@ -91,14 +93,13 @@ def _em_pass(
     """Sums the statistics of one assignment and publishes new parameters."""
     needs_second = mixture.covariance != "isotropic"
     mu_each = mu * math.sqrt(0.5) if needs_second else mu
-    exact = passes.first_sums(staged, encoding, mixture)
+    sums, products = passes.statistics_sums(staged, encoding, mixture)
     bound = 2 * encoding.norm_bound**2
-    first, stddev = meter.measure(Stage.APPROXIMATE, f"first-{name}", exact, squared_bound=bound, mu=mu_each)
+    first, stddev = meter.measure(Stage.APPROXIMATE, f"first-{name}", sums, squared_bound=bound, mu=mu_each)
     second = None
     if needs_second:
-        exact = passes.second_sums(staged, encoding, mixture)
         bound = product_bound(encoding.norm_bound) ** 2
-        second, _ = meter.measure(Stage.APPROXIMATE, f"second-{name}", exact, squared_bound=bound, mu=mu_each)
+        second, _ = meter.measure(Stage.APPROXIMATE, f"second-{name}", products, squared_bound=bound, mu=mu_each)
     return m_step(mixture, first, second, norm_bound=encoding.norm_bound, noise_rows=stddev / encoding.norm_bound)
 
 
@@ -125,19 +126,13 @@ def _averaged(first: FittedMixture, second: FittedMixture) -> FittedMixture:
 
 
 def _exactly_constrained(
-    staged: DataFrame, encoding: Encoding, mixture: Mixture, min_cluster_size: int, meter: PrivacyMeter
+    staged: DataFrame, encoding: Encoding, mixture: Mixture, least: int, n_rows: float, meter: PrivacyMeter
 ) -> FittedMixture:
-    """Raises prices, then merges, until every cluster holds the minimum exactly. Conditional mode only."""
-    counted = _count(staged, encoding, mixture, meter, "sizes", 1.0)
-    for attempt in range(_MAX_PRICE_PASSES + mixture.n_components):
-        sizes = counted.mixture.sizes
-        if unmet(counted.mixture, sizes, min_cluster_size) == 0:
-            break
-        if attempt < _MAX_PRICE_PASSES:
-            mixture = raise_prices(counted.mixture, sizes, min_cluster_size, 0.5 * encoding.clip_norm**2)
-        else:
-            mixture = merge_smallest(counted.mixture, sizes, min_cluster_size)
-        counted = _count(staged, encoding, mixture, meter, "sizes", 1.0)
-    if unmet(counted.mixture, counted.mixture.sizes, min_cluster_size):
-        raise PrivacyError("approximate: clusters below min_cluster_size are left; lower it, or approximate.components")
-    return counted
+    counted: list[FittedMixture] = []
+
+    def count(priced: Mixture) -> Float64Array:
+        counted.append(_count(staged, encoding, priced, meter, "sizes", 1.0))
+        return counted[-1].mixture.sizes
+
+    exactly_constrained(staged, encoding, mixture, least, n_rows, count)
+    return counted[-1]

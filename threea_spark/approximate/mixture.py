@@ -1,4 +1,4 @@
-"""The mixture: assignment of rows to components, sufficient statistics in integers, and the M-step on noisy sums.
+"""The mixture: assignment of rows to components, and the M-step on noisy sums of their statistics.
 
 Assignment is hard, a pure function of a row and published numbers: the component with the least discrepancy minus
 price. Source: classification EM, Celeux and Govaert 1992; prices are the duals of the size constraint (prices.py).
@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from threea_spark.approximate.nearest import QuadraticForms
+from threea_spark.approximate.statistics import PRODUCT_GRID, Covariance
 from threea_spark.encode.codes import SCORE_GRID
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Covariance: TypeAlias = Literal["isotropic", "diagonal", "full"]
 
 REG_COVAR = 0.05
 """Added to every variance, in squared score units: no component is thinner than the noise on its mean."""
-_COARSER = 64
-"""Products are summed on a grid this much coarser than scores: noise covers many units, and float64 keeps it exact."""
-_PRODUCT_GRID = SCORE_GRID // _COARSER
 _WEIGHT_GRID = 2.0**16
 _PRECISION_GRID = 2.0**12
 _SHRINK_ROWS = 4.0  # standard deviations of noise a component's rows are weighed against
@@ -67,13 +64,13 @@ class Mixture:
         )
 
     @cached_property
-    def _linear(self) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Discrepancy as x @ weight + (quadratic part) + constant; weight and precision on public binary grids.
+    def forms(self) -> QuadraticForms:
+        """Discrepancies as quadratic forms of a row; linear and quadratic parts on public binary grids.
 
         Scores are multiples of 2^-12, so products with them are exact in float64 in whatever order they are added:
         the assignment of a row cannot depend, not even by a last bit at a tie, on the rows that share its batch.
         """
-        precision: NDArray[np.floating] = np.ones_like(self.means)
+        precision: NDArray[np.floating] | None = None
         log_det: NDArray[np.floating] = np.zeros(self.n_components)
         pulled: NDArray[np.floating] = self.means
         if self.covariance == "diagonal":
@@ -83,19 +80,14 @@ class Mixture:
             precision, log_det = np.linalg.inv(self.covariances), np.linalg.slogdet(self.covariances)[1]
             pulled = np.einsum("kij,kj->ki", precision, self.means)
         constant = np.sum(self.means * pulled, axis=1) + log_det - self.prices
-        constant = np.asarray(constant, dtype=np.float64)
-        return _on_grid(-2.0 * pulled.T, _WEIGHT_GRID), constant, _on_grid(precision, _PRECISION_GRID)
+        quadratic = None if precision is None else _on_grid(precision, _PRECISION_GRID)
+        return QuadraticForms(
+            np.asarray(constant, dtype=np.float64), _on_grid(-2.0 * pulled.T, _WEIGHT_GRID), quadratic
+        )
 
     def discrepancy(self, scores: Float32Array) -> Float64Array:
         """Squared distance or negative log-likelihood (without constants) minus price, shape (n, k)."""
-        weight, constant, precision = self._linear
-        x = scores.astype(np.float64)
-        cost = x @ weight
-        if self.covariance == "diagonal":
-            cost += (x * x) @ precision.T
-        elif self.covariance == "full":
-            cost += np.column_stack([np.einsum("nd,nd->n", x @ own, x) for own in precision])
-        return np.asarray(cost + constant, dtype=np.float64)
+        return self.forms.values(scores)
 
     def assign(self, scores: Float32Array, classes: IntArray) -> IntArray:
         """Gives every row its component, shape (n,).
@@ -106,65 +98,25 @@ class Mixture:
         """
         if self.n_components == 1:
             return np.zeros(len(classes), dtype=np.int64)
+        if np.all(self.class_of < 0):
+            return self.forms.least(scores)
         if np.all(self.class_of >= 0) and len(np.unique(self.class_of)) == self.n_components:
             lookup = np.zeros(int(max(self.class_of.max(), classes.max(initial=0))) + 1, dtype=np.int64)
             lookup[self.class_of] = np.arange(self.n_components)
             return lookup[classes]
-        cost = self.discrepancy(scores)
-        if np.any(self.class_of >= 0):
-            foreign = (self.class_of[None, :] != classes[:, None]) & (self.class_of[None, :] >= 0)
-            cost = np.where(foreign, np.inf, cost)
-        return np.asarray(cost.argmin(axis=1), dtype=np.int64)
+        component = np.zeros(len(classes), dtype=np.int64)
+        for klass in np.unique(classes):
+            open_to = np.flatnonzero((self.class_of == klass) | (self.class_of < 0))
+            rows = np.flatnonzero(classes == klass)
+            if len(open_to) == 1:
+                component[rows] = open_to[0]
+            elif len(open_to):
+                component[rows] = open_to[self.forms.some(open_to).least(scores[rows])]
+        return component
 
 
 def _on_grid(values: NDArray[np.floating], grid: float) -> Float64Array:
     return np.asarray(np.rint(values * grid) / grid, dtype=np.float64)
-
-
-def first_statistics(packed: NDArray[np.int16], component: IntArray, k: int, norm_bound: int) -> IntArray:
-    """Sums, per component, `norm_bound` for each row and the row itself.
-
-    Args:
-      packed: Grid units, norm at most norm_bound, shape (n, d). PRIVATE.
-      component: Shape (n,). PRIVATE.
-      k: Number of components.
-      norm_bound: Weight of the count, so that count and mean share the noise evenly.
-
-    Returns:
-      Shape (k * (1 + d),), exact; a row's squared norm is at most 2 * norm_bound^2. PRIVATE.
-    """
-    sums = np.zeros((k, 1 + packed.shape[1]), dtype=np.int64)
-    sums[:, 0] = norm_bound * np.bincount(component, minlength=k)
-    indicator = np.zeros((k, len(packed)), dtype=np.float64)
-    indicator[component, np.arange(len(packed))] = 1.0
-    sums[:, 1:] = np.rint(indicator @ packed.astype(np.float64)).astype(np.int64)  # exact: far below 2^53
-    return sums.ravel()
-
-
-def second_statistics(packed: NDArray[np.int16], component: IntArray, k: int, covariance: Covariance) -> IntArray:
-    """Sums, per component, products of coordinates: squares (isotropic, diagonal) or all pairs (full).
-
-    Returns:
-      Shape (k * d,) or (k * d * d,), in squared units of the coarser grid, exact; a row's norm is at most
-      `product_bound` of its own norm. PRIVATE.
-    """
-    values = np.trunc(packed.astype(np.float64) / _COARSER)
-    width = packed.shape[1]
-    parts = []
-    for index in range(k):
-        own = values[component == index]
-        product = own.T @ own if covariance == "full" else np.einsum("nd,nd->d", own, own)
-        parts.append(np.rint(product).astype(np.int64).ravel())
-    return np.concatenate(parts) if parts else np.zeros(k * width, dtype=np.int64)
-
-
-def product_bound(norm_bound: int) -> int:
-    """Bound on the L2 norm of one row's `second_statistics`: its squared norm on the coarser grid, rounded up.
-
-    Args:
-      norm_bound: Of the packed row; dropping digits toward zero makes no row longer.
-    """
-    return -(-norm_bound * norm_bound // _COARSER**2)
 
 
 def m_step(
@@ -205,14 +157,14 @@ def _covariances(mixture: Mixture, second: Float64Array, pull: float) -> Float64
     k, width = mixture.means.shape
     weight = np.maximum(mixture.sizes, 0.0)
     if mixture.covariance == "full":
-        raw = second.reshape(k, width, width) / _PRODUCT_GRID**2
+        raw = second.reshape(k, width, width) / PRODUCT_GRID**2
         own = raw - weight[:, None, None] * mixture.means[:, :, None] * mixture.means[:, None, :]
         pooled = own + pull * np.eye(width)
         return _positive(pooled / (weight + pull)[:, None, None])
-    raw = second.reshape(k, width) / _PRODUCT_GRID**2
+    raw = second.reshape(k, width) / PRODUCT_GRID**2
     own = raw - weight[:, None] * mixture.means**2
     diagonal = np.maximum((own + pull) / (weight + pull)[:, None], 0.0) + REG_COVAR
-    return np.asarray(diagonal.mean(axis=1) if mixture.covariance == "isotropic" else diagonal, dtype=np.float64)
+    return np.asarray(diagonal, dtype=np.float64)
 
 
 def _positive(matrices: Float64Array) -> Float64Array:

@@ -28,6 +28,8 @@ Float32Array = NDArray[np.float32]
 Int16Array = NDArray[np.int16]
 IntArray = NDArray[np.int64]
 
+_LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -96,7 +98,7 @@ class Encoding:
         """
         if n_rows is None:
             n_rows = len(columns[0]) if columns else 0
-        packed = np.zeros((n_rows, self.width), dtype=np.int16)
+        packed = np.zeros((self.width, n_rows), dtype=np.int16).T  # columns are contiguous, as in the staged blocks
         for code, start, values in zip(self.codes, self.offsets, columns, strict=True):
             if isinstance(code, CategoryCode):
                 levels = np.asarray(values, dtype=np.int64)
@@ -122,16 +124,25 @@ class Encoding:
         Returns:
           Shape (n, n_features): exactly one cell a feature, so a row's cell counts have squared norm n_features.
         """
-        found = np.empty((len(packed), len(self.codes)), dtype=np.int64)
+        found = np.empty((len(self.codes), len(packed)), dtype=np.int64)
         for column, (code, start) in enumerate(zip(self.codes, self.offsets, strict=True)):
+            own = found[column]
+            own[:] = self.cell_offsets[column]
             if isinstance(code, CategoryCode):
-                cell = packed[:, start : start + code.n_cells].argmax(axis=1).astype(np.int64)
+                for level in range(1, code.n_cells):  # at most one coordinate is not zero
+                    own += (packed[:, start + level] > 0) * np.int64(level)
             else:
-                cell = code.cell(packed[:, start].astype(np.float64) / SCORE_GRID)
+                own += self._cell_tables[column][packed[:, start].astype(np.int64) + _LARGEST_SCORE]
                 if code.nullable:
-                    cell = np.where(packed[:, start + 1] > 0, code.n_cells, cell)
-            found[:, column] = self.cell_offsets[column] + cell
-        return found
+                    own[packed[:, start + 1] > 0] = self.cell_offsets[column] + code.n_cells
+        return found.T
+
+    @cached_property
+    def _cell_tables(self) -> dict[int, NDArray[np.uint16]]:
+        """Cell of each score on the grid, for each number: int16 has few values, so a table replaces a search."""
+        grid = np.arange(-_LARGEST_SCORE, _LARGEST_SCORE + 1) / SCORE_GRID
+        numbers = [(column, code) for column, code in enumerate(self.codes) if not isinstance(code, CategoryCode)]
+        return {column: code.cell(grid).astype(np.uint16) for column, code in numbers}
 
     def scores(self, packed: Int16Array) -> Float32Array:
         """The packed rows in units of score, shape (n, width). PRIVATE if the rows are."""

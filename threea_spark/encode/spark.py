@@ -11,21 +11,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark.columns import CLASS, UNIT, VECTOR
+from threea_spark.columns import UNIT
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.histogram import Field, HistogramLayout
 from threea_spark.encode.raw import columns_of
 from threea_spark.encode.selection import Selection
 from threea_spark.privacy.noise import NoiseSource
-from threea_spark.staged import packed_column
+from threea_spark.staged import SCHEMA, PackedRows, blocks_of
 from threea_spark.summing import exact_sums
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Int64Array = NDArray[np.int64]
+Uint32Array = NDArray[np.uint32]
 
-_STAGED_SCHEMA = f"{VECTOR} binary, {CLASS} int, {UNIT} bigint"
+_COIN_BITS = np.uint64(32)
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,16 @@ def frequent_values(rows: DataFrame, source: str, most: int) -> list[str]:
     return [str(row[source]) for row in top.collect()]  # bounded: `most` values
 
 
-def packed_vectors(rows: DataFrame, reader: Reader, encoding: Encoding) -> DataFrame:
-    """Codes every row as a packed vector, its class and its unit's token. PRIVATE; to be written once, then read.
+def packed_vectors(rows: DataFrame, reader: Reader, encoding: Encoding, *, mixes: bool) -> DataFrame:
+    """Codes every row as a packed vector, its class and its unit's tokens. PRIVATE; to be written once, then read.
 
-    Where each row is a unit, its token is drawn here from the operating system: the written table holds the draw of
+    Where each row is a unit, its tokens are drawn here from the operating system: the written table holds the draw of
     the one attempt that was committed.
+
+    Args:
+      rows: Canonical columns. PRIVATE.
+      reader, encoding: Of the table.
+      mixes: Whether rows need a token for their group.
     """
     has_unit = UNIT in rows.columns
 
@@ -97,13 +103,19 @@ def packed_vectors(rows: DataFrame, reader: Reader, encoding: Encoding) -> DataF
         for batch in batches:
             columns = reader.read(batch)
             label = columns.pop() if reader.has_label else np.zeros(batch.num_rows)
-            vectors = encoding.pack(columns, batch.num_rows)
-            units = batch.column(UNIT) if has_unit else _fresh_tokens(batch.num_rows)
-            classes = pa.array(encoding.class_of(label).astype(np.int32))
-            yield pa.RecordBatch.from_arrays([packed_column(vectors), classes, units], [VECTOR, CLASS, UNIT])
+            packed = encoding.pack(columns, batch.num_rows)
+            coins, tokens = _tokens_of(batch.column(UNIT)) if has_unit else _fresh_tokens(batch.num_rows, mixes)
+            yield blocks_of(PackedRows(packed, encoding.class_of(label), coins, tokens if mixes else tokens * 0))
 
-    return rows.mapInArrow(pack, _STAGED_SCHEMA)
+    return rows.mapInArrow(pack, SCHEMA)
 
 
-def _fresh_tokens(n_rows: int) -> pa.Array:
-    return pa.array(np.frombuffer(os.urandom(8 * n_rows), dtype="<u8") >> np.uint64(1)).cast(pa.int64())
+def _tokens_of(units: pa.Array) -> tuple[Uint32Array, Uint32Array]:
+    """Splits a unit's 63 secret bits: the coin gets the lower 32, the group token the 31 others."""
+    bits = units.to_numpy(zero_copy_only=False).astype(np.uint64)
+    return bits.astype(np.uint32), (bits >> _COIN_BITS).astype(np.uint32) << np.uint32(1)
+
+
+def _fresh_tokens(n_rows: int, mixes: bool) -> tuple[Uint32Array, Uint32Array]:
+    drawn = np.frombuffer(os.urandom((4 + 4 * mixes) * n_rows), dtype="<u4")
+    return drawn[:n_rows], drawn[n_rows:] if mixes else np.zeros(n_rows, dtype=np.uint32)

@@ -1,0 +1,124 @@
+"""Assignment with minimum sizes: `optimal_prices` beside an exact min-cost flow, on drawn rows.
+
+    python benchmarks/assignment.py --json out/assignment.json [--rows 2000 5000] [--components 8 32] [--seed 0]
+
+Rows are drawn around centres of very unequal weight, so that the minimum binds at most of them. It is `--share` of
+what equal clusters would hold. The exact solution is OR-Tools' SimpleMinCostFlow, cost-scaling push-relabel on costs
+rounded to whole numbers; its seconds count the making of the graph. The cost is the squared distance of each row to
+the centre it is assigned to, prices left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from ortools.graph.python.min_cost_flow import SimpleMinCostFlow  # type: ignore[import-untyped]
+from rich.console import Console
+from rich.table import Table
+
+from threea_spark.approximate.prices import optimal_prices
+
+Float64Array = NDArray[np.float64]
+Record = dict[str, float]
+
+COST_GRID = 2.0**20  # costs are rounded to it: flows are over whole numbers
+HEADER = ("rows", "components", "seconds ours", "seconds exact", "cost / exact", "smallest / minimum")
+
+
+def main() -> None:
+    """Runs every size, prints the table and writes the figures."""
+    arguments = _parser().parse_args()
+    records = [
+        run(n, k, arguments.share, arguments.seed) for n in arguments.rows for k in arguments.components if k <= n
+    ]
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(records, indent=1))
+    show(records)
+
+
+def run(n: int, k: int, share: float, seed: int) -> Record:
+    """Times both on the same rows and compares what they cost."""
+    cost = drawn_cost(n, k, np.random.default_rng(seed))
+    least = np.full(k, np.floor(share * n / k))
+    start = time.perf_counter()
+    component = (cost - optimal_prices(cost, least)).argmin(axis=1)
+    ours = time.perf_counter() - start
+    start = time.perf_counter()
+    exact = exact_cost(cost, least)
+    seconds = time.perf_counter() - start
+    return {
+        "rows": n,
+        "components": k,
+        "seconds_ours": ours,
+        "seconds_exact": seconds,
+        "cost_ratio": float(cost[np.arange(n), component].sum()) / exact,
+        "smallest_over_minimum": float((np.bincount(component, minlength=k) / least).min()),
+    }
+
+
+def drawn_cost(n: int, k: int, rng: np.random.Generator, width: int = 8) -> Float64Array:
+    """Squared distances of Gaussian rows, weights falling as 1 / rank, to their k centres, shape (n, k)."""
+    centres = rng.normal(0.0, 1.5, (k, width))
+    weight = 1.0 / np.arange(1, k + 1)
+    rows = centres[rng.choice(k, n, p=weight / weight.sum())] + rng.normal(0.0, 1.0, (n, width))
+    squares = np.square(rows).sum(axis=1)[:, None] + np.square(centres).sum(axis=1)
+    return np.maximum(np.asarray(squares - 2.0 * rows @ centres.T, dtype=np.float64), 0.0)
+
+
+def exact_cost(cost: Float64Array, least: Float64Array) -> float:
+    """The least total cost of an assignment that holds the minima, as a min-cost flow.
+
+    Each row sends one unit to a component. A component keeps `least` of them and passes the others on to an overflow,
+    which keeps what is left. The matrix is totally unimodular, so that no row is split.
+
+    Args:
+      cost: Infinite where the component may not take the row, shape (n, k).
+      least: Whole numbers, shape (k,).
+    """
+    n, k = cost.shape
+    row, component = np.nonzero(np.isfinite(cost))
+    cheapest = cost.min(axis=1)  # left out: whole numbers stay small
+    whole = np.rint((cost[row, component] - cheapest[row]) * COST_GRID).astype(np.int64)
+    kept = least.astype(np.int64)
+    flow = SimpleMinCostFlow()
+    flow.add_arcs_with_capacity_and_unit_cost(
+        np.concatenate([row, n + np.arange(k)]),
+        np.concatenate([n + component, np.full(k, n + k)]),
+        np.concatenate([np.ones(len(row), dtype=np.int64), np.full(k, n)]),
+        np.concatenate([whole, np.zeros(k, dtype=np.int64)]),
+    )
+    supply = np.concatenate([np.ones(n, dtype=np.int64), -kept, [kept.sum() - n]])
+    flow.set_nodes_supplies(np.arange(n + k + 1), supply)
+    if flow.solve() != flow.OPTIMAL:
+        raise ValueError("no assignment holds the minima")
+    return float(flow.optimal_cost() / COST_GRID + cheapest.sum())
+
+
+def show(records: Sequence[Record]) -> None:
+    """Prints the table."""
+    table = Table(*HEADER, title="assignment with minimum sizes", box=None)
+    for record in records:
+        rows, components, ours, exact, ratio, smallest = record.values()
+        table.add_row(f"{rows}", f"{components}", f"{ours:.3f}", f"{exact:.3f}", f"{ratio:.6f}", f"{smallest:.4f}")
+    Console(width=None if Console().is_terminal else 120).print(table)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="where the figures are written")
+    parser.add_argument("--rows", nargs="*", type=int, default=[2_000, 5_000, 20_000])
+    parser.add_argument("--components", nargs="*", type=int, default=[8, 32, 64])
+    parser.add_argument("--share", type=float, default=0.8, help="of what equal clusters would hold")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

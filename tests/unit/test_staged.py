@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from threea_spark.staged import PackedRows, blocks_of, joined, unpacked
+
+
+def rows_of(n, width, seed=0):
+    rng = np.random.default_rng(seed)
+    packed = rng.integers(-(2**15), 2**15, (n, width), dtype=np.int16)
+    coins, tokens = rng.integers(0, 2**32, (2, n), dtype=np.uint32)
+    return PackedRows(packed, rng.integers(0, 300, n), coins, tokens)
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(0, 3_000), width=st.sampled_from([0, 1, 24, 600, 20_000]), seed=st.integers(0, 1_000))
+def test_what_is_packed_comes_back_in_order_to_the_last_bit(n, width, seed):
+    rows = rows_of(min(n, 40_000_000 // max(width, 1) // 100), width, seed)
+    cut = len(rows) // 3
+    halves = [rows.where(np.arange(len(rows)) < cut), rows.where(np.arange(len(rows)) >= cut)]
+    back = joined(unpacked([blocks_of(half) for half in halves], width), width)
+    for name in ("packed", "classes", "coins", "group_tokens"):
+        assert np.array_equal(getattr(back, name), getattr(rows, name))
+
+
+def test_steps_are_bounded_and_blocks_few():
+    rows = rows_of(50_000, 24)
+    batch = blocks_of(rows)
+    assert batch.num_rows < len(rows) / 300
+    assert max(len(block.as_py()) for block in batch.column("block")) < 2**16
+    assert max(len(step) for step in unpacked([batch], 24)) < 2**18 / 24 + 2**15 / 48
+
+
+def test_a_slice_of_a_batch_is_read_as_its_own_rows():
+    rows = rows_of(5_000, 24)
+    batch = blocks_of(rows)
+    sizes = batch.column("n_rows").to_pylist()
+    middle = joined(unpacked([batch.slice(2, 3)], 24), 24)
+    start = sum(sizes[:2])
+    assert np.array_equal(middle.packed, rows.packed[start : start + sum(sizes[2:5])])
+
+
+def test_columns_of_few_values_compress_far_below_two_bytes():
+    rng = np.random.default_rng(0)
+    packed = (rng.integers(0, 4, (20_000, 30)) * 1_000).astype(np.int16)
+    zeros = np.zeros(len(packed), dtype=np.uint32)
+    batch = blocks_of(PackedRows(packed, np.zeros(len(packed), dtype=np.int64), zeros, zeros))
+    assert batch.nbytes / packed.nbytes < 0.35
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-12, 0.25, 0.5, 1.0 - 2.0**-33, 1.0, 2.0])
+def test_a_sample_holds_the_units_whose_coin_lies_below_the_rate(rate):
+    rows = rows_of(20_000, 2)
+    chosen = rows.sampled(rate)
+    assert len(chosen) == np.count_nonzero(rows.coins < min(int(rate * 2**32), 2**32))
+    assert abs(len(chosen) - min(rate, 1.0) * 20_000) < 5.0 * np.sqrt(20_000 * 0.25) + 1.0
+    inside = chosen.sampled(rate / 2.0)
+    assert set(inside.coins.tolist()) == set(rows.sampled(rate / 2.0).coins.tolist())
