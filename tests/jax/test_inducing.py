@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.scipy.linalg import cho_factor, cho_solve
 
-from threea_spark.adapt import inducing, kernel
+from threea_spark.adapt import inducing, kernel, row_gradient
 from threea_spark.adapt.closed_form import Architecture, ntk
 from threea_spark.adapt.row_gradient import clipped_sum, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, KipSettings
@@ -169,7 +169,7 @@ def test_sum_does_not_depend_on_chunks_order_or_company(activation):
     x, y, rows, labels = problem(n=700, s=23, d=6)
     architecture = Architecture(activation=activation)
     whole = sum_of(x, y, rows, labels, settings(chunk_rows=64, architecture=architecture))
-    for chunk_rows in (200, 1024):
+    for chunk_rows in (200, 1024):  # a padded last chunk, and one chunk for all
         again = sum_of(x, y, rows, labels, settings(chunk_rows=chunk_rows, architecture=architecture))
         np.testing.assert_array_equal(again, whole)
     order = np.random.default_rng(3).permutation(len(rows))
@@ -177,6 +177,44 @@ def test_sum_does_not_depend_on_chunks_order_or_company(activation):
     np.testing.assert_array_equal(sum_of(x, y, rows[order], labels[order], wanted), whole)
     parts = [sum_of(x, y, rows[at], labels[at], wanted) for at in (slice(0, 333), slice(333, None))]
     np.testing.assert_array_equal(parts[0] + parts[1], whole)
+
+
+@pytest.mark.parametrize("size", [0.1, 1e3])
+def test_sum_is_that_of_rows_alone(size):
+    """At a release's width: 200 points in two groups, each row met as the only one and among others."""
+    x, y, rows, labels = problem(n=130, s=200, d=50)
+    moving, wanted = np.arange(190, 200), settings(clip_norm=1.0)
+    alone = [sum_of(x, y, rows[at : at + 1] * size, labels[at : at + 1], wanted, moving) for at in range(len(rows))]
+    np.testing.assert_array_equal(sum_of(x, y, rows * size, labels, wanted, moving), np.sum(alone, axis=0))
+    for one in alone:
+        assert sum(int(v) ** 2 for v in one) <= NORM_BOUND**2
+
+
+@pytest.mark.parametrize("n_threads", [1, 3, 16])
+def test_sum_does_not_depend_on_threads(monkeypatch, n_threads):
+    x, y, rows, labels = problem(n=900)
+    expected = sum_of(x, y, rows, labels, settings())
+    monkeypatch.setattr("os.cpu_count", lambda: n_threads)
+    np.testing.assert_array_equal(sum_of(x, y, rows, labels, settings()), expected)
+
+
+def test_whole_chunks_as_on_a_gpu_sum_to_the_same(monkeypatch):
+    x, y, rows, labels = problem(n=300, s=10)
+    tiled = sum_of(x, y, rows, labels, settings(chunk_rows=256))
+    add = row_gradient._add_clipped
+    monkeypatch.setattr(row_gradient, "_add_clipped", lambda *parts: add(*parts[:-1], False))
+    whole = sum_of(x, y, rows, labels, settings(chunk_rows=256))
+    assert np.abs(whole - tiled).max() <= len(rows)  # another order of operations: a unit for each row at most
+
+
+@pytest.mark.parametrize("norm_bound", [1, 100, 2**24])
+def test_sums_at_the_ends_of_the_bound_are_exact(norm_bound):
+    x, y, rows, labels = problem(n=1)
+    wanted = settings(norm_bound=norm_bound, chunk_rows=512)
+    once = sum_of(x, y, rows, 100.0 * labels, wanted)
+    assert sum(int(v) ** 2 for v in once) <= norm_bound**2
+    many = sum_of(x, y, np.repeat(rows, 512, axis=0), 100.0 * np.repeat(labels, 512, axis=0), wanted)
+    np.testing.assert_array_equal(many, 512 * once)
 
 
 def test_no_rows_sum_to_zero():

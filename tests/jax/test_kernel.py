@@ -59,11 +59,14 @@ def test_kernel_gradient_equals_finite_differences(activation, depth):
 def test_slopes_give_the_gradient_by_each_point(activation, depth):
     architecture, width = Architecture(activation=activation, depth=depth), ROWS.shape[1]
     rows, points = jnp.asarray(ROWS), jnp.asarray(POINTS)
-    value, by_q, by_p2 = kernel.kernel_and_slopes(architecture, *kernel.input_products(rows, points))
-    np.testing.assert_allclose(value, ntk(ROWS, POINTS, architecture), rtol=1e-12)
-    mine = (by_q[:, :, None] * rows[:, None, :] + 2.0 * by_p2[:, :, None] * points[None]) / width
+    products = kernel.input_products(points, rows)
+    np.testing.assert_allclose(
+        kernel.kernel_of_products(architecture, *products), ntk(POINTS, ROWS, architecture), rtol=1e-12
+    )
+    by_q, by_p1 = kernel.slopes(architecture, *products)
+    mine = (by_q[:, :, None] * rows[None] + 2.0 * by_p1[:, :, None] * points[:, None, :]) / width
     one = jax.grad(lambda point, row: kernel.kernel_fn(architecture)(row[None], point[None])[0, 0])
-    theirs = jax.jit(jax.vmap(lambda row: jax.vmap(lambda point: one(point, row))(points)))(rows)
+    theirs = jax.jit(jax.vmap(lambda point: jax.vmap(lambda row: one(point, row))(rows)))(points)
     np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
 
 
@@ -76,6 +79,24 @@ def test_diagonal_slope_equals_finite_differences(activation, depth):
     # The arc cosine is good to 1e-8 only where rows coincide: a wide step keeps that out of the quotient.
     expected = difference(lambda x: float(np.trace(ntk(x, x, architecture))), ROWS, step=1e-3)
     np.testing.assert_allclose(2.0 * slope[:, None] * ROWS / width, expected, rtol=1e-3, atol=2e-4)
+
+
+def test_the_angle_is_numpys_in_all_quadrants_and_on_the_axes():
+    y, x = RNG.normal(size=(2, 5000)) * np.exp(RNG.normal(scale=8.0, size=(2, 5000)))
+    y, x = np.r_[y, 0.0, 0.0, 0.0, 1.0, -1.0], np.r_[x, 0.0, 1.0, -1.0, 0.0, 0.0]
+    np.testing.assert_allclose(kernel._arctan2(jnp.asarray(y), jnp.asarray(x)), np.arctan2(y, x), rtol=1e-15)
+    for bad in ((np.nan, 1.0), (1.0, np.nan)):
+        assert np.isnan(kernel._arctan2(*map(jnp.asarray, bad)))
+
+
+@BOTH
+@DEPTHS
+def test_slopes_are_finite_where_rows_coincide_or_vanish(activation, depth):
+    rows = jnp.asarray(np.r_[ROWS, np.zeros((1, 5))])
+    products = kernel.input_products(rows, rows)
+    for bias_std in (0.0, 0.3):
+        architecture = Architecture(activation=activation, depth=depth, bias_std=bias_std)
+        assert all(bool(jnp.isfinite(part).all()) for part in kernel.slopes(architecture, *products))
 
 
 @BOTH

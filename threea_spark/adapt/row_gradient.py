@@ -4,12 +4,16 @@ One row's loss is ||k M^-1 y_s - y_t||^2, k its kernel with the points, M = K_ss
 a = M^-1 k, residual r, dual = M^-1 y_s and v = dual r its differential is 2 v . dk + 2 (a . dy_s) r - 2 a . dM v.
 dM has rank one in (a, v), so nothing of size s x s is made for a row, and the solve is shared by all rows of a step.
 Source: chain rule on arXiv 2011.00050, eq. 6; `tests/jax/test_inducing.py` holds it against automatic differentiation.
+
+Rows are the last axis of all that is computed, so each is a lane of the same vector code.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax  # noqa: TID253  # adapt/ is imported on the driver only
@@ -19,11 +23,12 @@ from jax.scipy.linalg import cho_factor, cho_solve  # noqa: TID253
 from numpy.typing import DTypeLike
 
 from threea_spark.adapt.closed_form import Architecture
-from threea_spark.adapt.kernel import diagonal_slope, input_products, kernel_and_slopes
+from threea_spark.adapt.kernel import diagonal_slope, input_products, kernel_of_products, slopes, x64
 from threea_spark.adapt.settings import Float64Array, Int64Array, KipSettings
 
 _SHRINK = 1.0 - 2.0**-20  # room for float32 rounding of the scaled gradient; the bound itself is checked in integers
-_TILE = 64  # chunks are whole multiples of it, so that every row meets the same vector code
+_TILE = 128  # rows whose gradients stay in a CPU's cache; chunks are whole multiples, so all rows meet the same code
+_GROUP = 5  # points whose gradients a CPU computes at a time
 
 Chunk = tuple[jax.Array, jax.Array, jax.Array]
 """Rows (t, d), their labels (t, c), and which of them are rows and not padding (t,)."""
@@ -36,10 +41,23 @@ class _Shared(NamedTuple):
     moving: jax.Array  # (w,)
     inverse: jax.Array  # (s, s): M^-1
     dual: jax.Array  # (s, c)
-    pulls: jax.Array  # (s, w d) float32: by_q[i, j] x_j, the pull of point j on point i; 0 for i = j
-    dual_pulls: jax.Array  # (c, w d) float32: the pulls, summed over j with the weights dual[j]
-    by_norm: jax.Array  # (s, w): derivative of k(x_j, x_i) by x_i's squared norm over d; 0 for i = j
+    x_moving: jax.Array  # (w, d) float32
+    pulls: jax.Array  # (w, d, s) float32: by_q[i, j] x_j, the pull of point j on point i; 0 for i = j
+    dual_pulls: jax.Array  # (w, d, c) float32: the pulls, summed over j with the weights dual[j]
+    by_norm: jax.Array  # (w, s): derivative of k(x_i, x_j) by x_i's squared norm over d; 0 for i = j
     diagonal: jax.Array  # (w,): derivative of k(x_i, x_i) by x_i's squared norm over d
+
+
+class _Coefficients(NamedTuple):
+    """What t rows' gradients are put together from, float32. PRIVATE."""
+
+    x: jax.Array  # (d, t)
+    a: jax.Array  # (s, t)
+    residual: jax.Array  # (c, t)
+    of_row: jax.Array  # (w, t)
+    of_pulls: jax.Array  # (w, t)
+    of_dual_pulls: jax.Array  # (w, t)
+    of_point: jax.Array  # (w, t)
 
 
 def clipped_sum(
@@ -64,20 +82,39 @@ def clipped_sum(
 
     Guarantee:
       Each row adds an integer vector of L2 norm <= norm_bound. It is a function of the row and of public numbers:
-      rows share no reduction but the integer sum, and all chunks run the same code, so order and chunking leave
-      no trace in it.
+      rows share no reduction but the integer sum, and all chunks run the same code, so order, chunking and threads
+      leave no trace in it.
     """
-    network, diag_reg, clip_norm = settings.architecture, settings.diag_reg, settings.clip_norm
+    network, diag_reg = settings.architecture, settings.diag_reg
     shared = _shared(jnp.asarray(x_support), jnp.asarray(y_support), jnp.asarray(moving), diag_reg, network)
     if not all(bool(jnp.isfinite(part).all()) for part in shared):
         return None
     n_labels = y_support.size if settings.learn_labels else 0
     label_scale = settings.label_scale if settings.learn_labels else None
-    total = jnp.zeros(moving.size * x_support.shape[1] + n_labels, jnp.int64)
-    for x_target, y_target, is_row in chunks:
-        gradients = _gradients(shared, x_target, y_target, diag_reg, network)
-        total = _add_clipped(total, gradients, is_row, clip_norm, settings.norm_bound, label_scale)
-    return np.asarray(total)
+    (device,) = shared.dual.devices()
+    on_cpu = device.platform == "cpu"  # a GPU has cores for a whole chunk, and no use for threads
+
+    def sum_of(some: Sequence[Chunk]) -> Int64Array:
+        with x64(), jax.default_device(device):  # both hold for one thread
+            total = jnp.zeros(moving.size * x_support.shape[1] + n_labels, jnp.int64)
+            for chunk in some:
+                total = _add_clipped(
+                    total,
+                    shared,
+                    chunk,
+                    diag_reg,
+                    settings.clip_norm,
+                    settings.norm_bound,
+                    label_scale,
+                    network,
+                    on_cpu,
+                )
+            return np.asarray(total)
+
+    total = sum_of(chunks[:1])  # compiles, which threads would all do
+    n_threads = (os.cpu_count() or 1) if on_cpu else 1
+    with ThreadPoolExecutor(n_threads) as pool:
+        return sum(pool.map(sum_of, [chunks[1 + at :: n_threads] for at in range(n_threads)]), start=total)
 
 
 def to_chunks(x: Float64Array, y: Float64Array, chunk_rows: int, dtype: DTypeLike) -> Iterator[Chunk]:
@@ -93,85 +130,109 @@ def to_chunks(x: Float64Array, y: Float64Array, chunk_rows: int, dtype: DTypeLik
 
 @functools.partial(jax.jit, static_argnames="network")
 def _shared(x: jax.Array, y: jax.Array, moving: jax.Array, diag_reg: float, network: Architecture) -> _Shared:
-    n_points, width = x.shape
-    q, p1, p2 = input_products(x, x)
-    k_ss, by_q, by_p2 = kernel_and_slopes(network, q, p1, p2)
-    ridge = diag_reg * jnp.trace(k_ss) / n_points
-    identity = jnp.eye(n_points, dtype=x.dtype)
+    q, p, _ = input_products(x, x)
+    k_ss = kernel_of_products(network, q, p, p)
+    ridge = diag_reg * jnp.trace(k_ss) / len(x)
+    identity = jnp.eye(len(x), dtype=x.dtype)
     inverse = cho_solve(cho_factor(k_ss + ridge * identity, lower=True), identity)
     dual = inverse @ y
-    on_others = 1.0 - identity
-    pulls = (by_q * on_others)[:, moving, None] * x[:, None, :]
-    dual_pulls = jnp.einsum("jc,jid->cid", dual, pulls)
+    on_others = 1.0 - identity[moving]
+    by_q, by_norm = (slope * on_others for slope in slopes(network, q[moving], p[moving], p))
+    pulls = by_q[:, None, :] * x.T
     return _Shared(
         x_support=x,
         moving=moving,
         inverse=inverse,
         dual=dual,
-        pulls=pulls.reshape(n_points, -1).astype(jnp.float32),
-        dual_pulls=dual_pulls.reshape(y.shape[1], moving.size * width).astype(jnp.float32),
-        by_norm=(by_p2 * on_others)[:, moving],
-        diagonal=diagonal_slope(network, p1)[moving],
+        x_moving=_f32(x[moving]),
+        pulls=_f32(pulls),
+        dual_pulls=_f32(pulls @ dual),
+        by_norm=by_norm,
+        diagonal=diagonal_slope(network, p)[moving],
     )
 
 
-@functools.partial(jax.jit, static_argnames="network")
-def _gradients(
-    shared: _Shared, x: jax.Array, y: jax.Array, diag_reg: float, network: Architecture
-) -> tuple[jax.Array, jax.Array]:
-    """Differentiates each row's loss by the moving points (t, w d) and by the labels (t, s c), both float32. PRIVATE.
-
-    By x_i, times d / 2, with K_ss split off its diagonal (j != i) and on it:
-    v_i by_q_ti x_t - v_i sum_j a_j by_q_ij x_j - a_i sum_j v_j by_q_ij x_j + x_i times a number of the row.
-    """
-    points, at, width = shared.x_support, shared.moving, x.shape[1]
-    k_ts, by_q, by_p2 = kernel_and_slopes(network, *input_products(x.astype(points.dtype), points))
-    a = k_ts @ shared.inverse
-    residual = k_ts @ shared.dual - y
-    v = residual @ shared.dual.T
-    a_i, v_i = a[:, at], v[:, at]
-    on_diagonal = a_i * v_i + diag_reg / len(points) * jnp.sum(a * v, axis=1, keepdims=True)
-    along = v_i * by_p2[:, at] - a_i * (v @ shared.by_norm) - v_i * (a @ shared.by_norm) - on_diagonal * shared.diagonal
-
-    a_i, v_i, pull, along, r = (_f32(part) for part in (a_i, v_i, v_i * by_q[:, at], 2.0 * along, residual))
-    shape = (len(x), at.size, width)
-    a_pulls = _matmul(_f32(a), shared.pulls).reshape(shape)
-    v_pulls = _matmul(r, shared.dual_pulls).reshape(shape)
-    half = pull[:, :, None] * x[:, None, :] - v_i[:, :, None] * a_pulls - a_i[:, :, None] * v_pulls
-    half = half + along[:, :, None] * _f32(points[at])
-    by_labels = 2.0 * _f32(a)[:, :, None] * r[:, None, :]
-    return (half * np.float32(2.0 / width)).reshape(len(x), -1), by_labels.reshape(len(x), -1)
-
-
-@jax.jit
+@functools.partial(jax.jit, static_argnames=("network", "in_tiles"))
 def _add_clipped(
     total: jax.Array,
-    gradients: tuple[jax.Array, jax.Array],
-    is_row: jax.Array,
+    shared: _Shared,
+    chunk: Chunk,
+    diag_reg: float,
     clip_norm: float,
     norm_bound: int,
     label_scale: float | None,
+    network: Architecture,
+    in_tiles: bool,
 ) -> jax.Array:
-    """Adds a chunk's clipped gradients; compiled apart from them, or each pass computes them anew."""
-    by_points, by_labels = gradients
-    parts = [by_points] if label_scale is None else [by_points, by_labels * jnp.float32(label_scale)]
-    quantised = _quantised(parts, is_row, clip_norm, norm_bound)
-    return total + jnp.concatenate([part.sum(axis=0, dtype=jnp.int64) for part in quantised])
+    """Adds a chunk's clipped gradients, tile by tile. PRIVATE."""
+    tile = _TILE if in_tiles else len(chunk[0])
+    group = max(size for size in range(1, _GROUP + 1) if len(shared.moving) % size == 0)
+
+    def add(total: jax.Array, rows: Chunk) -> tuple[jax.Array, None]:
+        coefficients = _coefficients(shared, rows[0], rows[1], diag_reg, network)
+        parts = [_by_points(shared, coefficients, group if in_tiles else len(shared.moving))]
+        if label_scale is not None:
+            parts.append(2.0 * jnp.float32(label_scale) * coefficients.a[:, None] * coefficients.residual)
+        quantised = _quantised(parts, rows[2], clip_norm, norm_bound)
+        return total + jnp.concatenate([part.sum(axis=2, dtype=jnp.int64).ravel() for part in quantised]), None
+
+    tiles = jax.tree.map(lambda part: part.reshape(-1, tile, *part.shape[1:]), chunk)
+    return jax.lax.scan(add, total, tiles)[0]
+
+
+def _coefficients(shared: _Shared, x: jax.Array, y: jax.Array, diag_reg: float, network: Architecture) -> _Coefficients:
+    """Solves for rows x (t, d) with labels y (t, c) in float64: all of the gradient but sums over points by inputs."""
+    points, at, dual = shared.x_support, shared.moving, shared.dual
+    q, p1, p2 = input_products(points, x.astype(points.dtype))
+    k = kernel_of_products(network, q, p1, p2)
+    by_q, by_norm = slopes(network, q[at], p1[at], p2)
+    a = shared.inverse @ k
+    residual = dual.T @ k - y.T
+    a_i, v_i = a[at], dual[at] @ residual
+    a_v = jnp.sum((dual.T @ a) * residual, axis=0)  # a . v
+    along = v_i * (by_norm - shared.by_norm @ a) - a_i * ((shared.by_norm @ dual) @ residual)
+    along = along - (a_i * v_i + diag_reg / len(points) * a_v) * shared.diagonal[:, None]
+    scale = 2.0 / x.shape[1]
+    of_row, of_pulls, of_dual_pulls, of_point = (_f32(scale * part) for part in (v_i * by_q, -v_i, -a_i, 2.0 * along))
+    return _Coefficients(_f32(x.T), _f32(a), _f32(residual), of_row, of_pulls, of_dual_pulls, of_point)
+
+
+def _by_points(shared: _Shared, coefficients: _Coefficients, group: int) -> jax.Array:
+    """Differentiates each row's loss by the moving points, (w, d, t) float32, `group` points at a time. PRIVATE.
+
+    By x_i, times d / 2, with K_ss split off its diagonal (j != i) and on it:
+    v_i by_q_it x_t - v_i sum_j a_j by_q_ij x_j - a_i sum_j v_j by_q_ij x_j + x_i times a number of the row.
+
+    The loop also keeps XLA from computing the coefficients anew for each input, and the gradients for each pass.
+    """
+    x, a, residual, *of_points = coefficients
+
+    def one_group(_: None, parts: tuple[jax.Array, ...]) -> tuple[None, jax.Array]:
+        pulls, dual_pulls, x_moving, of_row, of_pulls, of_dual_pulls, of_point = parts
+        by_a = _matmul(pulls.reshape(-1, len(a)), a).reshape(*pulls.shape[:2], -1)
+        by_v = sum(dual_pulls[:, :, at, None] * residual[at] for at in range(len(residual)))
+        gradient = of_row[:, None] * x + of_pulls[:, None] * by_a + of_dual_pulls[:, None] * by_v
+        return None, gradient + of_point[:, None] * x_moving[:, :, None]
+
+    parts = (shared.pulls, shared.dual_pulls, shared.x_moving, *of_points)
+    groups = tuple(part.reshape(-1, group, *part.shape[1:]) for part in parts)
+    return jax.lax.scan(one_group, None, groups)[1].reshape(*shared.x_moving.shape, -1)
 
 
 def _quantised(parts: list[jax.Array], is_row: jax.Array, clip_norm: float, norm_bound: int) -> list[jax.Array]:
-    """Clips each row, over all its parts, to integers of L2 norm <= norm_bound, checked in integers; int32 (t, ...).
+    """Clips each row, over all its parts, to integers of L2 norm <= norm_bound; int32 (..., t) like the parts.
 
     The rule of `privacy.mechanism.clip_rows`, from floats: rounded toward zero, and a row still too long adds nothing.
+    That check is exact, although float64 makes it, faster than int64: integers up to 2^24 have exact squares, sums of
+    them are exact below 2^53, and a sum that has come so far stays above norm_bound^2 <= 2^48.
     """
-    squared = sum(jnp.sum(jnp.square(part.astype(jnp.float64)), axis=1) for part in parts)
+    squared = sum(jnp.sum(jnp.square(part.astype(jnp.float64)), axis=(0, 1)) for part in parts)
     norm = jnp.sqrt(jnp.asarray(squared))
     fits = is_row & jnp.isfinite(norm)
-    scale = _SHRINK * norm_bound / jnp.maximum(jnp.where(fits, norm, 1.0), clip_norm)
-    scaled = [jnp.where(fits[:, None], part, 0.0) * _f32(scale)[:, None] for part in parts]
-    whole = [jnp.trunc(jnp.clip(part, -norm_bound, norm_bound)).astype(jnp.int32) for part in scaled]
-    within = sum(jnp.sum(jnp.square(part.astype(jnp.int64)), axis=1) for part in whole) <= norm_bound**2
-    return [jnp.where(jnp.asarray(within)[:, None], part, 0) for part in whole]
+    scale = _f32(_SHRINK * norm_bound / jnp.maximum(jnp.where(fits, norm, 1.0), clip_norm))
+    whole = [jnp.trunc(jnp.clip(jnp.where(fits, part, 0.0) * scale, -norm_bound, norm_bound)) for part in parts]
+    within = sum(jnp.sum(jnp.square(part.astype(jnp.float64)), axis=(0, 1)) for part in whole) <= norm_bound**2
+    return [jnp.where(jnp.asarray(within), part, 0.0).astype(jnp.int32) for part in whole]
 
 
 def _f32(x: jax.Array) -> jax.Array:

@@ -36,7 +36,8 @@ class KipSettings:
       learn_labels: Whether the labels move too.
       label_scale: Weighs a row's gradient by the labels against that by the points where both are clipped as one.
       moving_points: How many points move in one step; they take turns, so that each step clips, noises and computes
-        less. 0 moves all. 40 points in turns of 10 reached the loss of all moving, with the same steps and noise.
+        less. 0 moves all. With 200 points, 60 steps and mu 0.3, turns of 25 reached the loss of turns of 50 within the
+        spread over seeds, for 0.6 of the time.
       architecture: Of the network.
       chunk_rows: Rows in memory at a time; chunk_rows * moving_points * d floats are held a few times over.
     """
@@ -50,7 +51,7 @@ class KipSettings:
     diag_reg: float = 1e-3
     learn_labels: bool = True
     label_scale: float = 1.0
-    moving_points: int = 50
+    moving_points: int = 25
     architecture: Architecture = field(default_factory=Architecture)
     chunk_rows: int = 512
 

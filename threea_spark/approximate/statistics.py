@@ -16,7 +16,7 @@ Covariance: TypeAlias = Literal["isotropic", "diagonal", "full"]
 _COARSER = 64
 """Products are summed on a grid this much coarser than scores: noise covers many units, and float64 keeps it exact."""
 PRODUCT_GRID = SCORE_GRID // _COARSER
-_INT32_ROWS = 2**16  # sums of as many int16 fit int32
+_LARGEST_INT32 = 2**31 - 1
 
 
 def first_statistics(packed: NDArray[np.int16], component: IntArray, k: int, norm_bound: int) -> IntArray:
@@ -33,7 +33,7 @@ def first_statistics(packed: NDArray[np.int16], component: IntArray, k: int, nor
     """
     sums = np.empty((k, 1 + packed.shape[1]), dtype=np.int64)
     sums[:, 0] = norm_bound * np.bincount(component, minlength=k)
-    sums[:, 1:] = sums_of(packed.astype(np.int32 if len(packed) <= _INT32_ROWS else np.int64), component, k)
+    sums[:, 1:] = sums_of(packed.astype(_summable(len(packed), 2**15)), component, k)
     return sums.ravel()
 
 
@@ -46,10 +46,11 @@ def second_statistics(packed: NDArray[np.int16], component: IntArray, k: int, co
     """
     if covariance == "isotropic":
         return np.zeros(0, dtype=np.int64)
-    values = np.trunc(packed.astype(np.float64) / _COARSER)
+    units = (packed + (packed < 0) * np.int16(_COARSER - 1)) // np.int16(_COARSER)  # toward zero
     if covariance == "diagonal":
-        return np.asarray(np.rint(sums_of(values * values, component, k)), dtype=np.int64).ravel()
-    width = packed.shape[1]
+        squares = np.square(units, dtype=_summable(len(units), (2**15 // _COARSER) ** 2))
+        return np.asarray(sums_of(squares, component, k), dtype=np.int64).ravel()
+    values, width = units.astype(np.float64), packed.shape[1]
     order = np.argsort(component, kind="stable")
     ends = np.cumsum(np.bincount(component, minlength=k))
     values, start = values[order], 0
@@ -75,7 +76,12 @@ def product_bound(norm_bound: int) -> int:
     return -(-norm_bound * norm_bound // _COARSER**2)
 
 
-def sums_of(rows: NDArray[np.generic], group: IntArray, n_groups: int) -> NDArray[np.generic]:
+def _summable(n_rows: int, largest: int) -> type[np.int32] | type[np.int64]:
+    """The narrower type, half the time, where it holds the sum of so many values."""
+    return np.int32 if n_rows * largest <= _LARGEST_INT32 else np.int64
+
+
+def sums_of(rows: NDArray[np.integer], group: IntArray, n_groups: int) -> NDArray[np.integer]:
     """Adds up the rows of each group, shape (n_groups, d), in the rows' own type.
 
     The matrix of which row is in which group is sparse, with one entry a row: its product with the rows needs neither

@@ -45,9 +45,16 @@ class LeafGrid:
         """Which leaves hold a single value."""
         return np.asarray(self.low == self.high)
 
+    @cached_property
+    def _holds_every_number(self) -> bool:
+        """Whether leaf i is the i-th whole number from the bound, so that nothing need be searched."""
+        return bool(self.whole and self.is_atom.all() and np.all(np.diff(self.low) == 1.0))
+
     def index(self, values: Float64Array) -> IntArray:
         """Finds the leaf of each value; values outside the bounds count as the bound. No NaN may enter."""
         values = np.clip(values, self.low[0], self.high[-1])
+        if self._holds_every_number:
+            return np.asarray(values - self.low[0], dtype=np.int64)
         found = np.searchsorted(self.low, values, side="right") - 1
         before = np.maximum(found - 1, 0)
         at_atom = self.is_atom[before] & (self.low[before] == values)
