@@ -1,5 +1,9 @@
 import argparse
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -33,6 +37,9 @@ PEERS = [
 
 baseline = load("baseline")
 utility = load("utility")
+process_memory = load("process_memory")
+load("warehouse")  # scaling imports it
+scaling = load("scaling")
 
 
 def _rows(n=600, seed=3):
@@ -329,3 +336,177 @@ def test_the_table_is_printed_and_written_whole(tmp_path, capsys):
     assert all(cell in printed for cell in (*utility.HEADER, *line))
     assert [text.strip() for text in lines[2].strip("|").split("|")] == line
     assert len({text.count("|") for text in lines}) == 1
+
+
+# the scaling of releases
+
+# lines of Spark 4.2's event log, most of their fields left out
+EVENTS = """\
+{"Event":"SparkListenerLogStart","Spark Version":"4.2.0"}
+{"Event":"SparkListenerTaskEnd","Stage ID":0,"Task Type":"ShuffleMapTask","Task Info":{"Task ID":0,"Launch Time":\
+1795550223266,"Finish Time":1795550224307},"Task Metrics":{"Executor Run Time":702,"Shuffle Read Metrics":{"Local Bytes\
+ Read":0},"Shuffle Write Metrics":{"Shuffle Bytes Written":112,"Shuffle Write Time":6888194}}}
+{"Event":"SparkListenerTaskEnd","Stage ID":0,"Task Type":"ShuffleMapTask","Task Info":{"Task ID":1,"Launch Time":\
+1795550224289,"Finish Time":1795550224546},"Task Metrics":{"Executor Run Time":169,"Shuffle Read Metrics":{"Local Bytes\
+ Read":0},"Shuffle Write Metrics":{"Shuffle Bytes Written":118,"Shuffle Write Time":1062048}}}
+{"Event":"SparkListenerTaskEnd","Stage ID":1,"Task Type":"ResultTask","Task Info":{"Task ID":2,"Launch Time":\
+1795550224623,"Finish Time":1795550224955},"Task Metrics":{"Executor Run Time":201,"Shuffle Read Metrics":{"Local Bytes\
+ Read":230},"Shuffle Write Metrics":{"Shuffle Bytes Written":0,"Shuffle Write Time":0}}}
+{"Event":"SparkListenerTaskEnd","Stage ID":2,"Task Type":"ResultTask","Task Info":{"Task ID":3,"Launch Time":\
+1795550226491,"Finish Time":1795550226603}}
+{"Event":"SparkListenerApplicationEnd","Timestamp":1795550227000}
+"""
+HOLDS = """
+import time
+block = bytearray(b"x") * 120_000_000
+print(flush=True)
+time.sleep(60)
+"""
+needs_proc = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from Linux's /proc")
+
+
+def _run_of(rows, seconds, cores=2, **changes):
+    record = {"rows": rows, "cores": cores, "seconds": seconds, "stages": {"encode": seconds}, "ratio_to_rewrite": 4.0}
+    return {**record, "rewrite_seconds": [1.0, 2.0], **dict.fromkeys(scaling.BYTES, 10.0), **changes}
+
+
+@pytest.fixture
+def holder():
+    """Starts a child that holds 120 MB, and gives its process once it does; ended afterwards."""
+    with subprocess.Popen([sys.executable, "-c", HOLDS], stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        yield child
+        child.kill()
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 1.2])
+def test_the_exponent_of_a_power_is_its_power(power):
+    runs = [_run_of(rows, 3e-4 * rows**power) for rows in (10**6, 4 * 10**6, 16 * 10**6)]
+    assert scaling.exponent_of(runs) == pytest.approx(power, abs=1e-3)
+
+
+def test_runs_of_one_size_have_no_exponent():
+    assert scaling.exponent_of([]) is None
+    assert scaling.exponent_of([_run_of(10, 1.0), _run_of(10, 2.0)]) is None
+
+
+@needs_proc
+def test_an_array_in_a_child_process_is_seen(holder):
+    assert 120e6 < process_memory.memory_of(holder.pid) < 160e6
+    holder.kill()
+    holder.wait()
+    assert process_memory.memory_of(holder.pid) == 0
+
+
+@needs_proc
+def test_without_pss_the_resident_size_is_read(holder, monkeypatch, tmp_path):
+    folder = tmp_path / str(holder.pid)
+    folder.mkdir()
+    (folder / "statm").write_text(Path(f"/proc/{holder.pid}/statm").read_text())
+    monkeypatch.setattr(process_memory, "_PROC", tmp_path)
+    assert 120e6 < process_memory.memory_of(holder.pid) < 200e6
+
+
+def test_what_a_jvm_started_is_a_worker_and_the_rest_below_the_driver_is_driver(monkeypatch):
+    tree = [(10, 1, "python"), (11, 10, "bash"), (12, 11, "java"), (13, 12, "python"), (14, 13, "python")]
+    others = [(15, 10, "python"), (16, 1, "java"), (17, 16, "python")]
+    monkeypatch.setattr(process_memory, "_all_processes", lambda: iter(tree + others))
+    expected = {10: "driver", 11: "driver", 12: "jvm", 13: "worker", 14: "worker", 15: "driver"}
+    assert process_memory.processes_of(10) == expected
+
+
+@needs_proc
+def test_peaks_count_only_while_the_flag_stands(tmp_path, monkeypatch):
+    monkeypatch.setattr(process_memory, "INTERVAL_SECONDS", 0.02)
+    staged = tmp_path / "warehouse" / "threea_staging_1"
+    staged.mkdir(parents=True)
+    (staged / "part.parquet").write_bytes(b"0" * 3_000_000)
+    command = [sys.executable, "-c", "import time; block = bytearray(b'x') * 120_000_000; time.sleep(1.0)"]
+    status, peaks = process_memory.watched(command, tmp_path / "warehouse", tmp_path / "flag")
+    assert (status, set(peaks.values())) == (0, {0.0})
+    with process_memory.counted(tmp_path / "flag") as window:
+        status, peaks = process_memory.watched(command, tmp_path / "warehouse", tmp_path / "flag")
+    assert not (tmp_path / "flag").exists()
+    assert 1.0 <= window[1] - window[0] < 60.0
+    assert peaks["staged_mb"] == 3.0
+    assert 120.0 < peaks["driver_mb"] < 160.0
+    assert (peaks["jvm_mb"], peaks["worker_mb"]) == (0.0, 0.0)
+
+
+def test_a_process_that_fails_says_so(tmp_path):
+    command = [sys.executable, "-c", "raise SystemExit(3)"]
+    assert process_memory.watched(command, tmp_path, tmp_path / "flag")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shuffled"), [(0.0, 2e9, 230), (1795550224.0, 1795550225.0, 118), (1795550225.0, 2e9, 0)]
+)
+def test_the_event_log_gives_what_tasks_of_the_window_shuffled(tmp_path, start, end, shuffled):
+    folder = tmp_path / "eventlog_v2_local-1"
+    folder.mkdir()
+    (folder / "events_1_local-1").write_text(EVENTS)
+    (folder / "appstatus_local-1").touch()
+    (folder / ".appstatus_local-1.crc").write_bytes(b"crc\x00\xff")
+    assert process_memory.shuffled_bytes(tmp_path, start, end) == shuffled
+
+
+def test_the_clock_times_each_step_up_to_the_next(monkeypatch):
+    times = iter([0.0, 1.0, 3.0, 7.0, 12.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    clock = process_memory.StageClock("before")
+    for number, name in enumerate(["encode", "adapt", "encode"], start=1):
+        clock(name, number, 3)
+    clock.close()
+    assert clock.seconds == {"before": 1.0, "encode": 2.0 + 5.0, "adapt": 4.0}
+
+
+def test_results_survive_and_only_what_is_missing_is_run(tmp_path, monkeypatch):
+    asked = []
+
+    def run(work, folder):
+        asked.append((work["rows"], work["cores"]))
+        return _run_of(work["rows"], work["rows"] / 1e5, work["cores"])
+
+    monkeypatch.setattr(scaling, "_in_own_process", run)
+    monkeypatch.setattr(scaling, "_source", lambda folder, rows: folder / str(rows))
+    path = tmp_path / "deep" / "out.json"
+    _measure(path, tmp_path, "--rows", "1e6", "--strong-cores")
+    _measure(path, tmp_path, "--rows", "1e6", "4e6", "--strong-rows", "4e6", "--strong-cores", "1", "2")
+    assert asked == [(10**6, 2), (4 * 10**6, 2), (4 * 10**6, 1)]  # two cores are among the growing tables
+    stored = json.loads(path.read_text())
+    assert [run["rows"] for run in stored["runs"]] == [10**6, 4 * 10**6]
+    assert stored["strong"] == [
+        {"cores": cores, "rows": 4 * 10**6, "seconds": 40.0, "stages": {"encode": 40.0}} for cores in (1, 2)
+    ]
+    assert stored["exponent"] == 1.0
+    assert [file.name for file in path.parent.iterdir()] == ["out.json"]
+    _measure(path, tmp_path, "--rows", "1e6", "--strong-cores", "--repeat", "2")
+    _measure(path, tmp_path, "--rows", "1e6", "--strong-cores", "--again")
+    assert asked[3:] == [(10**6, 2), (10**6, 2)]
+    assert [run["rows"] for run in json.loads(path.read_text())["runs"]] == [10**6, 4 * 10**6]
+
+
+def _measure(path, folder, *options):
+    arguments = scaling._parser().parse_args(["--json", str(path), *options])
+    assert scaling._measure_all(arguments, folder, scaling.Results(path, arguments.cores))
+
+
+def test_a_run_that_failed_loses_nothing_and_is_not_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling, "_source", lambda folder, rows: folder / str(rows))
+    monkeypatch.setattr(scaling, "_in_own_process", lambda work, folder: None)
+    path = tmp_path / "out.json"
+    scaling.Results(path, 2).put("runs", 10, 2, [_run_of(10, 1.0)])
+    arguments = scaling._parser().parse_args(["--json", str(path), "--rows", "10", "20", "--again", "--strong-cores"])
+    assert not scaling._measure_all(arguments, tmp_path, scaling.Results(path, 2))
+    assert [run["rows"] for run in scaling.Results(path, 2).find("runs")] == [10]
+
+
+def test_the_tables_of_scaling_show_all_runs(tmp_path, capsys):
+    results = scaling.Results(tmp_path / "out.json", 2)
+    for rows, seconds, driver in ((10**6, 10.0, 800.0), (4 * 10**6, 40.0, 900.0)):
+        results.put("runs", rows, 2, [_run_of(rows, seconds, driver_mb=driver)])
+    for cores, seconds in ((1, 60.0), (2, 40.0)):
+        results.put("strong", 4 * 10**6, cores, [_run_of(4 * 10**6, seconds, cores)])
+    scaling.show(results)
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("1,000,000", "4.00", "encode", "1.50", "rows^1.00", "+100 MB, +12%"))

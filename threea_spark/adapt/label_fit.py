@@ -23,6 +23,8 @@ RESIDUAL_GRID = 128
 ReleaseSum = Callable[[str, IntArray, int], Float64Array]
 """Takes a name, exact int64 sums and a bound on one row's L2 norm; gives noisy sums, in the same units."""
 _CHUNK_ROWS = 8192
+_CHUNK_VALUES = 1 << 18  # rows times outputs in memory at a time: 2 MB an array
+_WIDE_VALUES = 1 << 22  # rows times columns: 32 MB an array, since few rows at a time make many columns slow
 _WEIGHT_GRID = 2.0**20  # sums of features times weights below 2^33 are exact
 
 
@@ -61,49 +63,64 @@ class Weights:
 class Targets:
     """Rows the label function must fit, as integer features. PRIVATE.
 
-    A row's indicators of cells are kept as the cells themselves, and its dense features (kernel, bias, log odds) as
+    A row's indicators of cells are kept as the cells themselves. Log odds are one table of integers, looked up for a
+    few rows at a time: what is held does not grow with rows times outputs. The dense features (kernel, bias) are
     float32 that hold integers: products are summed over so few rows at a time that float32 stays exact.
     """
 
     def __init__(self, features: FeatureMap, cells: IntArray, classes: IntArray) -> None:
         self.features = features
-        self.cells = cells
-        self.n_outputs = len(features.odds)
+        self.cells = np.asfortranarray(cells)
+        self.n_outputs, n_cells = features.odds.shape
         self.classes = classes
+        every = np.arange(n_cells)
+        odds = [np.rint(features.column_odds(every, output) * FEATURE_GRID) for output in range(self.n_outputs)]
+        self.odds = np.array(odds, dtype=np.float64).reshape(self.n_outputs, n_cells)
+        self._row_odds = self._odds_of_rows() if self.n_outputs == 1 else None
+        starts, stops = self.cells.min(axis=0, initial=n_cells), self.cells.max(axis=0, initial=-1) + 1
+        self._columns = [slice(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
         self.dense = np.empty((len(cells), features.n_dense), dtype=np.float32)
-        self.odds = [np.empty(cells.shape, dtype=np.float32) for _ in range(self.n_outputs)]
         for own in _slices(len(cells), _CHUNK_ROWS):
             self.dense[own] = np.rint(features.dense(cells[own]) * FEATURE_GRID)
-            for output, odds in enumerate(self.odds):
-                odds[own] = np.rint(features.column_odds(cells[own], output) * FEATURE_GRID)
         self.shared_square = np.einsum("nf,nf->n", self.dense, self.dense, dtype=np.float64)
         self.shared_square += cells.shape[1] * features.cell_units**2
-        largest = max([float(np.abs(part).max(initial=1.0)) for part in (self.dense, *self.odds)])
+        largest = float(np.abs(self.dense).max(initial=1.0))
         self._exact_rows = int(max(1.0, 2.0**24 // (largest * RESIDUAL_GRID)))
 
     def __len__(self) -> int:
         return len(self.cells)
 
+    def _odds_of_rows(self) -> NDArray[np.float32]:
+        """Log odds of the only output, looked up once for all steps, shape (n, n_features)."""
+        return np.ascontiguousarray(self.odds[0].astype(np.float32)[self.cells])
+
     def gradient_sums(self, weights: Weights, prior: Float64Array, bound: int) -> IntArray:
         """Exact sum over all rows of the clipped integer gradients, shape (n_features + n_shared * n_outputs,)."""
-        n_cells = self.features.odds.shape[1]
-        by_cell = np.zeros((n_cells, self.n_outputs))
+        by_cell = np.zeros((self.odds.shape[1], self.n_outputs))
         by_dense = np.zeros((self.dense.shape[1], self.n_outputs))
-        by_column = np.zeros(self.cells.shape[1])
-        for own in _slices(len(self), _CHUNK_ROWS):
+        values = _CHUNK_VALUES // max(self.n_outputs, 1), _WIDE_VALUES // max(self.cells.shape[1], 1)
+        for own in _slices(len(self), max(1, min(_CHUNK_ROWS, *values))):
             units = self._clipped(own, self._residual(own, weights, prior), bound)
-            for output in range(self.n_outputs):
-                for column in range(self.cells.shape[1]):
-                    by_cell[:, output] += np.bincount(self.cells[own, column], units[:, output], n_cells)
-                by_column += self._summed(self.odds[output][own], units[:, output])
-                by_dense[:, output] += self._summed(self.dense[own], units[:, output])
-        shared = np.vstack([by_cell * self.features.cell_units, by_dense])
-        return np.asarray(np.rint(np.concatenate([by_column, shared.ravel()])), dtype=np.int64)
+            self._add_by_cell(by_cell, own, units)
+            by_dense += self._summed(self.dense[own], units)
+        odds, counts = self.odds.T.astype(np.int64), np.rint(by_cell).astype(np.int64)
+        by_column = [int((odds[column] * counts[column]).sum()) for column in self._columns]  # a cell has one odds
+        shared = np.rint(np.vstack([by_cell * self.features.cell_units, by_dense]))
+        return np.concatenate([np.array(by_column, dtype=np.int64), shared.ravel().astype(np.int64)])
+
+    def _add_by_cell(self, by_cell: Float64Array, own: slice, units: Float64Array) -> None:
+        """Adds each row's residuals to its cells; with many outputs nearly all are zero."""
+        rows, outputs = np.nonzero(units)
+        held = units[rows, outputs]
+        for place, column in enumerate(self._columns):
+            cells = (self.cells[own, place] - column.start)[rows] * self.n_outputs + outputs
+            size = (column.stop - column.start) * self.n_outputs
+            by_cell[column] += np.bincount(cells, held, size).reshape(-1, self.n_outputs)
 
     def _summed(self, features: NDArray[np.float32], units: Float64Array) -> Float64Array:
         """Sums feature times residual, exactly: float32 within few rows, float64 over them."""
         whole = units.astype(np.float32)
-        parts = [whole[own] @ features[own] for own in _slices(len(units), self._exact_rows)]
+        parts = [features[own].T @ whole[own] for own in _slices(len(units), self._exact_rows)]
         return np.asarray(np.sum(parts, axis=0, dtype=np.float64))
 
     def _residual(self, own: slice, weights: Weights, prior: Float64Array) -> Float64Array:
@@ -112,13 +129,13 @@ class Targets:
         Weights are rounded to a public binary grid, so that integer feature times weight adds up exactly in float64:
         a row's residual cannot depend, not even by a last bit, on where in its batch the row stands.
         """
-        n_cells = self.features.odds.shape[1]
+        n_cells = self.odds.shape[1]
         columns, shared = _on_grid(weights.columns), _on_grid(weights.shared)
         of_cell, of_dense = shared[:n_cells] * self.features.cell_units, shared[n_cells:]
         logits = self.dense[own].astype(np.float64) @ of_dense
-        logits += np.column_stack([odds[own].astype(np.float64) @ columns for odds in self.odds])
-        for column in range(self.cells.shape[1]):
-            logits += of_cell[self.cells[own, column]]
+        for place, column in enumerate(self._columns):
+            of_column = of_cell[column] + columns[place] * self.odds.T[column]
+            logits += np.take(of_column, self.cells[own, place] - column.start, axis=0)
         logits = prior + logits / FEATURE_GRID
         classes = self.classes[own]
         if self.n_outputs == 1:
@@ -134,18 +151,32 @@ class Targets:
         factor = np.minimum(1.0, bound / RESIDUAL_GRID / np.maximum(length, 1e-12))
         units = np.trunc(residual * factor[:, None] * RESIDUAL_GRID)
         limit = bound * (1.0 - 2.0**-40)
-        over = self._product_norm(own, units) > limit
-        units[over] = np.trunc(units[over] * (1.0 - 2.0**-6))
-        units[self._product_norm(own, units) > limit] = 0.0
+        over = np.flatnonzero(self._product_norm(own, units) > limit)
+        if len(over):
+            shrunk = np.trunc(units[over] * (1.0 - 2.0**-6))
+            shrunk[self._product_norm(own.start + over, shrunk) > limit] = 0.0
+            units[over] = shrunk
         return units
 
-    def _product_norm(self, own: slice, residual: Float64Array) -> Float64Array:
+    def _product_norm(self, own: slice | IntArray, residual: Float64Array) -> Float64Array:
         """Norm of feature times residual: |shared|^2 |r|^2 + |sum over outputs of odds r|^2, under the root."""
-        mixed = np.zeros((len(residual), self.cells.shape[1]))
-        for output, odds in enumerate(self.odds):
-            mixed += odds[own] * residual[:, output, None]
+        if self._row_odds is not None:
+            mixed = self._row_odds[own] * residual
+        else:
+            mixed = self._mixed_odds(np.ascontiguousarray(self.cells[own].T), residual)
         squares = self.shared_square[own] * np.einsum("nc,nc->n", residual, residual)
         return np.asarray(np.sqrt(squares + np.einsum("nf,nf->n", mixed, mixed)), dtype=np.float64)
+
+    def _mixed_odds(self, cells: IntArray, residual: Float64Array) -> Float64Array:
+        """Sum over outputs of log odds times residual, shape (n, n_features), of cells of shape (n_features, n)."""
+        mixed = np.zeros(cells.shape)
+        for odds, own in zip(self.odds, np.ascontiguousarray(residual.T), strict=True):
+            held = np.flatnonzero(own)  # integers are mostly zero where there are many outputs
+            if 2 * len(held) > len(own):
+                mixed += np.take(odds, cells) * own
+            elif len(held):
+                mixed[:, held] += np.take(odds, cells[:, held]) * own[held]
+        return np.ascontiguousarray(mixed.T)
 
 
 def _on_grid(weights: Float64Array) -> Float64Array:

@@ -1,0 +1,178 @@
+"""One Approximate pass beside what else could do it: Spark ML's KMeans and GaussianMixture, and numpy without Spark.
+
+Rows are drawn once from 32 clusters, staged as the library stages them, and cached as Spark ML's vectors. A pass reads
+all rows, assigns each to a component and sums the statistics. The limit is two processes that read the very same files
+with pyarrow and call the very same functions, so what it lacks is Spark. Spark ML's time of one iteration is the
+difference between fits of few and of more iterations, which leaves out its start; where k times the width is large it
+is given fewer rows, and its rate is compared.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
+
+from threea_spark.approximate.mixture import Mixture, starting_mixture
+from threea_spark.approximate.spark import statistics_sums
+from threea_spark.approximate.statistics import Covariance, first_statistics, second_statistics
+from threea_spark.encode.codes import SCORE_GRID, AffineCode
+from threea_spark.encode.encoding import Encoding
+from threea_spark.staged import SCHEMA, PackedRows, blocks_of, unpacked
+
+N_CLUSTERS = 32
+N_PROCESSES = 2
+BATCH_ROWS = 8192
+PEER_WORK = 3e10  # rows times k times width that a peer's iteration may cost
+_ITERATIONS = (1, 3)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Staged rows of one width, and where their files lie."""
+
+    rows: Any
+    files: tuple[str, ...]
+    encoding: Encoding
+    n_rows: int
+
+
+def encoding_of(width: int) -> Encoding:
+    """An encoding of so many numbers; nothing of it but width and norm matters here."""
+    code = [AffineCode(f"x{i}", "float", False, -3.0, 3.0, 0.0, 1.0, np.zeros(0)) for i in range(width)]
+    return Encoding(tuple(code), None, float(np.sqrt(width * 9.0)))
+
+
+def stage_rows(spark: Any, place: Path, width: int, n_rows: int, n_files: int) -> Staged:
+    """Draws rows on Spark and writes them in the staged format, unless they are there."""
+
+    def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        centres = np.random.default_rng(0).uniform(-1.5, 1.5, (N_CLUSTERS, width))
+        for batch in batches:
+            for block in batch.column(0).to_pylist():
+                rng = np.random.default_rng((1, block))
+                x = centres[rng.integers(0, N_CLUSTERS, BATCH_ROWS)] + 0.6 * rng.standard_normal((BATCH_ROWS, width))
+                packed = np.asfortranarray(np.rint(np.clip(x, -3.0, 3.0) * SCORE_GRID).astype(np.int16))
+                coins = rng.integers(0, 2**32, BATCH_ROWS, dtype=np.uint32)
+                yield blocks_of(PackedRows(packed, np.zeros(BATCH_ROWS, dtype=np.int64), coins, coins * 0))
+
+    n_blocks = -(-n_rows // BATCH_ROWS)
+    if not (place / "_delta_log").exists():
+        spark.range(0, n_blocks, 1, n_files).mapInArrow(draw, SCHEMA).write.format("delta").save(str(place))
+    files = tuple(sorted(str(file) for file in place.glob("*.parquet")))
+    return Staged(spark.read.format("delta").load(str(place)), files, encoding_of(width), n_blocks * BATCH_ROWS)
+
+
+def mixture_of(staged: Staged, k: int, covariance: Covariance) -> Mixture:
+    """A mixture of k components with centres at random."""
+    return starting_mixture({-1: k}, staged.encoding.width, covariance, np.random.default_rng(k), 0.8)
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Wall seconds of a call."""
+    start = time.monotonic()
+    call()
+    return time.monotonic() - start
+
+
+def _statistics_of_file(work: tuple[str, Encoding, Mixture]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    file, encoding, mixture = work
+    k, width = mixture.n_components, encoding.width
+    first, second = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    with threadpool_limits(1):
+        for rows in unpacked(pq.ParquetFile(file).iter_batches(batch_size=1024), width):
+            component = mixture.assign(encoding.scores(rows.packed), rows.classes)
+            own = first_statistics(rows.packed, component, k, encoding.norm_bound)
+            products = second_statistics(rows.packed, component, k, mixture.covariance)
+            first = own if not len(first) else first + own
+            second = products if not len(second) else second + products
+    return first, second
+
+
+def numpy_pass(pool: ProcessPoolExecutor, staged: Staged, mixture: Mixture) -> tuple[Any, Any]:
+    """The limit: the same sums over the same files, by processes without Spark."""
+    parts = list(pool.map(_statistics_of_file, [(file, staged.encoding, mixture) for file in staged.files]))
+    return sum(part[0] for part in parts), sum(part[1] for part in parts)
+
+
+def vectors_of(spark: Any, staged: Staged, n_rows: int) -> Any:
+    """The first rows as cached Spark ML vectors, in as many partitions as files."""
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import functions as F
+
+    width = staged.encoding.width
+
+    def scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for rows in unpacked(batches, width):
+            flat = pa.array((rows.packed / SCORE_GRID).ravel())
+            lists = pa.FixedSizeListArray.from_arrays(flat, width).cast(pa.list_(pa.float64()))
+            yield pa.RecordBatch.from_arrays([lists], ["x"])
+
+    vectors = staged.rows.mapInArrow(scores, "x array<double>").limit(n_rows).repartition(len(staged.files))
+    cached = vectors.select(array_to_vector(F.col("x")).alias("features")).cache()
+    cached.count()
+    return cached
+
+
+def peer_iteration(vectors: Any, kind: str, k: int) -> float:
+    """Seconds of one iteration of Spark ML's `KMeans` or `GaussianMixture`."""
+    from pyspark.ml.clustering import GaussianMixture, KMeans
+
+    def fit(iterations: int) -> None:
+        if kind == "KMeans":
+            KMeans(k=k, maxIter=iterations, tol=0.0, seed=1, initMode="random").fit(vectors)
+        else:
+            GaussianMixture(k=k, maxIter=iterations, tol=0.0, seed=1).fit(vectors)
+
+    few, more = _ITERATIONS
+    start, end = seconds_of(lambda: fit(few)), seconds_of(lambda: fit(more))
+    return max(end - start, 1e-3) / (more - few)
+
+
+def measure(
+    spark: Any, pool: ProcessPoolExecutor, staged: Staged, vectors: dict[str, tuple[Any, int]], k: int, repeat: int
+) -> list[dict[str, Any]]:
+    """Runs ours, the limit and the peers in turns; one record for each covariance."""
+    covariances: list[Covariance] = ["isotropic", "diagonal", "full"] if k <= 16 else ["isotropic", "diagonal"]
+    if staged.encoding.width > 100:
+        covariances = covariances[:2]
+    seconds: dict[str, list[float]] = {}
+    for _ in range(repeat + 1):  # the first round warms up
+        for covariance in covariances:
+            mixture = mixture_of(staged, k, covariance)
+            ours = seconds_of(partial(statistics_sums, staged.rows, staged.encoding, mixture))
+            limit = seconds_of(partial(numpy_pass, pool, staged, mixture))
+            seconds.setdefault(covariance, []).append(ours / staged.n_rows)
+            seconds.setdefault(f"limit-{covariance}", []).append(limit / staged.n_rows)
+        for kind, (rows, n_rows) in vectors.items():
+            seconds.setdefault(kind, []).append(peer_iteration(rows, kind, k) / n_rows)
+    return [_record(seconds, k, staged.encoding.width, covariance) for covariance in covariances]
+
+
+def _record(seconds: dict[str, list[float]], k: int, width: int, covariance: str) -> dict[str, Any]:
+    ours = seconds[covariance][1:]
+
+    def ratio(name: str) -> float | None:
+        if name not in seconds:
+            return None
+        return median(other / own for own, other in zip(ours, seconds[name][1:], strict=True))
+
+    return {
+        "k": k,
+        "width": width,
+        "covariance": covariance,
+        "rows_per_s": 1.0 / median(ours),
+        "vs_kmeans": ratio("KMeans"),
+        "vs_gaussian_mixture": ratio("GaussianMixture"),
+        "vs_limit": ratio(f"limit-{covariance}"),
+    }
