@@ -66,6 +66,7 @@ def test_a_cluster_of_nine_rows_in_ten_keeps_its_share_and_its_place(spark, tmp_
     columns = {**{f"x{i}": NUMBER for i in range(4)}, "y": YES_NO}
     clusters = {"components": 3, "min_cluster_size": 50}
     given = {"anonymize": sections, "approximate": clusters, "privacy": {"epsilon": 20.0}}
+    given["encode"] = {"clip_norm": 6.0}  # of rows as far out as these; the typical norm would pull them in
     _, _, table = released(spark, tmp_path, clustered, columns, **given)
     assert (table["y"] == "yes").mean() == pytest.approx(PERCENT / 100, abs=0.04)
     of_cluster, of_others = table[table["y"] == "yes"], table[table["y"] == "no"]
@@ -73,10 +74,10 @@ def test_a_cluster_of_nine_rows_in_ten_keeps_its_share_and_its_place(spark, tmp_
     assert of_others["x0"].mean() == pytest.approx(-2.0, abs=0.7)
 
 
-N_FILES = 300
+N_FILES = 120
 
 
-def test_three_hundred_files_of_a_few_rows_are_all_read(spark, tmp_path):
+def test_many_files_of_a_few_rows_are_all_read(spark, tmp_path):
     source = table_of(spark, tmp_path / "source", 10 * N_FILES, numbers(3), n_files=N_FILES)
     assert len(list(source.glob("*.parquet"))) == N_FILES
     columns = {**{f"x{i}": NUMBER for i in range(3)}, "y": YES_NO}
@@ -125,7 +126,7 @@ def test_levels_of_an_open_column_are_real_ones_that_are_frequent_or_other(spark
     assert (table["name"] == "other").mean() == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize(("n_classes", "components"), [(60, "auto"), (200, "auto"), (60, 2)])
+@pytest.mark.parametrize(("n_classes", "components"), [(200, "auto"), (60, 2)])
 def test_all_of_many_classes_are_released_in_their_shares_and_places(spark, tmp_path, n_classes, components):
     place = {f"x{i}": f"3 * sin(class * {1.7 + i}) + 0.3 * randn({i})" for i in range(3)}
     given = {"class": f"cast(pow(rand(5), 1.3) * {n_classes} AS int)", **place, "y": "concat('k', class)"}
