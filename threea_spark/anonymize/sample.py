@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtri
 
 from threea_spark.adapt.label_function import LabelFunction
 from threea_spark.encode.decode import Decoded, draw_column, join_parts
@@ -17,6 +17,9 @@ from threea_spark.encode.encoding import Encoding
 
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_FARTHEST = 32.0  # a normal number of float64 lies within 9 or so
+_APART = 4.0 * _FARTHEST  # the components' scores side by side
 
 
 @dataclass(frozen=True)
@@ -47,24 +50,25 @@ class RowSampler:
         """
         component = rng.choice(len(self.weights), n_rows, p=self.weights)
         n_features = len(self.orders)
-        rank = ndtr(rng.standard_normal((n_rows, n_features)) @ self.factor.T) if n_features else np.zeros((n_rows, 0))
+        latent = rng.standard_normal((n_rows, n_features)) @ self.factor.T
         cells = np.empty((n_rows, n_features), dtype=np.int64)
         for column, order in enumerate(self.orders):
             start, stop = encoding.cell_offsets[column], encoding.cell_offsets[column + 1]
-            cells[:, column] = start + order[_pick(self.laws[:, start:stop][:, order], component, rank[:, column])]
+            cells[:, column] = start + order[_pick(self.laws[:, start:stop][:, order], component, latent[:, column])]
         if self.labels is not None:
             return cells, self.labels.draw(cells, rng.random(n_rows))
         return cells, np.maximum(self.class_of[component], 0)
 
 
-def _pick(laws: Float64Array, component: IntArray, rank: Float64Array) -> IntArray:
-    """Inverts the distribution of each row's component, all components in one search."""
+def _pick(laws: Float64Array, component: IntArray, latent: Float64Array) -> IntArray:
+    """Inverts the distribution of each row's component, all components in one search, on the scale of the latent."""
     n_components, n_cells = laws.shape
     edges = np.cumsum(laws / laws.sum(axis=1, keepdims=True), axis=1)
     edges[:, -1] = 1.0
-    stacked = (edges + np.arange(n_components)[:, None]).ravel()
-    place = np.searchsorted(stacked, component + np.clip(rank, 0.0, 1.0 - 1e-12), side="right")
-    return np.asarray(np.minimum(place - component * n_cells, n_cells - 1), dtype=np.int64)
+    scores = np.clip(ndtri(edges), -_FARTHEST, _FARTHEST)
+    stacked = (scores + _APART * np.arange(n_components)[:, None]).ravel()
+    place = np.searchsorted(stacked, latent + _APART * component, side="right")
+    return np.asarray(np.clip(place - component * n_cells, 0, n_cells - 1), dtype=np.int64)
 
 
 def decode_rows(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from threea_spark.encode.grid import LeafGrid
+from threea_spark.encode.guided_search import GuidedSearch
 from threea_spark.encode.point import PointCode
 
 Float64Array = NDArray[np.float64]
@@ -106,8 +107,12 @@ class QuantileCode:
         """Maps scores back to values; the inverse of `score` up to a leaf that holds one value."""
         return self._quantile(ndtr(score))
 
+    @cached_property
+    def _search(self) -> GuidedSearch:
+        return GuidedSearch(self.cdf)
+
     def _quantile(self, u: Float64Array) -> Float64Array:
-        leaf = np.clip(np.searchsorted(self.cdf, u, side="right") - 1, 0, self.grid.n_leaves - 1).astype(np.int64)
+        leaf = self._search.leaf_of(u)
         mass = self.cdf[leaf + 1] - self.cdf[leaf]
         return self.grid.value(leaf, np.clip((u - self.cdf[leaf]) / mass, 0.0, 1.0))
 
