@@ -6,6 +6,7 @@ from small_tables import mixed_encoding
 from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.label_function import KernelInput, LabelFunction
 from threea_spark.anonymize.sample import RowSampler, decode_rows
+from threea_spark.anonymize.spark import n_draw_tasks
 from threea_spark.encode.decode import Levels, Numbers
 
 ENCODING = mixed_encoding()
@@ -122,3 +123,9 @@ def test_a_block_of_no_rows_is_drawn_without_error():
     cells, classes = sampler_of().draw_cells(ENCODING, 0, np.random.default_rng(1))
     assert cells.shape == (0, 4)
     assert len(classes) == 0
+
+
+def test_tasks_that_draw_are_many_for_few_rows_and_large_for_many():
+    tasks = [n_draw_tasks(n) for n in (1, 8, 100, 256, 2_048, 100_000, 10**7)]
+    assert tasks == [1, 1, 13, 32, 32, 1563, 2048]
+    assert all(-(-n // n_draw_tasks(n)) <= 64 for n in range(1, 131_072, 97))  # blocks of a file

@@ -26,7 +26,11 @@ IntArray = NDArray[np.int64]
 
 BLOCK_ROWS = 8192
 _MAX_TASKS = 2048
-_BLOCKS_PER_TASK = 8
+_WANTED_TASKS = 32
+_FEWEST_BLOCKS, _MOST_BLOCKS = (
+    8,
+    64,
+)  # of one task and file: a task costs about what a block does, a file is not to burst
 
 
 def ddl_of(types: Mapping[str, str]) -> str:
@@ -53,7 +57,6 @@ def sampled_rows(
       seed: Public; which of the tables that could be drawn is drawn.
     """
     n_blocks = -(-n_rows // BLOCK_ROWS)
-    n_tasks = min(max(1, -(-n_blocks // _BLOCKS_PER_TASK)), _MAX_TASKS)
 
     def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -63,7 +66,13 @@ def sampled_rows(
                 cells, classes = sampler.draw_cells(encoding, size, rng)
                 yield arrow_rows(decode_rows(encoding, label, cells, classes, rng), types)
 
-    return spark.range(0, n_blocks, 1, n_tasks).mapInArrow(draw, ddl_of(types))
+    return spark.range(0, n_blocks, 1, n_draw_tasks(n_blocks)).mapInArrow(draw, ddl_of(types))
+
+
+def n_draw_tasks(n_blocks: int) -> int:
+    """How many tasks draw so many blocks, each a file: enough for many cores, large enough that starting them is little."""
+    per_task = min(max(n_blocks // _WANTED_TASKS, _FEWEST_BLOCKS), _MOST_BLOCKS)
+    return min(max(1, -(-n_blocks // per_task)), _MAX_TASKS)
 
 
 def arrow_rows(columns: Mapping[str, Decoded], types: Mapping[str, str]) -> pa.RecordBatch:
