@@ -1,17 +1,22 @@
-"""Assignment with minimum sizes: `optimal_prices` beside an exact min-cost flow, on drawn rows.
+"""Assignment with minimum sizes: `optimal_prices` beside an exact min-cost flow, and the passes a large table takes.
 
     python benchmarks/assignment.py --json out/assignment.json [--rows 2000 5000] [--components 8 32] [--seed 0]
+                                    [--table-components 16 64] [--table-rows 1e7]
 
 Rows are drawn around centres of very unequal weight, so that the minimum binds at most of them. It is `--share` of
 what equal clusters would hold. The exact solution is OR-Tools' SimpleMinCostFlow, cost-scaling push-relabel on costs
 rounded to whole numbers; its seconds count the making of the graph. The cost is the squared distance of each row to
 the centre it is assigned to, prices left out.
+
+With --table-rows, so many rows of 24 columns are staged on Spark, and the passes counted that it takes until every
+component holds the minimum: one for the sample, and each that counts sizes after the first, which any fit makes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +33,7 @@ Float64Array = NDArray[np.float64]
 Record = dict[str, float]
 
 COST_GRID = 2.0**20  # costs are rounded to it: flows are over whole numbers
-HEADER = ("rows", "components", "seconds ours", "seconds exact", "cost / exact", "smallest / minimum")
+TABLE_WIDTH = 24
 
 
 def main() -> None:
@@ -37,10 +42,12 @@ def main() -> None:
     records = [
         run(n, k, arguments.share, arguments.seed) for n in arguments.rows for k in arguments.components if k <= n
     ]
+    tables = [run_table(int(arguments.table_rows), k, arguments.share) for k in arguments.table_components]
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(records, indent=1))
-    show(records)
+        arguments.json.write_text(json.dumps({"exact": records, "tables": tables}, indent=1))
+    show("assignment with minimum sizes", records)
+    show("passes over a table", tables)
 
 
 def run(n: int, k: int, share: float, seed: int) -> Record:
@@ -101,12 +108,48 @@ def exact_cost(cost: Float64Array, least: Float64Array) -> float:
     return float(flow.optimal_cost() / COST_GRID + cheapest.sum())
 
 
-def show(records: Sequence[Record]) -> None:
-    """Prints the table."""
-    table = Table(*HEADER, title="assignment with minimum sizes", box=None)
+def run_table(n_rows: int, k: int, share: float) -> Record:
+    """Counts the extra passes over a staged table, and checks what the last one found."""
+    from throughput_pass import encoding_of, mixture_of, stage_rows  # beside this file
+
+    from threea_spark.approximate.constrain import exactly_constrained
+    from threea_spark.approximate.mixture import Mixture
+    from threea_spark.approximate.spark import class_sums
+    from threea_spark.session import build_session
+
+    spark = build_session("assignment", master="local[2]")
+    counts: list[Float64Array] = []
+    with tempfile.TemporaryDirectory(prefix="threea-assignment-") as folder:
+        staged = stage_rows(spark, Path(folder) / "staged", TABLE_WIDTH, n_rows, 8)
+        encoding, mixture = encoding_of(TABLE_WIDTH), mixture_of(staged, k, "isotropic")
+        least = int(share * staged.n_rows / k)
+
+        def count(candidate: Mixture) -> Float64Array:
+            sizes = class_sums(staged.rows, encoding, candidate).reshape(candidate.n_components, -1).sum(axis=1)
+            counts.append(sizes.astype(np.float64))
+            return counts[-1]
+
+        start = time.perf_counter()
+        found = exactly_constrained(staged.rows, encoding, mixture, least, float(staged.n_rows), count)
+        seconds = time.perf_counter() - start
+    return {
+        "rows": staged.n_rows,
+        "components": k,
+        "components kept": found.n_components,
+        "below at first": int((counts[0] < least).sum()),
+        "extra passes": len(counts) if len(counts) > 1 else 0,  # the sample's, and all counts but the first
+        "seconds": seconds,
+        "smallest_over_minimum": float(counts[-1].min() / least),
+    }
+
+
+def show(title: str, records: Sequence[Record]) -> None:
+    """Prints records as a table."""
+    if not records:
+        return
+    table = Table(*[name.replace("_", " ") for name in records[0]], title=title, box=None)
     for record in records:
-        rows, components, ours, exact, ratio, smallest = record.values()
-        table.add_row(f"{rows}", f"{components}", f"{ours:.3f}", f"{exact:.3f}", f"{ratio:.6f}", f"{smallest:.4f}")
+        table.add_row(*[f"{value:,.4f}" if isinstance(value, float) else f"{value:,}" for value in record.values()])
     Console(width=None if Console().is_terminal else 120).print(table)
 
 
@@ -117,6 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--components", nargs="*", type=int, default=[8, 32, 64])
     parser.add_argument("--share", type=float, default=0.8, help="of what equal clusters would hold")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table-rows", type=float, default=1e7)
+    parser.add_argument("--table-components", nargs="*", type=int, default=[], help="e.g. 16 64")
     return parser
 
 

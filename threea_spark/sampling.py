@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from threea_spark.staged import SCHEMA, PackedRows, blocks_of, joined, unpacked
+from threea_spark.task import as_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,6 +30,6 @@ def poisson_sample(staged: DataFrame, width: int, rate: float) -> PackedRows:
         for rows in unpacked(batches, width):
             yield blocks_of(rows.sampled(rate))
 
-    chosen = staged if rate >= 1.0 else staged.mapInArrow(sampled, SCHEMA)
+    chosen = staged if rate >= 1.0 else staged.mapInArrow(as_task(sampled), SCHEMA)
     table: pa.Table = chosen.toArrow()  # bounded: the rate was set from max_rows
     return joined(unpacked(table.to_batches(), width), width)

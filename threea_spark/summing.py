@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from threea_spark.staged import PackedRows, unpacked
+from threea_spark.task import as_task
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -61,14 +61,13 @@ def _added_up(
 
     def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = np.zeros(n_chunks * length, dtype=np.int64)
-        with threadpool_limits(1):  # a task has one core; more threads would take those of its neighbours
-            for part in contributions(batches):
-                sums[:size] += part
+        for part in contributions(batches):
+            sums[:size] += part
         chunks = pa.FixedSizeListArray.from_arrays(pa.array(sums), length).cast(pa.list_(pa.int64()))
         yield pa.RecordBatch.from_arrays([pa.array(range(n_chunks), pa.int32()), chunks], ["chunk", "sums"])
 
     total = np.zeros(n_chunks * length, dtype=np.int64)
-    for row in rows.mapInArrow(partial, _SCHEMA).groupBy("chunk").agg(summed_arrays("sums", length)).collect():
+    for row in rows.mapInArrow(as_task(partial), _SCHEMA).groupBy("chunk").agg(summed_arrays("sums", length)).collect():
         total[row["chunk"] * length :][:length] = row["sums"]  # bounded: `size` numbers
     return total[:size]
 

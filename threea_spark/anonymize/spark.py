@@ -18,6 +18,7 @@ from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import NoiseSource
 from threea_spark.staged import unpacked
+from threea_spark.task import as_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -66,11 +67,11 @@ def sampled_rows(
                 cells, classes = sampler.draw_cells(encoding, size, rng)
                 yield arrow_rows(decode_rows(encoding, label, cells, classes, rng), types)
 
-    return spark.range(0, n_blocks, 1, n_draw_tasks(n_blocks)).mapInArrow(draw, ddl_of(types))
+    return spark.range(0, n_blocks, 1, n_draw_tasks(n_blocks)).mapInArrow(as_task(draw), ddl_of(types))
 
 
 def n_draw_tasks(n_blocks: int) -> int:
-    """How many tasks draw so many blocks, each a file: enough for many cores, large enough that starting them is little."""
+    """How many tasks draw so many blocks, each a file: enough for many cores, and none too small to be worth it."""
     per_task = min(max(n_blocks // _WANTED_TASKS, _FEWEST_BLOCKS), _MOST_BLOCKS)
     return min(max(1, -(-n_blocks // per_task)), _MAX_TASKS)
 
@@ -119,7 +120,7 @@ def mixed_rows(
             noisy = np.stack([mechanism.noised(own, noise, (int(g),)) for g, own in zip(groups, sums, strict=True)])
             yield arrow_rows(mixer.decode(encoding, label, groups, noisy, seed), types)
 
-    every = staged.sparkSession.range(0, ranges.n_ranges, 1, 1).mapInArrow(announce, ROUTED)
-    routed = staged.mapInArrow(route, ROUTED).unionAll(every)
+    every = staged.sparkSession.range(0, ranges.n_ranges, 1, 1).mapInArrow(as_task(announce), ROUTED)
+    routed = staged.mapInArrow(as_task(route), ROUTED).unionAll(every)
     by_range = routed.repartition(min(ranges.n_ranges, _MAX_TASKS), RANGE).sortWithinPartitions(RANGE)
-    return by_range.mapInArrow(release, ddl_of(types))
+    return by_range.mapInArrow(as_task(release), ddl_of(types))

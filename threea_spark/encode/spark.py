@@ -19,6 +19,7 @@ from threea_spark.encode.selection import Selection
 from threea_spark.privacy.noise import NoiseSource
 from threea_spark.staged import SCHEMA, PackedRows, blocks_of
 from threea_spark.summing import exact_sums
+from threea_spark.task import as_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -73,7 +74,7 @@ def selected_values(rows: DataFrame, source: str, selection: Selection, noise: N
                 ["value", "n"],
             )
 
-    found = counted.mapInArrow(select, "value string, n bigint")
+    found = counted.mapInArrow(as_task(select), "value string, n bigint")
     return [(row["value"], row["n"]) for row in found.collect()]  # bounded: only values that passed the threshold
 
 
@@ -107,7 +108,7 @@ def packed_vectors(rows: DataFrame, reader: Reader, encoding: Encoding, *, mixes
             coins, tokens = _tokens_of(batch.column(UNIT)) if has_unit else _fresh_tokens(batch.num_rows, mixes)
             yield blocks_of(PackedRows(packed, encoding.class_of(label), coins, tokens if mixes else tokens * 0))
 
-    return rows.mapInArrow(pack, SCHEMA)
+    return rows.mapInArrow(as_task(pack), SCHEMA)
 
 
 def _tokens_of(units: pa.Array) -> tuple[Uint32Array, Uint32Array]:

@@ -12,6 +12,7 @@ from threea_spark.columns import CONTENT, UNIT, UNIT_ID
 from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
 from threea_spark.encode.raw import column_name
 from threea_spark.privacy.unit import PrivacyUnit, order_token, unit_token
+from threea_spark.task import as_task
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -77,7 +78,7 @@ def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
             yield pa.RecordBatch.from_arrays([*arrays, pa.array(known[index]), pa.array(order)], [*kept, UNIT, _ORDER])
 
     ddl = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema.fields)
-    tokened = hashed.mapInArrow(tokens, f"{ddl}, {UNIT} bigint, {_ORDER} bigint")
+    tokened = hashed.mapInArrow(as_task(tokens), f"{ddl}, {UNIT} bigint, {_ORDER} bigint")
     within_unit = Window.partitionBy(UNIT).orderBy(_ORDER)
     ranked = tokened.withColumn(_RANK, F.row_number().over(within_unit))
     return ranked.where(F.col(_RANK) <= unit.max_rows).select(*kept, UNIT)

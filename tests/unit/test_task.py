@@ -1,0 +1,46 @@
+"""A task has one BLAS thread, and what it imported is no garbage of its own."""
+
+import gc
+import sys
+import types
+
+import pyarrow as pa
+import pytest
+from threadpoolctl import threadpool_info
+
+from threea_spark.task import as_task
+
+BATCH = pa.RecordBatch.from_arrays([pa.array([1, 2])], ["a"])
+
+
+@pytest.fixture(autouse=True)
+def unfrozen():
+    yield
+    gc.unfreeze()
+
+
+def test_a_task_passes_its_batches_on_with_one_thread_for_each_library():
+    threads = []
+
+    def work(batches):
+        threads.extend(pool["num_threads"] for pool in threadpool_info())
+        yield from batches
+
+    assert list(as_task(work)(iter([BATCH, BATCH]))) == [BATCH, BATCH]
+    assert threads
+    assert set(threads) == {1}
+
+
+def test_modules_are_set_aside_once_and_again_when_more_are_imported(monkeypatch):
+    def pass_on(batches):
+        return batches
+
+    list(as_task(pass_on)(iter([])))
+    frozen = gc.get_freeze_count()
+    assert frozen > 10_000
+    kept = [[] for _ in range(1_000)]
+    list(as_task(pass_on)(iter([])))
+    assert gc.get_freeze_count() <= frozen
+    monkeypatch.setitem(sys.modules, "threea_no_such_module", types.ModuleType("threea_no_such_module"))
+    list(as_task(pass_on)(iter([])))
+    assert gc.get_freeze_count() >= frozen + len(kept) / 2
