@@ -8,13 +8,15 @@ import pyarrow as pa
 import pytest
 from threadpoolctl import threadpool_info
 
+from threea_spark import task
 from threea_spark.task import as_task
 
 BATCH = pa.RecordBatch.from_arrays([pa.array([1, 2])], ["a"])
 
 
 @pytest.fixture(autouse=True)
-def unfrozen():
+def fresh_worker(monkeypatch):
+    monkeypatch.setattr(task, "_known_modules", 0)
     yield
     gc.unfreeze()
 
