@@ -18,7 +18,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from throughput_pass import N_PROCESSES, PEER_WORK, measure, stage_rows, vectors_of  # beside this file
+from throughput_pass import (  # beside this file
+    N_PROCESSES,
+    PEER_COORDINATES,
+    PEER_WORK,
+    measure,
+    stage_rows,
+    vectors_of,
+)
 from throughput_stages import measure_adapt, measure_stages  # beside this file
 
 from threea_spark.session import build_session
@@ -61,19 +68,20 @@ def peers_of(spark: Any, staged: Any, k: int, width: int) -> dict[str, tuple[Any
     if k == 16 or width == 24:
         work["GaussianMixture"] = MIXTURE_WORK * width / 24
     for kind, factor in work.items():
-        n_rows = int(min(staged.n_rows, max(PEER_WORK / (k * width * factor), 4 * k)))
-        peers[kind] = (vectors_of(spark, staged, n_rows), n_rows)
+        most = min(staged.n_rows, PEER_COORDINATES / width)
+        n_rows = int(min(most, max(PEER_WORK / (k * width * factor), 4 * k)))
+        peers[kind] = vectors_of(spark, staged, n_rows)
     return peers
 
 
-def run_passes(spark: Any, pool: ProcessPoolExecutor, folder: Path, store: Store, repeat: int, scale: float) -> None:
+def run_passes(spark: Any, pool: ProcessPoolExecutor, store: Store, given: argparse.Namespace) -> None:
     """Measures a pass at every k and width."""
-    for width, n_rows in PASS_ROWS.items():
-        staged = stage_rows(spark, folder / f"staged_{width}", width, int(n_rows * scale), 8)
+    for width in given.widths:
+        staged = stage_rows(spark, given.folder / f"staged_{width}", width, int(PASS_ROWS[width] * given.scale), 8)
         for k in COMPONENTS:
             if not store.holds("approximate_pass", k=k, width=width):
                 peers = peers_of(spark, staged, k, width)
-                store.add("approximate_pass", measure(spark, pool, staged, peers, k, repeat))
+                store.add("approximate_pass", measure(spark, pool, staged, peers, k, given.repeat))
                 for rows, _ in peers.values():
                     rows.unpersist()
 
@@ -98,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", nargs="*", default=["pass", "stages", "adapt"])
+    parser.add_argument("--widths", nargs="*", type=int, default=list(PASS_ROWS), help="of the pass")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.mkdtemp(prefix="threea-throughput-")))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")
@@ -111,7 +120,7 @@ def main() -> None:
         sections: dict[str, Callable[[], None]] = {
             "adapt": lambda: _run_adapt(store, given.scale),
             "stages": lambda: _run_stages(spark, given.folder, store, given.repeat, given.scale),
-            "pass": lambda: run_passes(spark, pool, given.folder, store, given.repeat, given.scale),
+            "pass": lambda: run_passes(spark, pool, store, given),
         }
         for name, run in sections.items():
             if name in given.only:

@@ -33,7 +33,8 @@ from threea_spark.staged import SCHEMA, PackedRows, blocks_of, unpacked
 N_CLUSTERS = 32
 N_PROCESSES = 2
 BATCH_ROWS = 8192
-PEER_WORK = 3e10  # rows times k times width that a peer's iteration may cost
+PEER_WORK = 1e10  # rows times k times width that a peer's iteration may cost
+PEER_COORDINATES = 5e7  # rows times width that a peer caches: 400 MB, beside what it copies
 _ITERATIONS = (1, 3)
 
 
@@ -105,8 +106,8 @@ def numpy_pass(pool: ProcessPoolExecutor, staged: Staged, mixture: Mixture) -> t
     return sum(part[0] for part in parts), sum(part[1] for part in parts)
 
 
-def vectors_of(spark: Any, staged: Staged, n_rows: int) -> Any:
-    """The first rows as cached Spark ML vectors, in as many partitions as files."""
+def vectors_of(spark: Any, staged: Staged, n_rows: int) -> tuple[Any, int]:
+    """About so many rows as cached Spark ML vectors, in as many partitions as files; and how many they are."""
     from pyspark.ml.functions import array_to_vector
     from pyspark.sql import functions as F
 
@@ -118,10 +119,9 @@ def vectors_of(spark: Any, staged: Staged, n_rows: int) -> Any:
             lists = pa.FixedSizeListArray.from_arrays(flat, width).cast(pa.list_(pa.float64()))
             yield pa.RecordBatch.from_arrays([lists], ["x"])
 
-    vectors = staged.rows.mapInArrow(scores, "x array<double>").limit(n_rows).repartition(len(staged.files))
+    vectors = staged.rows.mapInArrow(scores, "x array<double>").where(F.rand(1) < n_rows / staged.n_rows)
     cached = vectors.select(array_to_vector(F.col("x")).alias("features")).cache()
-    cached.count()
-    return cached
+    return cached, int(cached.count())
 
 
 def peer_iteration(vectors: Any, kind: str, k: int) -> float:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LOG_FILE = "spark.log"
+SCRATCH = "threea-spark-"
+"""How the names of local sessions' folders begin."""
 MASTER_VARIABLE = "THREEA_MASTER"
 _LOCAL_MASTER = "local[*]"
 _DRIVER_MEMORY = "2g"
@@ -39,6 +41,7 @@ _QUIET_AND_SMALL = {
     "spark.sql.shuffle.partitions": "4",
     "spark.databricks.delta.snapshotPartitions": "2",  # Delta's own tests set it: 50 tasks a commit otherwise
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(1 << 22),  # so that Python works while the JVM reads on
     "spark.python.worker.faulthandler.enabled": "true",
     "spark.sql.legacy.charVarcharAsString": "true",
 }
@@ -68,7 +71,7 @@ def build_session(
         return active
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ:
         return SparkSession.builder.appName(app).getOrCreate()  # Databricks or spark-submit: its configuration holds
-    folder = scratch or Path(tempfile.mkdtemp(prefix="threea-spark-"))
+    folder = scratch or Path(tempfile.mkdtemp(prefix=SCRATCH))
     chosen = master or os.environ.get(MASTER_VARIABLE) or _LOCAL_MASTER
     remote = chosen.startswith("sc://") or chosen.startswith("connect:")
     builder = SparkSession.builder.appName(app)

@@ -46,9 +46,9 @@ def second_statistics(packed: NDArray[np.int16], component: IntArray, k: int, co
     """
     if covariance == "isotropic":
         return np.zeros(0, dtype=np.int64)
-    units = (packed + (packed < 0) * np.int16(_COARSER - 1)) // np.int16(_COARSER)  # toward zero
+    units = (packed + ((packed >> 15) & (_COARSER - 1))) >> (_COARSER.bit_length() - 1)  # divided, toward zero
     if covariance == "diagonal":
-        squares = np.square(units, dtype=_summable(len(units), (2**15 // _COARSER) ** 2))
+        squares = np.square(units, dtype=_summable(len(units), int(np.abs(units).max(initial=0)) ** 2))
         return np.asarray(sums_of(squares, component, k), dtype=np.int64).ravel()
     values, width = units.astype(np.float64), packed.shape[1]
     order = np.argsort(component, kind="stable")
