@@ -1,4 +1,4 @@
-"""The command line: threea plan | domain draft | release | sample | evaluate | ledger.
+"""The command line: threea plan | domain draft | release | sample | evaluate | cleanup | ledger.
 
 Every error is one message and its own exit code (see errors.py); `--debug` shows the trace as well.
 """
@@ -13,34 +13,25 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from threea_spark.cli_ledger import ledger_app
 from threea_spark.config import ReleaseConfig
+from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, escaped, out
 from threea_spark.errors import ConfigError, ThreeAError
 from threea_spark.progress import Listener
 
 HELP = """Releases training tables from Delta under a differential privacy guarantee that covers all that read a row.
 
 Start with `threea domain draft`, then `threea plan`, then `threea release`. An error is one message with an exit code
-of its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 9 a stage failed.
+of its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 9 a stage failed,
+12 ledger changed.
 `--debug` shows traces, which may hold private values.
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_help=True)
-ledger_app = typer.Typer(help="What was spent on a source.", no_args_is_help=True)
 app.add_typer(domain_app, name="domain")
 app.add_typer(ledger_app, name="ledger")
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="YAML of the release.", show_default=False)]
-MasterOption = Annotated[
-    str | None,
-    typer.Option("--master", help="Spark master, or connect:local[2], or sc://host:port. Also THREEA_MASTER."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 def main() -> None:
@@ -55,7 +46,7 @@ def main() -> None:
     except ThreeAError as error:
         if debug:
             err.print_exception()
-        err.print(f"[bold red]error:[/bold red] {_escaped(str(error))}")
+        err.print(f"[bold red]error:[/bold red] {escaped(str(error))}")
         raise SystemExit(error.exit_code) from None
 
 
@@ -69,7 +60,7 @@ def plan(
     from threea_spark.outlook import outlook
 
     found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
-    out.print(json.dumps(found.as_dict(), indent=1) if as_json else _escaped(found.in_words()))
+    out.print(json.dumps(found.as_dict(), indent=1) if as_json else escaped(found.in_words()))
 
 
 @app.command()
@@ -97,7 +88,7 @@ def release(
     done.write(path)
     if save_model is not None and model is not None:
         model.save(save_model)
-    out.print(done.to_json() if as_json else _escaped(done.in_words()))
+    out.print(done.to_json() if as_json else escaped(done.in_words()))
     err.print(f"receipt written to {path}")
 
 
@@ -145,6 +136,28 @@ def evaluate(
     out.print(found.to_json() if as_json else found.in_words())
 
 
+@app.command()
+def cleanup(
+    config: ConfigOption,
+    hours: Annotated[float, typer.Option(min=0.0, help="Older than so many hours; a running release stages too.")] = 24,
+    yes: Annotated[bool, typer.Option("--yes", help="Drop them; without it they are only listed.")] = False,
+    master: MasterOption = None,
+) -> None:
+    """Lists, and with --yes drops, private staging that a killed driver left behind."""
+    from threea_spark.places import Place
+    from threea_spark.publish.leftovers import drop, leftovers
+    from threea_spark.session import build_session
+
+    target = ReleaseConfig.from_yaml(config).target
+    spark = build_session("threea-cleanup", master=master)
+    found = leftovers(spark, Place.of(target.table, target.path), hours=hours)
+    for item in found:
+        if yes:
+            drop(spark, item)
+        out.print(escaped(f"{'dropped' if yes else 'found'}  {item.hours:8.1f} hours old  {item.name}"))
+    out.print(f"{len(found)} left behind" if not yes else f"{len(found)} dropped")
+
+
 @domain_app.command("draft")
 def domain_draft(
     table: Annotated[str, typer.Option(help="A Delta table's name or path.", show_default=False)],
@@ -156,19 +169,6 @@ def domain_draft(
 
     spark = build_session("threea-domain", master=master)
     sys.stdout.write(draft_domain(spark, table))
-
-
-@ledger_app.command("show")
-def ledger_show(config: ConfigOption, master: MasterOption = None, as_json: JsonOption = False) -> None:
-    """Shows what was spent on the source of a release, composed, and what is left of its budget."""
-    from threea_spark.publish.ledger import summary
-    from threea_spark.session import build_session
-
-    parsed = ReleaseConfig.from_yaml(config)
-    if parsed.privacy.ledger is None:
-        raise ConfigError("privacy.ledger: is not configured; add `ledger: {table: ..., budget: ...}`")
-    found = summary(build_session("threea-ledger", master=master), parsed)
-    out.print(json.dumps(found, indent=1) if as_json else _ledger_words(found))
 
 
 def receipt_path(config: ReleaseConfig, release_id: str) -> Path:
@@ -186,15 +186,3 @@ def progress_listener() -> Listener | None:
         err.print(f"[{number}/{n_steps}] {name}", markup=False)
 
     return None if os.environ.get("THREEA_QUIET") else show
-
-
-def _ledger_words(found: dict[str, object]) -> str:
-    lines = [f"{name:<16}{value}" for name, value in found.items() if name != "entries"]
-    entries = found["entries"]
-    if isinstance(entries, list):
-        lines += [f"  {entry['release_id']}  {entry['status']:<9} epsilon {entry['epsilon']:g}" for entry in entries]
-    return "\n".join(lines)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")

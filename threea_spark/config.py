@@ -76,9 +76,9 @@ class BudgetConfig(_Frozen):
 
 
 class LedgerConfig(_Place):
-    """The Delta table that remembers what was spent."""
+    """The Delta table that remembers what was granted and spent."""
 
-    budget: BudgetConfig
+    budget: BudgetConfig | None = Field(default=None, description="can only lower what an officer granted")
 
 
 class PrivacyConfig(_Frozen):

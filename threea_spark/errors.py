@@ -66,6 +66,12 @@ class ModelError(ThreeAError):
     exit_code = 10
 
 
+class LedgerError(ThreeAError):
+    """The ledger was changed by something else, or holds no such entry."""
+
+    exit_code = 12
+
+
 class EnvironmentNotReadyError(ThreeAError):
     """A package, a jar or a Java runtime that this step needs is missing."""
 

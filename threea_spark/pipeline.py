@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from threea_spark import auto, places
@@ -35,21 +37,24 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
 
     Args:
       rows: The private table; `config.source` is not read.
-      config: Of the release; the generator must be `sample`, for a mixed table is no model. Its ledger is not
-        consulted: `release` is the governed path.
+      config: Of the release; the generator must be `sample`, for a mixed table is no model. Its ledger is charged
+        under `config.source`.
       listener: Shows progress.
 
     Raises:
       ConfigError: if the generator mixes rows.
-      SchemaError: if the table does not fit the domain.
+      SchemaError, BudgetError: before any row is read.
+      ReleaseFailedError: if a stage failed.
     """
     if auto.is_mixing(config):
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     types = _checked_types(rows, config)
     progress, release_id = Progress(N_STEPS - 1, listener), f"{config.digest}-{secrets.token_hex(4)}"
-    with delta.staging(rows.sparkSession, release_id, None) as name:
-        fitted = run_stages(rows, config, auto.make_plan(config), release_id, name, progress)
-    return _model(fitted, config, types, statement_of(fitted.meter))
+    spark, plan = rows.sparkSession, auto.make_plan(config)
+    ledger = Ledger.open(spark, config, plan, release_id=release_id)
+    with _booked(ledger), delta.staging(spark, release_id, None) as name:
+        fitted = run_stages(rows, config, plan, release_id, name, progress)
+        return _model(fitted, config, types, statement_of(fitted.meter))
 
 
 def release(spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None) -> Receipt:
@@ -85,28 +90,42 @@ def release_with_model(
     types = _checked_types(rows, config)
     plan = auto.make_plan(config)
     progress = Progress(N_STEPS, listener)
-    with ExitStack() as clean_up:
-        ledger = Ledger.open(spark, config, plan, source=str(source), release_id=release_id)
-        ledger.start()
-        try:
-            name = clean_up.enter_context(delta.staging(spark, release_id, target))
-            fitted = run_stages(rows, config, plan, release_id, name, progress)
-            receipt = _receipt(fitted, config, rows, types, release_id, version)
-            with progress.step("release: write the table"):
-                _write(spark, fitted, config, types, target, receipt)
-        except ThreeAError:
-            ledger.fail()
-            raise
-        except Exception as error:
-            ledger.fail()
-            log.debug("a stage failed", exc_info=True)
-            raise ReleaseFailedError(
-                f"the release stopped in {type(error).__name__}; no table was written, staging was dropped, and what "
-                "the stages had spent counts as spent. Run with --debug for the trace, which may hold private values"
-            ) from error
-        ledger.finish()
+    ledger = Ledger.open(spark, config, plan, release_id=release_id)
+    with _booked(ledger), delta.staging(spark, release_id, target) as name:
+        fitted = run_stages(rows, config, plan, release_id, name, progress)
+        receipt = _receipt(fitted, config, rows, types, release_id, version)
+        receipt = replace(receipt, ledger=ledger.receipt_entry)
+        with progress.step("release: write the table"):
+            _write(spark, fitted, config, types, target, receipt)
     log.info("seconds by step: %s", progress.seconds)
     return receipt, None if fitted.sampler is None else _model(fitted, config, types, receipt.privacy)
+
+
+@contextmanager
+def _booked(ledger: Ledger) -> Iterator[None]:
+    """Charges the ledger before a row is read, and says in it and in one error what became of the release."""
+    ledger.start()
+    try:
+        yield
+    except ThreeAError:
+        _mark_failed(ledger)
+        raise
+    except Exception as error:
+        _mark_failed(ledger)
+        log.debug("a stage failed", exc_info=True)
+        raise ReleaseFailedError(
+            f"the release stopped in {type(error).__name__}; no table was written, staging was dropped, and what "
+            "the stages had spent counts as spent. Run with --debug for the trace, which may hold private values"
+        ) from error
+    ledger.finish()
+
+
+def _mark_failed(ledger: Ledger) -> None:
+    """Spark may be gone by now; the release then stays on record as started, which counts the same."""
+    try:
+        ledger.fail()
+    except Exception:  # whatever it was, the first error is the one to tell
+        log.debug("the ledger could not be written", exc_info=True)
 
 
 def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy: PrivacyStatement) -> ReleaseModel:

@@ -12,6 +12,9 @@ from threea_spark.errors import SourceError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+STAGING = "threea_staging_"
+"""How the names of private staging tables begin."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -99,6 +102,23 @@ def read_latest(spark: SparkSession, place: Place) -> DataFrame:
     except AnalysisException:
         raise SourceError(f"{place} is no table that can be read; check its name or path") from None
     return rows
+
+
+def table_id(spark: SparkSession, place: Place) -> str:
+    """Delta's own identifier of a table, the same under all its names, or nothing if there is no such table."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        found = spark.sql(f"DESCRIBE DETAIL {place.identifier}").select("id").collect()  # bounded: one row
+    except AnalysisException:
+        return ""
+    return str(found[0]["id"] or "")
+
+
+def created_at(spark: SparkSession, place: Place) -> float:
+    """When a table was created, in seconds since 1970; reads no row."""
+    detail = spark.sql(f"DESCRIBE DETAIL {place.identifier}").selectExpr("unix_millis(createdAt) AS at")
+    return float(detail.collect()[0]["at"]) / 1000.0  # bounded: one row
 
 
 def properties_of(spark: SparkSession, place: Place) -> dict[str, str]:

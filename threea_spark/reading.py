@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ _LONGEST = 120
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key given twice, which plain YAML silently resolves to the last."""
+    """Refuses a key given twice, which plain YAML silently resolves to the last, and reads 1e-6 as a number."""
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
@@ -78,6 +79,9 @@ def _key(node: yaml.Node) -> str:
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_StrictLoader.add_implicit_resolver(  # 1e-6 without a point is text in YAML 1.1; no one means that
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

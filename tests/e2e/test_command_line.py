@@ -80,10 +80,22 @@ def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["release"], ["plan"], ["domain", "draft"], ["sample"], ["evaluate"], ["ledger", "show"]]
+    "command",
+    [
+        "",
+        "release",
+        "plan",
+        "domain draft",
+        "sample",
+        "evaluate",
+        "cleanup",
+        "ledger show",
+        "ledger grant",
+        "ledger void",
+    ],
 )
 def test_every_command_has_help(tmp_path, command):
-    done = threea(*command, "--help", cwd=tmp_path)
+    done = threea(*command.split(), "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "Usage" in done.stdout
 

@@ -107,7 +107,7 @@ RULES = [
         {"privacy__shares": {"encode": NAN, "approximate": 0.5, "adapt": 0.5, "anonymize": 0.5}},
         "privacy.shares.encode: must be a finite number, got nan",
     ),
-    ({"privacy__ledger": {"table": "l"}}, "privacy.ledger.budget: is missing; add it"),
+    ({"privacy__ledger": {"table": "l", "budget": {"epsilon": 1}}}, "privacy.ledger.budget.delta: is missing; add it"),
     ({"privacy__partition": "public_or_disjoint"}, "privacy: `partition` belongs to `accounting: conditional`"),
     ({"source": {}}, "source: give either `table` or `path`"),
     ({"source": {"table": "a", "path": "b"}}, "source: give either `table` or `path`"),

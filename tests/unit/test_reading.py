@@ -109,3 +109,12 @@ def test_defaults_may_be_merged_and_overruled(tmp_path):
 def test_a_key_that_is_no_plain_value_is_refused(tmp_path, text):
     with pytest.raises(ConfigError, match="line 1: a key must be plain text"):
         read_yaml(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-6", 1e-6), ("1E5", 1e5), ("-3.e2", -300.0), ("1.0e-6", 1e-6), ("1e-6x", "1e-6x"), ("e6", "e6")],
+)
+def test_numbers_with_an_exponent_need_no_point(tmp_path, text, value):
+    (tmp_path / "a.yaml").write_text(f"a: {text}\n")
+    assert read_yaml(tmp_path / "a.yaml") == {"a": value}

@@ -1,6 +1,6 @@
-"""What was spent on a source in total: entries, their composition, and whether one more release fits.
+"""What was spent on a source in total: its account, the composition, and whether one more release fits.
 
-A started entry counts as spent, whatever became of it, until an officer voids it.
+A started release counts as spent, whatever became of it, until an officer voids it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from dp_accounting import DpEvent, GaussianDpEvent, PoissonSampledDpEvent
 
-from threea_spark.errors import BudgetError
+from threea_spark.errors import BudgetError, LedgerError
 from threea_spark.privacy.accounting import Relation, epsilon_of
+from threea_spark.privacy.entries import Entry, Holder, Kind
 from threea_spark.privacy.plan import PrivacyPlan, planned_events
 
 STARTED, FINISHED, FAILED, VOID = "started", "finished", "failed", "void"
+_STATUS = {Kind.FINISH.value: FINISHED, Kind.FAIL.value: FAILED, Kind.VOID.value: VOID}
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,103 @@ def planned_spend(plan: PrivacyPlan, release_id: str) -> Spend:
     """What a release will spend if it runs to its end."""
     outside = plan.delta - plan.delta_composition
     return Spend(release_id, tuple(planned_events(plan)), outside, plan.relation)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent in total."""
+
+    epsilon: float
+    delta: float
+
+    def to_json(self) -> str:
+        """The budget as JSON."""
+        return json.dumps({"epsilon": self.epsilon, "delta": self.delta})
+
+
+@dataclass(frozen=True)
+class Booking:
+    """One started release, and what became of it."""
+
+    number: int
+    spend: Spend
+    unit: str
+    status: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that the ledger says about one source and one unit of privacy.
+
+    Attributes:
+      granted: The newest grant; None where no officer gave one.
+      bookings: Started releases of the source, whatever their unit, oldest first.
+      unit: Of the account.
+    """
+
+    granted: Budget | None
+    bookings: tuple[Booking, ...]
+    unit: str
+
+    @property
+    def spent(self) -> tuple[Spend, ...]:
+        """What counts: all that started and was not voided.
+
+        Raises:
+          BudgetError: if some of it protects another unit.
+        """
+        counting = [booking for booking in self.bookings if booking.status != VOID]
+        if others := sorted({booking.unit for booking in counting} - {self.unit}):
+            raise BudgetError(
+                f"ledger: earlier releases of this source protect another unit ({', '.join(others)}), this one "
+                f"{self.unit}; they cannot be composed. Use the same privacy.unit"
+            )
+        return tuple(booking.spend for booking in counting)
+
+    def check(self, wanted: Spend, limit: Budget | None) -> None:
+        """Refuses a release that the grant, or a lower limit of the configuration, does not hold.
+
+        Raises:
+          BudgetError: naming what is spent and what is left, or that no budget was given.
+        """
+        budgets = [budget for budget in (self.granted, limit) if budget is not None]
+        if not budgets:
+            raise BudgetError(
+                "ledger: no budget was granted for this source and unit; an officer gives one with "
+                "`threea ledger grant`, or privacy.ledger.budget states it"
+            )
+        for budget in budgets:
+            check_budget(self.spent, wanted, epsilon=budget.epsilon, delta=budget.delta)
+
+    def booking(self, number: int) -> Booking:
+        """The started release at a number.
+
+        Raises:
+          LedgerError: if there is none.
+        """
+        found = [booking for booking in self.bookings if booking.number == number]
+        if not found:
+            numbers = ", ".join(str(booking.number) for booking in self.bookings) or "none"
+            raise LedgerError(f"ledger: entry {number} is no started release of this source; there are: {numbers}")
+        return found[0]
+
+
+def account_of(chain: Sequence[Entry], holder: Holder) -> Account:
+    """Reads one account from a verified chain."""
+    own = [entry for entry in chain if holder.owns(entry)]
+    grants = [entry for entry in own if entry.kind == Kind.GRANT and entry.unit == holder.unit]
+    status: dict[int, str] = {}
+    for entry in own:
+        if entry.kind in _STATUS:
+            number = int(json.loads(entry.content)["entry"])
+            status[number] = VOID if status.get(number) == VOID else _STATUS[entry.kind]
+    started = [entry for entry in own if entry.kind == Kind.START]
+    bookings = tuple(
+        Booking(e.number, Spend.from_json(e.release_id, e.content), e.unit, status.get(e.number, STARTED), e.at)
+        for e in started
+    )
+    return Account(Budget(**json.loads(grants[-1].content)) if grants else None, bookings, holder.unit)
 
 
 def check_budget(spent: Sequence[Spend], wanted: Spend, *, epsilon: float, delta: float) -> None:
@@ -110,6 +209,3 @@ def total_epsilon(spent: Iterable[Spend], delta: float) -> float:
     if not events:
         return 0.0
     return epsilon_of(events, left, items[0].relation) if left > 0.0 else float("inf")
-
-
-__all__ = ["FAILED", "FINISHED", "STARTED", "VOID", "Spend", "check_budget", "planned_spend", "total_epsilon"]

@@ -1,168 +1,141 @@
-"""The ledger as a Delta table: a start is committed before the first draw, and of two racing starts one is refused.
-
-A start is a MERGE that reads the whole ledger under serializable isolation: a commit that came in between makes it
-conflict, and the budget is then checked anew on what stands there.
-"""
+"""One release's view of the ledger, and the officer's: a start is committed before the first draw."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from threea_spark.config import LedgerConfig, ReleaseConfig
-from threea_spark.errors import BudgetError
-from threea_spark.places import Place, exists
-from threea_spark.privacy.ledger import (
-    FAILED,
-    FINISHED,
-    STARTED,
-    VOID,
-    Spend,
-    check_budget,
-    planned_spend,
-    total_epsilon,
-)
+from threea_spark.errors import ConfigError
+from threea_spark.places import Place, table_id
+from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry
+from threea_spark.privacy.ledger import Budget, Spend, account_of, planned_spend, total_epsilon
 from threea_spark.privacy.plan import PrivacyPlan
+from threea_spark.publish.chain_table import ChainTable, now
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-
-log = logging.getLogger("threea_spark")
-
-_COLUMNS = (
-    "entry_id string, release_id string, source string, unit string, status string, epsilon double, delta double, "
-    "spend string, at timestamp"
-)
-_ATTEMPTS = 10
-
-
-def ledger_place(config: LedgerConfig) -> Place:
-    """Where the ledger stands."""
-    return Place.of(config.table, config.path)
-
-
-def entries(spark: SparkSession, place: Place) -> DataFrame:
-    """All entries of a ledger, oldest first. Internal: it names releases, never rows."""
-    return spark.sql(f"SELECT * FROM {place.identifier} ORDER BY at, entry_id")
+    from pyspark.sql import SparkSession
 
 
 @dataclass
 class Ledger:
     """One release's view of the ledger; does nothing where none is configured."""
 
-    spark: SparkSession
-    config: LedgerConfig | None
+    table: ChainTable | None
+    limit: Budget | None
     spend: Spend
-    source: str
-    unit: str
-    epsilon: float
-    delta: float
-    entry_id: str = ""
+    holder: Holder | None = None
+    started: Entry | None = None
 
     @classmethod
-    def open(
-        cls, spark: SparkSession, config: ReleaseConfig, plan: PrivacyPlan, *, source: str, release_id: str
-    ) -> Ledger:
+    def open(cls, spark: SparkSession, config: ReleaseConfig, plan: PrivacyPlan, *, release_id: str) -> Ledger:
         """Prepares the entry of a release."""
-        spend = planned_spend(plan, release_id)
-        return cls(spark, config.privacy.ledger, spend, source, str(plan.unit), plan.epsilon, plan.delta)
+        ledger, spend = config.privacy.ledger, planned_spend(plan, release_id)
+        if ledger is None:
+            return cls(None, None, spend)
+        return cls(_table(spark, ledger), _limit(ledger), spend, holder_of(spark, config))
 
     def start(self) -> None:
         """Books the release before a row is read.
 
         Raises:
           BudgetError: if the rest of the budget does not hold it, or the ledger is too busy to be written.
+          LedgerError: if something else changed the ledger.
         """
-        if self.config is None:
+        if self.table is None or self.holder is None:
             return
-        place = ledger_place(self.config)
-        if not exists(self.spark, place):
-            self.spark.sql(
-                f"CREATE TABLE IF NOT EXISTS {place.identifier} ({_COLUMNS}) USING delta "
-                "TBLPROPERTIES ('delta.isolationLevel' = 'Serializable')"
-            )
-        for _ in range(_ATTEMPTS):
-            spent, count = self._spent(place)
-            check_budget(spent, self.spend, epsilon=self.config.budget.epsilon, delta=self.config.budget.delta)
-            self.entry_id = f"{count:06d}"
-            if self._commit(place):
-                return
-        raise BudgetError(f"ledger: {place} is being written by other releases; try again")
+        holder = self.holder
+
+        def checked(chain: list[Entry]) -> Entry:
+            account_of(chain, holder).check(self.spend, self.limit)
+            return self._entry(chain, Kind.START, holder, self.spend.to_json())
+
+        self.started = self.table.append(checked)
 
     def finish(self) -> None:
         """Marks the release as written."""
-        self._mark(FINISHED)
+        self._mark(Kind.FINISH)
 
     def fail(self) -> None:
         """Marks the release as failed; what it started counts as spent."""
-        self._mark(FAILED)
+        self._mark(Kind.FAIL)
 
-    def _spent(self, place: Place) -> tuple[list[Spend], int]:
-        rows = entries(self.spark, place).collect()  # bounded: one row a release
-        own = [row for row in rows if row["source"] == self.source and row["status"] != VOID]
-        return [Spend.from_json(row["release_id"], row["spend"]) for row in own], len(rows)
+    @property
+    def receipt_entry(self) -> dict[str, int | str] | None:
+        """The start's number and hash, for the receipt: whoever keeps it can tell a ledger that was written anew."""
+        return None if self.started is None else {"entry": self.started.number, "hash": self.started.hash}
 
-    def _commit(self, place: Place) -> bool:
-        """Inserts the entry under its number; False if another release took the number meanwhile."""
-        from pyspark.errors import PySparkException
-
-        new = self.spark.createDataFrame(
-            [
-                (
-                    self.entry_id,
-                    self.spend.release_id,
-                    self.source,
-                    self.unit,
-                    STARTED,
-                    self.epsilon,
-                    self.delta,
-                    self.spend.to_json(),
-                )
-            ],
-            _COLUMNS.removesuffix(", at timestamp"),
-        )
-        view = f"threea_entry_{self.entry_id}_{self.spend.release_id.replace('-', '_')}"
-        new.createOrReplaceTempView(view)
-        try:
-            self.spark.sql(
-                f"MERGE INTO {place.identifier} AS ledger USING {view} AS entry ON ledger.entry_id = entry.entry_id "
-                "WHEN NOT MATCHED THEN INSERT (entry_id, release_id, source, unit, status, epsilon, delta, spend, at) "
-                "VALUES (entry.entry_id, entry.release_id, entry.source, entry.unit, entry.status, entry.epsilon, "
-                "entry.delta, entry.spend, current_timestamp())"
-            )
-        except PySparkException as error:
-            if "Concurrent" in str(error) or "DELTA_CONCURRENT" in str(error):
-                log.info("the ledger changed meanwhile; checking the budget again")
-                return False
-            raise
-        finally:
-            self.spark.catalog.dropTempView(view)
-        found = entries(self.spark, place).collect()  # bounded: one row a release
-        written = [row for row in found if row["entry_id"] == self.entry_id]
-        return bool(written) and written[0]["release_id"] == self.spend.release_id
-
-    def _mark(self, status: str) -> None:
-        if self.config is None:
+    def _mark(self, kind: Kind) -> None:
+        if self.table is None or self.started is None or self.holder is None:
             return
-        self.spark.sql(
-            f"UPDATE {ledger_place(self.config).identifier} SET status = '{status}' WHERE entry_id = '{self.entry_id}'"
-        )
+        holder, content = self.holder, json.dumps({"entry": self.started.number})
+        self.table.append(lambda chain: self._entry(chain, kind, holder, content))
+
+    def _entry(self, chain: list[Entry], kind: Kind, holder: Holder, content: str) -> Entry:
+        return next_entry(chain, kind, holder, content=content, at=now(), release_id=self.spend.release_id)
+
+
+def holder_of(spark: SparkSession, config: ReleaseConfig) -> Holder:
+    """Whose budget a release draws on; reads no row."""
+    place = Place.of(config.source.table, config.source.path)
+    return Holder(str(place), table_id(spark, place), str(config.privacy.privacy_unit))
+
+
+def grant(spark: SparkSession, config: ReleaseConfig, budget: Budget) -> Entry:
+    """Sets the total budget of the configured source and unit; the newest grant holds."""
+    return _append(spark, config, Kind.GRANT, budget.to_json())
+
+
+def void(spark: SparkSession, config: ReleaseConfig, number: int, reason: str) -> Entry:
+    """Takes a started release out of what counts, for a reason that stays on record.
+
+    Raises:
+      LedgerError: if there is no such started release of the configured source.
+    """
+    booking = account_of(_configured(spark, config).read(), holder_of(spark, config)).booking(number)
+    content = json.dumps({"entry": number, "reason": reason})
+    return _append(spark, config, Kind.VOID, content, release_id=booking.spend.release_id)
 
 
 def summary(spark: SparkSession, config: ReleaseConfig) -> dict[str, object]:
     """What was spent on the configured source: entries, their composition by PLD, the budget. Reads no row of it."""
-    ledger = config.privacy.ledger
-    if ledger is None or not exists(spark, ledger_place(ledger)):
-        return {"source": str(config.source), "spent_epsilon": 0.0, "entries": []}
-    rows = entries(spark, ledger_place(ledger)).collect()  # bounded: one row a release
-    own = [row for row in rows if row["source"] == str(config.source)]
-    spends = [Spend.from_json(row["release_id"], row["spend"]) for row in own if row["status"] != VOID]
-    names = ("entry_id", "release_id", "status", "epsilon", "delta")
+    chain, holder = _configured(spark, config).read(), holder_of(spark, config)
+    account, limit = account_of(chain, holder), _limit(config.privacy.ledger)
+    delta = (account.granted or limit or Budget(0.0, config.privacy.delta)).delta
     return {
-        "source": str(config.source),
-        "budget_epsilon": ledger.budget.epsilon,
-        "budget_delta": ledger.budget.delta,
-        "spent_epsilon": total_epsilon(spends, ledger.budget.delta),
-        "entries": [{name: row[name] for name in names} for row in own],
+        "source": holder.source,
+        "unit": holder.unit,
+        "granted": None if account.granted is None else asdict(account.granted),
+        "limit": None if limit is None else asdict(limit),
+        "spent_epsilon": total_epsilon(account.spent, delta),
+        "at_delta": delta,
+        "head": chain[-1].hash if chain else GENESIS,
+        "entries": [
+            {"entry": b.number, "release_id": b.spend.release_id, "unit": b.unit, "status": b.status, "at": b.at}
+            for b in account.bookings
+        ],
     }
+
+
+def _append(spark: SparkSession, config: ReleaseConfig, kind: Kind, content: str, *, release_id: str = "") -> Entry:
+    holder = holder_of(spark, config)
+    return _configured(spark, config).append(
+        lambda chain: next_entry(chain, kind, holder, content=content, at=now(), release_id=release_id)
+    )
+
+
+def _table(spark: SparkSession, config: LedgerConfig) -> ChainTable:
+    return ChainTable(spark, Place.of(config.table, config.path))
+
+
+def _configured(spark: SparkSession, config: ReleaseConfig) -> ChainTable:
+    if config.privacy.ledger is None:
+        raise ConfigError("privacy.ledger: is not configured; add `ledger: {table: ...}`")
+    return _table(spark, config.privacy.ledger)
+
+
+def _limit(config: LedgerConfig | None) -> Budget | None:
+    if config is None or config.budget is None:
+        return None
+    return Budget(config.budget.epsilon, config.budget.delta)

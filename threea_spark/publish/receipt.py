@@ -33,6 +33,7 @@ class Receipt:
       resolved: What every `auto` became.
       diagnostics: Advice from public and DP numbers.
       versions: Of the packages that ran.
+      ledger: Number and hash of the start in the ledger, if one is kept: a ledger without it was written anew.
     """
 
     release_id: str
@@ -47,6 +48,7 @@ class Receipt:
     resolved: dict[str, Any]
     diagnostics: tuple[str, ...]
     versions: dict[str, str]
+    ledger: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """The receipt as JSON."""
@@ -72,6 +74,7 @@ class Receipt:
             f"  left out    {', '.join(self.left_out) or 'no column'}",
             self.privacy.in_words(),
             f"  auto        {resolved}",
+            *[f"  ledger      entry {self.ledger['entry']}, {self.ledger['hash']}" for _ in [0] if self.ledger],
             *[f"  advice      {text}" for text in self.diagnostics],
         ]
         return "\n".join(lines)

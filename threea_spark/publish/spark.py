@@ -3,48 +3,39 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from threea_spark.places import Place
+from threea_spark.places import STAGING, Place
+from threea_spark.publish.claim import claimed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
-_STAGING = "threea_staging_"
 _NEED_MAPPING = set(" ,;{}()\n\t=")
 """Characters that Parquet refuses in a column's name, so that Delta must map it to one of its own."""
 
 
 def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, properties: Mapping[str, str]) -> None:
-    """Creates the released table in one commit; what a failed attempt left behind is removed.
+    """Creates the released table in one commit; a failed attempt leaves no table, and takes none away.
 
     Args:
       rows: RELEASED once written.
       place: Where nothing stands yet.
       receipt: Goes into the commit's metadata, with the rows.
       release_id: Delta takes the commit at most once for it.
-      properties: Of the table, set by a commit of their own.
+      properties: Of the table, set by a commit of their own: the rows' commit holds the whole receipt.
     """
-    folder = _local_folder(place)
-    stood_before = folder is not None and folder.exists()
-    try:
-        writer = _writer(rows, "error", receipt, release_id)
-        if any(set(name) & _NEED_MAPPING for name in rows.columns):
-            writer = writer.option("delta.columnMapping.mode", "name")
+    writer = _writer(rows, "error", receipt, release_id)
+    if any(set(name) & _NEED_MAPPING for name in rows.columns):
+        writer = writer.option("delta.columnMapping.mode", "name")
+    with claimed(_local_folder(place)):
         _save(writer, place)
-        pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
-        rows.sparkSession.sql(f"ALTER TABLE {place.identifier} SET TBLPROPERTIES ({pairs})")
-    except BaseException:
-        if folder is not None and not stood_before:
-            shutil.rmtree(folder, ignore_errors=True)
-        elif not place.is_path:
-            rows.sparkSession.sql(f"DROP TABLE IF EXISTS {place.identifier}")
-        raise
+    pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
+    rows.sparkSession.sql(f"ALTER TABLE {place.identifier} SET TBLPROPERTIES ({pairs})")
 
 
 def append(rows: DataFrame, place: Place, receipt: str, *, release_id: str) -> None:
@@ -73,7 +64,7 @@ def _save(writer: DataFrameWriter, place: Place) -> None:
 def staging(spark: SparkSession, release_id: str, target: Place | None) -> Iterator[str]:
     """Names a private staging table, beside the target where that is a catalog table, and drops it in any case."""
     schema = "" if target is None or target.is_path or "." not in target.name else target.name.rpartition(".")[0] + "."
-    name = f"{schema}{_STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # no two runs share one
+    name = f"{schema}{STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # no two runs share one
     try:
         yield name
     finally:

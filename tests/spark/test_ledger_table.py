@@ -1,0 +1,167 @@
+"""The ledger on Delta: budgets, races for the last of it, and whoever changes the past."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from typer.testing import CliRunner
+
+from threea_spark import auto
+from threea_spark.cli import app
+from threea_spark.config import ReleaseConfig
+from threea_spark.errors import BudgetError, LedgerError
+from threea_spark.privacy.ledger import Budget
+from threea_spark.publish.ledger import Ledger, grant, summary, void
+
+NUMBER = {"type": "float", "lower": 0, "upper": 1}
+
+
+@pytest.fixture(scope="module")
+def source(spark, tmp_path_factory):
+    place = str(tmp_path_factory.mktemp("ledger") / "source")
+    spark.sql("SELECT 0.5D AS a, 1 AS patient").write.format("delta").save(place)
+    return place
+
+
+@pytest.fixture
+def config(source, tmp_path):
+    return config_of(source, tmp_path)
+
+
+def config_of(source, tmp_path, *, unit="row", budget=None):
+    ledger = {"path": str(tmp_path / "ledger"), **({"budget": budget} if budget else {})}
+    return ReleaseConfig.from_dict(
+        {
+            "source": {"path": source},
+            "target": {"path": str(tmp_path / "target")},
+            "privacy": {"epsilon": 1.0, "delta": 1e-6, "unit": unit, "ledger": ledger},
+            "domain": {"task": "none", "columns": {"a": NUMBER}},
+        }
+    )
+
+
+def opened(spark, config, release_id):
+    return Ledger.open(spark, config, auto.make_plan(config), release_id=release_id)
+
+
+def statuses(spark, config):
+    return [entry["status"] for entry in summary(spark, config)["entries"]]
+
+
+def test_grant_start_finish_fail_and_void_stand_in_one_chain(spark, config):
+    grant(spark, config, Budget(1.2, 2e-6))
+    one, two = opened(spark, config, "r1"), opened(spark, config, "r2")
+    one.start()
+    one.finish()
+    with pytest.raises(BudgetError, match=r"1 earlier release\(s\) spent epsilon 0\.9"):
+        two.start()
+    void(spark, config, one.started.number, "never left the cluster")
+    two.start()
+    two.fail()
+    found = summary(spark, config)
+    assert found["granted"] == {"epsilon": 1.2, "delta": 2e-6}
+    assert [entry["status"] for entry in found["entries"]] == ["void", "failed"]
+    assert 0.9 < found["spent_epsilon"] <= 1.0
+    assert two.receipt_entry["hash"] == two.started.hash
+    with pytest.raises(LedgerError, match="no started release"):
+        void(spark, config, 0, "a grant is none")
+
+
+def test_without_a_grant_nothing_starts_and_nothing_is_written(spark, config):
+    with pytest.raises(BudgetError, match="threea ledger grant"):
+        opened(spark, config, "r1").start()
+    assert statuses(spark, config) == []
+
+
+def test_of_releases_that_race_for_the_last_budget_one_wins(spark, config):
+    grant(spark, config, Budget(1.2, 2e-6))
+
+    def start(number):
+        try:
+            opened(spark, config, f"r{number}").start()
+        except BudgetError as error:
+            return str(error)
+        return "won"
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(start, range(4)))
+    assert outcomes.count("won") == 1
+    assert all("budget of this source" in text for text in outcomes if text != "won")
+    assert statuses(spark, config) == ["started"]
+
+
+def test_all_of_many_at_once_start_where_the_budget_holds_them(spark, config):
+    grant(spark, config, Budget(10.0, 1e-5))
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda number: opened(spark, config, f"r{number}").start(), range(3)))
+    assert statuses(spark, config) == ["started"] * 3
+
+
+def test_another_unit_of_the_same_source_has_no_budget_of_its_own(spark, source, tmp_path):
+    by_row = config_of(source, tmp_path, budget={"epsilon": 5.0, "delta": 1e-5})
+    by_unit = config_of(
+        source, tmp_path, unit={"column": "patient", "max_rows": 2}, budget={"epsilon": 5.0, "delta": 1e-5}
+    )
+    opened(spark, by_row, "r1").start()
+    with pytest.raises(BudgetError, match="another unit"):
+        opened(spark, by_unit, "r2").start()
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE {} SET content = replace(content, 'noise_multiplier', 'noise_multiplier ') WHERE number = 1",
+        "UPDATE {} SET unit = 'patient' WHERE number = 1",
+        "DELETE FROM {} WHERE number = 1",
+    ],
+)
+def test_a_changed_past_is_refused_by_delta_and_found_by_the_chain(spark, config, tampering):
+    grant(spark, config, Budget(1.2, 2e-6))
+    opened(spark, config, "r1").start()
+    opened(spark, config, "r2").fail()  # nothing started, nothing marked
+    table = f"delta.`{config.privacy.ledger.path}`"
+    grant(spark, config, Budget(1.3, 2e-6))
+    with pytest.raises(Exception, match=r"(?i)append"):
+        spark.sql(tampering.format(table))
+    assert statuses(spark, config) == ["started"]
+    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.appendOnly' = 'false')")
+    spark.sql(tampering.format(table))
+    with pytest.raises(LedgerError, match="entry 1 does not fit"):
+        opened(spark, config, "r3").start()
+
+
+def test_a_table_that_is_no_ledger_is_refused_by_name(spark, source, tmp_path):
+    config = config_of(source, tmp_path)
+    elsewhere = config.model_copy(
+        update={
+            "privacy": config.privacy.model_copy(
+                update={"ledger": config.privacy.ledger.model_copy(update={"path": source})}
+            )
+        }
+    )
+    with pytest.raises(LedgerError, match="no column 'number'"):
+        summary(spark, elsewhere)
+
+
+def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, tmp_path):
+    file = tmp_path / "release.json"  # JSON is YAML
+    file.write_text(config.model_dump_json(exclude_none=True))
+
+    def said(*command):
+        done = CliRunner().invoke(app, [*command, "-c", str(file)], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.stdout
+
+    assert "epsilon 3, delta 4e-06" in said("ledger", "grant", "--epsilon", "3", "--delta", "4e-6")
+    opened(spark, config, "r1").start()
+    assert "started   r1" in said("ledger", "show")
+    assert "entry 1 (release r1) no longer counts" in said("ledger", "void", "--entry", "1", "--reason", "cluster lost")
+    assert json.loads(said("ledger", "show", "--json"))["spent_epsilon"] == 0.0
+    spark.sql("CREATE TABLE threea_staging_of_a_lost_driver (a INT) USING delta")
+    try:
+        assert "0 left behind" in said("cleanup", "--hours", "1")
+        assert "threea_staging_of_a_lost_driver" in said("cleanup", "--hours", "0")
+        assert "dropped" in said("cleanup", "--hours", "0", "--yes")
+        assert not spark.catalog.tableExists("threea_staging_of_a_lost_driver")
+    finally:
+        spark.sql("DROP TABLE IF EXISTS threea_staging_of_a_lost_driver")
