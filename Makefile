@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 DEMO   := out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types unit bench clean
+.PHONY: help env demo test lint types unit bench bench-scale audit faults clean
 
 help: ## Shows this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(STAMP) ## Creates .venv with all that demo and test need
 
@@ -41,6 +41,19 @@ test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow
 
 bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)
+
+bench-scale: $(STAMP) ## Releases of 1 to 64 million rows; stages and passes; prices; bad shapes (about three hours)
+	$(BIN)/python benchmarks/scaling.py --json out/scaling.json
+	$(BIN)/python benchmarks/throughput.py --json out/throughput.json
+	$(BIN)/python benchmarks/assignment.py --table-components 16 64 --json out/assignment.json
+	$(BIN)/python benchmarks/shapes.py --full --json out/shapes.json
+
+audit: $(STAMP) ## Attacks whole releases, sound and broken ones (about half an hour)
+	$(BIN)/python benchmarks/audit.py --json out/audit.json
+	$(BIN)/python -m pytest -m slow
+
+faults: $(STAMP) ## Kills drivers, workers and executors of real releases (about a quarter of an hour)
+	$(BIN)/python -m pytest -m faults tests/faults
 
 clean: ## Removes the environment and all output
 	rm -rf $(VENV) out build dist *.egg-info

@@ -1,0 +1,218 @@
+"""One trial of the strongest attacker: one who sees every noisy sum of a release and knows all rows but one unit's.
+
+The release is run once in one of two worlds, with fresh noise. Then the very same code is run in either world again,
+not with noise but with the noisy sums that the first run published. Since a release is a function of its noisy sums
+and of public values, these replays ask for the same sums in the same order; a replay that does not has found a leak.
+What each sum would exactly have been in either world gives the likelihood ratio of all that was published, which by
+Neyman and Pearson is the best statistic an attacker can have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+from unittest.mock import patch
+
+import numpy as np
+from local_rows import LocalRows, staged_rows, without_spark  # beside this file
+
+from threea_spark import ReleaseConfig, auto
+from threea_spark.encode import spark as encode_passes
+from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
+from threea_spark.privacy.plan import Stage
+from threea_spark.progress import Progress
+from threea_spark.staged import COINS, PackedRows
+from threea_spark.stages import Fitted, run_stages
+
+ABSENT, PRESENT = 0, 1
+_NO_NOISE_MU = 20.0  # what stands for a reading without noise: its own rounding hides a twentieth of a row
+_CERTAIN, _MANY = 1e3, 4  # rounded noise is zero on so many coordinates at once hardly ever
+Breaker = Callable[[NoisySum, Any, Any], Any]
+"""Given a mechanism, its exact sum and its noise, the sum with whatever noise a broken release would add."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two neighbouring tables: rows of both, and rows of one alone.
+
+    Attributes:
+      rows: Canonical columns of all rows, as one batch.
+      only_in: World each row belongs to alone, -1 for both, shape (n,).
+    """
+
+    rows: LocalRows
+    only_in: np.ndarray[Any, np.dtype[np.int64]]
+
+    def of(self, world: int) -> LocalRows:
+        """The table of one world."""
+        batch = self.rows.batches[0]
+        kept = np.flatnonzero((self.only_in == world) | (self.only_in < 0))
+        return LocalRows((batch.take(kept),))
+
+
+@dataclass
+class Published:
+    """The noisy sums of one run in the order they were published, and what they would exactly be in each world."""
+
+    noisy: list[tuple[tuple[Any, ...], Any, float]] = field(default_factory=list)
+    exact: dict[int, list[Any]] = field(default_factory=dict)
+
+
+class LeakError(AssertionError):
+    """A replay asked for another sum than the first run published: something else than noisy sums decided it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an attacker has after one release.
+
+    Attributes:
+      ratio: log P(published | PRESENT) - log P(published | ABSENT).
+      mu: What the two worlds' sums are apart in all, in standard deviations of their noise: the privacy loss that this
+        pair realises in GDP, of at most what the release claims.
+    """
+
+    ratio: float
+    mu: float
+
+
+def run_trial(pair: Pair, config: ReleaseConfig, world: int, breaker: Breaker | None = None) -> Trial:
+    """Runs a release in one world and gives what its noisy sums tell of the world.
+
+    Args:
+      pair: The tables.
+      config: Of the release.
+      world: In which it truly runs.
+      breaker: Draws the noise of a broken release; what is true of it the attacker does not know.
+    """
+    published, tokens = Published(), _Tokens()
+    rate = auto.sampling_probability(config)
+    sampled_in = bool(np.random.default_rng().random() < rate)
+    _run(pair, config, world, tokens, sampled_in, _recording(published, breaker))
+    for hypothesis in (ABSENT, PRESENT):
+        published.exact[hypothesis] = []
+        _run(pair, config, hypothesis, tokens, True, _replaying(published, hypothesis))
+        if len(published.exact[hypothesis]) != len(published.noisy):
+            raise LeakError("a replay published fewer sums than the run")
+    return _trial(published, rate)
+
+
+def replayed(pair: Pair, config: ReleaseConfig) -> tuple[Fitted, Fitted]:
+    """Runs a release of one world's table, and the code once more on the other's with the noisy sums of the first.
+
+    Both must be the same release, whatever the tables: it is a function of its noisy sums.
+    """
+    published, tokens = Published(), _Tokens()
+    first = _run(pair, config, ABSENT, tokens, True, _recording(published, None))
+    published.exact[PRESENT] = []
+    return first, _run(pair, config, PRESENT, tokens, True, _replaying(published, PRESENT))
+
+
+def _trial(published: Published, rate: float) -> Trial:
+    always, sampled, squared = 0.0, 0.0, 0.0
+    for (context, noisy, stddev), absent, present in zip(
+        published.noisy, published.exact[ABSENT], published.exact[PRESENT], strict=True
+    ):
+        own = _own_ratio(noisy, absent, present, stddev)
+        squared += float(((present - absent) ** 2.0).sum()) / stddev**2
+        if context[1] == Stage.ADAPT.value:
+            sampled += own
+        else:
+            always += own
+    if rate < 1.0:
+        sampled = float(np.logaddexp(math.log1p(-rate), math.log(rate) + sampled))
+    return Trial(always + sampled, math.sqrt(squared))
+
+
+def _own_ratio(noisy: Any, absent: Any, present: Any, stddev: float) -> float:
+    """The log likelihood ratio of one sum under the noise that is claimed; certainty, where it has none at all."""
+    if not np.array_equal(absent, present) and noisy.size >= _MANY:
+        for exact, found in ((present, _CERTAIN), (absent, -_CERTAIN)):
+            if np.array_equal(noisy, exact):
+                return found
+    return float(((noisy - absent) ** 2.0 - (noisy - present) ** 2.0).sum()) / (2.0 * stddev**2)
+
+
+@dataclass
+class _Tokens:
+    """Packed rows of all worlds with their coins, drawn once a trial, as staging does."""
+
+    packed: PackedRows | None = None
+
+
+def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: _Tokens, sampled_in: bool, noising: Any) -> Fitted:
+    def stage(staged: LocalRows) -> LocalRows:
+        return staged
+
+    def packed_vectors(rows: Any, reader: Any, encoding: Any, *, mixes: bool) -> LocalRows:
+        own: Any = _packed(cast(Any, pair.rows), reader, encoding, mixes=mixes)  # LocalRows, as it was given
+        everything: PackedRows = own.packed(encoding.width)
+        if tokens.packed is None:
+            tokens.packed = everything
+        coins = tokens.packed.coins.copy()
+        coins[pair.only_in >= 0] = 0 if sampled_in else COINS - 1
+        drawn = PackedRows(everything.packed, everything.classes, coins, tokens.packed.group_tokens)
+        return staged_rows(drawn, (pair.only_in == world) | (pair.only_in < 0))
+
+    _packed = encode_passes.packed_vectors
+    plan = auto.make_plan(config)
+    measure = PrivacyMeter.measure if not plan.is_conditional else _measure_exactly
+    with (
+        without_spark(stage),
+        patch.object(PrivacyMeter, "measure", measure),
+        patch.object(encode_passes, "packed_vectors", packed_vectors),
+        patch.object(NoisySum, "noised", noising),
+    ):
+        fitted = run_stages(cast(Any, pair.of(world)), config, plan, "audit", "staging", Progress(6, lambda *_: None))
+        _mix(fitted)
+    return fitted
+
+
+def _measure_exactly(
+    meter: PrivacyMeter, stage: Stage, name: str, exact: Any, *, squared_bound: int, mu: float
+) -> tuple[Any, float]:
+    """A reading of the conditional mode, which has no noise: it is published as it is."""
+    meter.book_exact(stage)
+    reading = NoisySum(
+        context=("audit", stage.value, name), squared_sensitivity=1, mu=_NO_NOISE_MU, relation=meter.plan.relation
+    )
+    return reading.noised(exact, meter.noise).astype(np.float64), 0.0
+
+
+def _mix(fitted: Fitted) -> None:
+    """Publishes the sum of every group, where rows are mixed."""
+    mixer, mechanism, encoding = fitted.mixer, fitted.mechanism, fitted.encoded.encoding
+    if mixer is None or mechanism is None:
+        return
+    staged: Any = fitted.staged
+    rows: PackedRows = staged.packed(encoding.width)
+    groups = mixer.groups(rows, encoding.scores(rows.packed))
+    for group, own in enumerate(mixer.sums(rows, groups, 0, mixer.n_groups)):
+        mechanism.noised(own, fitted.meter.noise, (group,))
+
+
+def _recording(published: Published, breaker: Breaker | None) -> Any:
+    noised = NoisySum.noised
+
+    def record(self: NoisySum, exact: Any, noise: Any, part: tuple[Any, ...] = ()) -> Any:
+        noisy = noised(self, exact, noise, part) if breaker is None else breaker(self, exact, noise)
+        published.noisy.append(((*self.context, *part), noisy, self.stddev))
+        return noisy
+
+    return record
+
+
+def _replaying(published: Published, hypothesis: int) -> Any:
+    def replay(self: NoisySum, exact: Any, noise: Any, part: tuple[Any, ...] = ()) -> Any:
+        place = len(published.exact[hypothesis])
+        if place >= len(published.noisy):
+            raise LeakError("a replay published more sums than the run")
+        context, noisy, stddev = published.noisy[place]
+        if context != (*self.context, *part) or noisy.shape != exact.shape or stddev != self.stddev:
+            raise LeakError(f"sum {place} is {context} in the run and {(*self.context, *part)} in a replay")
+        published.exact[hypothesis].append(exact.copy())
+        return noisy
+
+    return replay

@@ -1,0 +1,81 @@
+"""A release is a function of its noisy sums: another table with the same sums gives the same release, bit for bit."""
+
+import numpy as np
+import pytest
+from benchmark_files import load
+
+from threea_spark.anonymize.sample import decode_rows
+
+load("local_rows")
+trial = load("audit_trial")
+variants = load("audit_variants")
+
+
+def two_tables():
+    """Two tables that have nothing in common, not even their number of rows."""
+    rng = np.random.default_rng(3)
+    calm = [(x, y, "p", "no" if x < 0.2 else "yes") for x, y in rng.uniform(-1.0, 1.0, (300, 2)).tolist()]
+    wild = [(None, 3.0, "r", "yes"), (float("inf"), -3.0, None, "no"), (0.0, 0.0, "unknown", None)] * 170
+    return variants.pair_of(present=wild, absent=calm, n_rows=0)
+
+
+CONFIGS = {
+    "few rows": {},
+    "narrow": {"privacy": {"epsilon": 60.0}},
+    "no adaptation": {"adapt": {"method": "none"}},
+    "adaptation on released rows": {"adapt": {"targets": "released"}},
+    "a sampled adaptation": {"privacy": {"epsilon": 60.0}, "adapt": {"max_rows": 100}, "source": {"rows": 300}},
+    "replace one": {"privacy": {"relation": "replace_one"}},
+    "moments": {"encode": {"numeric": "affine"}},
+    "mixing": {"anonymize": {"generator": "mix"}},
+    "random mixing": {"anonymize": {"generator": "random"}},
+    "diagonal clusters": {"approximate": {"components": 3, "min_cluster_size": 20, "covariance": "diagonal"}},
+    "full clusters": {"approximate": {"components": 2, "min_cluster_size": 20, "covariance": "full"}},
+    "a numeric label": {"domain": {"label": "a", "task": "regression"}},
+    "no label": {"domain": {"label": None, "task": "none"}},
+}
+
+
+@pytest.mark.parametrize("name", list(CONFIGS))
+def test_other_tables_with_the_same_noisy_sums_give_the_same_release(name):
+    sections = {key: dict(value) for key, value in CONFIGS[name].items()}
+    epsilon = sections.get("privacy", {}).pop("epsilon", 6.0)
+    config = variants.config_of(epsilon, **sections)
+    one, other = trial.replayed(two_tables(), config)
+    assert one.advice == other.advice
+    assert one.resolved == other.resolved
+    assert one.encoded.n_rows == other.encoded.n_rows
+    assert one.meter.flat_events() == other.meter.flat_events()
+    assert (one.sampler is None) == (other.sampler is None)
+    if one.sampler is not None:
+        assert_same_rows(config, one, other)
+    else:
+        np.testing.assert_array_equal(one.mixer.centres, other.mixer.centres)
+        np.testing.assert_array_equal(one.mixer.first_group, other.mixer.first_group)
+
+
+def assert_same_rows(config, one, other):
+    drawn = []
+    for fitted in (one, other):
+        rng = np.random.default_rng(0)
+        encoding = fitted.encoded.encoding
+        cells, classes = fitted.sampler.draw_cells(encoding, 400, rng)
+        columns = decode_rows(encoding, config.domain.label, cells, classes, rng)
+        drawn.append([cells, classes, *[vars(column) for column in columns.values()]])
+    np.testing.assert_equal(drawn[0], drawn[1])
+
+
+def test_a_number_that_passes_the_noise_by_is_noticed(monkeypatch):
+    """The twin: a stage that peeks at the exact number of rows."""
+    from threea_spark.privacy.mechanism import PrivacyMeter
+
+    measure = PrivacyMeter.measure
+
+    def peeking(self, stage, name, exact, **price):
+        value, stddev = measure(self, stage, name, exact, **price)
+        return value + 1e-9 * exact.sum(), stddev
+
+    monkeypatch.setattr(PrivacyMeter, "measure", peeking)
+    config = variants.config_of(6.0, adapt={"method": "none"})
+    one, other = trial.replayed(two_tables(), config)
+    assert one.encoded.n_rows != other.encoded.n_rows

@@ -1,0 +1,78 @@
+"""Python workers and executors that die while a release runs: it ends whole, or with one error and nothing left."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from test_killed_drivers import whole
+
+pytestmark = pytest.mark.faults
+
+
+def processes(group, text):
+    """Processes of a group whose command line holds `text`."""
+    listed = subprocess.run(["ps", "-eo", "pid,pgid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    return [int(pid) for pid, own, args in rows if int(own) == group and text in args]
+
+
+def kill_one(group, text, seconds=60.0):
+    """Kills the first process that is found within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := processes(group, text):
+            os.kill(found[-1], signal.SIGKILL)
+            return
+        time.sleep(0.05)
+    pytest.fail(f"no process with {text!r} within {seconds} s")
+
+
+def test_a_killed_python_worker_is_replaced_and_the_release_ends_whole(spark, releasing, config, kinds, tmp_path):
+    config["anonymize"] = {"rows": 300_000}
+    one = releasing(config, master="local[2,4]")
+    one.wait_for("step 6")
+    kill_one(one.process.pid, "pyspark.daemon")
+    assert one.end() == 0, one.lines
+    assert whole(spark, tmp_path / "out") == 300_000
+    assert kinds() == ["start", "finish"]
+    assert one.staging == []
+
+
+def test_a_worker_killed_where_no_retry_is_allowed_ends_in_one_error(spark, releasing, config, kinds, tmp_path):
+    config["anonymize"] = {"rows": 300_000}
+    one = releasing(config, master="local[2,1]")
+    one.wait_for("step 6")
+    kill_one(one.process.pid, "pyspark.daemon")
+    assert one.end() == 9, one.lines
+    (failed,) = [line for line in one.lines if line.startswith("failed")]
+    assert "no table was written" in failed
+    assert not (tmp_path / "out").exists()
+    assert kinds() == ["start", "fail"]
+    assert one.staging == []
+
+
+def test_an_executor_that_dies_is_replaced(spark, releasing, config, kinds, tmp_path):
+    config["anonymize"] = {"rows": 300_000}
+    one = releasing(config, master="local-cluster[2,1,1024]")
+    one.wait_for("step 6")
+    kill_one(one.process.pid, "CoarseGrainedExecutorBackend")
+    assert one.end() == 0, one.lines
+    assert whole(spark, tmp_path / "out") == 300_000
+    assert kinds() == ["start", "finish"]
+
+
+def test_a_disk_that_is_full_in_staging_ends_in_one_error(spark, releasing, config, kinds, tmp_path):
+    scratch = tmp_path / "run0" / "warehouse"
+    scratch.mkdir(parents=True)
+    small = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(scratch)], capture_output=True)
+    if small.returncode != 0:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        one = releasing(config)
+        assert one.end() == 9, one.lines
+        assert not (tmp_path / "out").exists()
+        assert kinds() == ["start", "fail"]
+    finally:
+        subprocess.run(["umount", str(scratch)], check=False)
