@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from threea_spark.publish.claim import is_committed
 from threea_spark.publish.leftovers import leftovers
 
 pytestmark = pytest.mark.faults
@@ -17,7 +18,7 @@ STEPS = {1: "encode: histograms", 2: "encode: stage", 3: "approximate", 4: "adap
 
 def whole(spark, target):
     """Rows of the target; None if there is no table."""
-    if not (target / "_delta_log").exists():
+    if not is_committed(target):
         return None
     return spark.read.format("delta").load(str(target)).count()
 
@@ -42,10 +43,10 @@ def test_a_driver_killed_in_mid_write_leaves_files_but_no_table(spark, releasing
     first = releasing(config)
     first.wait_for("step 6")
     deadline = time.monotonic() + 60
-    while not list((tmp_path / "out").glob("*.parquet")) and time.monotonic() < deadline:
+    while not list((tmp_path / "out").rglob("*.parquet")) and time.monotonic() < deadline:
         os.sched_yield()
     first.kill()
-    assert list((tmp_path / "out").glob("*.parquet"))
+    assert list((tmp_path / "out").rglob("*.parquet"))
     assert whole(spark, tmp_path / "out") is None
     again = releasing(config)
     assert again.end() == 0, again.lines

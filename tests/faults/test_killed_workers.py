@@ -11,18 +11,18 @@ from test_killed_drivers import whole
 pytestmark = pytest.mark.faults
 
 
-def processes(group, text):
-    """Processes of a group whose command line holds `text`."""
-    listed = subprocess.run(["ps", "-eo", "pid,pgid,args"], capture_output=True, text=True, check=True).stdout
+def processes(session, text):
+    """Processes of a session whose command line holds `text`; Python's workers have a group of their own."""
+    listed = subprocess.run(["ps", "-eo", "pid,sid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
-    return [int(pid) for pid, own, args in rows if int(own) == group and text in args]
+    return [int(pid) for pid, own, args in rows if int(own) == session and text in args]
 
 
-def kill_one(group, text, seconds=60.0):
+def kill_one(session, text, seconds=60.0):
     """Kills the first process that is found within so many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if found := processes(group, text):
+        if found := processes(session, text):
             os.kill(found[-1], signal.SIGKILL)
             return
         time.sleep(0.05)
