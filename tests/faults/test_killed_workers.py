@@ -18,12 +18,13 @@ def processes(session, text):
     return [int(pid) for pid, own, args in rows if int(own) == session and text in args]
 
 
-def kill_one(session, text, seconds=60.0):
-    """Kills the first process that is found within so many seconds."""
+def kill(session, text, seconds=60.0):
+    """Kills all such processes that are found first within so many seconds: one may be idle."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := processes(session, text):
-            os.kill(found[-1], signal.SIGKILL)
+            for process in found:
+                os.kill(process, signal.SIGKILL)
             return
         time.sleep(0.05)
     pytest.fail(f"no process with {text!r} within {seconds} s")
@@ -33,7 +34,7 @@ def test_a_killed_python_worker_is_replaced_and_the_release_ends_whole(spark, re
     config["anonymize"] = {"rows": 300_000}
     one = releasing(config, master="local[2,4]")
     one.wait_for("step 6")
-    kill_one(one.process.pid, "pyspark.daemon")
+    kill(one.process.pid, "pyspark.daemon")
     assert one.end() == 0, one.lines
     assert whole(spark, tmp_path / "out") == 300_000
     assert kinds() == ["start", "finish"]
@@ -44,7 +45,7 @@ def test_a_worker_killed_where_no_retry_is_allowed_ends_in_one_error(spark, rele
     config["anonymize"] = {"rows": 300_000}
     one = releasing(config, master="local[2,1]")
     one.wait_for("step 6")
-    kill_one(one.process.pid, "pyspark.daemon")
+    kill(one.process.pid, "pyspark.daemon")
     assert one.end() == 9, one.lines
     (failed,) = [line for line in one.lines if line.startswith("failed")]
     assert "no table was written" in failed
@@ -57,7 +58,7 @@ def test_an_executor_that_dies_is_replaced(spark, releasing, config, kinds, tmp_
     config["anonymize"] = {"rows": 300_000}
     one = releasing(config, master="local-cluster[2,1,1024]")
     one.wait_for("step 6")
-    kill_one(one.process.pid, "CoarseGrainedExecutorBackend")
+    kill(one.process.pid, "CoarseGrainedExecutorBackend")
     assert one.end() == 0, one.lines
     assert whole(spark, tmp_path / "out") == 300_000
     assert kinds() == ["start", "finish"]
