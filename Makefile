@@ -42,17 +42,17 @@ test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow
 bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)
 
-bench-scale: $(STAMP) ## Releases of 1 to 64 million rows; stages and passes; prices; bad shapes (about three hours)
+bench-scale: $(STAMP) ## Releases of 1 to 64 million rows; stages and passes; prices; bad shapes (hours)
 	$(BIN)/python benchmarks/scaling.py --json out/scaling.json
 	$(BIN)/python benchmarks/throughput.py --json out/throughput.json
 	$(BIN)/python benchmarks/assignment.py --table-components 16 64 --json out/assignment.json
 	$(BIN)/python benchmarks/shapes.py --full --json out/shapes.json
 
-audit: $(STAMP) ## Attacks whole releases, sound and broken ones (about half an hour)
+audit: $(STAMP) ## Attacks whole releases, sound and broken ones
 	$(BIN)/python benchmarks/audit.py --json out/audit.json
 	$(BIN)/python -m pytest -m slow
 
-faults: $(STAMP) ## Kills drivers, workers and executors of real releases (about a quarter of an hour)
+faults: $(STAMP) ## Kills drivers, workers and executors of real releases
 	$(BIN)/python -m pytest -m faults tests/faults
 
 clean: ## Removes the environment and all output

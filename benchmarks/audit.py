@@ -36,7 +36,7 @@ N_PROCESSES = 2
 def main() -> None:
     """Audits all variants, writes and prints what was found."""
     given = _parser().parse_args()
-    variants = [v for v in (*sound_variants(), *broken_variants()) if given.only in f"{v.name} {v.broken}"]
+    variants = _chosen(given.only)
     records: list[Record] = []
     with ProcessPoolExecutor(N_PROCESSES) as pool:
         audits = partial(audited, trials=given.trials, confidence=given.confidence, only=given.only)
@@ -51,8 +51,11 @@ def main() -> None:
 
 def audited(place: int, trials: int, confidence: float, only: str = "") -> Record:
     """Audits one of the variants, named by its place so that processes need not send it."""
-    variants = [v for v in (*sound_variants(), *broken_variants()) if only in f"{v.name} {v.broken}"]
-    return audit(variants[place], trials, confidence)
+    return audit(_chosen(only)[place], trials, confidence)
+
+
+def _chosen(only: str) -> list[Variant]:
+    return [v for v in (*sound_variants(), *broken_variants()) if only in f"{v.name} {v.broken}"]
 
 
 def audit(variant: Variant, trials: int, confidence: float) -> Record:

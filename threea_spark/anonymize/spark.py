@@ -28,10 +28,7 @@ IntArray = NDArray[np.int64]
 BLOCK_ROWS = 8192
 _MAX_TASKS = 2048
 _WANTED_TASKS = 32
-_FEWEST_BLOCKS, _MOST_BLOCKS = (
-    8,
-    64,
-)  # of one task and file: a task costs about what a block does, a file is not to burst
+_FEWEST_BLOCKS, _MOST_BLOCKS = 8, 64  # of a task and its file: starting a task costs about what two blocks do
 
 
 def ddl_of(types: Mapping[str, str]) -> str:

@@ -66,6 +66,7 @@ class Receipt:
 
     def in_words(self) -> str:
         """The receipt as text for a person."""
+        ledger = [] if self.ledger is None else [f"  ledger      entry {self.ledger['entry']}, {self.ledger['hash']}"]
         resolved = ", ".join(f"{name} {_short(value)}" for name, value in self.resolved.items())
         lines = [
             f"Release {self.release_id}",
@@ -74,7 +75,7 @@ class Receipt:
             f"  left out    {', '.join(self.left_out) or 'no column'}",
             self.privacy.in_words(),
             f"  auto        {resolved}",
-            *[f"  ledger      entry {self.ledger['entry']}, {self.ledger['hash']}" for _ in [0] if self.ledger],
+            *ledger,
             *[f"  advice      {text}" for text in self.diagnostics],
         ]
         return "\n".join(lines)
