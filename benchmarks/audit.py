@@ -1,6 +1,6 @@
 """Audits whole releases: a lower bound on epsilon from attacks that succeeded, beside the epsilon that is claimed.
 
-    python benchmarks/audit.py --json out/audit.json [--trials 1000] [--only mixing] [--confidence 0.99]
+    python benchmarks/audit.py --json out/audit.json [--trials 300] [--only mixing] [--confidence 0.99]
 
 Each trial runs a release of a small table in one of two neighbouring worlds through the library's own code, without a
 JVM, and an attacker who sees every noisy sum and knows all but one unit tells the worlds apart (audit_trial.py). Sound
@@ -62,21 +62,20 @@ def audit(variant: Variant, trials: int, confidence: float) -> Record:
     """Runs trials in both worlds and bounds epsilon from below."""
     with variant.breaking():
         absent, present = (
-            [run_trial(variant.pair, variant.config, world, variant.breaker) for _ in range(trials)]
+            [run_trial(variant.pair, variant.config, world, variant.rate, variant.breaker) for _ in range(trials)]
             for world in (ABSENT, PRESENT)
         )
     errors = judged(_ratios(absent), _ratios(present), confidence)
-    gaussian = auto.sampling_probability(variant.config) >= 1.0
     privacy = variant.config.privacy
     return {
         "variant": variant.name,
         "broken": variant.broken,
         "claimed_epsilon": privacy.epsilon,
         "delta": privacy.delta,
-        "lower_bound": lower_bound(errors, privacy.delta, gaussian=gaussian),
+        "lower_bound": lower_bound(errors, privacy.delta, gaussian=variant.rate >= 1.0),
         "confidence": confidence,
         "trials": 2 * trials,
-        "claimed_mu": compose_mu(auto.make_plan(variant.config).stage_mu.values()) if gaussian else None,
+        "claimed_mu": compose_mu(auto.make_plan(variant.config).stage_mu.values()) if variant.rate >= 1.0 else None,
         "pair_mu": float(np.median([trial.mu for trial in present])),
     }
 
@@ -104,7 +103,7 @@ def show(records: Sequence[Record]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--trials", type=int, default=1000, help="in each world")
+    parser.add_argument("--trials", type=int, default=300, help="in each world")
     parser.add_argument("--confidence", type=float, default=0.99)
     parser.add_argument("--only", default="", help="variants whose name or fault holds this")
     return parser

@@ -21,7 +21,7 @@ from local_rows import LocalRows, staged_rows, without_spark  # beside this file
 from threea_spark import ReleaseConfig, auto
 from threea_spark.encode import spark as encode_passes
 from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
-from threea_spark.privacy.plan import Stage
+from threea_spark.privacy.plan import PrivacyPlan, Stage
 from threea_spark.progress import Progress
 from threea_spark.staged import COINS, PackedRows
 from threea_spark.stages import Fitted, run_stages
@@ -78,17 +78,17 @@ class Trial:
     mu: float
 
 
-def run_trial(pair: Pair, config: ReleaseConfig, world: int, breaker: Breaker | None = None) -> Trial:
+def run_trial(pair: Pair, config: ReleaseConfig, world: int, rate: float, breaker: Breaker | None = None) -> Trial:
     """Runs a release in one world and gives what its noisy sums tell of the world.
 
     Args:
       pair: The tables.
       config: Of the release.
       world: In which it truly runs.
+      rate: The probability with which a unit is adapted on.
       breaker: Draws the noise of a broken release; what is true of it the attacker does not know.
     """
     published, tokens = Published(), _Tokens()
-    rate = auto.sampling_probability(config)
     sampled_in = bool(np.random.default_rng().random() < rate)
     _run(pair, config, world, tokens, sampled_in, _recording(published, breaker))
     for hypothesis in (ABSENT, PRESENT):
@@ -157,7 +157,7 @@ def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: _Tokens, sampled
         return staged_rows(drawn, (pair.only_in == world) | (pair.only_in < 0))
 
     _packed = encode_passes.packed_vectors
-    plan = auto.make_plan(config)
+    plan = _plan(config)
     measure = PrivacyMeter.measure if not plan.is_conditional else _measure_exactly
     with (
         without_spark(stage),
@@ -168,6 +168,16 @@ def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: _Tokens, sampled
         fitted = run_stages(cast(Any, pair.of(world)), config, plan, "audit", "staging", Progress(6, lambda *_: None))
         _mix(fitted)
     return fitted
+
+
+def _plan(config: ReleaseConfig) -> PrivacyPlan:
+    """Calibrated once for all trials: with a sample that takes seconds."""
+    if config.digest not in _plans:
+        _plans[config.digest] = auto.make_plan(config)
+    return _plans[config.digest]
+
+
+_plans: dict[str, PrivacyPlan] = {}
 
 
 def _measure_exactly(

@@ -12,7 +12,7 @@ import numpy as np
 from audit_trial import ABSENT, PRESENT, Breaker, Pair  # beside this file
 from local_rows import local_rows  # beside this file
 
-from threea_spark import ReleaseConfig
+from threea_spark import ReleaseConfig, auto
 from threea_spark.anonymize import mix
 from threea_spark.privacy.plan import Stage
 from threea_spark.staged import PackedRows
@@ -44,6 +44,7 @@ class Variant:
       broken: What is broken; empty for a sound release.
       breaker: Weaker noise.
       breaking: Other damage, while the trials run.
+      samples: Whether adaptation truly runs on a sample of units; an attacker knows.
     """
 
     name: str
@@ -52,6 +53,12 @@ class Variant:
     broken: str = ""
     breaker: Breaker | None = None
     breaking: Breaking = nullcontext
+    samples: bool = True
+
+    @property
+    def rate(self) -> float:
+        """The probability with which a unit is adapted on."""
+        return auto.sampling_probability(self.config) if self.samples else 1.0
 
 
 def config_of(epsilon: float, **sections: Any) -> ReleaseConfig:
@@ -78,6 +85,8 @@ def pair_of(*, present: list[tuple[Any, ...]], absent: list[tuple[Any, ...]], n_
 ONE_MORE = pair_of(present=[FAR], absent=[])
 REPLACED = pair_of(present=[FAR], absent=[OTHER])
 REPLACE_ONE = {"relation": "replace_one"}
+FOUR_MORE = pair_of(present=[FAR] * 4, absent=[])
+UNIT_OF_FOUR = {"unit": {"column": "id", "max_rows": 4}}
 
 
 def sound_variants() -> list[Variant]:
@@ -106,6 +115,8 @@ def sound_variants() -> list[Variant]:
         "a numeric label": ({"domain": {"label": "a", "task": "regression"}}, ONE_MORE),
         "no label": ({"domain": {"label": None, "task": "none"}}, ONE_MORE),
         "a tight clip": ({"encode": {"clip_norm": 0.5}, "adapt": NO_ADAPT}, ONE_MORE),
+        "a unit of four rows": ({"privacy": UNIT_OF_FOUR}, FOUR_MORE),
+        "a unit of four rows, mixing": ({**MIX, "privacy": UNIT_OF_FOUR}, FOUR_MORE),
         "an extra share for anonymize": (
             {"privacy": {"shares": {"encode": 0.1, "approximate": 0.3, "adapt": 0.3, "anonymize": 0.3}}},
             ONE_MORE,
@@ -131,9 +142,9 @@ def broken_variants() -> list[Variant]:
         Variant("mixing", config_of(4.0, **MIX), far, "no noise on mixed rows", _noise_of(0.0, Stage.ANONYMIZE)),
         Variant("defaults", usual, far, "half the noise on all sums", _noise_of(0.5, None)),
         Variant("equal shares", equal, far, "half the noise on histograms", _noise_of(0.5, Stage.ENCODE)),
-        Variant("defaults", usual, pair_of(present=[FAR] * 4, absent=[]), "a unit of four rows, priced as one"),
+        Variant("defaults", usual, FOUR_MORE, "a unit of four rows, priced as one"),
         Variant("defaults", usual, REPLACED, "a row replaced, priced as one added"),
-        Variant("adaptation on a tenth", sampled, far, "all rows adapted on", None, _no_sampling),
+        Variant("adaptation on a tenth", sampled, far, "all rows adapted on", None, _no_sampling, False),
         Variant("mixing", config_of(4.0, **MIX), far, "residuals not clipped", None, _no_mixing_clip),
         Variant("the paper's accounting", outlier, far, "clusters of private rows without noise"),
     ]

@@ -37,7 +37,7 @@ class TargetExistsError(ThreeAError):
 
 
 class ReleaseExistsError(ThreeAError):
-    """This very release has been written before; nothing was read and nothing was rewritten."""
+    """This very release has been written before, or by another run just now; nothing was rewritten."""
 
     exit_code = 6
 

@@ -145,7 +145,7 @@ def _check_target(spark: SparkSession, target: places.Place, config: ReleaseConf
     if not places.exists(spark, target):
         return
     written = places.properties_of(spark, target).get(PROPERTY_RELEASE)
-    if written == release_id or places.was_appended(spark, target, release_id):
+    if written == release_id or any(release_id in text for text in places.commit_metadata(spark, target)):
         raise ReleaseExistsError(
             f"release {release_id} exists at {target}: same configuration, same source version; nothing was read. "
             "Its rows can be used as they are; another draw from the same model costs nothing with `threea sample`"

@@ -127,7 +127,7 @@ def properties_of(spark: SparkSession, place: Place) -> dict[str, str]:
     return {row["key"]: row["value"] for row in rows}
 
 
-def was_appended(spark: SparkSession, place: Place, release_id: str) -> bool:
-    """Tells whether this release is in the table's history already; reads no row."""
+def commit_metadata(spark: SparkSession, place: Place) -> list[str]:
+    """What the writers of a table said with each commit; reads no row."""
     history = spark.sql(f"DESCRIBE HISTORY {place.identifier}").select("userMetadata").collect()  # bounded: commits
-    return any(release_id in (row["userMetadata"] or "") for row in history)
+    return [row["userMetadata"] or "" for row in history]

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.faults
 
 def processes(session, text):
     """Processes of a session whose command line holds `text`; Python's workers have a group of their own."""
-    listed = subprocess.run(["ps", "-eo", "pid,sid,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-eww", "-o", "pid,sid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
     return [int(pid) for pid, own, args in rows if int(own) == session and text in args]
 

@@ -65,9 +65,11 @@ def selected_values(rows: DataFrame, source: str, selection: Selection, noise: N
 
     def select(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            values, counts = batch.column(source).to_pylist(), batch.column("n").to_pylist()
+            values, counts = _texts(batch.column(source)), batch.column("n").to_pylist()
             passed = [
-                (v, n) for v, c in zip(values, counts, strict=True) if (n := selection.passes(v, c, noise)) is not None
+                (v, n)
+                for v, c in zip(values, counts, strict=True)
+                if v is not None and (n := selection.passes(v, c, noise)) is not None
             ]
             yield pa.RecordBatch.from_arrays(
                 [pa.array([v for v, _ in passed], pa.string()), pa.array([n for _, n in passed], pa.int64())],
@@ -76,6 +78,18 @@ def selected_values(rows: DataFrame, source: str, selection: Selection, noise: N
 
     found = counted.mapInArrow(as_task(select), "value string, n bigint")
     return [(row["value"], row["n"]) for row in found.collect()]  # bounded: only values that passed the threshold
+
+
+def _texts(cells: pa.Array) -> list[str | None]:
+    """The text of each cell, None where its bytes are no valid UTF-8: no name can be made of them. PRIVATE."""
+
+    def text(cell: bytes) -> str | None:
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            return None
+
+    return [text(cell) for cell in cells.cast(pa.binary()).to_pylist()]
 
 
 def frequent_values(rows: DataFrame, source: str, most: int) -> list[str]:

@@ -24,10 +24,9 @@ class PrivacyUnit:
         return f"all rows with the same {self.column!r}, of which at most {self.max_rows} are read"
 
 
-def unit_token(key: bytes, unit_id: str | None) -> int:
+def unit_token(key: bytes, unit_id: bytes | None) -> int:
     """Maps a unit's identifier to a secret 63-bit token; null identifiers are together one unit."""
-    text = b"\x00null" if unit_id is None else b"\x01" + unit_id.encode("utf-8", "surrogatepass")
-    return _keyed_63_bits(key, b"unit", text)
+    return _keyed_63_bits(key, b"unit", b"\x00null" if unit_id is None else b"\x01" + unit_id)
 
 
 def order_token(key: bytes, content: bytes) -> int:

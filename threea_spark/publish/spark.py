@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from threea_spark.places import STAGING, Place
+from threea_spark.errors import ReleaseExistsError
+from threea_spark.places import STAGING, Place, commit_metadata
 from threea_spark.publish.claim import claimed
 
 if TYPE_CHECKING:
@@ -28,19 +29,37 @@ def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, p
       receipt: Goes into the commit's metadata, with the rows.
       release_id: Delta takes the commit at most once for it.
       properties: Of the table, set by a commit of their own: the rows' commit holds the whole receipt.
+
+    Raises:
+      ReleaseExistsError: if another run of this release was faster; its rows stand.
     """
     writer = _writer(rows, "error", receipt, release_id)
     if any(set(name) & _NEED_MAPPING for name in rows.columns):
         writer = writer.option("delta.columnMapping.mode", "name")
     with claimed(_local_folder(place)):
         _save(writer, place)
+    _check_taken(rows.sparkSession, place, receipt, release_id)
     pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
     rows.sparkSession.sql(f"ALTER TABLE {place.identifier} SET TBLPROPERTIES ({pairs})")
 
 
 def append(rows: DataFrame, place: Place, receipt: str, *, release_id: str) -> None:
-    """Appends in one commit that Delta takes at most once for this release."""
+    """Appends in one commit that Delta takes at most once for this release.
+
+    Raises:
+      ReleaseExistsError: if another run of this release was faster; its rows stand.
+    """
     _save(_writer(rows, "append", receipt, release_id), place)
+    _check_taken(rows.sparkSession, place, receipt, release_id)
+
+
+def _check_taken(spark: SparkSession, place: Place, receipt: str, release_id: str) -> None:
+    """Delta passes over a commit that it has taken before, and says nothing: the receipt must stand in its history."""
+    if receipt not in commit_metadata(spark, place):
+        raise ReleaseExistsError(
+            f"release {release_id} was written to {place} by another run at the same time; that run's rows and receipt "
+            "stand, and this one's were not written. Use the receipt in the table's history"
+        )
 
 
 def _writer(rows: DataFrame, mode: str, receipt: str, release_id: str) -> DataFrameWriter:

@@ -69,16 +69,17 @@ def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
 
     def tokens(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            ids = batch.column(UNIT_ID).dictionary_encode()
+            ids = batch.column(UNIT_ID).cast(pa.binary()).dictionary_encode()  # bytes: not all text is valid UTF-8
             known = np.array([unit_token(key, value) for value in [*ids.dictionary.to_pylist(), None]], dtype=np.int64)
             index = ids.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
             content = batch.column(CONTENT).to_numpy(zero_copy_only=False).astype("<i8")
             order = np.array([order_token(key, item.tobytes()) for item in content], dtype=np.int64)
-            arrays = [batch.column(name) for name in kept]
-            yield pa.RecordBatch.from_arrays([*arrays, pa.array(known[index]), pa.array(order)], [*kept, UNIT, _ORDER])
+            arrays = [batch.column(name) for name in (*kept, UNIT_ID)]
+            names = [*kept, UNIT_ID, UNIT, _ORDER]
+            yield pa.RecordBatch.from_arrays([*arrays, pa.array(known[index]), pa.array(order)], names)
 
     ddl = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema.fields)
-    tokened = hashed.mapInArrow(as_task(tokens), f"{ddl}, {UNIT} bigint, {_ORDER} bigint")
-    within_unit = Window.partitionBy(UNIT).orderBy(_ORDER)
+    tokened = hashed.mapInArrow(as_task(tokens), f"{ddl}, {UNIT_ID} string, {UNIT} bigint, {_ORDER} bigint")
+    within_unit = Window.partitionBy(UNIT_ID).orderBy(_ORDER)  # not by the token: two units may share one
     ranked = tokened.withColumn(_RANK, F.row_number().over(within_unit))
     return ranked.where(F.col(_RANK) <= unit.max_rows).select(*kept, UNIT)

@@ -1,0 +1,98 @@
+"""A unit that owns several rows: how many are read, which, and how far all of them together move a sum."""
+
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from threea_spark.columns import UNIT
+from threea_spark.domain import Domain
+from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.histogram import HistogramLayout
+from threea_spark.encode.measure import _reader
+from threea_spark.encode.spark import histogram_sums, packed_vectors
+from threea_spark.privacy.unit import PrivacyUnit
+from threea_spark.staged import joined, unpacked
+from threea_spark.table.spark import bound_rows, canonical
+
+KEY = bytes(range(32))
+NUMBER = {"type": "float", "lower": 0, "upper": 1e6}
+DOMAIN = Domain.from_dict({"task": "none", "columns": {"a": NUMBER, "b": NUMBER}})
+READER = _reader(DOMAIN, {})
+LAYOUT = HistogramLayout(READER.fields)
+BIG, SMALL_UNITS = 100_000, 40
+
+
+def visits(spark, *, n_big=BIG, n_small=SMALL_UNITS):
+    """One unit of many rows, others of 1 to 5, and rows of nobody."""
+    rows = spark.range(n_big).select(F.lit("big").alias("id"), F.col("id").cast("double").alias("a"))
+    small = [(f"u{unit}", float(row)) for unit in range(n_small) for row in range(1 + unit % 5)]
+    nobody = [(None, float(row)) for row in range(10)]
+    return rows.union(spark.createDataFrame([*small, *nobody], "id string, a double")).withColumn("b", F.col("a") / 2)
+
+
+def bounded(frame, max_rows, key=KEY):
+    unit = PrivacyUnit("id", max_rows)
+    return bound_rows(canonical(frame, DOMAIN, unit), unit, key)
+
+
+def kept(frame, max_rows, key=KEY):
+    """Values of `a` that are read, by unit token."""
+    found = {}
+    for row in bounded(frame, max_rows, key).select(UNIT, "c0").collect():
+        found.setdefault(row[UNIT], set()).add(row["c0"])
+    return found
+
+
+@pytest.mark.parametrize("max_rows", [1, 3])
+def test_every_unit_is_read_up_to_its_bound_and_never_beyond(spark, max_rows):
+    sizes = Counter(len(rows) for rows in kept(visits(spark), max_rows).values())
+    wanted = Counter(min(max_rows, 1 + unit % 5) for unit in range(SMALL_UNITS))
+    wanted[max_rows] += 2  # the big unit, and the rows of nobody, which are one unit
+    assert sizes == wanted
+
+
+def test_the_choice_of_rows_looks_at_no_other_unit_and_at_no_partition(spark):
+    alone = kept(visits(spark, n_big=0).repartition(1), 2)
+    among = kept(visits(spark).repartition(5), 2)
+    assert {token: among[token] for token in alone} == alone
+    assert len(among) == len(alone) + 1
+    other_key = kept(visits(spark, n_big=0), 2, key=os.urandom(32))
+    assert sorted(map(sorted, other_key.values())) != sorted(map(sorted, alone.values()))
+
+
+def test_identifiers_that_are_no_text_are_units_of_their_own(spark):
+    ids = [bytearray(b"\xff\xfe"), bytearray(b"\xff\xfd"), bytearray(b"u"), None]
+    frame = spark.createDataFrame(
+        [(one, 1.0, float(row)) for one in ids for row in range(3)], "id binary, a double, b double"
+    )
+    assert len(kept(frame, 1)) == len(ids)
+    assert bounded(frame, 2).count() == 2 * len(ids)
+
+
+def test_all_rows_of_a_unit_move_a_histogram_within_the_bound_of_its_rows(spark):
+    rows = [("u", 1.0, 2.0), ("v", 3.0, 4.0)]
+    of_one = [("w", 9e5, 8e5)] * 7  # equal rows: the worst that a unit can do
+    schema, max_rows = "id string, a double, b double", 4
+    one_more, fewer = (
+        histogram_sums(bounded(spark.createDataFrame(table, schema), max_rows), READER, LAYOUT)
+        for table in ([*rows, *of_one], rows)
+    )
+    moved = int(((one_more - fewer) ** 2).sum())
+    assert moved == max_rows**2 * LAYOUT.squared_bound  # so what a single row is priced at would be too little
+    assert moved > LAYOUT.squared_bound
+
+
+def test_rows_of_one_unit_share_coin_and_group(spark):
+    counts = LAYOUT.counts([np.linspace(0, 1e6, 500), np.linspace(0, 1e6, 500)])
+    codes, _ = LAYOUT.codes(counts.astype(float), 0.0, n_cells=[8, 8])
+    encoding = Encoding(codes, None, 1.5)
+    rows = bounded(visits(spark, n_big=50), 3)
+    packed = packed_vectors(rows, READER, encoding, mixes=True)
+    held = joined(unpacked(packed.toArrow().to_batches(), encoding.width), encoding.width)
+    tokens = Counter(zip(held.coins.tolist(), held.group_tokens.tolist(), strict=True))
+    assert len(tokens) == SMALL_UNITS + 2
+    assert max(tokens.values()) == 3
+    assert len({coin for coin, _ in tokens}) == len(tokens)
