@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 DEMO   := out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types unit bench bench-scale audit faults clean
+.PHONY: help env demo test lint types unit bench bench-scale audit faults vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ audit: $(STAMP) ## Attacks whole releases, sound and broken ones
 
 faults: $(STAMP) ## Kills drivers, workers and executors of real releases
 	$(BIN)/python -m pytest -m faults tests/faults
+
+vulnerabilities: $(STAMP) ## pip-audit of all that is installed; fails where it cannot reach a vulnerability service
+	$(PYTHON) -m venv out/pip-audit
+	out/pip-audit/bin/pip install -q pip-audit
+	out/pip-audit/bin/pip-audit --strict --path $(VENV)/lib/python3.*/site-packages
 
 clean: ## Removes the environment and all output
 	rm -rf $(VENV) out build dist *.egg-info

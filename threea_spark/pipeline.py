@@ -97,7 +97,7 @@ def release_with_model(
         receipt = replace(receipt, ledger=ledger.receipt_entry)
         with progress.step("release: write the table"):
             _write(spark, fitted, config, types, target, receipt)
-    log.info("seconds by step: %s", progress.seconds)
+    log.info("internal, not covered by the guarantee: seconds by step %s", progress.seconds)
     return receipt, None if fitted.sampler is None else _model(fitted, config, types, receipt.privacy)
 
 

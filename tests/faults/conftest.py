@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 from tables import clinic, config_of, write_delta
 
-SCRIPT = Path(__file__).with_name("releasing.py")
+HERE = Path(__file__).parent
 LEDGER_BUDGET = {"epsilon": 20.0, "delta": 1e-3}
 
 
 class Releasing:
     """A release that runs elsewhere."""
 
-    def __init__(self, config, scratch, **settings):
+    def __init__(self, config, scratch, script="releasing.py", **settings):
         file = Path(scratch) / "config.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(config))
         master = settings.pop("master", "local[2]")
         plain = {name.replace("__", "."): value for name, value in settings.items()}
         self.scratch = Path(scratch)
-        command = [sys.executable, SCRIPT, "--config", file, "--scratch", scratch, "--master", master]
+        command = [sys.executable, HERE / script, "--config", file, "--scratch", scratch, "--master", master]
         self.process = subprocess.Popen(
             [str(part) for part in (*command, "--settings", json.dumps(plain))],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -54,20 +54,37 @@ def test_a_worker_killed_where_no_retry_is_allowed_ends_in_one_error(spark, rele
     assert one.staging == []
 
 
-def test_an_executor_that_dies_is_replaced(spark, releasing, config, kinds, tmp_path):
+@pytest.mark.parametrize("step", ["step 2", "step 6"])
+def test_an_executor_that_dies_is_replaced(spark, releasing, config, kinds, tmp_path, step):
     config["anonymize"] = {"rows": 300_000}
+    config["privacy"]["unit"] = {"column": "patient", "max_rows": 2}  # rows are shuffled in steps 1 and 2
     one = releasing(config, master="local-cluster[2,1,1024]")
-    one.wait_for("step 6")
+    one.wait_for(step)
     kill(one.process.pid, "CoarseGrainedExecutorBackend")
     assert one.end() == 0, one.lines
     assert whole(spark, tmp_path / "out") == 300_000
+    assert kinds() == ["start", "finish"]
+    assert one.staging == []
+
+
+def test_lost_shuffle_files_are_made_again(spark, releasing, config, kinds, tmp_path):
+    config["privacy"]["unit"] = {"column": "patient", "max_rows": 2}
+    one = releasing(config, master="local[2,4]", spark__stage__maxConsecutiveAttempts="50")
+    one.wait_for("step 1")
+    log = one.scratch / "spark.log"
+    while "FetchFailed" not in log.read_text() and one.process.poll() is None:
+        for file in (one.scratch / "local").rglob("shuffle_*.data"):
+            file.unlink(missing_ok=True)
+    assert one.end() == 0, one.lines
+    assert "FetchFailed" in log.read_text()
+    assert whole(spark, tmp_path / "out") == int(one.lines[-1].split()[1])
     assert kinds() == ["start", "finish"]
 
 
 def test_a_disk_that_is_full_in_staging_ends_in_one_error(spark, releasing, config, kinds, tmp_path):
     scratch = tmp_path / "run0" / "warehouse"
     scratch.mkdir(parents=True)
-    small = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(scratch)], capture_output=True)
+    small = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(scratch)], capture_output=True)
     if small.returncode != 0:
         pytest.skip("needs the right to mount a small file system")
     try:

@@ -65,7 +65,8 @@ class ResidualGraph:
             self._length[-1, :-1] = np.where(self._overflow > 0, 0.0, np.inf)
             reduced = np.maximum(self._length + self.prices[:, None] - self.prices, 0.0)
             found = shortest_paths(reduced, np.where(self._spare > 0, 0.0, np.inf))
-            assert found is not None, "lengths are not negative"
+            if found is None:
+                raise ArithmeticError("reduced lengths are never negative")
             distance, before = found
             lacking = (self._spare < 0) & np.isfinite(distance)
             if not lacking.any():

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from threea_spark.errors import BudgetError, LedgerError
-from threea_spark.places import Place, exists
+from threea_spark.places import Place, exists, read_latest
 from threea_spark.privacy.entries import Entry, verify
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ChainTable:
         """
         if not exists(self.spark, self.place):
             return []
-        table = self.spark.sql(f"SELECT * FROM {self.place.identifier}")
+        table = read_latest(self.spark, self.place)
         if missing := [name for name in _NAMES if name not in table.columns]:
             raise LedgerError(f"ledger: {self.place} is no ledger, it has no column {missing[0]!r}; name another table")
         rows = table.orderBy("number").collect()  # bounded: a few rows a release
@@ -79,8 +79,8 @@ class ChainTable:
         values = ", ".join(f"entry.`{name}`" for name in _NAMES)
         self.spark.createDataFrame([tuple(asdict(entry).values())], _COLUMNS).createOrReplaceTempView(view)
         try:
-            self.spark.sql(
-                f"MERGE INTO {self.place.identifier} AS ledger USING {view} AS entry ON ledger.number = entry.number "
+            self.spark.sql(  # all names are quoted identifiers or columns of our own
+                f"MERGE INTO {self.place.identifier} AS ledger USING {view} AS entry ON ledger.number = entry.number "  # noqa: S608
                 f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
             )
         except Exception as error:  # classic Spark lets Java's own through where PySpark has no class for it

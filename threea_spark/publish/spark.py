@@ -91,8 +91,11 @@ def staging(spark: SparkSession, release_id: str, target: Place | None) -> Itera
 
 
 def stage(rows: DataFrame, name: str) -> DataFrame:
-    """Writes private rows once, and reads them back: random tokens are drawn in this write and nowhere else."""
-    rows.write.format("delta").mode("error").saveAsTable(name)
+    """Writes private rows once, and reads them back: random tokens are drawn in this write and nowhere else.
+
+    Delta keeps no minima and maxima of it: its log may live longer than the table.
+    """
+    rows.write.format("delta").mode("error").option("delta.dataSkippingNumIndexedCols", "0").saveAsTable(name)
     return rows.sparkSession.table(name)
 
 
