@@ -50,6 +50,8 @@ bench-scale: $(STAMP) ## Releases of 1 to 64 million rows; stages and passes; pr
 
 audit: $(STAMP) ## Attacks whole releases, sound and broken ones
 	$(BIN)/python benchmarks/audit.py --json out/audit.json
+	$(BIN)/python benchmarks/one_run.py --json out/one_run.json
+	$(BIN)/python benchmarks/attacks.py --json out/attacks.json
 	$(BIN)/python -m pytest -m slow
 
 faults: $(STAMP) ## Kills drivers, workers and executors of real releases

@@ -60,6 +60,7 @@ def _chosen(only: str) -> list[Variant]:
 
 def audit(variant: Variant, trials: int, confidence: float) -> Record:
     """Runs trials in both worlds and bounds epsilon from below."""
+    trials *= variant.effort
     with variant.breaking():
         absent, present = (
             [run_trial(variant.pair, variant.config, world, variant.rate, variant.breaker) for _ in range(trials)]

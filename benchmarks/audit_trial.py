@@ -19,6 +19,7 @@ import numpy as np
 from local_rows import LocalRows, staged_rows, without_spark  # beside this file
 
 from threea_spark import ReleaseConfig, auto
+from threea_spark.adapt import learn
 from threea_spark.encode import spark as encode_passes
 from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
 from threea_spark.privacy.plan import PrivacyPlan, Stage
@@ -28,6 +29,7 @@ from threea_spark.stages import Fitted, run_stages
 
 ABSENT, PRESENT = 0, 1
 _NO_NOISE_MU = 20.0  # what stands for a reading without noise: its own rounding hides a twentieth of a row
+_FEW_DRAWN = 500
 _CERTAIN, _MANY = 1e3, 4  # rounded noise is zero on so many coordinates at once hardly ever
 Breaker = Callable[[NoisySum, Any, Any], Any]
 """Given a mechanism, its exact sum and its noise, the sum with whatever noise a broken release would add."""
@@ -164,6 +166,8 @@ def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: _Tokens, sampled
         patch.object(PrivacyMeter, "measure", measure),
         patch.object(encode_passes, "packed_vectors", packed_vectors),
         patch.object(NoisySum, "noised", noising),
+        patch.object(learn, "_CALIBRATION_ROWS", _FEW_DRAWN),  # draws from what is released already
+        patch.object(learn, "RELEASED_ROWS", _FEW_DRAWN),
     ):
         fitted = run_stages(cast(Any, pair.of(world)), config, plan, "audit", "staging", Progress(6, lambda *_: None))
         _mix(fitted)

@@ -57,7 +57,7 @@ class LocalRows:
 
     def toArrow(self) -> pa.Table:
         """All batches as one table."""
-        return pa.Table.from_batches(self.batches)
+        return pa.Table.from_batches(self.batches) if self.batches else pa.table({})
 
     def packed(self, width: int) -> PackedRows:
         """Staged rows in numpy."""

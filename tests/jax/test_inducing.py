@@ -190,6 +190,23 @@ def test_sum_is_that_of_rows_alone(size):
         assert sum(int(v) ** 2 for v in one) <= NORM_BOUND**2
 
 
+@BOTH
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_points_and_rows_that_coincide_have_a_finite_gradient_that_company_does_not_change(activation, depth):
+    """Scores of cells lie on a grid, and many rows lie on a point: there a kernel's slope is one of rounding."""
+    rng = np.random.default_rng(5)
+    wanted = settings(architecture=Architecture(activation=activation, depth=depth))
+    x, y, _, labels = problem(5, n=24, s=8, d=7)
+    x = np.rint(x * 2**18) / 2**18
+    rows = x[rng.integers(0, 8, 24)] + rng.choice([0.0, 1e-8, 1e-6], (24, 1))
+    whole = sum_of(x, y, rows, labels, wanted)
+    assert whole is not None
+    alone = [sum_of(x, y, rows[at : at + 1], labels[at : at + 1], wanted) for at in range(len(rows))]
+    assert all(one.any() for one in alone)
+    np.testing.assert_array_equal(np.sum(alone, axis=0), whole)
+    np.testing.assert_array_equal(sum_of(x, y, rows[1:], labels[1:], wanted), whole - alone[0])
+
+
 @pytest.mark.parametrize("n_threads", [1, 3, 16])
 def test_sum_does_not_depend_on_threads(monkeypatch, n_threads):
     x, y, rows, labels = problem(n=900)

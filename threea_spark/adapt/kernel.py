@@ -23,7 +23,8 @@ from threea_spark.adapt.closed_form import Architecture
 from threea_spark.errors import EnvironmentNotReadyError
 
 _PACKAGE = "neural_tangents"
-_TINY = 1e-30  # as in neural_tangents: below it the slope of a root is taken as 0
+_TINY = 1e-30  # as in neural_tangents
+_COINCIDE = 1e-7  # below it a root is rounding alone, and its slope is taken as 0
 _ABOVE = (-8.750608600031904122785e-1, -1.615753718733365076637e1, -7.500855792314704667340e1,
           -1.228866684490136173410e2, -6.485021904942025371773e1)  # fmt: skip
 _BELOW = (1.0, 2.485846490142306297962e1, 1.650270098316988542046e2, 4.328810604912902668951e2,
@@ -114,15 +115,14 @@ def _erf(q: jax.Array, p1: jax.Array, p2: jax.Array) -> tuple[jax.Array, jax.Arr
 
 @jax.custom_jvp
 def _sqrt(x: jax.Array) -> jax.Array:
-    """The root, 0 below 0, with slope 0 where rows coincide."""
+    """The root, 0 below 0, with slope 0 where rows coincide; finite, though XLA may round x twice in two ways."""
     return jnp.sqrt(jnp.maximum(x, 0.0))
 
 
 @_sqrt.defjvp
 def _sqrt_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     root = _sqrt(primals[0])
-    apart = primals[0] > _TINY
-    return root, jnp.where(apart, tangents[0] / (2.0 * jnp.where(apart, root, 1.0)), 0.0)
+    return root, jnp.where(root > _COINCIDE, tangents[0] / (2.0 * jnp.maximum(root, _COINCIDE)), 0.0)
 
 
 @jax.custom_jvp

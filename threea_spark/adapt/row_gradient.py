@@ -136,8 +136,8 @@ def _shared(x: jax.Array, y: jax.Array, moving: jax.Array, diag_reg: float, netw
     identity = jnp.eye(len(x), dtype=x.dtype)
     inverse = cho_solve(cho_factor(k_ss + ridge * identity, lower=True), identity)
     dual = inverse @ y
-    on_others = 1.0 - identity[moving]
-    by_q, by_norm = (slope * on_others for slope in slopes(network, q[moving], p[moving], p))
+    own = identity[moving] > 0.0  # left out, not weighed by zero: the slope there may be infinite
+    by_q, by_norm = (jnp.where(own, 0.0, slope) for slope in slopes(network, q[moving], p[moving], p))
     pulls = by_q[:, None, :] * x.T
     return _Shared(
         x_support=x,
