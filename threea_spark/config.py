@@ -22,9 +22,11 @@ from threea_spark.reading import parse_model, read_yaml
 
 Auto: TypeAlias = Literal["auto"]
 AUTO: Auto = "auto"
+_MOST_ROWS = 10**12
 Cells: TypeAlias = Annotated[int, Field(ge=2, le=256)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
+Norm: TypeAlias = Annotated[float, Field(ge=1e-3, le=1e6)]
+Rows: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_ROWS)]
 _SHARES_TOLERANCE = 1e-6
 
 
@@ -49,9 +51,9 @@ class _Place(_Frozen):
 class SourceConfig(_Place):
     """The private Delta table, at a version (the newest where none is given; it is recorded)."""
 
-    version: int | None = Field(default=None, ge=0)
-    rows: int | None = Field(
-        default=None, ge=1, description="about how many rows, if that is public; lets adaptation claim amplification"
+    version: int | None = Field(default=None, ge=0, lt=2**63)
+    rows: Rows | None = Field(
+        default=None, description="about how many rows, if that is public; lets adaptation claim amplification"
     )
 
 
@@ -139,7 +141,7 @@ class EncodeConfig(_Frozen):
 
     numeric: Literal["quantile", "affine"] | Auto = AUTO
     cells: Cells | Auto = Field(default=AUTO, description="histogram cells of a numeric column")
-    clip_norm: Positive | Auto = Field(default=AUTO, description="L2 bound on an encoded row")
+    clip_norm: Norm | Auto = Field(default=AUTO, description="L2 bound on an encoded row")
 
 
 class ApproximateConfig(_Frozen):
@@ -148,7 +150,7 @@ class ApproximateConfig(_Frozen):
     components: Count | Auto = AUTO
     per_class: bool | Auto = Field(default=AUTO, description="a mixture of its own for each class")
     covariance: Literal["isotropic", "diagonal", "full"] | Auto = AUTO
-    min_cluster_size: Annotated[int, Field(ge=1)] | Auto = AUTO
+    min_cluster_size: Rows | Auto = AUTO
     iterations: int = Field(default=4, ge=1, le=100)
 
 
@@ -161,10 +163,10 @@ class AdaptConfig(_Frozen):
     targets: Literal["private", "released", "plain"] = "private"
     learn_labels: bool = True
     steps: int = Field(default=60, ge=1, le=10_000)
-    max_rows: int = Field(default=200_000, ge=1, description="rows the driver holds at most")
+    max_rows: Rows = Field(default=200_000, description="rows the driver holds at most")
     depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
     activation: Literal["relu", "erf"] = "relu"
-    ridge: float = Field(default=1e-3, gt=0, description="as a share of the kernel's mean trace")
+    ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
 
 
 class AnonymizeConfig(_Frozen):
@@ -174,13 +176,13 @@ class AnonymizeConfig(_Frozen):
     rows: int | Literal["match"] = Field(
         default="match", description="rows to release; match: as many as a noisy count says"
     )
-    mix_size: Annotated[int, Field(ge=1)] | Auto = AUTO
+    mix_size: Rows | Auto = AUTO
 
     @field_validator("rows")
     @classmethod
     def _positive(cls, rows: int | str) -> int | str:
-        if not isinstance(rows, str) and not rows >= 1:
-            raise ValueError(f"rows must be at least 1 or `match`, got {rows}")
+        if not isinstance(rows, str) and not 1 <= rows <= _MOST_ROWS:
+            raise ValueError(f"rows must be at {'least 1' if rows < 1 else f'most {_MOST_ROWS}'} or `match`")
         return rows
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -18,6 +19,7 @@ Task: TypeAlias = Literal["classification", "regression", "none"]
 OPEN = "open"
 MAX_COLUMNS = 10_000
 _NO_TIMEZONE = dt.timezone.utc
+_FARTHEST = 1e300  # beyond it float64 cannot hold the range, and a row's share of a moment would be no number
 
 
 class _Frozen(BaseModel):
@@ -50,9 +52,9 @@ class IntegerColumn(_Bounded):
 
     @model_validator(mode="after")
     def _ordered(self) -> IntegerColumn:
-        self._check_order(self.lower, self.upper)
         if max(abs(self.lower), abs(self.upper)) > 2**53:
             raise ValueError("integer bounds must lie within 2^53, where float64 still holds every integer")
+        self._check_order(self.lower, self.upper)
         return self
 
 
@@ -66,6 +68,10 @@ class FloatColumn(_Bounded):
     @model_validator(mode="after")
     def _ordered(self) -> FloatColumn:
         self._check_order(self.lower, self.upper)
+        if not (max(abs(self.lower), abs(self.upper)) <= _FARTHEST and self.upper - self.lower >= 1.0 / _FARTHEST):
+            raise ValueError(
+                f"float bounds must lie within {_FARTHEST:g} and {1.0 / _FARTHEST:g} apart or more; rescale"
+            )
         return self
 
 
@@ -87,6 +93,8 @@ class TimestampColumn(_Bounded):
     @model_validator(mode="after")
     def _ordered(self) -> TimestampColumn:
         self._check_order(self.lower_seconds, self.upper_seconds)
+        if math.ceil(self.lower_seconds) > math.floor(self.upper_seconds):
+            raise ValueError("no whole second lies between lower and upper; widen the bounds")
         return self
 
     @property
@@ -217,7 +225,14 @@ def value_text(value: object) -> str:
         raise ValueError("a category cannot be null; write `nullable: true` instead, or quote the word")
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    if isinstance(value, bytes | Mapping | Set | list | tuple):
+        raise ValueError("a category is text, a number, a date, true or false; write one of them")
+    try:
+        text = str(value)
+        text.encode()
+    except ValueError:  # a number of thousands of digits, or half of a surrogate pair
+        raise ValueError("a category cannot be written as text; drop it") from None
+    return text
 
 
 def _epoch_seconds(moment: dt.datetime) -> float:

@@ -17,6 +17,7 @@ from threea_spark.errors import ConfigError
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _WHOLE = {
+    "invalid_key": "has a key that is no text; quote it",
     "missing": "is missing; add it",
     "extra_forbidden": "is not a known field; drop it or correct its spelling",
     "union_tag_not_found": "needs a `type`; add one of integer, float, categorical, timestamp",
@@ -47,6 +48,7 @@ _RULES = {
     "model_type": "a mapping of fields",
     "string_too_short": "text that is not empty",
     "string_type": "text",
+    "string_unicode": "text of valid Unicode",
     "tuple_type": "a list",
     "union_tag_invalid": "of a `type` among {expected_tags}, not {tag!r}",
 }
@@ -54,10 +56,21 @@ _RULES = {
 
 _TAGS = ("integer", "float", "categorical", "timestamp")  # pydantic puts a column's type into the location
 _LONGEST = 120
+_LONGEST_PATH = 1_000
+_LONGEST_TAG = 40
+_MOST_BITS = 1_000
 
 
 class _StrictLoader(yaml.SafeLoader):
     """Refuses a key given twice, which plain YAML silently resolves to the last, and reads 1e-6 as a number."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - whatever YAML holds
+        """Builds a value; what its constructor cannot read, such as 2020-13-45 or `!!int x`, is named by its line."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            kind = node.tag.rpartition(":")[2]
+            raise ConfigError(f"line {node.start_mark.line + 1}: is no valid {plain(kind)}; mend or quote it") from None
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
@@ -84,28 +97,40 @@ _StrictLoader.add_implicit_resolver(  # 1e-6 without a point is text in YAML 1.1
 )
 
 
+def plain(text: str, longest: int = _LONGEST) -> str:
+    """Fits text that someone else wrote into one line: cut, and quoted where it holds what cannot be printed."""
+    cut = text if len(text) <= longest else f"{text[:longest]}..."
+    return cut if cut.isprintable() else repr(cut)
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Reads one YAML mapping.
 
     Raises:
       ConfigError: if the file is missing, is no YAML, gives a key twice or is no mapping.
     """
+    where = plain(str(path), _LONGEST_PATH)
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from None
+        raise ConfigError(f"{where}: cannot be read ({error.strerror}); give the path of a YAML file") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+        raise ConfigError(f"{where}: is not UTF-8 text; save it as UTF-8") from None
+    except ValueError:  # a name that holds a zero byte, say
+        raise ConfigError(f"{where}: is no name of a file; give the path of a YAML file") from None
     try:
         content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader: builds plain values only
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{where}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: is nested too deep; write it flatter") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark is not None else ""
-        raise ConfigError(f"{path}:{line} {getattr(error, 'problem', None) or 'is not valid YAML'}") from None
+        problem = plain(getattr(error, "problem", None) or "is not valid YAML")
+        raise ConfigError(f"{where}:{line} {problem}") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: must hold a mapping of fields, such as `source: ...`")
+        raise ConfigError(f"{where}: must hold a mapping of fields, such as `source: ...`")
     return content
 
 
@@ -120,7 +145,9 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
     except ValidationError as error:
         breaches = [_breach(item, content) for item in error.errors(include_url=False)]
         lines = list(dict.fromkeys(_lines(breaches)))
-        raise ConfigError("\n".join([f"{where}: {len(lines)} field(s) to mend", *lines])) from None
+        raise ConfigError(
+            "\n".join([f"{plain(where, _LONGEST_PATH)}: {len(lines)} field(s) to mend", *lines])
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -166,7 +193,7 @@ def _lines(breaches: Sequence[_Breach]) -> Iterator[str]:
 
 
 def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
-    name = ".".join(field) or "(whole file)"
+    name = plain(".".join(field)) or "(whole file)"
     first = items[0]
     if first["type"] in _WHOLE:
         return f"  {name}: {_WHOLE[first['type']]}"
@@ -174,7 +201,17 @@ def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
         own = next(item for item in items if item["type"] not in _RULES)
         message = str(own["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
         return f"  {name}: {message[:1].lower()}{message[1:]}"
-    rules = [_RULES[item["type"]].format(**item.get("ctx", {})) for item in items]
+    rules = [_rule(item) for item in items]
     given = first.get("input")
-    shown = f", got {given!r}"[:_LONGEST] if given is None or isinstance(given, (int, float, str)) else ""
+    short = given is None or isinstance(given, (int, float, str))
+    if isinstance(given, int) and given.bit_length() > _MOST_BITS:
+        short = False  # Python refuses to write it out
+    shown = f", got {given!r}"[:_LONGEST] if short else ""
     return f"  {name}: must be {' or '.join(dict.fromkeys(rules))}{shown}; change it to that"
+
+
+def _rule(item: ErrorDetails) -> str:
+    told = dict(item.get("ctx", {}))
+    if "tag" in told:
+        told["tag"] = plain(str(told["tag"]), _LONGEST_TAG)
+    return _RULES[item["type"]].format(**told)

@@ -26,6 +26,11 @@ RULES = [
     ({"type": "float", "lower": 0.0, "upper": INF}, "columns.x.upper: must be a finite number, got inf"),
     ({"type": "float", "lower": NAN, "upper": 1.0}, "columns.x.lower: must be a finite number, got nan"),
     ({"type": "float", "lower": 1.0, "upper": 1.0}, "columns.x: lower must be below upper"),
+    ({"type": "float", "lower": -1e308, "upper": 1e308}, "columns.x: float bounds must lie within 1e+300"),
+    (
+        {"type": "float", "lower": 0.0, "upper": 5e-324},
+        "columns.x: float bounds must lie within 1e+300 and 1e-300 apart",
+    ),
     ({"type": "float", "lower": 0, "upper": 1, "values": ["a"]}, "columns.x.values: is not a known field; drop it"),
     ({"type": "number", "lower": 0, "upper": 1}, "columns.x: must be of a `type` among 'integer', 'float'"),
     ({"lower": 0, "upper": 1}, "columns.x: needs a `type`; add one of integer, float, categorical, timestamp"),

@@ -7,6 +7,7 @@ their own: many columns are zero for most rows, or capped.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,7 +83,7 @@ def leaf_grid(lower: float, upper: float, *, whole: bool) -> LeafGrid:
       whole: Whether the column holds whole numbers only.
     """
     if whole:
-        return _whole_grid(int(lower), int(upper))
+        return _whole_grid(math.ceil(lower), math.floor(upper))
     inner = _mixed_edges(lower, upper, N_LEAVES - 3)  # leaves room for three atoms
     low, high = inner[:-1], inner[1:]
     for atom in sorted({lower, upper} | ({0.0} if lower < 0.0 < upper else set())):

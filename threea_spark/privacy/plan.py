@@ -24,6 +24,7 @@ _MAX_INNER_MU = 4.0  # beyond it the sampled mechanism's tail, not its bulk, set
 NOISE_MASS_SHARE = 1e-3
 SELECTION_SHARE = 0.1
 _LEAST_NEAR = 0.05
+_LEAST_MU = 1e-9
 
 
 class Stage(Enum):
@@ -106,9 +107,7 @@ def calibrate(
     Raises:
       PrivacyError: if a share is negative or nothing is shared out.
     """
-    total = math.fsum(shares.values())
-    if not total > 0.0 or any(not share >= 0.0 for share in shares.values()):
-        raise PrivacyError(f"shares must be non-negative and not all zero, got {dict(shares)}")
+    total = _total(shares)
     if not 0.0 < sampling_probability <= 1.0:
         raise PrivacyError(f"the sampling probability must be in (0, 1], got {sampling_probability}")
     split = {stage: share / total for stage, share in shares.items() if share > 0.0}
@@ -125,6 +124,7 @@ def calibrate(
 
         scale = calibrate_scale(events_at, epsilon=epsilon, delta=delta_left, relation=relation)
         mus = {stage: scale * mu for stage, mu in mus.items()}
+    _check_enough(mus)
     return PrivacyPlan(
         epsilon=epsilon,
         delta=delta,
@@ -135,6 +135,22 @@ def calibrate(
         sampling_probability=sampling_probability,
         stage_mu=mus,
     )
+
+
+def _total(shares: Mapping[Stage, float]) -> float:
+    total = math.fsum(shares.values())
+    if not total > 0.0 or any(not share >= 0.0 for share in shares.values()):
+        given = ", ".join(f"{stage.value} {share:g}" for stage, share in shares.items())
+        raise PrivacyError(f"privacy.shares: the stages that run share out nothing ({given}); give one a share above 0")
+    return total
+
+
+def _check_enough(mus: Mapping[Stage, float]) -> None:
+    for stage, mu in mus.items():
+        if not mu >= _LEAST_MU:
+            raise PrivacyError(
+                f"privacy: {stage.value} is left mu {mu:.3g}, too little for noise; raise epsilon, delta or its share"
+            )
 
 
 def _amplified_mu(price: float, sampling_probability: float, delta: float, relation: Relation) -> float:
@@ -151,6 +167,8 @@ def _amplified_mu(price: float, sampling_probability: float, delta: float, relat
     low, high = math.log(price), math.log(_MAX_INNER_MU)
     if low >= high or excess(high) <= 0.0:
         return math.exp(max(low, high))
+    if excess(low) >= 0.0:  # so small that the accountant cannot certify any gain
+        return price
     return math.exp(float(brentq(excess, low, high, xtol=1e-3)))
 
 

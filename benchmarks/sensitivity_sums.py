@@ -1,0 +1,205 @@
+"""What every noisy sum of a release would exactly be on any table, all that was published before it held fixed.
+
+A release is a function of its noisy sums. So it is run once, and then the same code is run on other tables with the
+noisy sums that the first run published: what two neighbours' exact sums are apart in is what the price must cover.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, cast
+from unittest.mock import patch
+
+import numpy as np
+import pyarrow as pa
+from local_rows import LocalRows, without_spark  # beside this file
+from sensitivity_rows import Table, batch_of  # beside this file
+
+from threea_spark import ReleaseConfig, auto
+from threea_spark.anonymize.ranges import RANGE, GroupRanges
+from threea_spark.encode import spark as encode_passes
+from threea_spark.encode.selection import Selection
+from threea_spark.privacy.accounting import gaussian_mu_of
+from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.plan import PrivacyPlan
+from threea_spark.progress import Progress
+from threea_spark.staged import unpacked
+from threea_spark.stages import Fitted, run_stages
+
+Context = tuple[Any, ...]
+Noising = Callable[..., Any]
+_NOTHING = -(2**40)  # a noisy count that passes no threshold
+_PRICE_SLACK = 1e-12  # of float64 in the square root of a bound
+
+
+@dataclass
+class Sums:
+    """Exact sums of one table by mechanism and part, and the mechanisms that were granted. PRIVATE."""
+
+    mechanisms: dict[Context, NoisySum] = field(default_factory=dict)
+    exact: dict[Context, dict[Context, Any]] = field(default_factory=dict)
+
+    def add(self, mechanism: NoisySum, part: Context, exact: Any) -> None:
+        """Keeps the sum of one part."""
+        self.mechanisms[mechanism.context] = mechanism
+        parts = self.exact.setdefault(mechanism.context, {})
+        if part in parts:
+            raise AssertionError(f"{mechanism.context}: two sums under one noise")
+        parts[part] = exact.copy()
+
+
+@dataclass(frozen=True)
+class Moved:
+    """By how much a pair of tables moves one sum.
+
+    Attributes:
+      name: Of the mechanism: stage and name.
+      squared: Squared L2 distance of the two exact sums.
+      bound: What is priced, with the distance of the relation.
+    """
+
+    name: str
+    squared: int
+    bound: int
+
+    @property
+    def ratio(self) -> float:
+        """At most 1 where the price holds."""
+        return self.squared / self.bound
+
+    def check(self) -> None:
+        """Raises where the sum moved further than was priced; in integers."""
+        if self.squared > self.bound:
+            raise AssertionError(f"{self.name}: moved by {self.squared}, priced for {self.bound} (squared)")
+
+
+class Release:
+    """One run on a base table, whose published numbers are then held fixed."""
+
+    def __init__(self, base: Table, config: ReleaseConfig) -> None:
+        """Runs it, with fresh noise."""
+        self.base, self.config = base, config
+        self._noisy: dict[Context, Any] = {}
+        self._published = Sums()
+        noised = NoisySum.noised
+
+        def publish(mechanism: NoisySum, exact: Any, noise: Any, part: Context = ()) -> Any:
+            noisy = noised(mechanism, exact, noise, part)
+            self._published.add(mechanism, part, exact)
+            self._noisy[(*mechanism.context, *part)] = noisy
+            return noisy
+
+        self.fitted = _run(base, config, publish)
+
+    def sums(self, table: Table) -> Sums:
+        """Replays the release on another table."""
+        found = Sums()
+
+        def replay(mechanism: NoisySum, exact: Any, noise: Any, part: Context = ()) -> Any:
+            first = self._published.mechanisms.get(mechanism.context)
+            if first != mechanism and not (first is None and _is_selection(mechanism)):
+                raise AssertionError(f"{mechanism.context}: the sum or its price hangs on the rows")
+            found.add(mechanism, part, exact)
+            noisy = self._noisy.get((*mechanism.context, *part))
+            if noisy is None and not _is_selection(mechanism):
+                raise AssertionError(f"{mechanism.context}: a part that another table does not have")
+            return np.full(exact.shape, _NOTHING) if noisy is None else noisy
+
+        _run(table, self.config, replay)
+        asked = [
+            {c for c, own in sums.mechanisms.items() if not _is_selection(own)} for sums in (found, self._published)
+        ]
+        if asked[0] != asked[1]:
+            raise AssertionError("other rows, other sums: what is asked for hangs on the rows")
+        return found
+
+
+def moved(one: Sums, other: Sums) -> list[Moved]:
+    """Compares two tables' sums, mechanism by mechanism, in Python's integers."""
+    return [
+        Moved(
+            "/".join(map(str, context[1:])),
+            _squared_distance(one.exact.get(context, {}), other.exact.get(context, {})),
+            price_of(own),
+        )
+        for context, own in {**other.mechanisms, **one.mechanisms}.items()
+    ]
+
+
+def price_of(mechanism: NoisySum) -> int:
+    """The squared distance that is priced: by its bound, and no more than noise and event together cover."""
+    bound = mechanism.relation.distance**2 * mechanism.squared_sensitivity
+    covered = mechanism.stddev * gaussian_mu_of(mechanism.event, mechanism.relation)
+    if covered < math.sqrt(bound) * (1.0 - _PRICE_SLACK):
+        raise AssertionError(f"{mechanism.context}: noise of {mechanism.stddev} does not cover a bound of {bound}")
+    return bound
+
+
+def _squared_distance(one: Mapping[Context, Any], other: Mapping[Context, Any]) -> int:
+    total = 0
+    for part in one.keys() | other.keys():
+        nothing = np.zeros_like(next(sums[part] for sums in (one, other) if part in sums))
+        own, its = one.get(part, nothing), other.get(part, nothing)
+        differing = np.nonzero(own != its)
+        total += sum((a - b) ** 2 for a, b in zip(own[differing].tolist(), its[differing].tolist(), strict=True))
+    return total
+
+
+def _run(table: Table, config: ReleaseConfig, noising: Noising) -> Fitted:
+    def stage(staged: LocalRows) -> LocalRows:
+        return staged
+
+    with ExitStack() as patches:
+        patches.enter_context(without_spark(stage))
+        patches.enter_context(patch.object(encode_passes, "selected_values", _selected_values))
+        patches.enter_context(patch.object(NoisySum, "noised", noising))
+        rows = LocalRows((batch_of(table, config.domain),))
+        fitted = run_stages(
+            cast(Any, rows), config, plan_of(config), "release", "staging", Progress(6, lambda *_: None)
+        )
+        _mix(fitted)
+    return fitted
+
+
+def _selected_values(rows: Any, source: str, selection: Selection, noise: Any) -> list[tuple[str, int]]:
+    """Counts on Arrow what Spark would group; noise and threshold are the library's own."""
+    held = [value for value in rows.toArrow().column(source).to_pylist() if value is not None]
+    counted = [(value, selection.passes(value, held.count(value), noise)) for value in sorted(set(held))]
+    return [(value, count) for value, count in counted if count is not None]
+
+
+def _is_selection(mechanism: NoisySum) -> bool:
+    return str(mechanism.context[2]).startswith("values-of-")
+
+
+def _mix(fitted: Fitted) -> None:
+    """Publishes the sum of every group, where rows are mixed, by the route that blocks take on Spark."""
+    mixer, mechanism, encoding = fitted.mixer, fitted.mechanism, fitted.encoded.encoding
+    if mixer is None or mechanism is None:
+        return
+    staged: Any = fitted.staged
+    for groups, sums in _group_sums(staged, mixer, encoding):
+        for group, own in zip(groups, sums, strict=True):
+            mechanism.noised(own, fitted.meter.noise, (int(group),))
+
+
+def _group_sums(staged: LocalRows, mixer: Any, encoding: Any) -> Iterator[tuple[Any, Any]]:
+    ranges = GroupRanges.of(mixer)
+    routed: list[pa.RecordBatch] = [ranges.announced(np.arange(ranges.n_ranges))]
+    for rows in unpacked(staged.batches, encoding.width):
+        routed += ranges.routed(rows, mixer.groups(rows, encoding.scores(rows.packed)))
+    in_order = pa.Table.from_batches(routed).sort_by(RANGE).to_batches()
+    return ranges.summed(in_order, mixer, encoding.width)
+
+
+def plan_of(config: ReleaseConfig) -> PrivacyPlan:
+    """Calibrated once for each configuration: with a sample that takes seconds."""
+    if config.digest not in _plans:
+        _plans[config.digest] = auto.make_plan(config)
+    return _plans[config.digest]
+
+
+_plans: dict[str, PrivacyPlan] = {}

@@ -1,0 +1,118 @@
+"""Whole releases of every mode: whatever a unit's rows hold, no noisy sum moves further than is priced; in integers."""
+
+import datetime as dt
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pairs import check, release, rows, sums
+
+from threea_spark.domain import CategoricalColumn, TimestampColumn
+
+QUICK = [mode for mode in rows.MODES if "points" not in mode and mode not in ("mixing", "a numeric label", "no label")]
+SLOWER = [mode for mode in rows.MODES if mode not in QUICK]
+RELATIONS = ["add_or_remove_one", "replace_one"]
+few = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+def cells(column):
+    hard = st.sampled_from(rows.hard_values(column))
+    if isinstance(column, CategoricalColumn):
+        return hard | st.text(st.characters(codec="utf-8"), max_size=3)
+    if isinstance(column, TimestampColumn):
+        return hard | st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=st.just(dt.timezone.utc))
+    inside = st.floats(column.lower, column.upper)
+    return hard | inside | st.floats() | st.integers(-(10**40), 10**40).map(float)
+
+
+def units(domain, max_rows):
+    row = st.tuples(*map(cells, domain.columns.values()))
+    return st.lists(row, min_size=1, max_size=max_rows) | row.map(lambda own: [own] * max_rows)
+
+
+@st.composite
+def neighbours(draw, config):
+    """A unit's rows, those that take their place (if any), and where they stand in the table."""
+    max_rows = config.privacy.privacy_unit.max_rows
+    own = units(config.domain, max_rows)
+    other = draw(own) if config.privacy.relation == "replace_one" else []
+    return (draw(own), other), draw(st.integers(0, 12))
+
+
+@pytest.fixture(scope="module")
+def released():
+    """A release of each mode, run when it is first asked for."""
+    made = {}
+
+    def of(mode, relation, max_rows, n_base=12):
+        key = mode, relation, max_rows, n_base
+        if key not in made:
+            made[key] = release(mode, relation=relation, max_rows=max_rows, n_base=n_base)
+        return made[key]
+
+    return of
+
+
+@pytest.mark.parametrize("max_rows", [1, 3])
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("mode", QUICK)
+def test_no_unit_moves_a_sum_further_than_is_priced(released, mode, relation, max_rows):
+    own = released(mode, relation, max_rows)
+
+    @settings(few, max_examples=8)
+    @given(neighbours(own.config))
+    def holds(found):
+        check(own, *found)
+
+    holds()
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("mode", SLOWER)
+def test_no_unit_moves_a_gradient_further_than_is_priced(released, mode, relation):
+    own = released(mode, relation, 2)
+
+    @settings(few, max_examples=2)
+    @given(neighbours(own.config))
+    def holds(found):
+        check(own, *found)
+
+    holds()
+
+
+@pytest.mark.parametrize("n_base", [0, 1])
+@pytest.mark.parametrize("mode", QUICK)
+def test_nor_does_the_only_unit_of_a_table_or_one_of_two(released, mode, n_base):
+    own = released(mode, RELATIONS[0], 1, n_base)
+
+    @settings(few, max_examples=4)
+    @given(neighbours(own.config))
+    def holds(found):
+        check(own, found[0], 0)
+
+    holds()
+
+
+def test_a_row_that_stands_first_moves_no_other_row_s_share():
+    """All others move on by one place: what hung on a row's place in its batch would add up over them."""
+    for mode in ("mixing", "points and labels", "two looks"):
+        own = release(mode, n_base=300)
+        row = own.base.rows[0]
+        first, last = (own.sums(own.base.joined_by([row], place)) for place in (0, 300))
+        assert all(found.squared == 0 for found in sums.moved(first, last)), mode
+
+
+def test_the_modes_ask_for_every_kind_of_sum():
+    asked = {name for mode in rows.MODES for name in check_of(mode)}
+    assert asked == {
+        "encode/histograms", "encode/values-of-w", "approximate/norms", "approximate/class-sums",
+        "approximate/marginals", "approximate/marginals-by-class", "approximate/correlations",
+        "approximate/first-pass", "approximate/second-pass",
+        "approximate/sizes", "approximate/sizes-of-kept", "adapt/norms", "adapt/class-sums", "adapt/correlations",
+        "adapt/points", "adapt/labels", "anonymize/marginals", "anonymize/mixed-rows",
+    }  # fmt: skip
+
+
+def check_of(mode):
+    own = release(mode, n_base=40)
+    return check(own, ([own.base.rows[0]], []))
