@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from audit_bound import judged, lower_bound  # these lie beside this file
-from local_rows import LocalRows, local_rows, without_spark
+from local_rows import LocalRows, group_sums, local_rows, plan_of, without_spark
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-from threea_spark import ReleaseConfig, auto
+from threea_spark import ReleaseConfig
 from threea_spark.anonymize.sample import decode_rows
 from threea_spark.encode.decode import Decoded
 from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.progress import Progress
 from threea_spark.stages import Fitted, run_stages
 
@@ -106,7 +104,7 @@ def config_of(sections: dict[str, Any], epsilon: float = EPSILON) -> ReleaseConf
 def run_attack(attack: Attack, trials: int, confidence: float) -> Record:
     """Releases with and without the target, and says how well an attacker tells them apart."""
     without, with_it = (np.array(list(seen(attack, present, trials))) for present in (False, True))
-    plan = _plan(attack.config)
+    plan = plan_of(attack.config)
     record: Record = {"release": attack.release, "target": attack.target}
     for prefix, first in (("", 0), ("uncounted_", 1)):  # what is left if the number of released rows is hidden
         absent, present = likelihoods(without[:, first:], with_it[:, first:])
@@ -155,7 +153,7 @@ def seen(attack: Attack, present: bool, trials: int) -> Iterator[Float64Array]:
 
 def released_rows(source: LocalRows, config: ReleaseConfig) -> Float64Array:
     """Releases once, with fresh noise; the numbers of the released rows."""
-    plan = _plan(config)
+    plan = plan_of(config)
     with without_spark(lambda staged: staged):
         progress = Progress(6, lambda *_: None)
         fitted = run_stages(cast(Any, source), config, plan, "attack", "staging", progress)
@@ -170,7 +168,7 @@ def _decoded(fitted: Fitted, config: ReleaseConfig) -> dict[str, Decoded]:
         return decode_rows(encoding, config.domain.label, cells, classes, rng)
     mixer, mechanism, staged = cast(Any, fitted.mixer), cast(Any, fitted.mechanism), cast(Any, fitted.staged)
     rows = staged.packed(encoding.width)
-    sums = mixer.sums(rows, mixer.groups(rows, encoding.scores(rows.packed)), 0, mixer.n_groups)
+    sums = group_sums(mixer, rows, encoding)
     groups = np.arange(mixer.n_groups)
     noisy = np.stack(
         [mechanism.noised(own, fitted.meter.noise, (int(g),)) for g, own in zip(groups, sums, strict=True)]
@@ -178,13 +176,3 @@ def _decoded(fitted: Fitted, config: ReleaseConfig) -> dict[str, Decoded]:
     return cast(
         "dict[str, Decoded]", mixer.decode(encoding, config.domain.label, groups, noisy, int(rng.integers(2**62)))
     )
-
-
-@lru_cache(maxsize=64)
-def _plan_of(digest: str, text: str) -> PrivacyPlan:
-    return auto.make_plan(ReleaseConfig.model_validate_json(text))
-
-
-def _plan(config: ReleaseConfig) -> PrivacyPlan:
-    """Calibrated once for all trials."""
-    return _plan_of(config.digest, config.model_dump_json())

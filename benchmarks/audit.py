@@ -23,10 +23,10 @@ import numpy as np
 from audit_bound import judged, lower_bound  # beside this file
 from audit_trial import ABSENT, PRESENT, Trial, run_trial  # beside this file
 from audit_variants import Variant, broken_variants, sound_variants  # beside this file
+from local_rows import plan_of  # beside this file
 from rich.console import Console
 from rich.table import Table
 
-from threea_spark import auto
 from threea_spark.privacy.gaussian import compose_mu
 
 Record = dict[str, Any]
@@ -76,7 +76,7 @@ def audit(variant: Variant, trials: int, confidence: float) -> Record:
         "lower_bound": lower_bound(errors, privacy.delta, gaussian=variant.rate >= 1.0),
         "confidence": confidence,
         "trials": 2 * trials,
-        "claimed_mu": compose_mu(auto.make_plan(variant.config).stage_mu.values()) if variant.rate >= 1.0 else None,
+        "claimed_mu": compose_mu(plan_of(variant.config).stage_mu.values()) if variant.rate >= 1.0 else None,
         "pair_mu": float(np.median([trial.mu for trial in present])),
     }
 

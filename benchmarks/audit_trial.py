@@ -16,13 +16,13 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
-from local_rows import LocalRows, staged_rows, without_spark  # beside this file
+from local_rows import LocalRows, group_sums, plan_of, staged_rows, without_spark  # beside this file
 
-from threea_spark import ReleaseConfig, auto
+from threea_spark import ReleaseConfig
 from threea_spark.adapt import learn
 from threea_spark.encode import spark as encode_passes
 from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
-from threea_spark.privacy.plan import PrivacyPlan, Stage
+from threea_spark.privacy.plan import Stage
 from threea_spark.progress import Progress
 from threea_spark.staged import COINS, PackedRows
 from threea_spark.stages import Fitted, run_stages
@@ -159,7 +159,7 @@ def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: _Tokens, sampled
         return staged_rows(drawn, (pair.only_in == world) | (pair.only_in < 0))
 
     _packed = encode_passes.packed_vectors
-    plan = _plan(config)
+    plan = plan_of(config)
     measure = PrivacyMeter.measure if not plan.is_conditional else _measure_exactly
     with (
         without_spark(stage),
@@ -172,16 +172,6 @@ def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: _Tokens, sampled
         fitted = run_stages(cast(Any, pair.of(world)), config, plan, "audit", "staging", Progress(6, lambda *_: None))
         _mix(fitted)
     return fitted
-
-
-def _plan(config: ReleaseConfig) -> PrivacyPlan:
-    """Calibrated once for all trials: with a sample that takes seconds."""
-    if config.digest not in _plans:
-        _plans[config.digest] = auto.make_plan(config)
-    return _plans[config.digest]
-
-
-_plans: dict[str, PrivacyPlan] = {}
 
 
 def _measure_exactly(
@@ -202,8 +192,7 @@ def _mix(fitted: Fitted) -> None:
         return
     staged: Any = fitted.staged
     rows: PackedRows = staged.packed(encoding.width)
-    groups = mixer.groups(rows, encoding.scores(rows.packed))
-    for group, own in enumerate(mixer.sums(rows, groups, 0, mixer.n_groups)):
+    for group, own in enumerate(group_sums(mixer, rows, encoding)):
         mechanism.noised(own, fitted.meter.noise, (group,))
 
 

@@ -144,10 +144,12 @@ def broken_variants() -> list[Variant]:
         Variant("defaults", usual, many, "no noise on gradients", _noise_of(0.0, Stage.ADAPT)),
         Variant("mixing", config_of(4.0, **MIX), far, "no noise on mixed rows", _noise_of(0.0, Stage.ANONYMIZE)),
         Variant("defaults", usual, far, "half the noise on all sums", _noise_of(0.5, None)),
-        Variant("most for histograms", early, far, "half the noise on histograms", _noise_of(0.5, Stage.ENCODE)),
+        Variant(
+            "most for histograms", early, far, "half the noise on histograms", _noise_of(0.5, Stage.ENCODE), effort=4
+        ),
         Variant("defaults", usual, FOUR_MORE, "a unit of four rows, priced as one"),
         Variant("no adaptation", plain, REPLACED, "a row replaced, priced as one added", effort=8),
-        Variant("adaptation on a tenth", sampled, far, "all rows adapted on", None, _no_sampling, False, 2),
+        Variant("adaptation on a tenth", sampled, far, "all rows adapted on", None, _no_sampling, False, 6),
         Variant("mixing", config_of(4.0, **MIX), far, "residuals not clipped", None, _no_mixing_clip),
         Variant("the paper's accounting", outlier, far, "clusters of private rows without noise"),
     ]

@@ -14,8 +14,12 @@ from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from threea_spark import summing
+from threea_spark import ReleaseConfig, auto, summing
+from threea_spark.anonymize.mix import Mixer
+from threea_spark.encode.encoding import Encoding
+from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.publish import spark as delta
 from threea_spark.staged import PackedRows, blocks_of, joined, unpacked
 from threea_spark.table import spark as table
@@ -79,6 +83,21 @@ def local_rows(columns: dict[str, Any]) -> LocalRows:
     """Canonical columns c0, c1, ... as one batch."""
     names = [f"c{place}" for place in range(len(columns))]
     return LocalRows((pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], names),))
+
+
+def plan_of(config: ReleaseConfig) -> PrivacyPlan:
+    """Calibrated once for all runs of a configuration: with a sample that takes seconds."""
+    if config.digest not in _plans:
+        _plans[config.digest] = auto.make_plan(config)
+    return _plans[config.digest]
+
+
+_plans: dict[str, PrivacyPlan] = {}
+
+
+def group_sums(mixer: Mixer, rows: PackedRows, encoding: Encoding) -> NDArray[np.int64]:
+    """The exact sum of every group that is mixed, shape (n_groups, length)."""
+    return mixer.sums(rows, mixer.groups(rows, encoding.scores(rows.packed)), 0, mixer.n_groups)
 
 
 def staged_rows(packed: PackedRows, chosen: Any) -> LocalRows:

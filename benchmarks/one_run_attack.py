@@ -15,11 +15,11 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
-from local_rows import LocalRows, without_spark  # beside this file
+from local_rows import LocalRows, group_sums, plan_of, without_spark  # beside this file
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from threea_spark import ReleaseConfig, auto, summing
+from threea_spark import ReleaseConfig, summing
 from threea_spark.adapt.label_fit import Targets, Weights
 from threea_spark.anonymize import spark as generators
 from threea_spark.privacy.mechanism import NoisySum
@@ -85,7 +85,7 @@ def recording(weakened: Weakened) -> Iterator[Recorded]:
         """A group's noise is a function of the key and its number: the driver sees what executors will publish."""
         own_mechanism = weakened(mechanism)
         rows = joined(unpacked(staged.toArrow().to_batches(), encoding.width), encoding.width)
-        sums = mixer.sums(rows, mixer.groups(rows, encoding.scores(rows.packed)), 0, mixer.n_groups)
+        sums = group_sums(mixer, rows, encoding)
         noisy = np.stack([noised(own_mechanism, own, noise, (group,)) for group, own in enumerate(sums)])
         recorded.sums.append((mechanism.context[1:], noisy, mechanism.stddev))
         return mixed_rows(staged, mixer, encoding, label, types, own_mechanism, noise, seed)
@@ -128,7 +128,7 @@ def readings(recorded: Recorded, batches: LocalRows, n_canaries: int, config: Re
         patch.object(NoisySum, "noised", replay),
     ):
         progress = Progress(6, lambda *_: None)
-        fitted = run_stages(cast(Any, batches), config, auto.make_plan(config), "replay", "staging", progress)
+        fitted = run_stages(cast(Any, batches), config, plan_of(config), "replay", "staging", progress)
     if fitted.mixer is not None:
         found.append(_mixed(fitted, recorded, n_canaries))
     return found
@@ -143,7 +143,7 @@ def _mixed(fitted: Fitted, recorded: Recorded, n_canaries: int) -> Reading:
 
     def sums_of(batch: Any) -> Any:
         rows = joined(unpacked([batch], encoding.width), encoding.width)
-        return mixer.sums(rows, mixer.groups(rows, encoding.scores(rows.packed)), 0, mixer.n_groups).ravel()
+        return group_sums(mixer, rows, encoding).ravel()
 
     added = _stacked([sums_of(batch) for batch in staged.batches])
     return _reading(context[0], added, np.asarray(added.sum(axis=0)), noisy, stddev, n_canaries)

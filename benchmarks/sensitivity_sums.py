@@ -15,16 +15,15 @@ from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
-from local_rows import LocalRows, without_spark  # beside this file
+from local_rows import LocalRows, plan_of, without_spark  # beside this file
 from sensitivity_rows import Table, batch_of  # beside this file
 
-from threea_spark import ReleaseConfig, auto
+from threea_spark import ReleaseConfig
 from threea_spark.anonymize.ranges import RANGE, GroupRanges
 from threea_spark.encode import spark as encode_passes
 from threea_spark.encode.selection import Selection
 from threea_spark.privacy.accounting import gaussian_mu_of
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.progress import Progress
 from threea_spark.staged import unpacked
 from threea_spark.stages import Fitted, run_stages
@@ -193,13 +192,3 @@ def _group_sums(staged: LocalRows, mixer: Any, encoding: Any) -> Iterator[tuple[
         routed += ranges.routed(rows, mixer.groups(rows, encoding.scores(rows.packed)))
     in_order = pa.Table.from_batches(routed).sort_by(RANGE).to_batches()
     return ranges.summed(in_order, mixer, encoding.width)
-
-
-def plan_of(config: ReleaseConfig) -> PrivacyPlan:
-    """Calibrated once for each configuration: with a sample that takes seconds."""
-    if config.digest not in _plans:
-        _plans[config.digest] = auto.make_plan(config)
-    return _plans[config.digest]
-
-
-_plans: dict[str, PrivacyPlan] = {}

@@ -173,17 +173,10 @@ class AnonymizeConfig(_Frozen):
     """How rows are made from the clusters."""
 
     generator: Literal["sample", "mix", "random"] = "sample"
-    rows: int | Literal["match"] = Field(
+    rows: Rows | Literal["match"] = Field(
         default="match", description="rows to release; match: as many as a noisy count says"
     )
     mix_size: Rows | Auto = AUTO
-
-    @field_validator("rows")
-    @classmethod
-    def _positive(cls, rows: int | str) -> int | str:
-        if not isinstance(rows, str) and not 1 <= rows <= _MOST_ROWS:
-            raise ValueError(f"rows must be at {'least 1' if rows < 1 else f'most {_MOST_ROWS}'} or `match`")
-        return rows
 
 
 class ReleaseConfig(_Frozen):

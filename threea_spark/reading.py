@@ -203,9 +203,8 @@ def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
         return f"  {name}: {message[:1].lower()}{message[1:]}"
     rules = [_rule(item) for item in items]
     given = first.get("input")
-    short = given is None or isinstance(given, (int, float, str))
-    if isinstance(given, int) and given.bit_length() > _MOST_BITS:
-        short = False  # Python refuses to write it out
+    endless = isinstance(given, int) and given.bit_length() > _MOST_BITS  # Python refuses to write it out
+    short = given is None or (isinstance(given, (int, float, str)) and not endless)
     shown = f", got {given!r}"[:_LONGEST] if short else ""
     return f"  {name}: must be {' or '.join(dict.fromkeys(rules))}{shown}; change it to that"
 

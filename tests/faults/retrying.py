@@ -67,7 +67,8 @@ def main():
     parser.add_argument("--settings", default="{}")
     given = parser.parse_args()
     speculates = given.master.startswith("local-cluster")
-    settings = {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1g", **(SPECULATION if speculates else {})}
+    settings = {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1g", **json.loads(given.settings)}
+    settings |= SPECULATION if speculates else {}
     spark = build_session("retrying", master=given.master, scratch=given.scratch, extra=settings)
     config = ReleaseConfig.from_dict(json.loads(given.config.read_text()))
     source = Place.of(config.source.table, config.source.path)

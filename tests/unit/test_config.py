@@ -125,7 +125,7 @@ RULES = [
     ({"adapt__alpha": 1.5}, "adapt.alpha: must be at most 1.0, got 1.5"),
     ({"adapt__ridge": NAN}, "adapt.ridge: must be a finite number, got nan"),
     ({"adapt__support_size": 1}, "adapt.support_size: must be at least 2 or 'auto', got 1"),
-    ({"anonymize__rows": 0}, "anonymize.rows: rows must be at least 1 or `match`"),
+    ({"anonymize__rows": 0}, "anonymize.rows: must be at least 1 or 'match', got 0"),
     ({"anonymize__rows": "all"}, "anonymize.rows: must be a whole number or 'match', got 'all'"),
     ({"anonymize__mix_size": 0}, "anonymize.mix_size: must be at least 1 or 'auto', got 0"),
     ({"adapt__targets": "plain"}, "(whole file): adapt.targets: plain reads rows without noise"),

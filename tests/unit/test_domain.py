@@ -43,6 +43,12 @@ RULES = [
     ({"type": "timestamp", "lower": "soon", "upper": "2030-01-01"}, "columns.x.lower: must be a date or a time"),
     ({"type": "timestamp", "lower": "2030-01-01", "upper": "2020-01-01"}, "columns.x: lower must be below upper"),
     (
+        {"type": "timestamp", "lower": "2020-01-01T00:00:00.2", "upper": "2020-01-01T00:00:00.7"},
+        "columns.x: no whole second lies between lower and upper; widen",
+    ),
+    ({"type": "categorical", "values": ["a", ["b"]]}, "columns.x.values: a category is text, a number, a date"),
+    ({"type": "categorical", "values": ["a", "\ud800"]}, "columns.x.values: a category cannot be written as text"),
+    (
         {"type": "timestamp", "lower": "2020-01-01", "upper": "2030-01-01", "parts": ["minute"]},
         "columns.x.parts.0: must be 'hour', 'weekday' or 'month', got 'minute'",
     ),

@@ -71,6 +71,11 @@ def test_whole_numbers_have_leaves_for_zero_and_the_bounds(lower, upper):
         assert grid.low[leaf] == grid.high[leaf] == atom
 
 
+def test_whole_numbers_stay_within_bounds_that_are_none():
+    grid = leaf_grid(-1.5, 3.5, whole=True)
+    assert (grid.low.min(), grid.high.max()) == (-1.0, 3.0)
+
+
 @pytest.mark.parametrize(("lower", "upper"), [(0, 1), (-3, 9), (0, N_LEAVES - 1)])
 def test_few_whole_numbers_round_trip_exactly(lower, upper):
     grid = leaf_grid(lower, upper, whole=True)

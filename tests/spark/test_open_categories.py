@@ -1,0 +1,18 @@
+"""Names of open categories on Spark: which are counted, and which no name can be made of."""
+
+from threea_spark.encode.selection import Selection
+from threea_spark.encode.spark import selected_values
+from threea_spark.privacy.accounting import Relation
+from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.noise import KeyedNoise
+
+SHARP = NoisySum(context=("r", "encode", "v"), squared_sensitivity=1, mu=100.0, relation=Relation.ADD_OR_REMOVE_ONE)
+
+
+def test_names_that_are_no_text_are_passed_over_and_the_others_found(spark):
+    cells = [b"p"] * 40 + ["größe ☃".encode()] * 30 + [b"\xff\xfe"] * 50 + [b"\xff\xfd"] * 50 + [b"rare", None]
+    frame = spark.createDataFrame([(bytearray(cell) if cell else None,) for cell in cells], "c0 binary")
+    found = selected_values(
+        frame.selectExpr("cast(c0 as string) AS c0"), "c0", Selection(SHARP, 20.0), KeyedNoise(bytes(range(32)))
+    )
+    assert dict(found) == {"p": 40, "größe ☃": 30}
