@@ -1,9 +1,8 @@
-"""Writes released rows twice, once with tasks that run a second time, and says a digest of each file's bytes."""
+"""Writes released rows twice, once with tasks that fail and run again, and says a digest of each file's bytes."""
 
 import argparse
 import hashlib
 import json
-import time
 from pathlib import Path
 
 from pyspark import TaskContext
@@ -17,13 +16,6 @@ from threea_spark.session import build_session
 from threea_spark.stages import run_stages
 
 SEED, N_ROWS = 7, 100_000
-SPECULATION = {
-    "spark.speculation": "true",
-    "spark.speculation.interval": "100ms",
-    "spark.speculation.quantile": "0.1",
-    "spark.speculation.multiplier": "1.0",
-    "spark.speculation.task.duration.threshold": "500ms",
-}
 
 
 def failing_first(mark):
@@ -34,21 +26,6 @@ def failing_first(mark):
         if TaskContext.get().attemptNumber() == 0:
             Path(mark).touch()
             raise RuntimeError("this attempt is lost")
-        yield from held
-
-    return task
-
-
-def slow_first(mark):
-    """Holds the first attempt of the first task back until a speculated one has gone by."""
-
-    def task(batches):
-        held = list(batches)
-        if TaskContext.get().attemptNumber() > 0:
-            Path(mark).touch()
-        deadline = time.monotonic() + 120
-        while TaskContext.get().partitionId() == 0 and not Path(mark).exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
         yield from held
 
     return task
@@ -66,9 +43,7 @@ def main():
     parser.add_argument("--master", required=True)
     parser.add_argument("--settings", default="{}")
     given = parser.parse_args()
-    speculates = given.master.startswith("local-cluster")
     settings = {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1g", **json.loads(given.settings)}
-    settings |= SPECULATION if speculates else {}
     spark = build_session("retrying", master=given.master, scratch=given.scratch, extra=settings)
     config = ReleaseConfig.from_dict(json.loads(given.config.read_text()))
     source = Place.of(config.source.table, config.source.path)
@@ -88,7 +63,7 @@ def main():
         names = [f"c{place}" for place in range(len(types))]
         rows = rows.toDF(*names)  # mapInArrow asks for columns by names without dots
         ddl = generators.ddl_of(dict(zip(names, types.values(), strict=True)))
-        again = rows.mapInArrow((slow_first if speculates else failing_first)(str(mark)), ddl)
+        again = rows.mapInArrow(failing_first(str(mark)), ddl)
         for place, written in (("once", rows), ("twice", again)):
             written.write.parquet(str(given.scratch / place))
             print(f"{place} {' '.join(digests(given.scratch / place))}", flush=True)
