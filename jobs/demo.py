@@ -10,7 +10,7 @@ from pathlib import Path
 from flights import make_tables  # beside this file, as spark-submit finds it
 
 from threea_spark import ReleaseConfig, evaluate, release
-from threea_spark.cli import receipt_path
+from threea_spark.cli_report import receipt_path, report_path, try_report
 from threea_spark.errors import ThreeAError
 from threea_spark.session import build_session
 
@@ -42,10 +42,14 @@ def run(out: Path, master: str) -> None:
     source, held_out = make_tables(spark, out)
     receipt = release(spark, config, listener=lambda name, number, n_steps: say(f"[{number}/{n_steps}] {name}"))
     receipt.write(receipt_path(config, receipt.release_id))
+    say("report: HTML from the receipt and the released rows")
+    report = report_path(config, receipt.release_id)
+    try_report(spark, config, receipt, report)
     say("judging: LightGBM on released and on real rows")
     judged = evaluate(spark, config, str(held_out))
     say("done")
-    places = f"source {source}, released {config.target}, receipt {receipt_path(config, receipt.release_id)}"
+    files = f"receipt {receipt_path(config, receipt.release_id)}, report {report}"
+    places = f"source {source}, released {config.target}, {files}"
     sys.stdout.write(f"\n{receipt.in_words()}\n\n{judged.in_words()}\n\n{places}\n\n{seconds_by_step()}\n")
 
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/release.py --config release.yaml: releases a table and prints the receipt."""
+"""spark-submit jobs/release.py --config release.yaml: releases a table prints the receipt, writes a report."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from threea_spark import ReleaseConfig, release
-from threea_spark.cli import receipt_path
+from threea_spark.cli_report import receipt_path, report_path, try_report
 from threea_spark.errors import ThreeAError
 from threea_spark.session import build_session
 
@@ -18,13 +19,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, help="YAML of the release")
     parser.add_argument("--receipt", help="where to write the receipt's JSON")
+    parser.add_argument("--report", type=Path, help="where to write the report's HTML")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
     try:
         config = ReleaseConfig.from_yaml(arguments.config)
-        receipt = release(build_session("threea-release"), config)
+        spark = build_session("threea-release")
+        receipt = release(spark, config)
         receipt.write(arguments.receipt or receipt_path(config, receipt.release_id))
+        try_report(spark, config, receipt, arguments.report or report_path(config, receipt.release_id))
     except ThreeAError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

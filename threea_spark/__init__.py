@@ -2,8 +2,8 @@
 
 The stages, in order: `table` reads a version and bounds the rows of each unit, `encode` packs rows into vectors,
 `approximate` fits components, `adapt` moves inducing points and learns the label function, `anonymize` draws or mixes
-rows, `publish` writes Delta once with its receipt, `judge` judges the result on held-out rows. `privacy` draws all
-noise and keeps all accounts; `pipeline` joins the stages.
+rows, `publish` writes Delta once with its receipt, `judge` judges the result on held-out rows, `report` shows a release
+to people. `privacy` draws all noise and keeps all accounts; `pipeline` joins the stages.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from threea_spark.model import ReleaseModel
     from threea_spark.pipeline import fit, release
     from threea_spark.publish.receipt import Receipt
+    from threea_spark.report.pages import internal_report_html, report_html
 
 __version__ = "0.1.0"
 
@@ -29,10 +30,23 @@ _HOMES = {
     "ReleaseModel": "threea_spark.model",
     "evaluate": "threea_spark.judge.evaluation",
     "fit": "threea_spark.pipeline",
+    "internal_report_html": "threea_spark.report.pages",
     "release": "threea_spark.pipeline",
+    "report_html": "threea_spark.report.pages",
 }
 
-__all__ = ["Domain", "Evaluation", "Receipt", "ReleaseConfig", "ReleaseModel", "evaluate", "fit", "release"]
+__all__ = [
+    "Domain",
+    "Evaluation",
+    "Receipt",
+    "ReleaseConfig",
+    "ReleaseModel",
+    "evaluate",
+    "fit",
+    "internal_report_html",
+    "release",
+    "report_html",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the public names

@@ -1,4 +1,4 @@
-"""The command line: threea plan | domain draft | release | sample | evaluate | cleanup | ledger.
+"""The command line: threea plan | domain draft | release | sample | evaluate | report | cleanup | ledger.
 
 Every error is one message and its own exit code (see errors.py); `--debug` shows the trace as well.
 """
@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from threea_spark.cli_ledger import ledger_app
+from threea_spark.cli_report import receipt_path, report, report_path, try_report
 from threea_spark.config import ReleaseConfig
 from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, escaped, out
 from threea_spark.errors import ConfigError, ThreeAError
@@ -32,6 +33,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_e
 domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_help=True)
 app.add_typer(domain_app, name="domain")
 app.add_typer(ledger_app, name="ledger")
+app.command()(report)
 
 
 def main() -> None:
@@ -68,10 +70,12 @@ def release(
     config: ConfigOption,
     master: MasterOption = None,
     receipt: Annotated[Path | None, typer.Option(help="Where to write the receipt's JSON.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the report's HTML.")] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
     save_model: Annotated[Path | None, typer.Option(help="Also save the model, to sample from later.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Releases a table: checks, fits, writes Delta once, prints the receipt."""
+    """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
     from threea_spark.auto import is_mixing
     from threea_spark.model_store import require_empty
     from threea_spark.pipeline import release_with_model
@@ -90,6 +94,8 @@ def release(
         model.save(save_model)
     out.print(done.to_json() if as_json else escaped(done.in_words()))
     err.print(f"receipt written to {path}")
+    if not no_report:
+        try_report(spark, parsed, done, report or report_path(parsed, done.release_id))
 
 
 @app.command()
@@ -169,14 +175,6 @@ def domain_draft(
 
     spark = build_session("threea-domain", master=master)
     sys.stdout.write(draft_domain(spark, table))
-
-
-def receipt_path(config: ReleaseConfig, release_id: str) -> Path:
-    """Where a receipt goes by default: beside a local target, else into the working directory."""
-    path = config.target.path
-    if path is not None and "://" not in path:
-        return Path(path.rstrip("/") + ".receipt.json")
-    return Path(f"receipt-{release_id}.json")
 
 
 def progress_listener() -> Listener | None:

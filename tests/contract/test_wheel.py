@@ -28,7 +28,9 @@ def test_a_wheel_holds_every_module_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {file.relative_to(ROOT).as_posix() for file in (ROOT / "threea_spark").rglob("*.py")}
     shipped = {name for name in names if ".dist-info/" not in name}
-    assert shipped == modules | {"threea_spark/py.typed"}
+    templates = {f.relative_to(ROOT).as_posix() for f in (ROOT / "threea_spark" / "report" / "templates").iterdir()}
+    assert len(templates) > 4
+    assert shipped == modules | templates | {"threea_spark/py.typed"}
     metadata = {name.split("/")[1] for name in names - shipped}
     assert metadata <= {"METADATA", "WHEEL", "RECORD", "top_level.txt", "entry_points.txt", "licenses"}
 

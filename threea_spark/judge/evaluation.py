@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from threea_spark.config import ReleaseConfig
-from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
-from threea_spark.errors import EnvironmentNotReadyError, SourceError
-from threea_spark.judge.spark import local_rows
+from threea_spark.domain import Domain
+from threea_spark.errors import SourceError
+from threea_spark.judge.models import class_chances, predicted_numbers
+from threea_spark.local_sample import category_text, local_rows
 from threea_spark.places import Place, latest_version, read_latest, read_version
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MAX_ROWS = 300_000
-_PARTS = ("hour", "weekday", "month")
+Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,15 @@ class Evaluation:
         return f"INTERNAL, not for publication: tested on {self.n_held_out:,} held-out real rows\n{table}"
 
 
+@dataclass(frozen=True)
+class JudgedRows:
+    """Rows on the driver: released, real ones that the release read, and real ones it never read. PRIVATE."""
+
+    released: pd.DataFrame
+    real: pd.DataFrame
+    held_out: pd.DataFrame
+
+
 def evaluate(
     spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int = MAX_ROWS
 ) -> Evaluation:
@@ -86,19 +98,33 @@ def evaluate(
     """
     if config.domain.task == "none":
         raise SourceError("evaluate: domain.task is none, so there is no label to predict")
+    rows = read_rows(spark, config, held_out, max_rows=max_rows)
+    return Evaluation(
+        released=score(rows.released, rows.held_out, config.domain),
+        real=score(rows.real, rows.held_out, config.domain),
+        n_released=len(rows.released),
+        n_real=len(rows.real),
+        n_held_out=len(rows.held_out),
+    )
+
+
+def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int) -> JudgedRows:
+    """Brings uniform samples of the three tables to the driver, in the domain's columns. PRIVATE.
+
+    Args:
+      spark, config, held_out, max_rows: As for `evaluate`.
+
+    Raises:
+      SourceError: if the release, the source or the held-out rows cannot be read.
+    """
     source = Place.of(config.source.table, config.source.path)
     target = Place.of(config.target.table, config.target.path)
     version = latest_version(spark, source, config.source.version)
     names = list(config.domain.columns)
-    released = local_rows(read_latest(spark, target), names, max_rows)
-    real = local_rows(read_version(spark, source, version), names, max_rows)
-    test = local_rows(_frame(spark, held_out), names, max_rows)
-    return Evaluation(
-        released=score(released, test, config.domain),
-        real=score(real, test, config.domain),
-        n_released=len(released),
-        n_real=len(real),
-        n_held_out=len(test),
+    return JudgedRows(
+        released=local_rows(read_latest(spark, target), names, max_rows),
+        real=local_rows(read_version(spark, source, version), names, max_rows),
+        held_out=local_rows(_frame(spark, held_out), names, max_rows),
     )
 
 
@@ -113,33 +139,18 @@ def score(train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Scores:
     Raises:
       EnvironmentNotReadyError: if lightgbm is missing.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # lightgbm's own imports warn on some versions of scipy
-            import lightgbm
-    except ImportError:
-        raise EnvironmentNotReadyError("lightgbm is missing; pip install 'threea-spark[evaluate]'") from None
     label = str(domain.label)
-    x, x_test = _features(train, domain, train), _features(test, domain, train)
     if domain.task == "regression":
-        return _regression_scores(lightgbm.LGBMRegressor(n_jobs=2, verbose=-1), x, train[label], x_test, test[label])
-    y, y_test = train[label].map(_text), test[label].map(_text)
-    if y.nunique() < 2:
-        share = float((y_test == y.iloc[0]).mean()) if len(y) else 0.0
-        return Scores(auc=0.5, average_precision=None, accuracy=share)
-    return _classification_scores(lightgbm.LGBMClassifier(n_jobs=2, verbose=-1), x, y, x_test, y_test, domain.classes)
+        return _regression_scores(predicted_numbers("LightGBM", train, test, domain), test[label])
+    return _classification_scores(
+        class_chances("LightGBM", train, test, domain), test[label].map(category_text), domain.classes
+    )
 
 
-def _classification_scores(
-    model: object, x: pd.DataFrame, y: pd.Series, x_test: pd.DataFrame, y_test: pd.Series, classes: tuple[str, ...]
-) -> Scores:
-    import numpy as np
-    from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
+def _classification_scores(chance: Float64Array, y_test: pd.Series, classes: tuple[str, ...]) -> Scores:
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
-    fitted = model.fit(x, y)  # type: ignore[attr-defined]
-    chance = np.zeros((len(x_test), len(classes)))
-    chance[:, [classes.index(name) for name in fitted.classes_]] = fitted.predict_proba(x_test)
-    accuracy = float(accuracy_score(y_test, np.array(classes)[chance.argmax(axis=1)]))
+    accuracy = float(np.mean(y_test.to_numpy() == np.array(classes, dtype=object)[chance.argmax(axis=1)]))
     present = [index for index, name in enumerate(classes) if 0 < (y_test == name).sum() < len(y_test)]
     if not present:
         return Scores(accuracy=accuracy)
@@ -151,40 +162,11 @@ def _classification_scores(
     return Scores(auc=float(np.mean(areas)), accuracy=accuracy)
 
 
-def _regression_scores(model: object, x: pd.DataFrame, y: pd.Series, x_test: pd.DataFrame, y_test: pd.Series) -> Scores:
+def _regression_scores(predicted: Float64Array, y_test: pd.Series) -> Scores:
     from sklearn.metrics import r2_score
 
-    known, known_test = y.notna(), y_test.notna()
-    fitted = model.fit(x[known], y[known].astype(float))  # type: ignore[attr-defined]
-    return Scores(r2=float(r2_score(y_test[known_test].astype(float), fitted.predict(x_test[known_test]))))
-
-
-def _features(frame: pd.DataFrame, domain: Domain, train: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as floats, categories by the training rows' values, timestamps as seconds and their parts."""
-    import pandas as pd
-
-    out: dict[str, pd.Series] = {}
-    for position, (name, column) in enumerate(domain.features.items()):
-        key = f"f{position}"
-        if isinstance(column, CategoricalColumn):
-            levels = sorted(set(train[name].map(_text).dropna()))
-            out[key] = pd.Series(pd.Categorical(frame[name].map(_text), categories=levels), index=frame.index)
-        elif isinstance(column, TimestampColumn):
-            moment = pd.to_datetime(frame[name], utc=True)
-            seconds = moment.astype("int64").astype(float) / 1e9
-            out[key] = seconds.where(moment.notna())
-            for part in _PARTS:
-                values = getattr(moment.dt, part)
-                out[f"{key}_{part}"] = values.astype(float).where(moment.notna())
-        else:
-            out[key] = pd.to_numeric(frame[name], errors="coerce").astype(float)
-    return pd.DataFrame(out)
-
-
-def _text(value: object) -> str | None:
-    if value is None or value != value:  # NaN and NaT differ from themselves
-        return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    known = y_test.notna().to_numpy()
+    return Scores(r2=float(r2_score(y_test[known].astype(float), predicted[known])))
 
 
 def _frame(spark: SparkSession, held_out: DataFrame | str) -> DataFrame:

@@ -9,13 +9,15 @@ from typing import Any
 from dp_accounting import DpEvent, GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEvent
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.accounting import Relation, delta_of, epsilon_of, gaussian_mu_of, is_amplified
+from threea_spark.privacy.accounting import Relation, delta_curve, epsilon_of, gaussian_mu_of, is_amplified
 from threea_spark.privacy.gaussian import compose_mu
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.noise import numeric_epsilon
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 
 _CURVE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+_CLAIM_SHARES = (0.05, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25)
+"""Of the claimed epsilon: more points of the curve, so that it is as fine for a large claim as for a small one."""
 
 COVERED = {
     Stage.ENCODE: "row count, column histograms, category names found in the data",
@@ -101,7 +103,10 @@ class PrivacyStatement:
             cost = "no noise" if spend.mu is None else f"mu {spend.mu:.4f}"
             sampled = f" on a sample of {spend.sampling_probability:.3g}" if spend.sampling_probability < 1.0 else ""
             lines.append(f"  {spend.stage:<11} {cost}{sampled}, {spend.mechanisms} sums: {spend.covers}")
-        lines.append("  curve       " + ", ".join(f"epsilon {e:g}: delta {d:.2g}" for e, d in self.curve if d < 1.0))
+        lines.append(
+            "  curve       "
+            + ", ".join(f"epsilon {e:g}: delta {d:.2g}" for e, d in self.curve if e in _CURVE and d < 1.0)
+        )
         lines += [f"  not covered {text}" for text in self.not_covered]
         return "\n".join(lines)
 
@@ -134,9 +139,7 @@ def statement_of(meter: PrivacyMeter, *, public_partition: bool = False) -> Priv
         delta=plan.delta,
         epsilon_spent=spent,
         mu=_whole_mu(claimed, plan.relation),
-        curve=tuple(
-            (e, min(1.0, delta_of(claimed, max(e - numeric, 0.0), plan.relation) + plan.delta - delta)) for e in _CURVE
-        ),
+        curve=_curve(claimed, plan, numeric),
         relation=_relation_in_words(plan),
         unit=str(plan.unit),
         accounting=plan.accounting.value,
@@ -150,6 +153,17 @@ def _claimed_events(meter: PrivacyMeter) -> list[DpEvent]:
     if meter.plan.is_conditional:  # the claim is the mixing step's; the statement says what it leaves out
         return [event for event in events if not isinstance(event, NonPrivateDpEvent)]
     return events
+
+
+def _curve(claimed: list[DpEvent], plan: PrivacyPlan, numeric: float) -> tuple[tuple[float, float], ...]:
+    """Pairs that hold at once. An epsilon below 0 adds itself to delta at 0: 1 - e^-x is at most x."""
+    epsilons = sorted({0.0, *_CURVE, *(share * plan.epsilon for share in _CLAIM_SHARES)})
+    deltas = delta_curve(claimed, [max(e - numeric, 0.0) for e in epsilons], plan.relation) if claimed else []
+    slack = plan.delta - plan.delta_composition
+    return tuple(
+        (e, min(1.0, d + max(numeric - e, 0.0) + slack))
+        for e, d in zip(epsilons, deltas or [0.0] * len(epsilons), strict=True)
+    )
 
 
 def _whole_mu(events: list[DpEvent], relation: Relation) -> float | None:

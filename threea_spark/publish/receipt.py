@@ -107,6 +107,14 @@ class Receipt:
         return cls(**{**plain, "privacy": PrivacyStatement.from_dict(plain["privacy"])})
 
 
+def receipt_in(text: str) -> Receipt | None:
+    """Reads a receipt from a commit's metadata; None if it holds none."""
+    try:
+        return Receipt.from_dict(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def package_versions() -> dict[str, str]:
     """Versions of the packages a release depends on; those that are absent are left out."""
     found = {}

@@ -1,0 +1,127 @@
+"""Counts of one column's values: in bins of equal width, by category, and how many are null."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64Array = NDArray[np.float64]
+ObjectArray = NDArray[np.object_]
+Kind: TypeAlias = Literal["number", "time", "category"]
+
+MOST_BINS = 24
+MOST_CATEGORIES = 10
+OTHERS = "all others"
+_TAIL = 0.005
+
+
+@dataclass(frozen=True)
+class Values:
+    """One column on the driver.
+
+    Attributes:
+      name: Of the column.
+      kind: number, time (as seconds since 1970, UTC) or category.
+      cells: float64, shape (n,), where NaN and infinities count as null, for numbers and times; text, with None as
+        null, for categories.
+    """
+
+    name: str
+    kind: Kind
+    cells: Float64Array | ObjectArray
+
+    @property
+    def null_share(self) -> float:
+        """Share of the rows without a value; 0 where there is no row."""
+        return float(np.mean(~self.known)) if len(self.cells) else 0.0
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which rows hold a value, shape (n,)."""
+        if self.kind == "category":
+            return np.array([cell is not None for cell in self.cells], dtype=bool)
+        return np.isfinite(self.cells.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class Bins:
+    """How the values of one column are grouped.
+
+    Attributes:
+      kind: As of the values.
+      edges: Of bins of equal width, shape (k + 1,); what lies beyond counts in the outer bins. Empty for categories.
+      categories: Listed ones, most frequent first; empty for numbers and times.
+      has_others: Whether rarer categories are counted together, after the listed ones.
+      cut: Whether values may lie beyond the edges.
+    """
+
+    kind: Kind
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    has_others: bool = False
+    cut: bool = False
+
+    def shares(self, values: Values) -> Float64Array:
+        """Gives each group's share of the values that are not null, shape (k,); zeros where all are null."""
+        counts = self._category_counts(values) if self.kind == "category" else self._number_counts(values)
+        return counts / max(float(counts.sum()), 1.0)
+
+    def _number_counts(self, values: Values) -> Float64Array:
+        known = values.cells[values.known].astype(np.float64)
+        edges = np.array(self.edges)
+        return np.histogram(np.clip(known, edges[0], edges[-1]), bins=edges)[0].astype(np.float64)
+
+    def _category_counts(self, values: Values) -> Float64Array:
+        index = {name: position for position, name in enumerate(self.categories)}
+        counts = np.zeros(len(self.categories) + self.has_others)
+        for name, count in _counted(values).items():
+            if name in index or self.has_others:
+                counts[index.get(name, len(self.categories))] += count
+        return counts
+
+
+def bins_of(samples: Sequence[Values]) -> Bins:
+    """Groups one column so that all of its samples can be shown side by side.
+
+    Args:
+      samples: The same column in one or more tables. Bins depend on all of them: from released rows alone they are
+        released, from real rows they are PRIVATE.
+    """
+    kind = samples[0].kind
+    if kind == "category":
+        return _category_bins(samples)
+    known = np.concatenate([values.cells[values.known].astype(np.float64) for values in samples])
+    if not len(known):
+        return Bins(kind, edges=(0.0, 1.0))
+    distinct = np.unique(known[:100_000])
+    if len(distinct) == 1:
+        return Bins(kind, edges=(float(distinct[0]) - 0.5, float(distinct[0]) + 0.5))
+    if kind == "number" and np.array_equal(distinct, np.rint(distinct)) and np.ptp(known) < MOST_BINS:
+        return Bins(kind, edges=tuple(float(e) for e in np.arange(known.min() - 0.5, known.max() + 1.0)))
+    low, high = np.quantile(known, [_TAIL, 1.0 - _TAIL])
+    if not high - low > 1e-9 * max(abs(low), abs(high)):
+        low, high = known.min(), known.max()
+    edges = np.linspace(low, high, MOST_BINS + 1)
+    if not (np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0.0)):  # a range that float64 cannot divide
+        return Bins(kind, edges=(float(low), float(np.nextafter(high, np.inf))), cut=True)
+    return Bins(kind, edges=tuple(float(e) for e in edges), cut=bool(known.min() < low or known.max() > high))
+
+
+def _category_bins(samples: Sequence[Values]) -> Bins:
+    total: dict[str, float] = {}
+    for values in samples:
+        for name, count in _counted(values).items():
+            total[name] = total.get(name, 0.0) + count / max(len(values.cells), 1)
+    ordered = sorted(total, key=lambda name: (-total[name], name))
+    if len(ordered) <= MOST_CATEGORIES:
+        return Bins("category", categories=tuple(ordered))
+    return Bins("category", categories=tuple(ordered[: MOST_CATEGORIES - 1]), has_others=True)
+
+
+def _counted(values: Values) -> Counter[str]:
+    return Counter(values.cells[values.known].tolist())

@@ -1,0 +1,139 @@
+"""Real rows against released ones: per column, per pair, and as two clouds. INTERNAL: it reads real rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.domain import Domain
+from threea_spark.judge.comparison import ModelFigure, compare_models
+from threea_spark.judge.evaluation import JudgedRows
+from threea_spark.judge.preparation import LinearFeatures
+from threea_spark.report.associations import associations
+from threea_spark.report.bins import Bins, Values, bins_of
+from threea_spark.report.summary import pair_summary, values_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Float64Array = NDArray[np.float64]
+
+CLOUD_ROWS = 1_500
+_FIT_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class ColumnComparison:
+    """One column of released and of real rows. INTERNAL.
+
+    Attributes:
+      name, bins: The groups are of both tables together.
+      released, real: Shares of the values that are not null, shape (k,).
+      released_nulls, real_nulls: Shares of the rows.
+      distance: Total variation between the two, null counting as one more group: 0 is equal, 1 is disjoint.
+    """
+
+    name: str
+    bins: Bins
+    released: Float64Array
+    real: Float64Array
+    released_nulls: float
+    real_nulls: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Two samples of rows in the plane that the released rows span best. INTERNAL.
+
+    Attributes:
+      released, real: Shape (n, 2).
+      explained: Share of the released rows' variance that each axis shows, shape (2,).
+    """
+
+    released: Float64Array
+    real: Float64Array
+    explained: Float64Array
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that the internal report shows. INTERNAL.
+
+    Attributes:
+      n_released, n_real, n_held_out: Rows on the driver, exact.
+      columns: In the domain's order.
+      pair_names, pair_differences: Of the strengths between columns, released minus real, shape (k, k).
+      chosen_by: Rule by which the columns of the pairs were chosen.
+      clouds: In two dimensions.
+      models: Trained on each, tested on held-out rows; empty where there is no label.
+    """
+
+    n_released: int
+    n_real: int
+    n_held_out: int
+    columns: tuple[ColumnComparison, ...]
+    pair_names: tuple[str, ...]
+    pair_differences: Float64Array
+    chosen_by: str
+    clouds: Clouds
+    models: tuple[ModelFigure, ...]
+
+
+def compare(rows: JudgedRows, domain: Domain) -> Comparison:
+    """Compares released rows with the real rows they stand for, and models trained on either.
+
+    Args:
+      rows: PRIVATE.
+      domain: Says how columns are read.
+    """
+    released, real = values_of(rows.released, domain), values_of(rows.real, domain)
+    pairs = pair_summary(released, domain.label)
+    same = [values for values in real if values.name in pairs.names]
+    return Comparison(
+        n_released=len(rows.released),
+        n_real=len(rows.real),
+        n_held_out=len(rows.held_out),
+        columns=tuple(compare_columns(mine, theirs) for mine, theirs in zip(released, real, strict=True)),
+        pair_names=pairs.names,
+        pair_differences=pairs.strengths - associations(same),
+        chosen_by=pairs.chosen_by,
+        clouds=project(rows.released, rows.real, domain),
+        models=tuple(compare_models(rows, domain)),
+    )
+
+
+def compare_columns(released: Values, real: Values) -> ColumnComparison:
+    """Compares one column of two tables."""
+    bins = bins_of([released, real])
+    shares = bins.shares(released), bins.shares(real)
+    nulls = released.null_share, real.null_share
+    apart = np.abs((1.0 - nulls[0]) * shares[0] - (1.0 - nulls[1]) * shares[1]).sum() + abs(nulls[0] - nulls[1])
+    return ColumnComparison(released.name, bins, *shares, *nulls, distance=float(apart) / 2.0)
+
+
+def project(released: pd.DataFrame, real: pd.DataFrame, domain: Domain) -> Clouds:
+    """Projects both tables onto the first two principal components of the released rows' features.
+
+    Args:
+      released: RELEASED rows; scale, centre and axes come from them alone.
+      real: Real rows. PRIVATE.
+      domain: Its label takes no part.
+    """
+    features = LinearFeatures.fit(released, domain)
+    x = features.matrix(released[:_FIT_ROWS])
+    centre = x.mean(axis=0) if len(x) else np.zeros(x.shape[1])
+    variances, axes = np.linalg.eigh((x - centre).T @ (x - centre) / max(len(x), 1))
+    best = np.zeros((x.shape[1], 2))
+    n_axes = min(2, x.shape[1])
+    best[:, :n_axes] = axes[:, ::-1][:, :n_axes]
+    top = np.zeros(2)
+    top[:n_axes] = np.maximum(variances[::-1][:n_axes], 0.0)
+    return Clouds(
+        released=(features.matrix(released[:CLOUD_ROWS]) - centre) @ best,
+        real=(features.matrix(real[:CLOUD_ROWS]) - centre) @ best,
+        explained=top / max(float(np.sum(np.maximum(variances, 0.0))), 1e-12),
+    )

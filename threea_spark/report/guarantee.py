@@ -1,0 +1,105 @@
+"""The guarantee as two curves and the budget as bars, from a statement alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from threea_spark.privacy.statement import PrivacyStatement
+from threea_spark.report.bar_charts import bar_list
+from threea_spark.report.charts import Axis, Series, line_chart
+from threea_spark.report.scales import percent, percent_at_most
+from threea_spark.report.trade_off import curve_rates, delta_between, right_answers, true_positive_rate
+from threea_spark.report.words import is_whole, pairs_of, reach_of, stage_in_words
+
+_SMALLEST_DELTA = 1e-12
+_POINTS = 161
+_WIDEST = 2.0  # times the claimed epsilon; beyond it only rounding is left
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage's line of the budget: all texts are ready to show."""
+
+    name: str
+    words: str
+    covers: str
+    sums: int
+    cost: str
+    share: str
+
+
+def trade_off_chart(statement: PrivacyStatement) -> Markup:
+    """Draws the best an attacker can do against guessing blindly.
+
+    Source: Dong, Roth, Su 2022, arXiv 1905.02383; see trade_off.py.
+    """
+    rates = curve_rates()
+    found = true_positive_rate(pairs_of(statement), rates)
+    at_five = next(reach.found_at_most for reach in reach_of(statement) if reach.wrongly_accused == "5 %")
+    scope = "" if is_whole(statement) else ", of the mixing step alone"
+    return line_chart(
+        f"Trade-off curve{scope}",
+        f"The largest true positive rate for each false positive rate: at 5 % it is {at_five}. The diagonal is a blind "
+        f"guess. At best {percent_at_most(right_answers(pairs_of(statement)))} of all answers are right.",
+        Axis("false positive rate", 0.0, 1.0),
+        Axis("true positive rate", 0.0, 1.0),
+        [
+            Series("best attacker the guarantee allows" + scope, rates, found, "s1"),
+            Series("blind guess", np.array([0.0, 1.0]), np.array([0.0, 1.0]), "s0"),
+        ],
+    )
+
+
+def delta_chart(statement: PrivacyStatement) -> Markup:
+    """Draws delta, on a scale of powers of ten, against epsilon, and the claim as a dot on it."""
+    pairs = pairs_of(statement)
+    known = [epsilon for epsilon, _ in pairs]
+    epsilons = np.linspace(min(known), min(max(known), _WIDEST * statement.epsilon), _POINTS)
+    powers = np.log10(np.maximum(delta_between(pairs, epsilons), _SMALLEST_DELTA))
+    low = math.floor(min(math.log10(statement.delta) - 1.0, float(powers.min())))
+    claim = Series(
+        f"the claim: epsilon {statement.epsilon:g}, delta {statement.delta:g}",
+        np.array([statement.epsilon]),
+        np.array([math.log10(statement.delta)]),
+        "s2 claim",
+    )
+    return line_chart(
+        "Delta for each epsilon",
+        f"The same guarantee as pairs: it passes epsilon {statement.epsilon:g} at or below delta {statement.delta:g}.",
+        Axis("epsilon", 0.0, float(epsilons[-1])),
+        Axis("delta", float(low), 0.0, lambda power: "1" if power == 0 else f"1e{power:.0f}" if power % 1 == 0 else ""),
+        [Series("pairs that hold", epsilons, powers, "s1"), claim],
+    )
+
+
+def budget_rows(statement: PrivacyStatement) -> list[StageRow]:
+    """What each stage spent, in the order in which they ran."""
+    whole = math.fsum(spend.mu**2 for spend in statement.stages if spend.mu is not None)
+    rows = []
+    for spend in statement.stages:
+        cost = "no noise: not covered" if spend.mu is None else f"{spend.mu:.4f}"
+        sampled = spend.sampling_probability < 1.0
+        if sampled:
+            cost += f" on a random sample of {percent(spend.sampling_probability)}"
+        share = "-" if spend.mu is None or not whole > 0.0 else percent(spend.mu**2 / whole)
+        rows.append(StageRow(spend.stage, stage_in_words(spend.stage), spend.covers, spend.mechanisms, cost, share))
+    return rows
+
+
+def budget_chart(statement: PrivacyStatement) -> Markup | None:
+    """Draws each stage's share of the squared mu, which is what adds up; None where no stage added noise."""
+    spent = [(spend.stage, spend.mu**2) for spend in statement.stages if spend.mu is not None]
+    whole = math.fsum(square for _, square in spent)
+    if not whole > 0.0:
+        return None
+    shares = np.array([square / whole for _, square in spent])
+    return bar_list("Share of the budget by stage", [name for name, _ in spent], shares, top=1.0)
+
+
+def is_sampled(statement: PrivacyStatement) -> bool:
+    """Whether a stage read a random sample only, and so cost less than its mu says."""
+    return any(spend.sampling_probability < 1.0 for spend in statement.stages)

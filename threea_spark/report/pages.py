@@ -1,0 +1,107 @@
+"""Makes the reports of a release as HTML, for notebooks and for files: `report_html` and `internal_report_html`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from threea_spark.config import ReleaseConfig
+from threea_spark.errors import SourceError
+from threea_spark.local_sample import local_rows
+from threea_spark.places import Place, commit_metadata, read_latest
+from threea_spark.publish.receipt import Receipt, receipt_in
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+MAX_ROWS = 50_000
+_MAX_CELLS = 12_000_000  # so that a wide table fits the driver too
+
+
+def report_html(
+    spark: SparkSession, config: ReleaseConfig, receipt: Receipt | None = None, *, max_rows: int = MAX_ROWS
+) -> str:
+    """Makes the report of a release that was written; on Databricks, `displayHTML(report_html(spark, config))`.
+
+    It reads the receipt and the released table only, never the source: it costs no privacy, and may be shared.
+
+    Args:
+      spark: A session, classic or Connect.
+      config: Of the release.
+      receipt: Of the release; found in the target's commits where None.
+      max_rows: Released rows brought to the driver, at most; fewer of a wide table.
+
+    Returns:
+      One HTML document without script, network or files beside it.
+
+    Raises:
+      SourceError: if the released table or its receipt cannot be read.
+    """
+    from threea_spark.report.public import public_page
+    from threea_spark.report.summary import summary_of
+
+    target = Place.of(config.target.table, config.target.path)
+    found = receipt if receipt is not None else receipt_of(spark, config)
+    rows = read_latest(spark, target)
+    frame = local_rows(rows, list(config.domain.columns), _fitting(config, max_rows))
+    return public_page(found, summary_of(frame, config.domain, rows.count()))
+
+
+def internal_report_html(
+    spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int = MAX_ROWS
+) -> str:
+    """Makes the INTERNAL report: real rows against released ones, and models tested on held-out real rows.
+
+    Args:
+      spark: A session, classic or Connect.
+      config: Of the release that was written.
+      held_out: Real rows the release never read: a DataFrame, a table name, or the path of a Delta table.
+      max_rows: Rows brought to the driver from each table, at most; fewer of a wide table.
+
+    Returns:
+      One HTML document; it is not covered by the guarantee, says so on every page, and must not be published.
+
+    Raises:
+      SourceError: if one of the three tables cannot be read.
+      EnvironmentNotReadyError: if lightgbm is missing.
+    """
+    from threea_spark.judge.evaluation import read_rows
+    from threea_spark.report.comparison import compare
+    from threea_spark.report.internal import internal_page
+
+    rows = read_rows(spark, config, held_out, max_rows=_fitting(config, max_rows))
+    return internal_page(str(config.target), compare(rows, config.domain))
+
+
+def receipt_of(spark: SparkSession, config: ReleaseConfig) -> Receipt:
+    """Finds the newest receipt of a configuration in the commits of its target; reads no row.
+
+    Raises:
+      SourceError: if there is none.
+    """
+    target = Place.of(config.target.table, config.target.path)
+    read_latest(spark, target)  # says which table is missing, if one is
+    for receipt in _receipts(commit_metadata(spark, target)):
+        if receipt.release_id.startswith(f"{config.digest}-"):
+            return receipt
+    raise SourceError(f"target: the commits of {target} hold no receipt of this configuration; give its file")
+
+
+def _receipts(texts: list[str]) -> Iterator[Receipt]:
+    return filter(None, map(receipt_in, texts))
+
+
+def _fitting(config: ReleaseConfig, max_rows: int) -> int:
+    return max(1, min(max_rows, _MAX_CELLS // len(config.domain.columns)))
+
+
+def internal_path(path: Path) -> Path:
+    """Where the internal report goes: beside the public one, by a name that says what it is."""
+    return path.with_name(path.name.removesuffix(".html") + ".internal.html")
+
+
+def write_html(html: str, path: Path) -> None:
+    """Writes a report to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html, encoding="utf-8")

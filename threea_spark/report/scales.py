@@ -1,0 +1,87 @@
+"""Axes and numbers as people read them: round ticks, short numbers, rates."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_DAY_SECONDS = 86_400.0
+_YEAR_DAYS = 366.0
+_FARTHEST_SECONDS = 200_000_000_000.0  # about the year 8300: within what datetime can write, on either side
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps values in [low, high] to pixels in [start, end]; a range without width maps to the middle.
+
+    Attributes:
+      low, high: Of the values.
+      start, end: Of the pixels; start may lie above end, as on a vertical axis.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """The pixel of a value, to a tenth."""
+        if not self.high > self.low:
+            return round((self.start + self.end) / 2.0, 1)
+        share = value / (self.high - self.low) - self.low / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 1)
+
+
+def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Gives about `wanted` round numbers within [low, high]; the ends themselves where the range has no width."""
+    if not (high > low and math.isfinite(high - low)):
+        return [low]
+    raw = (high - low) / max(wanted, 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in _STEPS if power * factor >= raw * (1.0 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [number * step for number in range(int(first), int(last) + 1)]
+
+
+def short(value: float) -> str:
+    """Writes a number in few characters: 12, 3.5, 1.2k, 4M, 2e-05."""
+    if not math.isfinite(value):
+        return "-"
+    for size, mark in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if size <= abs(value) < 1e12:
+            return f"{value / (1e3 if mark == 'k' else size):.3g}{mark}"
+    return f"{value:.4g}"
+
+
+def percent(share: float) -> str:
+    """Writes a share as a percentage in few characters, and never a small one as nothing."""
+    hundred = 100.0 * share
+    if not math.isfinite(hundred):
+        return "-"
+    if 0.0 < hundred < 0.05:
+        return "< 0.1 %"
+    return f"{hundred:.1f} %" if hundred < 99.95 or hundred >= 100.0 else "99.9 %"
+
+
+def percent_at_most(share: float) -> str:
+    """Writes a bound as a percentage, rounded up, so that what is written still holds."""
+    return f"{math.ceil(1e3 * share - 1e-9) / 10.0:.1f} %"
+
+
+def moment(seconds: float, span: float) -> str:
+    """Writes seconds since 1970 as a date, with the time where the whole range is a few days.
+
+    Args:
+      seconds: Since 1970, UTC.
+      span: Of the axis, in seconds.
+    """
+    if not abs(seconds) < _FARTHEST_SECONDS:
+        return "-"
+    if abs(seconds) > _FARTHEST_SECONDS / 4.0:
+        return f"{1970 + seconds / _DAY_SECONDS / 365.2425:.0f}"
+    at = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=round(seconds))
+    if span < 4.0 * _DAY_SECONDS:
+        return at.strftime("%d %b %H:%M")
+    return at.strftime("%Y-%m-%d" if span < 4.0 * _YEAR_DAYS * _DAY_SECONDS else "%Y-%m")

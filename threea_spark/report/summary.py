@@ -1,0 +1,129 @@
+"""What released rows look like, column by column and pair by pair; every number is a function of released rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
+from threea_spark.local_sample import category_text
+from threea_spark.report.associations import associations, with_one
+from threea_spark.report.bins import Bins, Values, bins_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Float64Array = NDArray[np.float64]
+
+MOST_CORRELATED = 40
+_ROWS_TO_CHOOSE = 5_000
+_NANOSECONDS = 1e9
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """One released column.
+
+    Attributes:
+      name: Of the column.
+      bins: How its values are grouped.
+      shares: Of the values that are not null, shape (k,).
+      null_share: Of the rows.
+    """
+
+    name: str
+    bins: Bins
+    shares: Float64Array
+    null_share: float
+
+
+@dataclass(frozen=True)
+class PairSummary:
+    """How columns go together.
+
+    Attributes:
+      names: Of the columns, at most `MOST_CORRELATED`.
+      strengths: Shape (k, k), as `associations` gives them.
+      n_columns: Of the table; where it is larger, columns were left out.
+      chosen_by: Rule by which columns were chosen, in words.
+    """
+
+    names: tuple[str, ...]
+    strengths: Float64Array
+    n_columns: int
+    chosen_by: str
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """The released table.
+
+    Attributes:
+      n_rows: It holds; all of them are released.
+      n_sampled: Rows the rest is computed from.
+      columns, pairs: What they look like.
+    """
+
+    n_rows: int
+    n_sampled: int
+    columns: tuple[ColumnSummary, ...]
+    pairs: PairSummary
+
+
+def summary_of(frame: pd.DataFrame, domain: Domain, n_rows: int) -> TableSummary:
+    """Summarises rows on the driver.
+
+    Args:
+      frame: RELEASED rows, or a uniform sample of them, in the domain's columns.
+      domain: Says how columns are read.
+      n_rows: Of the whole released table.
+    """
+    columns = values_of(frame, domain)
+    return TableSummary(n_rows, len(frame), tuple(map(column_summary, columns)), pair_summary(columns, domain.label))
+
+
+def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
+    """Reads the domain's columns of a frame: numbers and seconds as float64, categories as text."""
+    import pandas as pd
+
+    found = []
+    for name, column in domain.columns.items():
+        cells = frame[name]
+        if isinstance(column, CategoricalColumn):
+            texts = np.empty(len(cells), dtype=object)
+            texts[:] = [category_text(cell) for cell in cells.tolist()]
+            found.append(Values(name, "category", texts))
+        elif isinstance(column, TimestampColumn):
+            moments = pd.to_datetime(cells, utc=True, errors="coerce")
+            seconds = moments.to_numpy(dtype="datetime64[ns]").astype(np.int64) / _NANOSECONDS
+            found.append(Values(name, "time", np.where(moments.isna().to_numpy(), np.nan, seconds)))
+        else:
+            numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            found.append(Values(name, "number", numbers))
+    return found
+
+
+def column_summary(values: Values) -> ColumnSummary:
+    """Summarises one column."""
+    bins = bins_of([values])
+    return ColumnSummary(values.name, bins, bins.shares(values), values.null_share)
+
+
+def pair_summary(columns: Sequence[Values], label: str | None) -> PairSummary:
+    """Measures all pairs; of a wide table, of the columns that go with the label most, or else of the first ones."""
+    chosen, rule = list(columns), "all columns"
+    if len(columns) > MOST_CORRELATED:
+        chosen, rule = list(columns[:MOST_CORRELATED]), f"the first {MOST_CORRELATED} columns"
+        own = next((values for values in columns if values.name == label), None)
+        if own is not None:
+            few = [Values(v.name, v.kind, v.cells[:_ROWS_TO_CHOOSE]) for v in columns if v is not own]
+            strength = np.abs(with_one(Values(own.name, own.kind, own.cells[:_ROWS_TO_CHOOSE]), few))
+            names = {few[index].name for index in np.argsort(-strength, kind="stable")[: MOST_CORRELATED - 1]}
+            chosen = [values for values in columns if values is own or values.name in names]
+            rule = f"the label and the {MOST_CORRELATED - 1} columns that go with it most"
+    names_in_order = tuple(values.name for values in chosen)
+    return PairSummary(names_in_order, associations(chosen), len(columns), rule)
