@@ -16,7 +16,7 @@ from threea_spark.privacy.noise import numeric_epsilon
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 
 _CURVE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
-_CLAIM_SHARES = (0.05, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25)
+_CLAIM_SHARES = tuple(step / 16.0 for step in range(1, 25))
 """Of the claimed epsilon: more points of the curve, so that it is as fine for a large claim as for a small one."""
 
 COVERED = {
@@ -28,7 +28,7 @@ COVERED = {
 NOT_COVERED = (
     "the configuration and the domain (column names, bounds, listed categories): public by declaration",
     "that the release ran, and how long it took",
-    "figures of `threea evaluate`, which are internal and never published",
+    "figures of `threea evaluate` and of `threea report --held-out`, which are internal and never published",
 )
 _CONDITIONAL = (
     "NOT COVERED: the clusters and their centres were fitted on the private rows without noise. The guarantee holds "

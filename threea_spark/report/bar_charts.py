@@ -17,7 +17,7 @@ Float64Array = NDArray[np.float64]
 _WIDTH = 300
 _HIGH, _LEFT, _RIGHT = 84, 2, 298
 _ROW = 18
-_LABEL, _LONGEST_LABEL, _BAR_END = 112, 18, 248
+_LABEL, _LONGEST_LABEL, _BAR_END = 114, 15, 248
 
 
 def spread_chart(name: str, bins: Bins, released: Float64Array, real: Float64Array | None = None) -> Markup:
@@ -99,7 +99,6 @@ def _edge_text(bins: Bins, share: float) -> str:
     low, high = bins.edges[0], bins.edges[-1]
     if bins.kind == "time":
         return moment(low + share * (high - low), high - low)
-    halves = bins.kind == "number" and not bins.cut and all(edge % 1.0 == 0.5 for edge in bins.edges)
-    if halves:  # one bar a whole number: its name is the middle of the bar
+    if bins.kind == "number" and all(edge % 1.0 == 0.5 for edge in bins.edges):  # bars of whole numbers
         low, high = low + 0.5, high - 0.5
     return short(low + share * (high - low))

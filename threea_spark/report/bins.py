@@ -18,6 +18,7 @@ MOST_BINS = 24
 MOST_CATEGORIES = 10
 OTHERS = "all others"
 _TAIL = 0.005
+_MOST_WHOLE = 2.0**40
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,25 @@ def bins_of(samples: Sequence[Values]) -> Bins:
     distinct = np.unique(known[:100_000])
     if len(distinct) == 1:
         return Bins(kind, edges=(float(distinct[0]) - 0.5, float(distinct[0]) + 0.5))
-    if kind == "number" and np.array_equal(distinct, np.rint(distinct)) and np.ptp(known) < MOST_BINS:
-        return Bins(kind, edges=tuple(float(e) for e in np.arange(known.min() - 0.5, known.max() + 1.0)))
     low, high = np.quantile(known, [_TAIL, 1.0 - _TAIL])
     if not high - low > 1e-9 * max(abs(low), abs(high)):
         low, high = known.min(), known.max()
-    edges = np.linspace(low, high, MOST_BINS + 1)
+    if kind == "number" and np.array_equal(distinct, np.rint(distinct)) and high - low < _MOST_WHOLE:
+        edges = _whole_edges(known, float(low), float(high))
+    else:
+        edges = np.linspace(low, high, MOST_BINS + 1)
     if not (np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0.0)):  # a range that float64 cannot divide
         return Bins(kind, edges=(float(low), float(np.nextafter(high, np.inf))), cut=True)
-    return Bins(kind, edges=tuple(float(e) for e in edges), cut=bool(known.min() < low or known.max() > high))
+    return Bins(kind, edges=tuple(float(e) for e in edges), cut=bool(known.min() < edges[0] or known.max() > edges[-1]))
+
+
+def _whole_edges(known: Float64Array, low: float, high: float) -> Float64Array:
+    """Bins that each hold equally many whole numbers, so that rounding makes no comb of full and empty bars."""
+    if np.ptp(known) < MOST_BINS:
+        low, high = known.min(), known.max()
+    first, last = np.floor(low), np.ceil(high)
+    width = np.ceil((last - first + 1.0) / MOST_BINS)
+    return np.asarray(first - 0.5 + width * np.arange(np.ceil((last - first + 1.0) / width) + 1.0), dtype=np.float64)
 
 
 def _category_bins(samples: Sequence[Values]) -> Bins:

@@ -17,7 +17,7 @@ LEVELS = (0.05, 0.2, 0.4, 0.6, 0.8)
 """Lower ends of the shades; what lies below the first stays blank."""
 _CELLS, _LEFT, _TOP = 300.0, 116.0, 14.0
 _LARGEST_CELL = 30.0
-_LONGEST_NAME = 18
+_CHARACTER = 0.62  # width of a wide font's characters, as a share of its size
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def heat_map(title: str, names: Sequence[str], values: Float64Array) -> Markup:
     cell = min(_CELLS / n, _LARGEST_CELL)
     size = round(min(11.0, max(0.86 * cell, 5.5)), 1)
     every = max(1, int(np.ceil(1.3 * size / cell)))
-    shades = []
+    longest, shades = int((_LEFT - 6.0) / (_CHARACTER * size)), []
     for sign, style in ((1.0, "plus"), (-1.0, "minus")):
         level = np.searchsorted(LEVELS, sign * values, side="right")
         for number in range(1, len(LEVELS) + 1):
@@ -50,7 +50,7 @@ def heat_map(title: str, names: Sequence[str], values: Float64Array) -> Markup:
                 path = "".join(_square(int(row), int(column), cell) for row, column in cells)
                 shades.append({"style": f"{style} shade{number}", "path": path})
     rows = [
-        {"label": f"{index + 1} {clipped(name, _LONGEST_NAME)}", "y": round(_TOP + (index + 0.5) * cell, 1)}
+        {"label": clipped(f"{index + 1} {name}", longest), "y": round(_TOP + (index + 0.5) * cell, 1)}
         for index, name in enumerate(names)
     ]
     heads = [(round(_LEFT + (index + 0.5) * cell, 1), index + 1) for index in range(0, len(names), every)]

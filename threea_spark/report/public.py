@@ -92,5 +92,4 @@ def grouped(cards: Sequence[Card]) -> list[Group]:
 
 
 def _note(column: ColumnSummary) -> str:
-    nulls = f"null: {percent(column.null_share)}" if column.null_share > 0.0 else "no nulls"
-    return f"{nulls}; values beyond the edges count in the outer bars" if column.bins.cut else nulls
+    return f"null: {percent(column.null_share)}" if column.null_share > 0.0 else "no nulls"

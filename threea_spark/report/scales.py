@@ -6,6 +6,7 @@ import datetime as dt
 import math
 from dataclasses import dataclass
 
+_SPACE = "\u00a0"  # so that no line breaks before the percent sign
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _DAY_SECONDS = 86_400.0
 _YEAR_DAYS = 366.0
@@ -52,7 +53,7 @@ def short(value: float) -> str:
     for size, mark in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if size <= abs(value) < 1e12:
             return f"{value / (1e3 if mark == 'k' else size):.3g}{mark}"
-    return f"{value:.4g}"
+    return f"{value:.0f}" if 1e3 <= abs(value) < 1e4 else f"{value:.3g}"
 
 
 def percent(share: float) -> str:
@@ -61,13 +62,13 @@ def percent(share: float) -> str:
     if not math.isfinite(hundred):
         return "-"
     if 0.0 < hundred < 0.05:
-        return "< 0.1 %"
-    return f"{hundred:.1f} %" if hundred < 99.95 or hundred >= 100.0 else "99.9 %"
+        return f"<{_SPACE}0.1{_SPACE}%"
+    return f"{min(hundred, 99.9) if hundred < 100.0 else hundred:.1f}{_SPACE}%"
 
 
 def percent_at_most(share: float) -> str:
     """Writes a bound as a percentage, rounded up, so that what is written still holds."""
-    return f"{math.ceil(1e3 * share - 1e-9) / 10.0:.1f} %"
+    return f"{math.ceil(1e3 * share - 1e-9) / 10.0:.1f}{_SPACE}%"
 
 
 def moment(seconds: float, span: float) -> str:

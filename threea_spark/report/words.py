@@ -50,7 +50,7 @@ def guarantee_in_words(statement: PrivacyStatement) -> list[str]:
         "unit's data were in it: random noise hides the difference.",
         "Picture an attacker who knows every other row of the source, and has all the time and computers he wants. He "
         "has two candidates for the source, which differ in one unit only, and must say which of them was released. "
-        f"If both are equally likely, he is right in at most {best} of such cases. A coin is right in 50 %.",
+        f"If both are equally likely, he is right in at most {best} of such cases. A coin is right in 50\u00a0%.",
         "If he is careful, he accuses rarely. The table says how many of the units that are in the data he finds at "
         "most, for each share of units that he accuses although they are not in it. Someone who guesses blindly finds "
         f"just as many as he wrongly accuses. {scope}",
@@ -60,7 +60,9 @@ def guarantee_in_words(statement: PrivacyStatement) -> list[str]:
 def reach_of(statement: PrivacyStatement) -> list[Reach]:
     """What an attacker reaches at a few rates of false alarm, rounded up."""
     found = true_positive_rate(pairs_of(statement), np.array(_RATES))
-    return [Reach(f"{100 * rate:g} %", percent_at_most(float(hit))) for rate, hit in zip(_RATES, found, strict=True)]
+    return [
+        Reach(f"{100 * rate:g}\u00a0%", percent_at_most(float(hit))) for rate, hit in zip(_RATES, found, strict=True)
+    ]
 
 
 def stage_in_words(stage: str) -> str:
