@@ -22,7 +22,7 @@ OPEN = {**COLUMNS, "ward name": {"type": "categorical", "values": "open", "nulla
 def hospital(n_rows=1500, seed=5):
     frame = clinic(n_rows, seed=seed)
     frame["patient"] = [f"patient-number-{n // 3}" for n in range(n_rows)]
-    frame.loc[3:9, "ward name"] = SECRET  # as many as an exact histogram would show, and too few for a noisy one
+    frame.loc[3, "ward name"] = SECRET  # an exact histogram would show it
     return frame
 
 

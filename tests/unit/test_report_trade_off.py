@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_words_name_no_formula_and_the_conditional_mode_promises_less():
         assert word not in whole
     assert "covered too" in whole
     assert "covered too" not in part
-    assert "no bound on what an attacker learns from the whole release" in part
+    assert "no bound on what attackers learn from the whole release" in part
 
 
 def test_budget_shares_add_up_and_a_stage_without_noise_is_marked():
@@ -158,3 +159,12 @@ def test_budget_shares_add_up_and_a_stage_without_noise_is_marked():
     assert free.cost == "no noise: not covered"
     assert (free.share, priced.share) == ("-", "100.0\u00a0%")
     assert "random sample of 20.0" in budget_rows(statement(sampled=True))[-1].cost
+
+
+def test_a_replaced_unit_is_told_from_one_that_is_added():
+    found = statement()
+    replaced = dataclasses.replace(
+        found, relation="tables in which one unit's rows are replaced by others (replace_one)"
+    )
+    assert "one with and one without the unit" in guarantee_in_words(found)[1]
+    assert "different rows of one unit" in guarantee_in_words(replaced)[1]

@@ -18,6 +18,7 @@ Float64Array = NDArray[np.float64]
 
 _PARTS = ("hour", "weekday", "month")
 _MOST_LEVELS = 50
+_MOST_INDICATORS = 1_000  # of all columns together, so that a wide table of categories fits the driver
 _FARTHEST = 10.0  # standard deviations; a cell beyond counts as there, so that a single one does not rule a model
 
 
@@ -56,10 +57,12 @@ class LinearFeatures:
     def fit(cls, frame: pd.DataFrame, domain: Domain) -> LinearFeatures:
         """Learns scales and categories from rows; what it holds is as private as they are."""
         levels, means, stddevs = {}, {}, {}
+        n_categorical = sum(isinstance(column, CategoricalColumn) for column in domain.features.values())
+        most = max(2, min(_MOST_LEVELS, _MOST_INDICATORS // max(n_categorical, 1)))
         for name, column in domain.features.items():
             if isinstance(column, CategoricalColumn):
                 counts = frame[name].map(category_text).value_counts()
-                levels[name] = tuple(sorted(counts.index[:_MOST_LEVELS]))
+                levels[name] = tuple(sorted(counts.index[:most]))
                 continue
             for part, values in _numbers(frame[name], column).items():
                 known = values.to_numpy()[np.isfinite(values.to_numpy())]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Float64Array = NDArray[np.float64]
 
 CLOUD_ROWS = 1_500
-_FIT_ROWS = 20_000
+_FIT_ROWS = 10_000
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _STAGES = {
 
 @dataclass(frozen=True)
 class Reach:
-    """What an attacker reaches at most: how many units he finds, where he accuses so many wrongly."""
+    """What attackers reach at most: how many units they find, where they accuse so many wrongly."""
 
     wrongly_accused: str
     found_at_most: str
@@ -40,20 +40,26 @@ def is_whole(statement: PrivacyStatement) -> bool:
 def guarantee_in_words(statement: PrivacyStatement) -> list[str]:
     """Explains to a reader without mathematics what holds; one paragraph an entry."""
     best = percent_at_most(right_answers(pairs_of(statement)))
+    apart = (
+        "which hold different rows of one unit (in the data means: the first of the two)"
+        if "replace_one" in statement.relation
+        else "one with and one without the unit"
+    )
     scope = (
         "This report and everything else that is made from the released rows is covered too."
         if is_whole(statement)
-        else "This holds for the last step alone. It is no bound on what an attacker learns from the whole release."
+        else "This holds for the last step alone. It is no bound on what attackers learn from the whole release."
     )
     return [
         f"Protected is {statement.unit}. We call that a unit. The release looks nearly the same whether or not any one "
         "unit's data were in it: random noise hides the difference.",
-        "Picture an attacker who knows every other row of the source, and has all the time and computers he wants. He "
-        "has two candidates for the source, which differ in one unit only, and must say which of them was released. "
-        f"If both are equally likely, he is right in at most {best} of such cases. A coin is right in 50\u00a0%.",
-        "If he is careful, he accuses rarely. The table says how many of the units that are in the data he finds at "
-        "most, for each share of units that he accuses although they are not in it. Someone who guesses blindly finds "
-        f"just as many as he wrongly accuses. {scope}",
+        "Picture attackers who know every other row of the source, and have all the time and computers they want. They "
+        f"have two candidates for the source, {apart}, and must say which of them was "
+        f"released. If both are equally likely, they are right in at most {best} of such cases. A coin is right in "
+        "50\u00a0%.",
+        "Careful attackers accuse rarely. The table says how many of the units that are in the data they find at most, "
+        "for each share of units that they accuse although those are not in it. Whoever guesses blindly finds just as "
+        f"many as they wrongly accuse. {scope}",
     ]
 
 
