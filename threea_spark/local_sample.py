@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from threea_spark.domain import Domain
 from threea_spark.errors import SourceError
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ def local_rows(rows: DataFrame, names: Sequence[str], max_rows: int) -> pd.DataF
     if n_rows > max_rows:
         chosen = chosen.sample(fraction=min(1.0, _MARGIN * max_rows / n_rows), seed=_WHICH)
     return chosen.limit(max_rows).toPandas()  # bounded: max_rows
+
+
+def names_in_order(rows: DataFrame, domain: Domain) -> list[str]:
+    """The domain's columns, in the order in which a table holds them; those it lacks come last."""
+    return [name for name in rows.columns if name in domain.columns] + sorted(set(domain.columns) - set(rows.columns))
 
 
 def category_text(value: object) -> str | None:

@@ -1,6 +1,7 @@
 """Reports of real releases, through the command line: what they hold, and what only real rows hold they never do."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -67,6 +68,13 @@ def test_the_public_report_holds_the_receipt_and_nothing_only_real_rows_hold(rel
     assert len(wanted) > 1000
     assert [value for value in wanted if value in page] == []
     assert "INTERNAL" not in page
+
+
+def test_columns_stand_in_the_order_of_the_released_table(spark, released):
+    for kind in ("", ".internal"):
+        page = (released / f"out.report{kind}.html").read_text()
+        shown = re.findall(r"<figure><h3>([^<]*)</h3>", page)
+        assert shown == spark.read.format("delta").load(str(released / "out")).columns
 
 
 def test_the_search_finds_what_the_internal_report_holds(released):

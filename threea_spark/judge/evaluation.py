@@ -13,7 +13,7 @@ from threea_spark.config import ReleaseConfig
 from threea_spark.domain import Domain
 from threea_spark.errors import SourceError
 from threea_spark.judge.models import class_chances, predicted_numbers
-from threea_spark.local_sample import category_text, local_rows
+from threea_spark.local_sample import category_text, local_rows, names_in_order
 from threea_spark.places import Place, latest_version, read_latest, read_version
 
 if TYPE_CHECKING:
@@ -120,9 +120,10 @@ def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | 
     source = Place.of(config.source.table, config.source.path)
     target = Place.of(config.target.table, config.target.path)
     version = latest_version(spark, source, config.source.version)
-    names = list(config.domain.columns)
+    released = read_latest(spark, target)
+    names = names_in_order(released, config.domain)
     return JudgedRows(
-        released=local_rows(read_latest(spark, target), names, max_rows),
+        released=local_rows(released, names, max_rows),
         real=local_rows(read_version(spark, source, version), names, max_rows),
         held_out=local_rows(_frame(spark, held_out), names, max_rows),
     )

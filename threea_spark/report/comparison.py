@@ -65,7 +65,7 @@ class Comparison:
 
     Attributes:
       n_released, n_real, n_held_out: Rows on the driver, exact.
-      columns: In the domain's order.
+      columns: In the order of the released table.
       pair_names, pair_differences: Of the strengths between columns, released minus real, shape (k, k).
       chosen_by: Rule by which the columns of the pairs were chosen.
       clouds: In two dimensions.

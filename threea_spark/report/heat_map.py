@@ -15,6 +15,7 @@ Float64Array = NDArray[np.float64]
 
 LEVELS = (0.05, 0.2, 0.4, 0.6, 0.8)
 """Lower ends of the shades; what lies below the first stays blank."""
+_NEGLIGIBLE = 0.01
 _CELLS, _LEFT, _TOP = 300.0, 116.0, 14.0
 _LARGEST_CELL = 30.0
 _CHARACTER = 0.62  # width of a wide font's characters, as a share of its size
@@ -65,11 +66,11 @@ def heat_map(title: str, names: Sequence[str], values: Float64Array) -> Markup:
 
 
 def strongest(names: Sequence[str], values: Float64Array, most: int) -> list[Pair]:
-    """Lists the pairs of different columns with the largest absolute values, strongest first."""
+    """Lists the pairs of different columns with the largest absolute values, strongest first; none below 0.01."""
     rows, columns = np.triu_indices(len(names), k=1)
     order = np.argsort(-np.abs(values[rows, columns]), kind="stable")[:most]
     pairs = [Pair(names[rows[i]], names[columns[i]], float(values[rows[i], columns[i]])) for i in order]
-    return [pair for pair in pairs if pair.value != 0.0]
+    return [pair for pair in pairs if abs(pair.value) >= _NEGLIGIBLE]
 
 
 def _square(row: int, column: int, cell: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from threea_spark.config import ReleaseConfig
 from threea_spark.errors import SourceError
-from threea_spark.local_sample import local_rows
+from threea_spark.local_sample import local_rows, names_in_order
 from threea_spark.places import Place, commit_metadata, read_latest
 from threea_spark.publish.receipt import Receipt, receipt_in
 
@@ -44,7 +44,7 @@ def report_html(
     target = Place.of(config.target.table, config.target.path)
     found = receipt if receipt is not None else receipt_of(spark, config)
     rows = read_latest(spark, target)
-    frame = local_rows(rows, list(config.domain.columns), _fitting(config, max_rows))
+    frame = local_rows(rows, names_in_order(rows, config.domain), _fitting(config, max_rows))
     return public_page(found, summary_of(frame, config.domain, rows.count()))
 
 

@@ -87,12 +87,12 @@ def summary_of(frame: pd.DataFrame, domain: Domain, n_rows: int) -> TableSummary
 
 
 def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
-    """Reads the domain's columns of a frame: numbers and seconds as float64, categories as text."""
+    """Reads the domain's columns, in the frame's order: numbers and seconds as float64, categories as text."""
     import pandas as pd
 
     found = []
-    for name, column in domain.columns.items():
-        cells = frame[name]
+    for name in (name for name in frame.columns if name in domain.columns):
+        column, cells = domain.columns[name], frame[name]
         if isinstance(column, CategoricalColumn):
             texts = np.empty(len(cells), dtype=object)
             texts[:] = [category_text(cell) for cell in cells.tolist()]
