@@ -27,7 +27,7 @@ from threea_spark.privacy.gaussian import compose_mu
 
 _MAX_INTERVAL = 1e-3  # connect-the-dots rounding errs by the interval's square
 _INTERVALS_PER_EPSILON = 400
-_FINEST = 0.1
+_FINE_NEAR = 0.1  # resolution of whole curves, as if all of their epsilons were this small
 _MIN_LOG_SCALE = -40.0
 _LOG_SCALE_TOLERANCE = 1e-5
 CLAIM_SLACK = 1e-3
@@ -91,16 +91,14 @@ def epsilon_of(events: Sequence[DpEvent], delta: float, relation: Relation, *, n
 
 def delta_of(events: Sequence[DpEvent], epsilon: float, relation: Relation) -> float:
     """Gives the delta that the PLD accountant certifies for the events at this epsilon."""
-    if any(isinstance(event, NonPrivateDpEvent) for event in events):
-        return 1.0
-    return float(_accountant(events, relation, max(epsilon, 0.05)).get_delta(epsilon))
+    return delta_curve(events, [epsilon], relation)[0]
 
 
 def delta_curve(events: Sequence[DpEvent], epsilons: Sequence[float], relation: Relation) -> list[float]:
-    """Gives `delta_of` at many epsilons, for the price of one composition."""
+    """Gives the deltas that the PLD accountant certifies at many epsilons, for the price of one composition."""
     if any(isinstance(event, NonPrivateDpEvent) for event in events):
         return [1.0] * len(epsilons)
-    accountant = _accountant(events, relation, _FINEST)
+    accountant = _accountant(events, relation, _FINE_NEAR)
     return [float(accountant.get_delta(epsilon)) for epsilon in epsilons]
 
 
