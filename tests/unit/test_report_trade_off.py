@@ -148,6 +148,8 @@ def test_words_name_no_formula_and_the_conditional_mode_promises_less():
         assert word not in whole
     assert "covered too" in whole
     assert "covered too" not in part
+    assert "The release looks nearly the same" not in part
+    assert "what they give away is not part of this" in part
     assert "no bound on what attackers learn from the whole release" in part
 
 

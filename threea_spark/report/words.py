@@ -45,14 +45,20 @@ def guarantee_in_words(statement: PrivacyStatement) -> list[str]:
         if "replace_one" in statement.relation
         else "one with and one without the unit"
     )
+    promise = (
+        "The release looks nearly the same whether or not any one unit's data were in it: random noise hides the "
+        "difference."
+        if is_whole(statement)
+        else "The groups that rows were put into are taken as given, and what they give away is not part of this. "
+        "Given the groups, the noisy averages look nearly the same whether or not any one unit's data were in them."
+    )
     scope = (
         "This report and everything else that is made from the released rows is covered too."
         if is_whole(statement)
         else "This holds for the last step alone. It is no bound on what attackers learn from the whole release."
     )
     return [
-        f"Protected is {statement.unit}. We call that a unit. The release looks nearly the same whether or not any one "
-        "unit's data were in it: random noise hides the difference.",
+        f"Protected is {statement.unit}. We call that a unit. {promise}",
         "Picture attackers who know every other row of the source, and have all the time and computers they want. They "
         f"have two candidates for the source, {apart}, and must say which of them was "
         f"released. If both are equally likely, they are right in at most {best} of such cases. A coin is right in "
