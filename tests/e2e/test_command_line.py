@@ -88,6 +88,7 @@ def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
         "domain draft",
         "sample",
         "evaluate",
+        "report",
         "cleanup",
         "ledger show",
         "ledger grant",
@@ -113,6 +114,7 @@ def test_the_whole_way_through_the_command_line(spark, tmp_path):
     assert "differential privacy for everything that read a row" in done.stdout
     assert "[1/6]" in done.stderr
     assert json.loads((tmp_path / "out.receipt.json").read_text())["n_released"] > 700
+    assert "Release report" in (tmp_path / "out.report.html").read_text()
     again = threea("release", "-c", config, *master, cwd=tmp_path)
     assert again.returncode == 6
     assert "exists" in again.stderr
@@ -143,4 +145,5 @@ def test_spark_submit_runs_the_job(spark, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "differential privacy for everything that read a row" in done.stdout
     assert (tmp_path / "out.receipt.json").exists()
+    assert (tmp_path / "out.report.html").exists()
     assert not any((tmp_path / "warehouse").glob("threea_staging*"))

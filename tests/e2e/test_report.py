@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from threea_spark import ReleaseConfig, internal_report_html, report_html
 from threea_spark.cli import app
 from threea_spark.errors import SourceError
+from threea_spark.publish.receipt import Receipt
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")
 
@@ -105,6 +106,16 @@ def test_the_public_report_reads_no_real_row(spark, released, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert (tmp_path / "r.html").read_text() == (released / "out.report.html").read_text()
+
+
+def test_a_receipt_of_another_release_is_refused(spark, released):
+    config = yaml.safe_load((released / "release.yaml").read_text())
+    receipt = Receipt.read(released / "out.receipt.json")
+    with pytest.raises(SourceError, match="the receipt of this release"):
+        report_html(spark, ReleaseConfig.from_dict({**config, "target": {"path": str(released / "source")}}), receipt)
+    config["domain"]["columns"].pop("age")
+    with pytest.raises(SourceError, match="with 5 columns"):
+        report_html(spark, ReleaseConfig.from_dict(config), receipt)
 
 
 def test_a_notebook_gets_the_same_pages(spark, released):

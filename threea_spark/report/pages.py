@@ -36,14 +36,18 @@ def report_html(
       One HTML document without script, network or files beside it.
 
     Raises:
-      SourceError: if the released table or its receipt cannot be read.
+      SourceError: if the released table or its receipt cannot be read, or the receipt is of another release.
     """
     from threea_spark.report.public import public_page
     from threea_spark.report.summary import summary_of
 
-    target = Place.of(config.target.table, config.target.path)
     found = receipt if receipt is not None else receipt_of(spark, config)
-    rows = read_latest(spark, target)
+    if found.target != str(config.target) or set(found.columns) != set(config.domain.columns):
+        raise SourceError(
+            f"the receipt is of {found.target}, with {len(found.columns)} columns, and not of the configuration's "
+            f"{config.target}, with {len(config.domain.columns)}; give the receipt of this release"
+        )
+    rows = read_latest(spark, Place.of(config.target.table, config.target.path))
     frame = local_rows(rows, names_in_order(rows, config.domain), _fitting(config, max_rows))
     return public_page(found, summary_of(frame, config.domain, rows.count()))
 
