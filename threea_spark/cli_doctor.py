@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -46,7 +47,9 @@ def check_up(*, write_to: str | None, master: str | None, json_wanted: bool) -> 
     from threea_spark.session import build_session
 
     require_answer(master)
-    findings = diagnose(build_session("threea-doctor", master=master), write_to)
+    spark = build_session("threea-doctor", master=master)
+    _silence_query_errors()
+    findings = diagnose(spark, write_to)
     if json_wanted:
         sys.stdout.write(as_json(findings) + "\n")
     else:
@@ -64,3 +67,10 @@ def table_of(findings: Sequence[Finding]) -> Table:
         level = Text(finding.level.value, style=_STYLES[finding.level])
         table.add_row(Text(finding.check), Text(finding.found), level, Text(finding.mend))
     return table
+
+
+def _silence_query_errors() -> None:
+    """Keeps pyspark from printing the trace of an error that becomes a finding."""
+    from pyspark.logger import PySparkLogger
+
+    PySparkLogger.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)

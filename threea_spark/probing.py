@@ -147,7 +147,8 @@ def _look_at_workers(spark: SparkSession, driver: Machine) -> list[Finding]:
         yield arrow.RecordBatch.from_arrays([arrow.array([cell]) for cell in (read(), n_rows, total)], names)
 
     try:
-        last = spark.range(_MOST_TASKS).agg(F.max(F.spark_partition_id())).collect()[0][0]  # bounded: one row
+        parts = spark.range(_MOST_TASKS).select(F.spark_partition_id().alias("part"))
+        last = parts.agg(F.max("part")).collect()[0][0]  # bounded: one row
         n_tasks = min(max(2 * (last + 1), _FEWEST_TASKS), _MOST_TASKS)  # two for each core that Spark has by now
         numbers = spark.range(0, n_tasks * _ROWS_A_TASK, 1, n_tasks)
         rows = numbers.mapInArrow(probe, _FACTS).collect()  # bounded: one row a task
