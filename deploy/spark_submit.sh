@@ -90,6 +90,8 @@ settings=(
   "spark.executorEnv.PYSPARK_PYTHON=$python"
   spark.ui.enabled=false # the UI and the event log show literals of plans, which may be private
   spark.eventLog.enabled=false
+  spark.driver.memory=4g
+  spark.driver.memoryOverhead=4g # jax and numpy work there, outside of the JVM
 )
 if [[ -n $gpu ]]; then
   settings+=(spark.driver.resource.gpu.amount=1 "spark.driver.resource.gpu.discoveryScript=$gpu")
@@ -126,6 +128,5 @@ if [[ -n $dry_run ]]; then
   printf '%s\n' "${command[@]}"
   exit 0
 fi
-unset PYSPARK_DRIVER_PYTHON # in cluster mode the driver has the archive's Python as well
-export PYSPARK_PYTHON=$python
+unset PYSPARK_DRIVER_PYTHON # YARN would hand it on; PYSPARK_PYTHON stays, a pip-installed spark-submit looks for Spark with it
 exec "${command[@]}"

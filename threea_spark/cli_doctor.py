@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from threea_spark.console import JsonOption, MasterOption, out
-from threea_spark.doctor import Finding, Level, as_json, wrong
+from threea_spark.doctor import Finding, Level, as_json, brief, wrong
 from threea_spark.errors import ClusterNotReadyError
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "bold red"}
@@ -49,7 +49,10 @@ def check_up(*, write_to: str | None, master: str | None, json_wanted: bool) -> 
     require_answer(master)
     spark = build_session("threea-doctor", master=master)
     _silence_query_errors()
-    findings = diagnose(spark, write_to)
+    try:
+        findings = diagnose(spark, write_to)
+    except Exception as error:  # such as a server that dies meanwhile
+        raise ClusterNotReadyError(f"the check itself broke off: {brief(error)}") from error
     if json_wanted:
         sys.stdout.write(as_json(findings) + "\n")
     else:

@@ -28,6 +28,15 @@ DELTA_SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 PYTHON = "./environment/bin/python"
+EVERYWHERE = {
+    **DELTA_SETTINGS,
+    "spark.pyspark.python": PYTHON,
+    "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
+    "spark.ui.enabled": "false",
+    "spark.eventLog.enabled": "false",
+    "spark.driver.memory": "4g",
+    "spark.driver.memoryOverhead": "4g",
+}
 KUBERNETES = ("--master", "k8s://https://host:443", "--image", "repo/threea:1", "--upload", "s3a://bucket/up")
 
 
@@ -284,7 +293,7 @@ def submit(tmp_path):
         variables = {key: value for key, value in os.environ.items() if key != "THREEA_DELTA"}
         done = subprocess.run(
             [SUBMIT, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False,
-            env={**variables, "PATH": path, "PYSPARK_DRIVER_PYTHON": "ipython", **environment},
+            env={**variables, "PATH": path, "PYSPARK_PYTHON": "own", "PYSPARK_DRIVER_PYTHON": "ipython", **environment},
         )  # fmt: skip
         recorded = tmp_path / "arguments"
         return done, recorded.read_text().split("\0")[:-1] if recorded.exists() else None
@@ -318,16 +327,12 @@ def test_yarn_by_coordinate(submit):
         "--files": ["release.yaml,more.yaml"],
     }
     assert settings == {
-        **DELTA_SETTINGS,
-        "spark.pyspark.python": PYTHON,
-        "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
+        **EVERYWHERE,
         "spark.yarn.appMasterEnv.PYSPARK_PYTHON": PYTHON,
         "spark.yarn.maxAppAttempts": "1",
-        "spark.ui.enabled": "false",
-        "spark.eventLog.enabled": "false",
     }
     assert job == [str(ROOT / "jobs" / "release.py"), "--config", "my release.yaml"]
-    assert submit.environment() == f"{PYTHON}|unset"
+    assert submit.environment() == "own|unset"
 
 
 def test_yarn_by_file_with_a_gpu_and_more_settings(submit):
@@ -361,9 +366,7 @@ def test_kubernetes(submit, by_file):
     assert options.get("--jars") == (["local:///jars/delta.jar"] if by_file else None)
     assert options.get("--packages") == (None if by_file else [delta_coordinate("4.2")])
     assert settings == {
-        **DELTA_SETTINGS,
-        "spark.pyspark.python": PYTHON,
-        "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
+        **EVERYWHERE,
         "spark.kubernetes.driverEnv.PYSPARK_PYTHON": PYTHON,
         "spark.kubernetes.container.image": "repo/threea:1",
         "spark.kubernetes.namespace": "dp",
@@ -372,8 +375,6 @@ def test_kubernetes(submit, by_file):
         "spark.driver.resource.gpu.amount": "1",
         "spark.driver.resource.gpu.discoveryScript": "/opt/gpus.sh",
         "spark.driver.resource.gpu.vendor": "nvidia.com",
-        "spark.ui.enabled": "false",
-        "spark.eventLog.enabled": "false",
     }
     assert job[0] == str(ROOT / "jobs" / "evaluate.py")
     check_arguments(Path(job[0]), job[1:])

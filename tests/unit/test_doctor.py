@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from threea_spark import doctor
-from threea_spark.cli_doctor import table_of
+from threea_spark.cli_doctor import check_up, table_of
 from threea_spark.doctor import MISSING, Finding, Level, Machine
-from threea_spark.errors import EnvironmentNotReadyError
+from threea_spark.errors import ClusterNotReadyError, EnvironmentNotReadyError
 from threea_spark.places import Place
 from threea_spark.probing import SMOKE, read_machine, require_answer, temporary_place
 
@@ -206,3 +206,13 @@ def test_a_connect_server_that_does_not_answer_is_said_at_once():
     with pytest.raises(EnvironmentNotReadyError, match=r"sc://localhost:1 .*--master"):
         require_answer("sc://localhost:1")
     require_answer("local[2]")
+
+
+def test_a_check_that_breaks_off_is_one_line_too(monkeypatch):
+    def broken(spark, write_to):
+        raise RuntimeError("the server is gone\n  at line 1")
+
+    monkeypatch.setattr("threea_spark.probing.diagnose", broken)
+    monkeypatch.setattr("threea_spark.session.build_session", lambda app, *, master: None)
+    with pytest.raises(ClusterNotReadyError, match=r"^the check itself broke off: RuntimeError: the server is gone$"):
+        check_up(write_to=None, master="local[2]", json_wanted=False)
