@@ -58,12 +58,24 @@ def test_a_place_where_nothing_can_be_written_is_wrong_and_says_how_to_mend_it(s
     assert not any(schema.name.startswith(SMOKE) for schema in spark.catalog.listDatabases())
 
 
-def test_the_job_and_the_command_end_with_0_on_a_good_cluster(tmp_path):
+def test_the_job_ends_with_0_on_a_good_cluster(tmp_path):
     done = smoke("--master", "local[2]", "--write-to", str(tmp_path / "here"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "numpy on workers" in done.stdout
     assert "wrong" not in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_command_does_the_same_through_connect(tmp_path):
+    command = (sys.executable, "-c", "from threea_spark.cli import main; main()", "doctor")
+    done = subprocess.run(
+        [*command, "--master", "connect:local[2]", "--json"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=QUIET,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"] is True
+    assert levels(done)["mapInArrow on workers"] == "ok"
+    assert "Traceback" not in done.stderr
 
 
 def test_workers_with_other_code_than_the_driver_are_found(tmp_path):
