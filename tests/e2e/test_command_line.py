@@ -89,6 +89,7 @@ def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
         "sample",
         "evaluate",
         "cleanup",
+        "doctor",
         "ledger show",
         "ledger grant",
         "ledger void",
