@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from rich.text import Text
 from threea_spark.console import JsonOption, MasterOption, out
 from threea_spark.doctor import Finding, Level, as_json, brief, wrong
 from threea_spark.errors import ClusterNotReadyError
+from threea_spark.query_errors import unprinted_query_errors
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "bold red"}
 _LOG_WIDTH = 120
@@ -48,9 +48,9 @@ def check_up(*, write_to: str | None, master: str | None, json_wanted: bool) -> 
 
     require_answer(master)
     spark = build_session("threea-doctor", master=master)
-    _silence_query_errors()
     try:
-        findings = diagnose(spark, write_to)
+        with unprinted_query_errors():
+            findings = diagnose(spark, write_to)
     except Exception as error:  # such as a server that dies meanwhile
         raise ClusterNotReadyError(f"the check itself broke off: {brief(error)}") from error
     if json_wanted:
@@ -70,10 +70,3 @@ def table_of(findings: Sequence[Finding]) -> Table:
         level = Text(finding.level.value, style=_STYLES[finding.level])
         table.add_row(Text(finding.check), Text(finding.found), level, Text(finding.mend))
     return table
-
-
-def _silence_query_errors() -> None:
-    """Keeps pyspark from printing the trace of an error that becomes a finding."""
-    from pyspark.logger import PySparkLogger
-
-    PySparkLogger.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
