@@ -91,7 +91,7 @@ class Release:
             self._noisy[(*mechanism.context, *part)] = noisy
             return noisy
 
-        self.fitted = _run(base, config, publish)
+        self.fitted = run_release(batch_of(base, config.domain), config, publish)
 
     def sums(self, table: Table) -> Sums:
         """Replays the release on another table."""
@@ -107,7 +107,7 @@ class Release:
                 raise AssertionError(f"{mechanism.context}: a part that another table does not have")
             return np.full(exact.shape, _NOTHING) if noisy is None else noisy
 
-        _run(table, self.config, replay)
+        run_release(batch_of(table, self.config.domain), self.config, replay)
         asked = [
             {c for c, own in sums.mechanisms.items() if not _is_selection(own)} for sums in (found, self._published)
         ]
@@ -147,7 +147,15 @@ def _squared_distance(one: Mapping[Context, Any], other: Mapping[Context, Any]) 
     return total
 
 
-def _run(table: Table, config: ReleaseConfig, noising: Noising) -> Fitted:
+def run_release(batch: pa.RecordBatch, config: ReleaseConfig, noising: Noising) -> Fitted:
+    """Runs the stages on canonical rows and their units' tokens; mixed rows are summed and given noise, not written.
+
+    Args:
+      batch: Canonical columns and tokens.
+      config: Of the release.
+      noising: Stands for `NoisySum.noised`; that function itself for an ordinary release.
+    """
+
     def stage(staged: LocalRows) -> LocalRows:
         return staged
 
@@ -155,7 +163,7 @@ def _run(table: Table, config: ReleaseConfig, noising: Noising) -> Fitted:
         patches.enter_context(without_spark(stage))
         patches.enter_context(patch.object(encode_passes, "selected_values", _selected_values))
         patches.enter_context(patch.object(NoisySum, "noised", noising))
-        rows = LocalRows((batch_of(table, config.domain),))
+        rows = LocalRows((batch,))
         fitted = run_stages(
             cast(Any, rows), config, plan_of(config), "release", "staging", Progress(6, lambda *_: None)
         )

@@ -1,4 +1,4 @@
-"""The command line: threea plan | domain draft | release | sample | evaluate | report | cleanup | ledger.
+"""The command line: threea plan | domain draft | release | sample | evaluate | report | cleanup | doctor | ledger.
 
 Every error is one message and its own exit code (see errors.py); `--debug` shows the trace as well.
 """
@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from threea_spark.cli_doctor import doctor
 from threea_spark.cli_ledger import ledger_app
 from threea_spark.cli_report import receipt_path, report, report_path, try_report
 from threea_spark.config import ReleaseConfig
@@ -25,7 +26,7 @@ HELP = """Releases training tables from Delta under a differential privacy guara
 
 Start with `threea domain draft`, then `threea plan`, then `threea release`. An error is one message with an exit code
 of its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 9 a stage failed,
-12 ledger changed.
+12 ledger changed, 13 `threea doctor` found something wrong.
 `--debug` shows traces, which may hold private values.
 """
 
@@ -34,6 +35,7 @@ domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_he
 app.add_typer(domain_app, name="domain")
 app.add_typer(ledger_app, name="ledger")
 app.command()(report)
+app.command("doctor")(doctor)
 
 
 def main() -> None:

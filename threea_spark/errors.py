@@ -76,3 +76,9 @@ class EnvironmentNotReadyError(ThreeAError):
     """A package, a jar or a Java runtime that this step needs is missing."""
 
     exit_code = 11
+
+
+class ClusterNotReadyError(ThreeAError):
+    """A check of `threea doctor` found what would stop a release."""
+
+    exit_code = 13

@@ -19,6 +19,7 @@ from threea_spark.progress import Listener, Progress
 from threea_spark.publish import spark as delta
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
+from threea_spark.query_errors import unprinted_query_errors
 from threea_spark.stages import Fitted, run_stages
 from threea_spark.table import spark as table
 from threea_spark.table.schema import check_schema, left_out
@@ -106,7 +107,8 @@ def _booked(ledger: Ledger) -> Iterator[None]:
     """Charges the ledger before a row is read, and says in it and in one error what became of the release."""
     ledger.start()
     try:
-        yield
+        with unprinted_query_errors():
+            yield
     except ThreeAError:
         _mark_failed(ledger)
         raise

@@ -113,10 +113,10 @@ def _starting_quietly(folder: Path) -> Iterator[None]:
         os.close(log)
 
 
-def delta_coordinate() -> str:
-    """The Maven coordinate of Delta for the pyspark that is installed."""
+def delta_coordinate(spark_version: str | None = None) -> str:
+    """The Maven coordinate of Delta for a version of Spark; for the pyspark that is installed where None."""
     try:
-        spark_line = ".".join(version("pyspark").split(".")[:2])
+        spark_line = ".".join((spark_version or version("pyspark")).split(".")[:2])
     except PackageNotFoundError:
         raise EnvironmentNotReadyError("pyspark is missing; pip install 'threea-spark[spark]'") from None
     return f"io.delta:delta-spark_2.13:{_DELTA_BY_SPARK.get(spark_line, _DELTA_BY_SPARK['4.2'])}"

@@ -124,7 +124,7 @@ def _sampling_stages(
         components = approximate.measure_components(staged, encoding, mixture, meter, n_rows=encoded.n_rows, mu=mu)
     sampler, advice = _sampler(encoding, components), list[str]()
     with progress.step("adapt: inducing points and label function"):
-        if config.domain.task != "none" and encoding.codes:
+        if config.domain.task != "none" and encoding.codes and encoding.n_classes > 1:
             problem = _problem(encoded, components, sampler)
             if auto.learns_labels(config):
                 adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)

@@ -16,7 +16,7 @@ LARGEST = 1_000_000
 def wheel(tmp_path_factory):
     folder, tree = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("tree")
     shutil.copytree(ROOT / "threea_spark", tree / "threea_spark")  # so that no older build joins in
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", folder, tree]
     subprocess.run([str(part) for part in command], check=True, capture_output=True, cwd=folder)
@@ -33,6 +33,7 @@ def test_a_wheel_holds_every_module_and_nothing_else(wheel):
     assert shipped == modules | templates | {"threea_spark/py.typed"}
     metadata = {name.split("/")[1] for name in names - shipped}
     assert metadata <= {"METADATA", "WHEEL", "RECORD", "top_level.txt", "entry_points.txt", "licenses"}
+    assert [name for name in names - shipped if name.endswith("licenses/LICENSE")]
 
 
 def test_a_wheel_is_small_and_names_no_machine(wheel):
@@ -41,4 +42,4 @@ def test_a_wheel_is_small_and_names_no_machine(wheel):
     for name in archive.namelist():
         content = archive.read(name)
         assert str(ROOT).encode() not in content, name
-        assert b"http://" not in content, name
+        assert name.endswith("LICENSE") or b"http://" not in content, name

@@ -90,6 +90,7 @@ def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
         "evaluate",
         "report",
         "cleanup",
+        "doctor",
         "ledger show",
         "ledger grant",
         "ledger void",

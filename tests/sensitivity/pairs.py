@@ -24,9 +24,10 @@ def check(released, pair, place=0):
 
 
 def check_modes(modes, *, pairs=6, **own):
-    """Hard rows against each mode, as `check`."""
+    """Units of equal hard rows against each mode, as `check`."""
     rng = np.random.default_rng(7)
     for mode in modes:
         released = release(mode, **own)
+        n_rows = released.config.privacy.privacy_unit.max_rows
         for _ in range(pairs):
-            check(released, ([rows.hard_row(released.config.domain, rng)], []))
+            check(released, ([rows.hard_row(released.config.domain, rng)] * n_rows, []))

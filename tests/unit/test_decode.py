@@ -163,3 +163,20 @@ def test_dates_and_arrow_batches_can_hold_what_was_drawn():
         array = to_arrow(column, simple)
         assert isinstance(array, pa.Array)
         assert array.null_count == int(np.isnan(column.values).sum())
+
+
+@pytest.mark.parametrize(("precision", "scale"), [(1, 0), (10, 2), (15, 15), (17, 1), (18, 9), (38, 0), (38, 20)])
+def test_what_a_decimal_cannot_hold_becomes_its_largest_value(precision, scale):
+    rng = np.random.default_rng(precision)
+    end = 10.0 ** (precision - scale)
+    inside = rng.uniform(-0.8 * end, 0.8 * end, 500) * 10.0 ** -rng.integers(0, 6, 500)
+    array = to_arrow(Numbers(np.array([1e300, -1e300, end, *inside])), f"decimal({precision},{scale})").to_pylist()
+    assert array[0] == array[2] == array[1].copy_negate()
+    assert float(array[0]) == pytest.approx(end, rel=1.01 * max(10.0**-precision, 1e-15))
+    found = np.array([float(value) for value in array[3:]])
+    np.testing.assert_allclose(found, inside, rtol=1e-14, atol=0.51 * 10.0**-scale + 1e-14 * end)
+
+
+def test_what_a_float_cannot_hold_becomes_its_largest_value():
+    array = to_arrow(Numbers(np.array([1e300, -1e300, 1.5])), "float").to_numpy()
+    np.testing.assert_array_equal(array, [np.finfo(np.float32).max, np.finfo(np.float32).min, 1.5])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +26,7 @@ _PLAIN = {
     "timestamp_ntz": pa.timestamp("us"),
 }
 _MICROS = 1_000_000
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _DAY_SECONDS = 86_400
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 
@@ -67,10 +70,21 @@ def to_arrow(column: Decoded, simple: str) -> pa.Array:
     if pa.types.is_integer(wanted):
         return pa.array(_fitting(filled, wanted.bit_width), mask=missing).cast(wanted)
     if pa.types.is_decimal(wanted):
-        return pc.round(pa.array(filled, mask=missing), wanted.scale).cast(wanted, safe=False)
+        largest = _largest_decimal(wanted.precision, wanted.scale)
+        return pc.round(pa.array(np.clip(filled, -largest, largest), mask=missing), wanted.scale).cast(wanted)
     if pa.types.is_string(wanted) or pa.types.is_boolean(wanted):
         raise TypeError(f"a column of {simple} holds no numbers")  # the schema check refuses it before any row is read
+    if pa.types.is_float32(wanted):
+        filled = np.clip(filled, -_LARGEST_FLOAT, _LARGEST_FLOAT)
     return pa.array(filled, mask=missing).cast(wanted)
+
+
+def _largest_decimal(precision: int, scale: int) -> float:
+    """The largest float64 that still is within the type once rounded to its scale."""
+    step = Fraction(1, 10**scale)
+    end = 10 ** (precision - scale) - step
+    nearest = float(end)
+    return nearest if Fraction(nearest) <= end + step / 4 else math.nextafter(nearest, 0.0)
 
 
 def _fitting(values: NDArray[np.float64], bits: int) -> NDArray[np.int64]:

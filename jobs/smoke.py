@@ -1,0 +1,29 @@
+"""spark-submit jobs/smoke.py --write-to main.released: checks a cluster; exit code 13 if something is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from threea_spark.cli_doctor import check_up
+from threea_spark.errors import ThreeAError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses, checks, reports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write-to", help="schema or folder for a temporary table; the current schema if not given")
+    parser.add_argument("--master", help="Spark master or Connect address; what spark-submit chose if not given")
+    parser.add_argument("--json", action="store_true", help="print JSON for machines")
+    arguments = parser.parse_args(argv)
+    try:
+        check_up(write_to=arguments.write_to, master=arguments.master, json_wanted=arguments.json)
+    except ThreeAError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

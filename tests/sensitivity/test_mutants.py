@@ -1,0 +1,137 @@
+"""Each way to get a sensitivity wrong, put into the real code by name: the check of this folder must find every one."""
+
+import re
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from pairs import check_modes
+
+from threea_spark.adapt import label_fit, row_gradient
+from threea_spark.anonymize import mix
+from threea_spark.approximate import class_means, correlation
+from threea_spark.encode import encoding
+from threea_spark.encode.histogram import HistogramLayout
+from threea_spark.privacy import mechanism
+from threea_spark.privacy.mechanism import PrivacyMeter
+from threea_spark.staged import PackedRows
+
+TIGHT = {"encode": {"clip_norm": 0.3}}
+
+
+def clip_with(module, factor):
+    """Rows are cut at another norm than is priced, or with no factor at all not cut."""
+    cut = mechanism.clip_rows
+    return patch.object(module, "clip_rows", lambda own, norm: own if factor is None else cut(own, int(factor * norm)))
+
+
+def residuals_not_clipped(factor=None):
+    """The label function's rows: clipped at another bound, or not at all."""
+    clipped = label_fit.Targets._clipped
+
+    def other(rows_, own, residual, bound):
+        if factor is not None:
+            return clipped(rows_, own, residual, int(factor * bound))
+        return np.trunc(residual * label_fit.RESIDUAL_GRID)
+
+    return patch.object(label_fit.Targets, "_clipped", other)
+
+
+@contextmanager
+def gradients_not_clipped():
+    def rounded(parts, is_row, clip_norm, norm_bound):
+        import jax.numpy as jnp
+
+        scaled = [jnp.where(is_row, part, 0.0) * norm_bound / clip_norm for part in parts]
+        return [jnp.trunc(jnp.clip(part, -(2.0**30), 2.0**30)).astype(jnp.int32) for part in scaled]
+
+    row_gradient._add_clipped.clear_cache()
+    with patch.object(row_gradient, "_quantised", rounded):
+        yield
+    row_gradient._add_clipped.clear_cache()
+
+
+def grouped_by_row_number():
+    groups = mix.Mixer.groups
+
+    def numbered(mixer, own, scores):
+        places = (np.arange(len(own.classes), dtype=np.uint64) * 2654435761 % 2**32).astype(np.uint32)
+        return groups(mixer, PackedRows(own.packed, own.classes, own.coins, places), scores)
+
+    return patch.object(mix.Mixer, "groups", numbered)
+
+
+def granted(change):
+    """The meter grants what is asked, changed."""
+    grant = PrivacyMeter.grant
+
+    def changed(meter, stage, name, *, squared_bound, mu, n_coordinates):
+        name, squared_bound = change(name, squared_bound)
+        meter._contexts.clear()  # its own refusal of a name that was used before
+        return grant(meter, stage, name, squared_bound=squared_bound, mu=mu, n_coordinates=n_coordinates)
+
+    return patch.object(PrivacyMeter, "grant", changed)
+
+
+def unnumbered(name):
+    return re.sub(r"-\d+$", "", name)
+
+
+def rows_priced_one_by_one():
+    """The price of a unit's rows grows with their number, not with its square."""
+    grant = PrivacyMeter.grant
+
+    def linear(meter, *names, **asked):
+        found = grant(meter, *names, **asked)
+        return replace(found, squared_sensitivity=found.squared_sensitivity // meter.plan.unit.max_rows)
+
+    return patch.object(PrivacyMeter, "grant", linear)
+
+
+def counted_twice():
+    counts = HistogramLayout.counts
+    return patch.object(HistogramLayout, "counts", lambda layout, columns: 2 * counts(layout, columns))
+
+
+MUTANTS = {
+    "mixed rows: clip halved in the price": (lambda: clip_with(mix, 2.0), "mixing", {}),
+    "mixed rows: clip dropped": (lambda: clip_with(mix, None), "mixing", {}),
+    "encoded rows: clip halved in the price": (lambda: clip_with(encoding, 2.0), "components of all classes", TIGHT),
+    "encoded rows: clip dropped": (lambda: clip_with(encoding, None), "components of each class", TIGHT),
+    "class means: clip halved in the price": (lambda: clip_with(class_means, 2.0), "two looks", {}),
+    "class means: clip dropped": (lambda: clip_with(class_means, None), "two looks", {}),
+    "correlations: clip dropped": (lambda: patch.object(correlation, "_shrunk", lambda own, _: own), "histograms", {}),
+    "gradients of points: clip dropped": (gradients_not_clipped, "points and labels", {}),
+    "gradients of labels: clip halved in the price": (lambda: residuals_not_clipped(2.0), "points and labels", {}),
+    "gradients of labels: clip dropped": (residuals_not_clipped, "points and labels", {}),
+    "groups by row number": (grouped_by_row_number, "mixing", {"n_base": 60}),
+    "one noise for a stage's sums": (lambda: granted(lambda _, bound: ("sum", bound)), "two looks", {}),
+    "one noise for all steps": (
+        lambda: granted(lambda name, bound: (unnumbered(name), bound)),
+        "points and labels",
+        {},
+    ),
+    "histograms priced at half": (lambda: granted(lambda name, bound: (name, max(1, bound // 2))), "histograms", {}),
+    "histograms count a row twice": (counted_twice, "histograms", {}),
+    "a unit's rows priced one by one": (rows_priced_one_by_one, "histograms", {"max_rows": 3}),
+    "category names of a unit priced one by one": (rows_priced_one_by_one, "open categories", {"max_rows": 3}),
+}
+
+
+SOUND = set()
+
+
+def passes_unbroken(mode, own):
+    if (mode, repr(own)) not in SOUND:
+        check_modes([mode], **own)
+        SOUND.add((mode, repr(own)))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_the_check_finds(mutant):
+    broken, mode, own = MUTANTS[mutant]
+    passes_unbroken(mode, own)
+    with broken(), pytest.raises(AssertionError, match=r"priced for|two sums under one noise|does not cover"):
+        check_modes([mode], **own)

@@ -1,0 +1,25 @@
+"""What adapt will run on: the devices of the driver, and the kernel itself. Reads no data."""
+
+from __future__ import annotations
+
+
+def found_devices() -> list[str]:
+    """Names what jax will compute on, as platform and kind; the first is used."""
+    import jax
+
+    return [f"{device.platform} ({device.device_kind})" for device in jax.devices()]
+
+
+def try_kernel() -> float:
+    """Computes one entry of the default kernel with neural_tangents, k(x, x) of the row (1,).
+
+    Raises:
+      EnvironmentNotReadyError: if neural-tangents is not installed.
+    """
+    import jax.numpy as jnp
+
+    from threea_spark.adapt.closed_form import Architecture
+    from threea_spark.adapt.kernel import kernel_fn
+
+    row = jnp.ones((1, 1))
+    return float(kernel_fn(Architecture())(row, row)[0, 0])
