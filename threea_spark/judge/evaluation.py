@@ -15,6 +15,7 @@ from threea_spark.errors import SourceError
 from threea_spark.judge.models import class_chances, predicted_numbers
 from threea_spark.local_sample import category_text, local_rows, names_in_order
 from threea_spark.places import Place, latest_version, read_latest, read_version
+from threea_spark.query_errors import unprinted_query_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,11 +123,12 @@ def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | 
     version = latest_version(spark, source, config.source.version)
     released = read_latest(spark, target)
     names = names_in_order(released, config.domain)
-    return JudgedRows(
-        released=local_rows(released, names, max_rows),
-        real=local_rows(read_version(spark, source, version), names, max_rows),
-        held_out=local_rows(_frame(spark, held_out), names, max_rows),
-    )
+    with unprinted_query_errors():
+        return JudgedRows(
+            released=local_rows(released, names, max_rows),
+            real=local_rows(read_version(spark, source, version), names, max_rows),
+            held_out=local_rows(_frame(spark, held_out), names, max_rows),
+        )
 
 
 def score(train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Scores:
