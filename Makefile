@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEMO   := out/demo
+USUAL  := not slow and not gpu and not faults
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test lint types unit bench bench-scale audit faults vulnerabilities clean
@@ -33,10 +34,11 @@ types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(STAMP) ## The tests that need no Spark
-	$(BIN)/python -m pytest tests/contract tests/unit tests/statistical tests/jax
+	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
 
 test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow ones, on classic Spark and Connect
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
+	$(BIN)/python -m pytest -m 'spark and $(USUAL)'
 	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest tests/spark tests/e2e/test_release.py tests/e2e/test_hard_tables.py
 
 bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder

@@ -4,10 +4,20 @@ THREEA_TEST_MASTER=connect:local[2] runs the same tests through Spark Connect.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent
+SPARK_FOLDERS = {"spark", "e2e", "faults", "gpu"}
 MASTER = os.environ.get("THREEA_TEST_MASTER", "local[2]")
+
+
+def pytest_collection_modifyitems(items):
+    """Marks what needs Spark and both cores: the rest may run in several processes at once."""
+    for item in items:
+        if "spark" in item.fixturenames or item.path.relative_to(ROOT).parts[0] in SPARK_FOLDERS:
+            item.add_marker("spark")
 
 
 @pytest.fixture(scope="session")
