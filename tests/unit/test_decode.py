@@ -172,7 +172,8 @@ def test_what_a_decimal_cannot_hold_becomes_its_largest_value(precision, scale):
     inside = rng.uniform(-0.8 * end, 0.8 * end, 500) * 10.0 ** -rng.integers(0, 6, 500)
     array = to_arrow(Numbers(np.array([1e300, -1e300, end, *inside])), f"decimal({precision},{scale})").to_pylist()
     assert array[0] == array[2] == array[1].copy_negate()
-    assert float(array[0]) == pytest.approx(end, rel=1.01 * max(10.0**-precision, 1e-15))
+    assert float(array[0]) == pytest.approx(end, rel=1.01 * max(10.0 ** (scale % precision - precision), 1e-15))
+    assert array[0] == int(array[0]) or precision == scale
     found = np.array([float(value) for value in array[3:]])
     np.testing.assert_allclose(found, inside, rtol=1e-14, atol=0.51 * 10.0**-scale + 1e-14 * end)
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from threea_spark.encode.decode import Decoded, Levels
 
+Float64Array = NDArray[np.float64]
+
 _PLAIN = {
     "tinyint": pa.int8(),
     "smallint": pa.int16(),
@@ -70,8 +72,8 @@ def to_arrow(column: Decoded, simple: str) -> pa.Array:
     if pa.types.is_integer(wanted):
         return pa.array(_fitting(filled, wanted.bit_width), mask=missing).cast(wanted)
     if pa.types.is_decimal(wanted):
-        largest = _largest_decimal(wanted.precision, wanted.scale)
-        return pc.round(pa.array(np.clip(filled, -largest, largest), mask=missing), wanted.scale).cast(wanted)
+        within = _fitting_decimal(filled, wanted.precision, wanted.scale)
+        return pc.round(pa.array(within, mask=missing), wanted.scale).cast(wanted)
     if pa.types.is_string(wanted) or pa.types.is_boolean(wanted):
         raise TypeError(f"a column of {simple} holds no numbers")  # the schema check refuses it before any row is read
     if pa.types.is_float32(wanted):
@@ -79,15 +81,17 @@ def to_arrow(column: Decoded, simple: str) -> pa.Array:
     return pa.array(filled, mask=missing).cast(wanted)
 
 
-def _largest_decimal(precision: int, scale: int) -> float:
-    """The largest float64 that still is within the type once rounded to its scale."""
+def _fitting_decimal(values: Float64Array, precision: int, scale: int) -> Float64Array:
+    """Moves values to the nearest that the type holds once it has rounded them; whole numbers stay whole."""
     step = Fraction(1, 10**scale)
     end = 10 ** (precision - scale) - step
     nearest = float(end)
-    return nearest if Fraction(nearest) <= end + step / 4 else math.nextafter(nearest, 0.0)
+    largest = nearest if Fraction(nearest) <= end + step / 4 else math.nextafter(nearest, 0.0)
+    within = np.clip(values, -largest, largest)
+    return np.where((values == np.rint(values)) & (largest >= 1.0), np.trunc(within), within)
 
 
-def _fitting(values: NDArray[np.float64], bits: int) -> NDArray[np.int64]:
+def _fitting(values: Float64Array, bits: int) -> NDArray[np.int64]:
     """Rounds to whole numbers that the type holds; public bounds wider than the type would overflow it."""
     largest = 2.0 ** (bits - 1)
     return np.clip(np.rint(values), -largest, np.nextafter(largest, 0.0)).astype(np.int64)
