@@ -1,0 +1,46 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # How settings move the result
+# MAGIC Alpha, cluster size and epsilon, each on its own, by the AUC of a model trained on released rows. After
+# MAGIC `01_release_a_table`. Every point is a release of its own: on private tables each one spends, and choosing by its figure
+# MAGIC uses rows without a guarantee. Do this on public or made-up rows, as here.
+
+# COMMAND ----------
+
+import matplotlib.pyplot as plt
+
+from threea_spark import ReleaseConfig, evaluate, release
+from threea_spark.session import build_session
+
+spark = build_session("threea-notebook")
+plain = ReleaseConfig.from_yaml("stays.yaml").model_dump(mode="json", exclude_unset=True)
+plain["target"] = {"table": "threea_demo.stays_tried"}
+
+# COMMAND ----------
+
+TRIED = {
+    "epsilon": ("privacy", "epsilon", [0.5, 4.0]),
+    "alpha": ("adapt", "alpha", [0.0, 0.5]),
+    "rows that are mixed": ("anonymize", "mix_size", [10, 100]),
+}
+found = {}
+for name, (section, field, values) in TRIED.items():
+    found[name] = []
+    for value in values:
+        changed = {**plain, section: {**plain.get(section, {}), field: value}}
+        if name == "rows that are mixed":
+            changed["anonymize"] = {"generator": "mix", "mix_size": value}
+        config = ReleaseConfig.from_dict(changed)
+        spark.sql("DROP TABLE IF EXISTS threea_demo.stays_tried")
+        release(spark, config)
+        found[name].append(evaluate(spark, config, held_out="threea_demo.stays_held_out").released.auc)
+print(found)
+
+# COMMAND ----------
+
+figure, axes = plt.subplots(1, len(found), figsize=(4 * len(found), 3), sharey=True, layout="constrained")
+for axis, (name, aucs) in zip(axes, found.items(), strict=True):
+    axis.plot([str(value) for value in TRIED[name][2]], aucs, "o-", color="#0072B2")
+    axis.set(xlabel=name)
+axes[0].set(ylabel="AUC on held-out real rows")
+display(figure)
