@@ -17,6 +17,7 @@ import typer
 from threea_spark.cli_doctor import doctor
 from threea_spark.cli_ledger import ledger_app
 from threea_spark.cli_report import receipt_path, report, report_path, try_report
+from threea_spark.cli_values import parsed_shares, parsed_where
 from threea_spark.config import ReleaseConfig
 from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, escaped, out
 from threea_spark.errors import ConfigError, ThreeAError
@@ -106,9 +107,12 @@ def sample(
     target: Annotated[str, typer.Option(help="Path of the Delta table to create.", show_default=False)],
     rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; as many as the source, if not given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which of the tables that could be drawn.")] = 0,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN=LOWEST..HIGHEST; repeat.")] = None,
+    class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE; repeat until they sum to 1.")] = None,
     master: MasterOption = None,
 ) -> None:
     """Draws another table from a saved model; it costs no privacy."""
+    from threea_spark.anonymize.conditions import conditions_of
     from threea_spark.errors import TargetExistsError
     from threea_spark.model import ReleaseModel
     from threea_spark.places import Place, exists
@@ -117,12 +121,14 @@ def sample(
     from threea_spark.session import build_session
 
     loaded = ReleaseModel.load(model)
+    wanted, shares = parsed_where(where or []), parsed_shares(class_share or [])
+    conditions_of(loaded.domain, wanted, shares)  # before Spark starts
     spark = build_session("threea-sample", master=master)
     place = Place.named(target)
     if exists(spark, place):
         raise TargetExistsError(f"--target: {target} exists; drop it or choose another")
     statement = loaded.privacy
-    drawn = loaded.sample(spark, rows, seed=seed)
+    drawn = loaded.sample(spark, rows, seed=seed, where=wanted, class_shares=shares)
     properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}
     write_new(drawn, place, json.dumps(statement.as_dict()), release_id=f"sample-{seed}", properties=properties)
     out.print(f"{rows or loaded.matching_rows:,} rows written to {target}; no privacy was spent")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from threea_spark import model_store
-from threea_spark.anonymize.sample import RowSampler
+from threea_spark.anonymize.conditions import conditions_of
+from threea_spark.anonymize.sample import RowSampler, draw_rows
 from threea_spark.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.errors import ConfigError, ModelError
@@ -43,23 +47,38 @@ class ReleaseModel:
         """As many rows as the source holds, by its noisy count."""
         return max(1, round(self.n_rows))
 
-    def sample(self, spark: SparkSession, n_rows: int | None = None, *, seed: int = 0) -> DataFrame:
+    def sample(
+        self,
+        spark: SparkSession,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> DataFrame:
         """Draws rows with the source's columns and types. Post-processing: it costs nothing, however often.
 
         Args:
           spark: A session, classic or Connect.
           n_rows: How many; None draws as many as the source holds, by its noisy count.
           seed: Public; another seed draws another table from the same law. It has no part in any noise.
+          where: Only rows with these values, by column: a category, a number, or a pair (lowest, highest).
+          class_shares: Shares of the label's classes, which sum to 1; the model's own where None.
 
         Raises:
-          ConfigError: if n_rows is not positive.
+          ConfigError: if n_rows is not positive, or fewer than one row in a thousand would fit.
         """
         from threea_spark.anonymize.spark import sampled_rows
 
         wanted = self.matching_rows if n_rows is None else n_rows
         if not wanted >= 1:
             raise ConfigError(f"n_rows must be at least 1, got {wanted}")
-        return sampled_rows(spark, self.sampler, self.encoding, self.domain.label, self.types, wanted, seed)
+        conditions = conditions_of(self.domain, where, class_shares)
+        label = self.domain.label
+        if not conditions.are_none:
+            rng = np.random.default_rng(seed)
+            conditions.check_reachable(partial(draw_rows, self.sampler, self.encoding, label, rng=rng))
+        return sampled_rows(spark, self.sampler, self.encoding, label, self.types, wanted, seed, conditions)
 
     def save(self, folder: str | Path) -> None:
         """Writes the model as JSON and npz.

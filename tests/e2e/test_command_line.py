@@ -121,10 +121,13 @@ def test_the_whole_way_through_the_command_line(spark, tmp_path):
     assert "exists" in again.stderr
     drawn = threea(
         "sample", "--model", str(tmp_path / "model"), "--target", str(tmp_path / "more"), "--rows", "50", *master,
-        cwd=tmp_path,
+        "--where", "died=yes", "--where", "age=30..80", cwd=tmp_path,
     )  # fmt: skip
     assert drawn.returncode == 0, drawn.stderr
-    assert spark.read.format("delta").load(str(tmp_path / "more")).count() == 50
+    more = spark.read.format("delta").load(str(tmp_path / "more")).toPandas()
+    assert len(more) == 50
+    assert set(more["died"]) == {"yes"}
+    assert more["age"].between(30, 80).all()
     judged = threea("evaluate", "-c", config, "--held-out", str(tmp_path / "held_out"), *master, "--json", cwd=tmp_path)
     assert judged.returncode == 0, judged.stderr
     assert json.loads(judged.stdout)["internal"] is True

@@ -251,6 +251,13 @@ def test_a_fitted_model_is_saved_loaded_and_sampled_again_and_again(spark, sourc
     other = loaded.sample(spark, 500, seed=4).toPandas()
     assert not first.sort_values(columns, ignore_index=True).equals(other.sort_values(columns, ignore_index=True))
     assert loaded.privacy == model.privacy
+    balanced = loaded.sample(
+        spark, 20_000, where={"ward name": "SICU"}, class_shares={"yes": 0.5, "no": 0.5}
+    ).toPandas()
+    assert set(balanced["ward name"]) == {"SICU"}
+    assert (balanced["died"] == "yes").mean() == pytest.approx(0.5, abs=0.02)
+    with pytest.raises(ConfigError, match="no category"):
+        loaded.sample(spark, 5, where={"ward name": "violet"})
     with pytest.raises(ConfigError, match="sample from"):
         fit(spark.range(1), ReleaseConfig.from_dict(config_of(source, "x", anonymize={"generator": "mix"})))
 

@@ -60,6 +60,20 @@ class RowSampler:
         return cells, np.maximum(self.class_of[component], 0)
 
 
+def draw_rows(
+    sampler: RowSampler, encoding: Encoding, label: str | None, n_rows: int, rng: np.random.Generator
+) -> dict[str, Decoded]:
+    """Draws rows as columns by name.
+
+    Args:
+      sampler, encoding, label: Of the model.
+      n_rows: How many.
+      rng: Public randomness.
+    """
+    cells, classes = sampler.draw_cells(encoding, n_rows, rng)
+    return decode_rows(encoding, label, cells, classes, rng)
+
+
 def _pick(laws: Float64Array, component: IntArray, latent: Float64Array) -> IntArray:
     """Inverts the distribution of each row's component, all components in one search, on the scale of the latent."""
     n_components, n_cells = laws.shape

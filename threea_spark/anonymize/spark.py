@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from threea_spark.anonymize.conditions import Conditions
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.anonymize.ranges import RANGE, ROUTED, GroupRanges
-from threea_spark.anonymize.sample import RowSampler, decode_rows
+from threea_spark.anonymize.sample import RowSampler, draw_rows
 from threea_spark.encode.arrow import to_arrow
 from threea_spark.encode.decode import Decoded
 from threea_spark.encode.encoding import Encoding
@@ -44,6 +46,7 @@ def sampled_rows(
     types: Mapping[str, str],
     n_rows: int,
     seed: int,
+    conditions: Conditions | None = None,
 ) -> DataFrame:
     """Draws rows in parallel, in blocks that are the same whatever the number of tasks. RELEASED.
 
@@ -53,7 +56,9 @@ def sampled_rows(
       types: Spark's simple type string by column, in order.
       n_rows: How many.
       seed: Public; which of the tables that could be drawn is drawn.
+      conditions: Which rows to keep; all where None.
     """
+    wanted = conditions or Conditions()
     n_blocks = -(-n_rows // BLOCK_ROWS)
 
     def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -61,8 +66,8 @@ def sampled_rows(
             for block in batch.column(0).to_pylist():
                 rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, block))))
                 size = min(BLOCK_ROWS, n_rows - block * BLOCK_ROWS)
-                cells, classes = sampler.draw_cells(encoding, size, rng)
-                yield arrow_rows(decode_rows(encoding, label, cells, classes, rng), types)
+                draw_more = partial(draw_rows, sampler, encoding, label, rng=rng)
+                yield arrow_rows(draw_more(size) if wanted.are_none else wanted.draw(draw_more, size, rng), types)
 
     return spark.range(0, n_blocks, 1, n_draw_tasks(n_blocks)).mapInArrow(as_task(draw), ddl_of(types))
 

@@ -1,0 +1,117 @@
+"""Rows drawn under conditions: they fit, they follow the law given the condition, and what cannot be is refused."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+from small_tables import mixed_encoding
+from test_sample import sampler_of
+
+from threea_spark.anonymize.conditions import LEAST_SHARE, Conditions, conditions_of
+from threea_spark.anonymize.sample import draw_rows
+from threea_spark.cli_values import parsed_shares, parsed_where
+from threea_spark.domain import Domain
+from threea_spark.errors import ConfigError
+
+ENCODING = mixed_encoding()
+DOMAIN = Domain.from_dict(
+    {
+        "label": "died",
+        "columns": {
+            "age": {"type": "integer", "lower": 0, "upper": 120},
+            "income": {"type": "float", "lower": 0, "upper": 1e6, "nullable": True},
+            "ward": {"type": "categorical", "values": ["a", "b", "c"]},
+            "sex": {"type": "categorical", "values": ["f", "m"], "nullable": True},
+            "died": {"type": "categorical", "values": ["no", "yes"]},
+        },
+    }
+)
+N = 6_000
+
+
+def drawing(seed=1, **own):
+    return partial(draw_rows, sampler_of(**own), ENCODING, "died", rng=np.random.default_rng(seed))
+
+
+def drawn(where=None, class_shares=None, n_rows=N, seed=1):
+    return conditions_of(DOMAIN, where, class_shares).draw(drawing(seed), n_rows, np.random.default_rng(9))
+
+
+def texts(column):
+    return [None if level < 0 else column.values[level] for level in column.levels]
+
+
+def test_every_row_fits_and_there_are_as_many_as_were_asked_for():
+    columns = drawn({"died": "yes", "ward": "b", "age": (30, 40), "income": (0, 5e5)})
+    assert set(texts(columns["died"])) == {"yes"}
+    assert set(texts(columns["ward"])) == {"b"}
+    assert ((columns["age"].values >= 30) & (columns["age"].values <= 40)).all()
+    assert (columns["income"].values <= 5e5).all()
+    assert {len(own.levels) if hasattr(own, "levels") else len(own.values) for own in columns.values()} == {N}
+
+
+def test_what_is_not_asked_for_follows_the_law_given_the_condition():
+    free = drawing(3)(20 * N)
+    given = np.array(texts(free["died"])) == "yes"
+    expected = np.bincount(free["ward"].levels[given], minlength=3) / given.sum()
+    counts = np.bincount(drawn({"died": "yes"})["ward"].levels, minlength=3)
+    assert chisquare(counts, expected * N).pvalue > 1e-4
+    other = np.bincount(free["ward"].levels[~given], minlength=3) / (~given).sum()
+    assert chisquare(counts, other * N).pvalue < 1e-4
+
+
+def test_classes_have_the_shares_that_were_asked_for_in_no_order():
+    classes = np.array(texts(drawn(class_shares={"yes": 0.9, "no": 0.1})["died"])) == "yes"
+    assert classes.mean() == pytest.approx(0.9, abs=0.02)
+    first, second = classes[: N // 2].mean(), classes[N // 2 :].mean()
+    assert first == pytest.approx(second, abs=0.05)
+    assert set(texts(drawn(class_shares={"yes": 1.0})["died"])) == {"yes"}
+
+
+@pytest.mark.parametrize(
+    ("where", "shares", "said"),
+    [
+        ({"agee": 3}, None, "'agee' is not among"),
+        ({"ward": "d"}, None, "no category 'd'"),
+        ({"ward": None}, None, "null"),
+        ({"age": "old"}, None, "numeric"),
+        ({"age": (5, 3)}, None, "lowest"),
+        ({"age": (float("nan"), 3)}, None, "lowest"),
+        (None, {"perhaps": 1.0}, "no class 'perhaps'"),
+        (None, {"yes": 0.7, "no": 0.7}, "sum to 1"),
+        (None, {"yes": 1.5, "no": -0.5}, "sum to 1"),
+        (None, {"yes": float("nan")}, "sum to 1"),
+    ],
+)
+def test_what_the_domain_does_not_know_is_refused(where, shares, said):
+    with pytest.raises(ConfigError, match=said):
+        conditions_of(DOMAIN, where, shares)
+
+
+def test_what_hardly_ever_is_drawn_is_refused_before_anything_runs():
+    conditions_of(DOMAIN, {"age": (30, 40)}).check_reachable(drawing())
+    with pytest.raises(ConfigError, match="one row in 1,000"):
+        conditions_of(DOMAIN, {"income": (123.0, 123.0)}).check_reachable(drawing())
+    rare = drawing(weights=(1.0 - LEAST_SHARE / 3, LEAST_SHARE / 3))
+    with pytest.raises(ConfigError, match="class 'yes'"):
+        conditions_of(DOMAIN, None, {"yes": 0.5, "no": 0.5}).check_reachable(rare)
+    conditions_of(DOMAIN, None, {"yes": 0.0, "no": 1.0}).check_reachable(rare)
+
+
+def test_no_condition_is_none():
+    assert Conditions().are_none
+    assert conditions_of(DOMAIN).are_none
+    assert not conditions_of(DOMAIN, {"ward": "a"}).are_none
+
+
+def test_options_are_read():
+    assert parsed_where(["ward=b", "age=30..40", "note=a..b", "x=y=z"]) == {
+        "ward": "b", "age": (30.0, 40.0), "note": "a..b", "x": "y=z",
+    }  # fmt: skip
+    assert parsed_shares(["yes=.5", "no=0.5"]) == {"yes": 0.5, "no": 0.5}
+    for broken in (["ward"], ["=b"], ["a=1", "a=2"]):
+        with pytest.raises(ConfigError, match="--where"):
+            parsed_where(broken)
+    with pytest.raises(ConfigError, match="--class-share"):
+        parsed_shares(["yes=half"])

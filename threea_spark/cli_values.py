@@ -1,0 +1,53 @@
+"""Options of the form NAME=VALUE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from threea_spark.errors import ConfigError
+
+_TO = ".."
+
+
+def parsed_where(texts: Sequence[str]) -> dict[str, object]:
+    """Reads COLUMN=VALUE and COLUMN=LOWEST..HIGHEST; whether the column holds numbers is the domain's to say.
+
+    Raises:
+      ConfigError: if a text is neither, or names a column twice.
+    """
+    return {name: _value(text) for name, text in _pairs("--where", "COLUMN=VALUE", texts).items()}
+
+
+def parsed_shares(texts: Sequence[str]) -> dict[str, float]:
+    """Reads CLASS=SHARE.
+
+    Raises:
+      ConfigError: if a text is something else, or names a class twice.
+    """
+    pairs = _pairs("--class-share", "CLASS=SHARE", texts)
+    try:
+        return {name: float(text) for name, text in pairs.items()}
+    except ValueError:
+        raise ConfigError("--class-share: write CLASS=SHARE with a number such as 0.5") from None
+
+
+def _pairs(option: str, form: str, texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise ConfigError(f"{option}: write {form}, got {text[:80]!r}")
+        if name in found:
+            raise ConfigError(f"{option}: {name[:80]!r} is given twice")
+        found[name] = value
+    return found
+
+
+def _value(text: str) -> object:
+    low, to, high = text.partition(_TO)
+    if not to:
+        return text
+    try:
+        return float(low), float(high)
+    except ValueError:
+        return text
