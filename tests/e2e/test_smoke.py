@@ -58,6 +58,7 @@ def test_a_place_where_nothing_can_be_written_is_wrong_and_says_how_to_mend_it(s
     assert not any(schema.name.startswith(SMOKE) for schema in spark.catalog.listDatabases())
 
 
+@pytest.mark.slow
 def test_the_job_ends_with_0_on_a_good_cluster(tmp_path):
     done = smoke("--master", "local[2]", "--write-to", str(tmp_path / "here"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -66,6 +67,7 @@ def test_the_job_ends_with_0_on_a_good_cluster(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_does_the_same_through_connect(tmp_path):
     command = (sys.executable, "-c", "from threea_spark.cli import main; main()", "doctor")
     done = subprocess.run(
@@ -106,6 +108,7 @@ def test_workers_with_other_code_than_the_driver_are_found(tmp_path):
     assert not (tmp_path / "spark-warehouse").exists() or list((tmp_path / "spark-warehouse").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_worker_without_python_is_a_finding_and_no_trace(tmp_path):
     done = smoke("--master", "local[2]", "--json", cwd=tmp_path, PYSPARK_PYTHON=str(tmp_path / "no_python"))
     assert done.returncode == ClusterNotReadyError.exit_code
