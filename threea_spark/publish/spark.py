@@ -21,26 +21,39 @@ _NEED_MAPPING = set(" ,;{}()\n\t=")
 
 
 def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, properties: Mapping[str, str]) -> None:
-    """Creates the released table in one commit; a failed attempt leaves no table, and takes none away.
+    """Creates the released table, rows in one commit; a failed attempt leaves no table, and takes none away.
 
     Args:
       rows: RELEASED once written.
       place: Where nothing stands yet.
-      receipt: Goes into the commit's metadata, with the rows.
-      release_id: Delta takes the commit at most once for it.
-      properties: Of the table, set by a commit of their own: the rows' commit holds the whole receipt.
+      receipt: Goes into a commit's metadata: of the rows at a path, of the next commit in a catalog.
+      release_id: Delta takes the receipt's commit at most once for it.
+      properties: Of the table, with the rows in a catalog, in the next commit at a path.
 
     Raises:
       ReleaseExistsError: if another run of this release was faster; its rows stand.
     """
-    writer = _writer(rows, "error", receipt, release_id)
-    if any(set(name) & _NEED_MAPPING for name in rows.columns):
-        writer = writer.option("delta.columnMapping.mode", "name")
-    with claimed(_local_folder(place)):
-        _save(writer, place)
-    _check_taken(rows.sparkSession, place, receipt, release_id)
-    pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
-    rows.sparkSession.sql(f"ALTER TABLE {place.identifier} SET TBLPROPERTIES ({pairs})")
+    mapping = {"delta.columnMapping.mode": "name"} if any(set(name) & _NEED_MAPPING for name in rows.columns) else {}
+    if place.is_path:
+        with claimed(_local_folder(place)):
+            _writer(rows, "error", receipt, release_id).options(**mapping).save(place.name)
+        _check_taken(rows.sparkSession, place, receipt, release_id)
+        pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
+        rows.sparkSession.sql(f"ALTER TABLE {place.identifier} SET TBLPROPERTIES ({pairs})")
+    else:
+        _create_table(rows, place, {**mapping, **properties})
+        append(rows.sparkSession.table(place.name).limit(0), place, receipt, release_id=release_id)
+
+
+def _create_table(rows: DataFrame, place: Place, properties: dict[str, str]) -> None:
+    """Creates a catalog table with its rows and properties in one commit; fails where another run was faster.
+
+    Delta keeps no metadata of the commit that creates a catalog table: the receipt follows with a commit of no rows.
+    """
+    writer = rows.writeTo(place.name).using("delta")
+    for name, value in properties.items():
+        writer = writer.tableProperty(name, value)
+    writer.create()
 
 
 def append(rows: DataFrame, place: Place, receipt: str, *, release_id: str) -> None:
