@@ -58,7 +58,9 @@ def kept(people: pd.Series[str], max_rows: int | str) -> float:
 def show(records: Sequence[Record], epsilon: float) -> None:
     """Prints means over the seeds by unit."""
     figures = [name for name in ("auc_lgbm", "auc_linear", "r2_lgbm", "r2_linear") if name in records[0]]
-    table = Table("rows of a unit", "rows kept", *figures, title=f"unit of privacy, epsilon {epsilon:g}", box=None)
+    table = Table(
+        "rows of a unit", "rows kept (INTERNAL)", *figures, title=f"unit of privacy, epsilon {epsilon:g}", box=None
+    )
     for max_rows in dict.fromkeys(record["max_rows"] for record in records):
         own = [record for record in records if record["max_rows"] == max_rows]
         means = [f"{fmean(record[name] for record in own):.4f}" for name in figures]

@@ -1,4 +1,4 @@
-"""spark-submit jobs/release.py --config release.yaml: releases a table prints the receipt, writes a report."""
+"""spark-submit jobs/release.py --config release.yaml: releases a table, prints the receipt, writes a report."""
 
 from __future__ import annotations
 

@@ -118,3 +118,18 @@ def test_rows_that_break_the_promise_are_noticed():
     for broken in ({"a": [1.5], "b": ["p"]}, {"a": [0.5], "b": ["q"]}, {"a": [None], "b": ["p"]}, {"b": ["p"]}):
         with pytest.raises(AssertionError):
             check_released(table, pa.table({n: pa.array(v, ARROW[table.types[n]]) for n, v in broken.items()}))
+
+
+@pytest.mark.parametrize("n_rows", [0, 50])
+def test_a_label_of_one_class_needs_no_label_function(n_rows):
+    columns = {"a": WIDE, "y": {"type": "categorical", "values": ["p"], "nullable": False}}
+    sections = {
+        "privacy": {"epsilon": 10.0, "delta": 1e-5, "unit": "row"},
+        "domain": {"columns": columns, "label": "y"},
+        "encode": {"numeric": "affine"},
+        "adapt": {"support_size": 4, "steps": 2},
+    }
+    table = DrawnTable({"a": "double", "y": "string"}, columns, sections, n_rows, 0)
+    config = table.config()
+    fitted = sums.run_release(canonical(table.rows(), config), config, NoisySum.noised)
+    check_released(table, pa.Table.from_batches([released_rows(fitted, table, config)]))

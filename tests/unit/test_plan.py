@@ -8,7 +8,7 @@ from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import (
     Relation,
     calibrate_scale,
-    delta_of,
+    delta_curve,
     epsilon_of,
     gaussian_event,
     gaussian_mu_of,
@@ -127,7 +127,7 @@ def test_the_accountant_prices_a_mu_as_the_closed_form_does(mu, relation):
     event = gaussian_event(mu, relation)
     exact = gaussian_epsilon(mu, 1e-6)
     assert exact <= epsilon_of([event], 1e-6, relation, near=exact) <= exact * 1.001 + 1e-6
-    assert delta_of([event], exact, relation) == pytest.approx(1e-6, rel=0.01)
+    assert delta_curve([event], [exact], relation)[0] == pytest.approx(1e-6, rel=0.01)
 
 
 def test_gaussians_are_merged_and_the_others_left():
@@ -139,7 +139,7 @@ def test_gaussians_are_merged_and_the_others_left():
 def test_what_is_not_private_costs_infinitely_much():
     events = [gaussian_event(0.1, ADD), NonPrivateDpEvent()]
     assert epsilon_of(events, 1e-5, ADD) == math.inf
-    assert delta_of(events, 1.0, ADD) == 1.0
+    assert delta_curve(events, [1.0], ADD)[0] == 1.0
 
 
 @pytest.mark.parametrize("delta", [0.0, 1.0, math.nan])

@@ -89,11 +89,6 @@ def epsilon_of(events: Sequence[DpEvent], delta: float, relation: Relation, *, n
     return float(_accountant(events, relation, near).get_epsilon(delta))
 
 
-def delta_of(events: Sequence[DpEvent], epsilon: float, relation: Relation) -> float:
-    """Gives the delta that the PLD accountant certifies for the events at this epsilon."""
-    return delta_curve(events, [epsilon], relation)[0]
-
-
 def delta_curve(events: Sequence[DpEvent], epsilons: Sequence[float], relation: Relation) -> list[float]:
     """Gives the deltas that the PLD accountant certifies at many epsilons, for the price of one composition."""
     if any(isinstance(event, NonPrivateDpEvent) for event in events):
