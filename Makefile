@@ -39,7 +39,7 @@ unit: $(STAMP) ## The tests that need no Spark
 test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow ones, on classic Spark and Connect
 	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
 	$(BIN)/python -m pytest -m 'spark and $(USUAL)'
-	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest tests/spark tests/e2e/test_release.py tests/e2e/test_hard_tables.py
+	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest -m '$(USUAL) and not classic' tests/spark tests/e2e/test_release.py
 
 bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)

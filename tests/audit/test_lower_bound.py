@@ -69,7 +69,7 @@ def test_sound_releases_stay_below_their_claim(name):
     [
         pytest.param("defaults", "no noise on histograms", marks=pytest.mark.slow),
         ("mixing", "no noise on mixed rows"),
-        ("the paper's accounting", "clusters of private rows without noise"),
+        pytest.param("the paper's accounting", "clusters of private rows without noise", marks=pytest.mark.slow),
     ],
 )
 def test_releases_without_noise_are_caught(name, broken):

@@ -68,6 +68,7 @@ def follow(site, steps):
         assert planted_in(said) == [], arguments
 
 
+@pytest.mark.slow
 def test_a_release_and_rows_drawn_later_tell_none(site):
     config = site.config("out")
     follow(

@@ -109,12 +109,14 @@ def test_mixing_releases_noisy_averages_and_says_how_many(spark, source, tmp_pat
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.classic
 def test_random_mixing_has_one_cluster_and_meets_the_claim(spark, source, tmp_path):
     receipt = run(spark, source, tmp_path / "out", anonymize={"generator": "random", "mix_size": 5})
     assert receipt.resolved["components_per_class"] == 1
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.classic
 def test_conditional_mode_marks_receipt_and_table(spark, source, tmp_path):
     receipt = run(
         spark, source, tmp_path / "out", privacy={"accounting": "conditional"},
@@ -128,6 +130,7 @@ def test_conditional_mode_marks_receipt_and_table(spark, source, tmp_path):
     assert properties["threea.accounting"] == "conditional"
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("covariance", ["isotropic", "diagonal", "full"])
 def test_more_components_of_each_covariance(spark, source, tmp_path, covariance):
     approximate = {"components": 3, "covariance": covariance, "iterations": 2, "min_cluster_size": 20}
@@ -135,6 +138,7 @@ def test_more_components_of_each_covariance(spark, source, tmp_path, covariance)
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("adapt", [{"method": "none"}, {"support_size": 8, "steps": 2}])
 def test_components_of_all_classes_are_labelled_too(spark, source, tmp_path, adapt):
     approximate = {"components": 2, "per_class": False, "iterations": 2, "min_cluster_size": 20}
@@ -153,6 +157,7 @@ def test_a_unit_with_many_rows_raises_the_noise_and_is_named(spark, source, tmp_
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.classic
 def test_replace_one_and_a_sampled_adaptation_meet_the_claim(spark, source, tmp_path):
     config = config_of(source, tmp_path / "out", privacy={"relation": "replace_one"})
     config["source"]["rows"] = 1500
@@ -163,6 +168,7 @@ def test_replace_one_and_a_sampled_adaptation_meet_the_claim(spark, source, tmp_
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.classic
 def test_numbers_coded_by_moments_keep_bounds_and_claim(spark, source, tmp_path):
     receipt = run(spark, source, tmp_path / "out", encode={"numeric": "affine"})
     rows = spark.read.format("delta").load(str(tmp_path / "out")).toPandas()
@@ -172,6 +178,7 @@ def test_numbers_coded_by_moments_keep_bounds_and_claim(spark, source, tmp_path)
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("task", ["regression", "none"])
 def test_other_tasks(spark, source, tmp_path, task):
     receipt = run(spark, source, tmp_path / "out", task=task, label="age" if task == "regression" else None)
@@ -181,6 +188,7 @@ def test_other_tasks(spark, source, tmp_path, task):
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.classic
 def test_adaptation_on_released_rows_or_none_costs_nothing(spark, source, tmp_path):
     for number, adapt in enumerate([{"method": "none"}, {"targets": "released", "support_size": 8, "steps": 2}]):
         receipt = run(spark, source, tmp_path / f"out{number}", adapt=adapt)

@@ -61,7 +61,10 @@ def clustered(spark, tmp_path_factory):
     return table_of(spark, tmp_path_factory.mktemp("c") / "s", CLUSTER_ROWS, {"near": near, **columns, **label})
 
 
-@pytest.mark.parametrize("sections", [{"generator": "sample", "rows": 3_000}, {"generator": "mix", "mix_size": 5}])
+@pytest.mark.parametrize(
+    "sections",
+    [pytest.param({"generator": "sample", "rows": 3_000}, marks=pytest.mark.slow), {"generator": "mix", "mix_size": 5}],
+)
 def test_a_cluster_of_nine_rows_in_ten_keeps_its_share_and_its_place(spark, tmp_path, clustered, sections):
     columns = {**{f"x{i}": NUMBER for i in range(4)}, "y": YES_NO}
     clusters = {"components": 3, "min_cluster_size": 50}
@@ -77,6 +80,7 @@ def test_a_cluster_of_nine_rows_in_ten_keeps_its_share_and_its_place(spark, tmp_
 N_FILES = 120
 
 
+@pytest.mark.slow
 def test_many_files_of_a_few_rows_are_all_read(spark, tmp_path):
     source = table_of(spark, tmp_path / "source", 10 * N_FILES, numbers(3), n_files=N_FILES)
     assert len(list(source.glob("*.parquet"))) == N_FILES
@@ -85,6 +89,7 @@ def test_many_files_of_a_few_rows_are_all_read(spark, tmp_path):
     assert receipt.n_released == pytest.approx(10 * N_FILES, abs=5)  # a file that was left out is ten rows
 
 
+@pytest.mark.slow
 def test_one_file_is_read_whole(spark, tmp_path):
     source = table_of(spark, tmp_path / "source", 40_000, numbers(3), n_files=1)
     assert len(list(source.glob("*.parquet"))) == 1
@@ -94,7 +99,9 @@ def test_one_file_is_read_whole(spark, tmp_path):
     assert table["x0"].std() == pytest.approx(1.0, abs=0.05)
 
 
-@pytest.mark.parametrize(("n_columns", "generator"), [(260, "sample"), (120, "mix")])
+@pytest.mark.parametrize(
+    ("n_columns", "generator"), [pytest.param(260, "sample", marks=pytest.mark.slow), (120, "mix")]
+)
 def test_hundreds_of_columns_are_released_with_their_means(spark, tmp_path, n_columns, generator):
     shifted = {f"x{i}": f"{i % 3 - 1} + 0.5 * randn({i})" for i in range(n_columns)}
     source = tmp_path / "source"
@@ -126,7 +133,7 @@ def test_levels_of_an_open_column_are_real_ones_that_are_frequent_or_other(spark
     assert (table["name"] == "other").mean() == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize(("n_classes", "components"), [(200, "auto"), (60, 2)])
+@pytest.mark.parametrize(("n_classes", "components"), [pytest.param(200, "auto", marks=pytest.mark.slow), (60, 2)])
 def test_all_of_many_classes_are_released_in_their_shares_and_places(spark, tmp_path, n_classes, components):
     place = {f"x{i}": f"3 * sin(class * {1.7 + i}) + 0.3 * randn({i})" for i in range(3)}
     given = {"class": f"cast(pow(rand(5), 1.3) * {n_classes} AS int)", **place, "y": "concat('k', class)"}

@@ -80,6 +80,7 @@ def test_the_command_does_the_same_through_connect(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_workers_with_other_code_than_the_driver_are_found(tmp_path):
     other = tmp_path / "of_workers"
     shutil.copytree(ROOT / "threea_spark", other / "threea_spark", ignore=shutil.ignore_patterns("__pycache__"))

@@ -111,8 +111,8 @@ def test_another_unit_of_the_same_source_has_no_budget_of_its_own(spark, source,
     "tampering",
     [
         "UPDATE {} SET content = replace(content, 'noise_multiplier', 'noise_multiplier ') WHERE number = 1",
-        "UPDATE {} SET unit = 'patient' WHERE number = 1",
-        "DELETE FROM {} WHERE number = 1",
+        pytest.param("UPDATE {} SET unit = 'patient' WHERE number = 1", marks=pytest.mark.slow),
+        pytest.param("DELETE FROM {} WHERE number = 1", marks=pytest.mark.slow),
     ],
 )
 def test_a_changed_past_is_refused_by_delta_and_found_by_the_chain(spark, config, tampering):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -28,6 +29,28 @@ def fail_in(folder, *names):
 def test_a_failed_write_leaves_nothing(tmp_path):
     fail_in(tmp_path / "deep" / "out", "part-0.parquet")
     assert list((tmp_path / "deep").iterdir()) == []
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_tasks_that_write_after_the_failure_leave_nothing_either(tmp_path, times):
+    def writes_whenever_it_was_removed():
+        for _ in range(times):
+            while (tmp_path / "out").exists():
+                pass
+            write(tmp_path / "out", "part-1.parquet")
+
+    late = threading.Thread(target=writes_whenever_it_was_removed, daemon=True)
+
+    def write_and_fail():
+        with claimed(tmp_path / "out"):
+            write(tmp_path / "out", "part-0.parquet")
+            late.start()
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_and_fail()
+    late.join(30)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_write_that_succeeds_leaves_its_files_alone(tmp_path):

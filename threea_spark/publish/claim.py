@@ -8,11 +8,19 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _MARK = ".threea-writing"
+
+_QUIET_S = 3.0
+"""Tasks of a failed write that start a little later make the folder anew: it has to stay away for as long as this."""
+
+_PATIENCE_S = 30.0
+
+_POLL_S = 0.05
 
 
 @contextmanager
@@ -33,11 +41,23 @@ def claimed(folder: Path | None) -> Iterator[None]:
         yield
     except BaseException:
         mark.unlink(missing_ok=True)
-        if not stood_before and not is_committed(folder) and not _others(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        if not stood_before:
+            _remove_for_good(folder)
         raise
     finally:
         mark.unlink(missing_ok=True)
+
+
+def _remove_for_good(folder: Path) -> None:
+    """Removes what a failed write left, and what its last tasks still make; Spark does not wait for them to end."""
+    start = removed = time.monotonic()
+    while time.monotonic() < min(removed + _QUIET_S, start + _PATIENCE_S):
+        if folder.exists():
+            if is_committed(folder) or _others(folder):
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            removed = time.monotonic()
+        time.sleep(_POLL_S)
 
 
 def is_committed(folder: Path) -> bool:
