@@ -98,7 +98,7 @@ def _one_round(
     packed = packed_vectors(canonical, encoded.reader, encoded.encoding, mixes=True)
     seconds["encode: stage"] = seconds_of(lambda: packed.write.format("delta").save(str(staged_at)))
     staged = spark.read.format("delta").load(str(staged_at))
-    drawn = sampled_rows(spark, model.sampler, model.encoding, config.domain.label, model.types, n_rows, 1)
+    drawn = sampled_rows(spark, model.rows_drawn(n_rows, seed=1))
     seconds["sample"] = seconds_of(lambda: drawn.write.format("noop").mode("overwrite").save())
     seconds["sample, decode and write"] = seconds_of(lambda: drawn.write.format("delta").save(str(written_at)))
     n_classes, encoding = encoded.encoding.n_classes, encoded.encoding

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from threea_spark.pipeline import fit, release
     from threea_spark.publish.receipt import Receipt
     from threea_spark.report.pages import internal_report_html, report_html
+    from threea_spark.synthesizer import Synthesizer
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ _HOMES = {
     "Receipt": "threea_spark.publish.receipt",
     "ReleaseConfig": "threea_spark.config",
     "ReleaseModel": "threea_spark.model",
+    "Synthesizer": "threea_spark.synthesizer",
     "evaluate": "threea_spark.judge.evaluation",
     "fit": "threea_spark.pipeline",
     "internal_report_html": "threea_spark.report.pages",
@@ -41,6 +43,7 @@ __all__ = [
     "Receipt",
     "ReleaseConfig",
     "ReleaseModel",
+    "Synthesizer",
     "evaluate",
     "fit",
     "internal_report_html",

@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from threea_spark import model_store
+from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.anonymize.conditions import conditions_of
 from threea_spark.anonymize.sample import RowSampler, draw_rows
 from threea_spark.domain import Domain
+from threea_spark.encode.decode import Levels
 from threea_spark.encode.encoding import Encoding
 from threea_spark.errors import ConfigError, ModelError
 from threea_spark.privacy.statement import PrivacyStatement
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pyspark.sql import DataFrame, SparkSession
+
+MOST_LOCAL_ROWS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,89 @@ class ReleaseModel:
         """
         from threea_spark.anonymize.spark import sampled_rows
 
+        return sampled_rows(spark, self.rows_drawn(n_rows, seed=seed, where=where, class_shares=class_shares))
+
+    def sample_local(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> pd.DataFrame:
+        """Draws the rows that `sample` would, in this process and without Spark: for tables that fit into memory.
+
+        Args:
+          n_rows, seed, where, class_shares: As in `sample`.
+
+        Raises:
+          ConfigError: as in `sample`, or if n_rows is above 10 million.
+        """
+        import pyarrow as pa
+
+        drawn = self.rows_drawn(n_rows, seed=seed, where=where, class_shares=class_shares)
+        if drawn.n_rows > MOST_LOCAL_ROWS:
+            raise ConfigError(
+                f"n_rows: at most {MOST_LOCAL_ROWS:,} rows are drawn in one process, got {drawn.n_rows:,}; "
+                "use sample(spark, ...), which writes any number"
+            )
+        frame: pd.DataFrame = pa.Table.from_batches(list(drawn.blocks())).to_pandas()
+        return frame
+
+    def sample_xy(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> tuple[pd.DataFrame, pd.Series]:
+        """Draws rows as features and labels, ready for scikit-learn; see `as_xy` for their form.
+
+        Args:
+          n_rows, seed, where, class_shares: As in `sample`.
+
+        Raises:
+          ConfigError: as in `sample_local`, or if the domain has no label.
+        """
+        return self.as_xy(self.sample_local(n_rows, seed=seed, where=where, class_shares=class_shares))
+
+    def as_xy(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+        """Brings rows, also real ones, into the form of `sample_xy`: what a model was trained on it can be tested on.
+
+        Args:
+          rows: Hold the domain's columns.
+
+        Returns:
+          X, with numbers as float64, times as seconds since 1970 and categories in pandas' own type, and y; rows
+          without a label are left out.
+
+        Raises:
+          ConfigError: if the domain has no label.
+          SourceError: if a column is missing.
+        """
+        from threea_spark.xy import to_xy
+
+        one = draw_rows(self.sampler, self.encoding, self.domain.label, 1, np.random.default_rng(0))
+        levels = {name: column.values for name, column in one.items() if isinstance(column, Levels)}
+        return to_xy(rows, self.domain, levels)
+
+    def rows_drawn(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> BlockDraw:
+        """Checks what was asked of `sample`, and says which rows that are; nothing is drawn yet.
+
+        Args:
+          n_rows, seed, where, class_shares: As in `sample`.
+
+        Raises:
+          ConfigError: as in `sample`.
+        """
         wanted = self.matching_rows if n_rows is None else n_rows
         if not wanted >= 1:
             raise ConfigError(f"n_rows must be at least 1, got {wanted}")
@@ -78,7 +166,7 @@ class ReleaseModel:
         if not conditions.are_none:
             rng = np.random.default_rng(seed)
             conditions.check_reachable(partial(draw_rows, self.sampler, self.encoding, label, rng=rng))
-        return sampled_rows(spark, self.sampler, self.encoding, label, self.types, wanted, seed, conditions)
+        return BlockDraw(self.sampler, self.encoding, label, self.types, wanted, seed, conditions)
 
     def save(self, folder: str | Path) -> None:
         """Writes the model as JSON and npz.
@@ -105,7 +193,8 @@ class ReleaseModel:
         Raises:
           ModelError: if it is missing, damaged or of an unknown format.
         """
-        parts = model_store.load(folder)
-        if set(parts) != {field.name for field in fields(cls)}:
+        names = {field.name for field in fields(cls)}
+        parts = model_store.load(folder, names)
+        if set(parts) != names:
             raise ModelError(f"{folder}: is not a saved model, or damaged; save it again")
         return cls(**parts)

@@ -1,4 +1,8 @@
-"""Saves and loads frozen dataclasses as one JSON document and one npz of arrays; no pickle, versioned."""
+"""Saves and loads frozen dataclasses as one JSON document and one npz of arrays; no pickle, versioned.
+
+A file says which format its reader must know (`readable_by`). What a newer version adds without changing the meaning
+of the rest, an older one passes over; what changes the meaning raises `readable_by`, and an older one refuses it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import dataclasses
 import json
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +71,21 @@ def save(parts: dict[str, Any], folder: str | Path) -> None:
     require_empty(folder)
     target.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
-    document = {"format": FORMAT, "parts": {name: _plain(part, arrays) for name, part in parts.items()}}
+    document = {
+        "format": FORMAT,
+        "readable_by": FORMAT,
+        "parts": {name: _plain(part, arrays) for name, part in parts.items()},
+    }
     np.savez_compressed(target / _ARRAYS, allow_pickle=False, **arrays)
     (target / _DOCUMENT).write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
-def load(folder: str | Path) -> dict[str, Any]:
+def load(folder: str | Path, names: Collection[str]) -> dict[str, Any]:
     """Reads what `save` wrote.
+
+    Args:
+      folder: Where it stands.
+      names: Parts to read; others, which a newer version may have added, are passed over.
 
     Raises:
       ModelError: if it is missing, damaged, or of a format this version does not know.
@@ -82,10 +95,12 @@ def load(folder: str | Path) -> dict[str, Any]:
         document = json.loads((source / _DOCUMENT).read_text(encoding="utf-8"))
         with np.load(source / _ARRAYS, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        found = document["format"]
-        if found != FORMAT:
-            raise ModelError(f"{folder}: has format {found}, this version reads {FORMAT}; install a newer threea-spark")
-        return {name: _rebuilt(part, arrays) for name, part in document["parts"].items()}
+        needed = document.get("readable_by", document["format"])
+        if needed > FORMAT:
+            raise ModelError(
+                f"{folder}: needs format {needed}, this version reads {FORMAT}; install a newer threea-spark"
+            )
+        return {name: _rebuilt(part, arrays) for name, part in document["parts"].items() if name in names}
     except _DAMAGE as error:
         raise ModelError(f"{folder}: is not a saved model, or damaged ({type(error).__name__})") from None
 
@@ -120,5 +135,6 @@ def _rebuilt(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 
         return tuple(_rebuilt(item, arrays) for item in value["$tuple"])
     if "$dict" in value:
         return {key: _rebuilt(item, arrays) for key, item in value["$dict"]}
-    fields = {name: _rebuilt(item, arrays) for name, item in value["fields"].items()}
-    return _CLASSES[value["$class"]](**fields)
+    kind = _CLASSES[value["$class"]]
+    known = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: _rebuilt(item, arrays) for name, item in value["fields"].items() if name in known})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from threea_spark import auto, places
 from threea_spark.anonymize import spark as generators
+from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.config import ReleaseConfig
 from threea_spark.errors import ConfigError, ReleaseExistsError, ReleaseFailedError, TargetExistsError, ThreeAError
 from threea_spark.model import ReleaseModel
@@ -193,7 +194,8 @@ def _write(
     """Writes the released rows in one commit, the receipt in its metadata."""
     encoding, label, seed = fitted.encoded.encoding, config.domain.label, secrets.randbits(62)  # public randomness
     if fitted.sampler is not None:
-        rows = generators.sampled_rows(spark, fitted.sampler, encoding, label, types, receipt.n_released, seed)
+        drawn = BlockDraw(fitted.sampler, encoding, label, types, receipt.n_released, seed)
+        rows = generators.sampled_rows(spark, drawn)
     elif fitted.mixer is not None and fitted.mechanism is not None:
         mixed = generators.mixed_rows(
             fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, fitted.meter.noise, seed

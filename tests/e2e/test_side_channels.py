@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from tables import clinic, config_of, write_delta
 
 from threea_spark import ReleaseConfig, release
-from threea_spark.anonymize.spark import BLOCK_ROWS, n_draw_tasks
+from threea_spark.anonymize.blocks import BLOCK_ROWS
+from threea_spark.anonymize.spark import n_draw_tasks
 from threea_spark.publish.spark import without_layout
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")

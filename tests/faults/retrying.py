@@ -9,6 +9,7 @@ from pyspark import TaskContext
 
 from threea_spark import ReleaseConfig, auto
 from threea_spark.anonymize import spark as generators
+from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.places import Place, latest_version, read_version
 from threea_spark.progress import Progress
 from threea_spark.publish import spark as delta
@@ -54,7 +55,7 @@ def main():
         fitted = run_stages(table, config, plan, "retrying", name, Progress(6))
         encoding, mark = fitted.encoded.encoding, given.scratch / "again"
         if fitted.mixer is None:
-            rows = generators.sampled_rows(spark, fitted.sampler, encoding, label, types, N_ROWS, SEED)
+            rows = generators.sampled_rows(spark, BlockDraw(fitted.sampler, encoding, label, types, N_ROWS, SEED))
         else:
             noise = fitted.meter.noise
             rows = generators.mixed_rows(

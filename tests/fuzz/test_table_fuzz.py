@@ -14,8 +14,8 @@ from profiles import few_or_many, for_all
 from pyspark.sql import functions as F
 
 from threea_spark import release
+from threea_spark.anonymize.blocks import arrow_rows
 from threea_spark.anonymize.sample import decode_rows
-from threea_spark.anonymize.spark import arrow_rows
 from threea_spark.columns import UNIT
 from threea_spark.domain import CategoricalColumn, TimestampColumn
 from threea_spark.encode.raw import column_name

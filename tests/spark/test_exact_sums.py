@@ -2,6 +2,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.anonymize.sample import RowSampler
 from threea_spark.anonymize.spark import sampled_rows
 from threea_spark.domain import Domain
@@ -160,11 +161,11 @@ def test_drawn_rows_do_not_depend_on_partitions_and_keep_types(spark):
     )
     types = {"carrier": "string", "late": "string"}
     encoding = Encoding((code,), late, 1.0)
-    drawn = [sampled_rows(spark, sampler, encoding, "late", types, 20_000, 7) for _ in range(2)]
+    drawn = [sampled_rows(spark, BlockDraw(sampler, encoding, "late", types, 20_000, 7)) for _ in range(2)]
     first, second = (sorted(map(tuple, frame.collect())) for frame in drawn)
     assert first == second
     assert len(first) == 20_000
     assert abs(sum(row[1] == "yes" for row in first) / 20_000 - 0.75) < 0.02
-    assert sampled_rows(spark, sampler, encoding, "late", types, 5, 8).count() == 5
+    assert sampled_rows(spark, BlockDraw(sampler, encoding, "late", types, 5, 8)).count() == 5
     table = drawn[0].limit(10).toArrow()
     assert pc.all(pc.is_in(table["carrier"], value_set=pc.unique(table["carrier"]))).as_py()

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,9 +161,23 @@ def test_another_document_is_refused(tmp_path, text, expected):
 def test_a_model_of_another_format_says_what_to_do(tmp_path):
     model_of().save(tmp_path / "model")
     path = tmp_path / "model" / "model.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(ModelError, match="has format 99, this version reads 1; install"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"readable_by": 99}))
+    with pytest.raises(ModelError, match="format 99, this version reads 1; install"):
         ReleaseModel.load(tmp_path / "model")
+
+
+def test_what_a_newer_version_adds_is_passed_over(tmp_path):
+    model_of().save(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    document = json.loads(path.read_text()) | {"format": 2, "colour": "blue"}
+    document["parts"]["hints"] = {"$class": "NotYetKnown", "fields": {}}
+    document["parts"]["sampler"]["fields"]["spare"] = {"$tuple": [1, 2]}
+    path.write_text(json.dumps(document))
+    assert same(ReleaseModel.load(tmp_path / "model"), model_of())
+
+
+def test_the_first_format_is_read_for_ever():
+    assert same(ReleaseModel.load(Path(__file__).with_name("model_of_format_1")), model_of())
 
 
 def test_as_many_rows_as_the_source_are_at_least_one():

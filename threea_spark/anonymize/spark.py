@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark.anonymize.conditions import Conditions
+from threea_spark.anonymize.blocks import BlockDraw, arrow_rows
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.anonymize.ranges import RANGE, ROUTED, GroupRanges
-from threea_spark.anonymize.sample import RowSampler, draw_rows
-from threea_spark.encode.arrow import to_arrow
-from threea_spark.encode.decode import Decoded
 from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import NoiseSource
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
 
 IntArray = NDArray[np.int64]
 
-BLOCK_ROWS = 8192
 _MAX_TASKS = 2048
 _WANTED_TASKS = 32
 _FEWEST_BLOCKS, _MOST_BLOCKS = 8, 64  # of a task and its file: starting a task costs about what two blocks do
@@ -38,50 +33,26 @@ def ddl_of(types: Mapping[str, str]) -> str:
     return ", ".join("`" + name.replace("`", "``") + "` " + simple for name, simple in types.items())
 
 
-def sampled_rows(
-    spark: SparkSession,
-    sampler: RowSampler,
-    encoding: Encoding,
-    label: str | None,
-    types: Mapping[str, str],
-    n_rows: int,
-    seed: int,
-    conditions: Conditions | None = None,
-) -> DataFrame:
+def sampled_rows(spark: SparkSession, drawn: BlockDraw) -> DataFrame:
     """Draws rows in parallel, in blocks that are the same whatever the number of tasks. RELEASED.
 
     Args:
       spark: A session.
-      sampler, encoding, label: Of the model.
-      types: Spark's simple type string by column, in order.
-      n_rows: How many.
-      seed: Public; which of the tables that could be drawn is drawn.
-      conditions: Which rows to keep; all where None.
+      drawn: Which rows.
     """
-    wanted = conditions or Conditions()
-    n_blocks = -(-n_rows // BLOCK_ROWS)
 
     def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for block in batch.column(0).to_pylist():
-                rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, block))))
-                size = min(BLOCK_ROWS, n_rows - block * BLOCK_ROWS)
-                draw_more = partial(draw_rows, sampler, encoding, label, rng=rng)
-                yield arrow_rows(draw_more(size) if wanted.are_none else wanted.draw(draw_more, size, rng), types)
+            yield from map(drawn.block, batch.column(0).to_pylist())
 
-    return spark.range(0, n_blocks, 1, n_draw_tasks(n_blocks)).mapInArrow(as_task(draw), ddl_of(types))
+    blocks = spark.range(0, drawn.n_blocks, 1, n_draw_tasks(drawn.n_blocks))
+    return blocks.mapInArrow(as_task(draw), ddl_of(drawn.types))
 
 
 def n_draw_tasks(n_blocks: int) -> int:
     """How many tasks draw so many blocks, each a file: enough for many cores, and none too small to be worth it."""
     per_task = min(max(n_blocks // _WANTED_TASKS, _FEWEST_BLOCKS), _MOST_BLOCKS)
     return min(max(1, -(-n_blocks // per_task)), _MAX_TASKS)
-
-
-def arrow_rows(columns: Mapping[str, Decoded], types: Mapping[str, str]) -> pa.RecordBatch:
-    """Writes decoded columns as one Arrow batch in the source's types and order."""
-    arrays = [to_arrow(columns[name], simple) for name, simple in types.items()]
-    return pa.RecordBatch.from_arrays(arrays, list(types))
 
 
 def mixed_rows(

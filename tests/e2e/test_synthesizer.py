@@ -1,0 +1,111 @@
+"""A pandas frame in, rows and pairs for scikit-learn out; Spark is started where none is active."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from tables import COLUMNS, QUICK, clinic
+
+from threea_spark import Domain, Synthesizer
+from threea_spark.errors import ConfigError, SchemaError, SourceError
+
+DOMAIN = {"columns": COLUMNS, "label": "died"}
+CLAIM = {"epsilon": 3.0, "delta": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def fitted(spark):
+    return Synthesizer(**CLAIM, domain=DOMAIN, unit="row", sections=QUICK).fit(clinic())
+
+
+def test_rows_have_the_frame_s_columns_types_and_bounds(fitted):
+    rows, real = fitted.sample(700), clinic()
+    assert len(rows) == 700
+    assert rows.dtypes.drop("admitted").equals(real[rows.columns].dtypes.drop("admitted"))
+    assert rows["age"].between(18, 100).all()
+    assert set(rows["ward name"].dropna()) <= {"CCU", "MICU", "SICU"}
+    assert rows["cost.usd"].isna().any()
+    assert fitted.privacy_.epsilon == 3.0
+
+
+def test_rows_are_those_that_spark_draws(fitted, spark):
+    here = fitted.model_.sample_local(9_000, seed=3, where={"age": (30, 60)})
+    there = fitted.model_.sample(spark, 9_000, seed=3, where={"age": (30, 60)}).toPandas()
+    columns = list(here.columns)
+    ordered = [
+        rows.astype({"admitted": "datetime64[us]"}).sort_values(columns, ignore_index=True) for rows in (here, there)
+    ]
+    pd.testing.assert_frame_equal(*ordered)
+    assert not fitted.model_.sample_local(9_000, seed=4).equals(here)
+
+
+def test_pairs_train_and_test_a_model_of_scikit_learn(fitted):
+    x, y = fitted.model_.sample_xy(3_000, class_shares={"yes": 0.5, "no": 0.5})
+    assert list(x.columns) == ["age", "cost.usd", "ward name", "admitted"]
+    assert y.value_counts().to_dict() == {"yes": 1_500, "no": 1_500}
+    model = HistGradientBoostingClassifier(categorical_features="from_dtype").fit(x, y)
+    x_real, y_real = fitted.model_.as_xy(clinic(seed=6))
+    assert x_real.dtypes.equals(x.dtypes)
+    assert model.score(x_real, y_real) > 0.75
+    assert model.score(x_real, np.where(y_real == "yes", "no", "yes")) < 0.25
+
+
+def test_rows_without_a_label_are_left_out_and_missing_columns_named(fitted):
+    real = clinic(10)
+    real.loc[3, "died"] = None
+    x, y = fitted.model_.as_xy(real)
+    assert len(x) == len(y) == 9
+    with pytest.raises(SourceError, match="age"):
+        fitted.model_.as_xy(real.drop(columns="age"))
+
+
+def test_labels_may_come_apart_and_units_have_many_rows(spark):
+    frame = clinic(900)
+    unit = {"column": "patient", "max_rows": 3}
+    own = Synthesizer(**CLAIM, domain=Domain.from_dict(DOMAIN), unit=unit, sections={"adapt": {"method": "none"}})
+    own.fit(frame.drop(columns="died"), frame["died"])
+    assert "patient" in str(own.privacy_)
+    assert set(own.sample(200)["died"]) == {"yes", "no"}
+
+
+def test_it_is_an_estimator_like_others(fitted):
+    copy = clone(fitted)
+    assert copy.get_params()["epsilon"] == 3.0
+    with pytest.raises(ConfigError, match="fit"):
+        copy.sample(5)
+    with pytest.raises(ConfigError, match="sample\\(spark"):
+        fitted.sample(10**9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "frame", "error", "words"),
+    [
+        ({"epsilon": -1}, clinic(20), ConfigError, "epsilon"),
+        ({"sections": {"privacy": {}}}, clinic(20), ConfigError, "privacy"),
+        ({}, clinic(20).drop(columns="age"), SchemaError, "'age'"),
+        ({}, clinic(20).assign(age="secret"), SchemaError, "'age'"),
+    ],
+)
+def test_what_does_not_fit_is_one_error_before_a_row_is_read(spark, changes, frame, error, words):
+    with pytest.raises(error, match=words) as caught:
+        Synthesizer(**{**CLAIM, "domain": DOMAIN, "unit": "row", **changes}).fit(frame)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_script_without_a_session_starts_spark_itself(tmp_path):
+    script = textwrap.dedent("""
+        import pandas as pd
+        from threea_spark import Synthesizer
+        frame = pd.DataFrame({"x": [0.1, 0.5, 0.9] * 300, "y": ["a", "b", "b"] * 300})
+        columns = {"x": {"type": "float", "lower": 0, "upper": 1}, "y": {"type": "categorical", "values": ["a", "b"]}}
+        made = Synthesizer(epsilon=2.0, delta=1e-5, unit="row", domain={"columns": columns, "label": "y"}).fit(frame)
+        assert made.sample(50)["x"].between(0, 1).all()
+    """)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,110 @@
+"""Fit and sample in the manner of scikit-learn, on a pandas frame and without a cluster: local Spark does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sklearn.base import BaseEstimator
+
+from threea_spark.config import ReleaseConfig
+from threea_spark.domain import Domain
+from threea_spark.errors import ConfigError
+from threea_spark.model import ReleaseModel
+from threea_spark.pipeline import fit as fit_table
+from threea_spark.privacy.statement import PrivacyStatement
+from threea_spark.reading import read_yaml
+from threea_spark.session import build_session
+from threea_spark.table.frames import arrow_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NOWHERE = {"path": "a pandas frame"}
+
+
+class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Learns a table under differential privacy, and draws rows like it.
+
+    Attributes:
+      epsilon, delta: The claim; neither has a default.
+      domain: A `Domain`, its plain values, or the path of its YAML: public knowledge, never looked up in the rows.
+      unit: `"row"`, or `{"column": ..., "max_rows": ...}` where one person has many rows; no default either.
+      sections: Further sections of the configuration by name, `{"adapt": {"method": "none"}}`.
+      master: Spark's master, where no session is active; all cores of this machine where None.
+      model_: The fitted ReleaseModel, after `fit`.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        delta: float,
+        domain: Domain | Mapping[str, Any] | str | Path,
+        unit: str | Mapping[str, Any],
+        sections: Mapping[str, Any] | None = None,
+        master: str | None = None,
+    ) -> None:
+        self.epsilon = epsilon
+        self.delta = delta
+        self.domain = domain
+        self.unit = unit
+        self.sections = sections
+        self.master = master
+
+    def fit(self, X: pd.DataFrame, y: pd.Series | None = None) -> Synthesizer:
+        """Fits the model; each call spends epsilon and delta on the people in X anew.
+
+        Args:
+          X: Rows with the domain's columns, and the unit's column where one is named.
+          y: The label, where X does not hold it.
+
+        Raises:
+          ConfigError: if parameters break a rule.
+          SchemaError: if X does not fit the domain; no row is read.
+          ReleaseFailedError: if a stage failed.
+        """
+        config = self._config()
+        frame = X if y is None else X.assign(**{str(config.domain.label): y})
+        column = config.privacy.privacy_unit.column
+        rows = arrow_table(frame, [*config.domain.columns, *([column] if column is not None else [])])
+        spark = build_session("threea-synthesizer", master=self.master)
+        self.model_ = fit_table(spark.createDataFrame(rows), config)
+        return self
+
+    @property
+    def privacy_(self) -> PrivacyStatement:
+        """The guarantee of the fitted model, in numbers and in words."""
+        return self._fitted().privacy
+
+    def sample(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> pd.DataFrame:
+        """Draws rows; it costs no privacy, however often. See `ReleaseModel.sample_local`.
+
+        Raises:
+          ConfigError: if `fit` was not called, or what is asked cannot be drawn.
+        """
+        return self._fitted().sample_local(n_rows, seed=seed, where=where, class_shares=class_shares)
+
+    def _fitted(self) -> ReleaseModel:
+        if not hasattr(self, "model_"):
+            raise ConfigError("this Synthesizer is not fitted yet; call fit(frame) first")
+        model: ReleaseModel = self.model_
+        return model
+
+    def _config(self) -> ReleaseConfig:
+        domain = self.domain if isinstance(self.domain, Domain | Mapping) else read_yaml(self.domain)
+        plain = domain.model_dump() if isinstance(domain, Domain) else dict(domain)
+        sections = dict(self.sections or {})
+        if taken := sorted({"source", "target", "privacy", "domain"} & set(sections)):
+            raise ConfigError(f"sections: {taken[0]!r} is set by the other parameters; drop it from sections")
+        privacy = {"epsilon": self.epsilon, "delta": self.delta, "unit": self.unit}
+        content = {"source": _NOWHERE, "target": _NOWHERE, "privacy": privacy, "domain": plain, **sections}
+        return ReleaseConfig.from_dict(content, where="Synthesizer")
