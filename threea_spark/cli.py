@@ -76,12 +76,14 @@ def release(
     report: Annotated[Path | None, typer.Option(help="Where to write the report's HTML.")] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
     save_model: Annotated[Path | None, typer.Option(help="Also save the model, to sample from later.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all that needs no row, say it, and stop.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
     from threea_spark.auto import is_mixing
     from threea_spark.model_store import require_empty
     from threea_spark.pipeline import release_with_model
+    from threea_spark.prepared import prepare
     from threea_spark.session import build_session
 
     parsed = ReleaseConfig.from_yaml(config)
@@ -90,6 +92,10 @@ def release(
             raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
         require_empty(save_model)
     spark = build_session("threea-release", master=master)
+    if dry_run:
+        ready = prepare(spark, parsed)
+        out.print(json.dumps(ready.as_dict(parsed), indent=1) if as_json else escaped(ready.in_words(parsed)))
+        return
     done, model = release_with_model(spark, parsed, listener=progress_listener())
     path = receipt or receipt_path(parsed, done.release_id)
     done.write(path)

@@ -12,8 +12,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from threea_spark.config_places import Frozen, PlaceConfig, Rows, SourceConfig, TargetConfig
 from threea_spark.domain import CategoricalColumn, Domain
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.plan import Accounting, Stage
@@ -22,68 +23,33 @@ from threea_spark.reading import parse_model, read_yaml
 
 Auto: TypeAlias = Literal["auto"]
 AUTO: Auto = "auto"
-_MOST_ROWS = 10**12
 Cells: TypeAlias = Annotated[int, Field(ge=2, le=256)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
 Norm: TypeAlias = Annotated[float, Field(ge=1e-3, le=1e6)]
-Rows: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_ROWS)]
 _SHARES_TOLERANCE = 1e-6
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class _Place(_Frozen):
-    table: str | None = Field(default=None, min_length=1, description="a catalog name")
-    path: str | None = Field(default=None, min_length=1, description="a folder or URI")
-
-    @model_validator(mode="after")
-    def _one_place(self) -> _Place:
-        if (self.table is None) == (self.path is None):
-            raise ValueError("give either `table` or `path`")
-        return self
-
-    def __str__(self) -> str:
-        return self.table or str(self.path)
-
-
-class SourceConfig(_Place):
-    """The private Delta table, at a version (the newest where none is given; it is recorded)."""
-
-    version: int | None = Field(default=None, ge=0, lt=2**63)
-    rows: Rows | None = Field(
-        default=None, description="about how many rows, if that is public; lets adaptation claim amplification"
-    )
-
-
-class TargetConfig(_Place):
-    """Where the released rows go."""
-
-    mode: Literal["create", "append"] = "create"
-
-
-class UnitConfig(_Frozen):
+class UnitConfig(Frozen):
     """All rows with the same value of `column` are one unit, of which at most `max_rows` are read."""
 
     column: str = Field(min_length=1)
     max_rows: int = Field(ge=1, le=10_000)
 
 
-class BudgetConfig(_Frozen):
+class BudgetConfig(Frozen):
     """What may be spent on the source in total, over all releases."""
 
     epsilon: float = Field(gt=0)
     delta: float = Field(gt=0, lt=1)
 
 
-class LedgerConfig(_Place):
+class LedgerConfig(PlaceConfig):
     """The Delta table that remembers what was granted and spent."""
 
     budget: BudgetConfig | None = Field(default=None, description="can only lower what an officer granted")
 
 
-class PrivacyConfig(_Frozen):
+class PrivacyConfig(Frozen):
     """The claim, and how it is shared out. No default for epsilon, delta and unit."""
 
     epsilon: float = Field(gt=0, le=1000, strict=True)
@@ -136,7 +102,7 @@ class PrivacyConfig(_Frozen):
         return Relation(self.relation)
 
 
-class EncodeConfig(_Frozen):
+class EncodeConfig(Frozen):
     """How cells become coordinates."""
 
     numeric: Literal["quantile", "affine"] | Auto = AUTO
@@ -144,7 +110,7 @@ class EncodeConfig(_Frozen):
     clip_norm: Norm | Auto = Field(default=AUTO, description="L2 bound on an encoded row")
 
 
-class ApproximateConfig(_Frozen):
+class ApproximateConfig(Frozen):
     """The mixture of size-constrained components."""
 
     components: Count | Auto = AUTO
@@ -154,7 +120,7 @@ class ApproximateConfig(_Frozen):
     iterations: int = Field(default=4, ge=1, le=100)
 
 
-class AdaptConfig(_Frozen):
+class AdaptConfig(Frozen):
     """Kernel Inducing Points and the label function."""
 
     method: Literal["kip", "none"] = "kip"
@@ -169,7 +135,7 @@ class AdaptConfig(_Frozen):
     ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
 
 
-class AnonymizeConfig(_Frozen):
+class AnonymizeConfig(Frozen):
     """How rows are made from the clusters."""
 
     generator: Literal["sample", "mix", "random"] = "sample"
@@ -179,7 +145,7 @@ class AnonymizeConfig(_Frozen):
     mix_size: Rows | Auto = AUTO
 
 
-class ReleaseConfig(_Frozen):
+class ReleaseConfig(Frozen):
     """One release, from source to target."""
 
     source: SourceConfig
@@ -204,6 +170,8 @@ class ReleaseConfig(_Frozen):
             )
         if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
             raise ValueError("anonymize.rows: mix and random release one row a group; drop it, or set mix_size")
+        if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
+            raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")
         unit = self.privacy.privacy_unit.column
         if unit is not None and unit in self.domain.columns:
             raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")
@@ -217,7 +185,10 @@ class ReleaseConfig(_Frozen):
     @property
     def digest(self) -> str:
         """Names this configuration: 16 hex digits of SHA-256 over its canonical JSON."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        content = self.model_dump(mode="json")
+        if content["source"]["since"] is None:  # so that releases from before it was an option keep their names
+            del content["source"]["since"]
+        text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod

@@ -13,17 +13,16 @@ from threea_spark import auto, places
 from threea_spark.anonymize import spark as generators
 from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.config import ReleaseConfig
-from threea_spark.errors import ConfigError, ReleaseExistsError, ReleaseFailedError, TargetExistsError, ThreeAError
+from threea_spark.errors import ConfigError, ReleaseFailedError, ThreeAError
 from threea_spark.model import ReleaseModel
+from threea_spark.prepared import Prepared, checked_types, prepare
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.progress import Listener, Progress
 from threea_spark.publish import spark as delta
 from threea_spark.publish.ledger import Ledger
-from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
+from threea_spark.publish.receipt import Receipt, package_versions
 from threea_spark.query_errors import unprinted_query_errors
 from threea_spark.stages import Fitted, run_stages
-from threea_spark.table import spark as table
-from threea_spark.table.schema import check_schema, left_out
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -44,13 +43,15 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
       listener: Shows progress.
 
     Raises:
-      ConfigError: if the generator mixes rows.
+      ConfigError: if the generator mixes rows, or the source is to be read since a version.
       SchemaError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
     if auto.is_mixing(config):
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
-    types = _checked_types(rows, config)
+    if config.source.since is not None:
+        raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
+    types = checked_types(rows, config)
     progress, release_id = Progress(N_STEPS - 1, listener), f"{config.digest}-{secrets.token_hex(4)}"
     spark, plan = rows.sparkSession, auto.make_plan(config)
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
@@ -83,24 +84,14 @@ def release_with_model(
     spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None
 ) -> tuple[Receipt, ReleaseModel | None]:
     """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
-    source = places.Place.of(config.source.table, config.source.path)
-    target = places.Place.of(config.target.table, config.target.path)
-    version = places.latest_version(spark, source, config.source.version)
-    release_id = f"{config.digest}-v{version}"
-    _check_target(spark, target, config, release_id)
-    rows = places.read_version(spark, source, version)
-    types = _checked_types(rows, config)
-    plan = auto.make_plan(config)
-    progress = Progress(N_STEPS, listener)
-    ledger = Ledger.open(spark, config, plan, release_id=release_id)
-    with _booked(ledger), delta.staging(spark, release_id, target) as name:
-        fitted = run_stages(rows, config, plan, release_id, name, progress)
-        receipt = _receipt(fitted, config, rows, types, release_id, version)
-        receipt = replace(receipt, ledger=ledger.receipt_entry)
+    ready, progress = prepare(spark, config), Progress(N_STEPS, listener)
+    with _booked(ready.ledger), delta.staging(spark, ready.release_id, ready.target) as name:
+        fitted = run_stages(ready.rows, config, ready.plan, ready.release_id, name, progress)
+        receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
         with progress.step("release: write the table"):
-            _write(spark, fitted, config, types, target, receipt)
+            _write(spark, fitted, config, ready.types, ready.target, receipt)
     log.info("internal, not covered by the guarantee: seconds by step %s", progress.seconds)
-    return receipt, None if fitted.sampler is None else _model(fitted, config, types, receipt.privacy)
+    return receipt, None if fitted.sampler is None else _model(fitted, config, ready.types, receipt.privacy)
 
 
 @contextmanager
@@ -137,45 +128,22 @@ def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy
     return ReleaseModel(config.domain, fitted.encoded.encoding, fitted.sampler, types, fitted.encoded.n_rows, privacy)
 
 
-def _checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
-    """Checks the schema and gives the types of the released columns, in the source's order."""
-    found = table.schema_of(rows)
-    check_schema(found, config.domain, config.privacy.privacy_unit.column)
-    return {name: simple for name, simple in found.items() if name in config.domain.columns}
-
-
-def _check_target(spark: SparkSession, target: places.Place, config: ReleaseConfig, release_id: str) -> None:
-    if not places.exists(spark, target):
-        return
-    written = places.properties_of(spark, target).get(PROPERTY_RELEASE)
-    if written == release_id or any(release_id in text for text in places.commit_metadata(spark, target)):
-        raise ReleaseExistsError(
-            f"release {release_id} exists at {target}: same configuration, same source version; nothing was read. "
-            "Its rows can be used as they are; another draw from the same model costs nothing with `threea sample`"
-        )
-    if config.target.mode == "create":
-        raise TargetExistsError(
-            f"target: {target} exists and is not this release; drop it, choose another target, or use mode: append"
-        )
-
-
-def _receipt(
-    fitted: Fitted, config: ReleaseConfig, rows: DataFrame, types: dict[str, str], release_id: str, version: int
-) -> Receipt:
+def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
     """Makes the receipt before a row is written: events that cost more than the claim stop the release here."""
     statement = statement_of(fitted.meter, public_partition=config.privacy.partition == "public_or_disjoint")
     asked = config.anonymize.rows
     matching = max(1, round(fitted.encoded.n_rows))
     n_released = fitted.mixer.n_groups if fitted.mixer is not None else (matching if asked == "match" else int(asked))
     return Receipt(
-        release_id=release_id,
+        release_id=ready.release_id,
         source=str(config.source),
-        source_version=version,
+        source_version=ready.version,
+        source_since=config.source.since,
         target=str(config.target),
         n_released=n_released,
         generator=config.anonymize.generator,
-        columns=tuple(types),
-        left_out=tuple(left_out(table.schema_of(rows), config.domain)),
+        columns=tuple(ready.types),
+        left_out=ready.left_out,
         privacy=statement,
         resolved=fitted.resolved.as_dict(mixing=fitted.mixer is not None),
         diagnostics=fitted.advice,

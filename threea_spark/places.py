@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from threea_spark.errors import SourceError
+from threea_spark.table.history import Commit
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -80,6 +81,22 @@ def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int
             f"source.version: {place} has versions {min(versions)} to {max(versions)}, not {wanted}; name one of them"
         )
     return wanted
+
+
+def history_of(spark: SparkSession, place: Place) -> tuple[Commit, ...]:
+    """Reads what each commit did, as far back as Delta remembers; reads no row. Empty if there is no such table."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        history = spark.sql(f"DESCRIBE HISTORY {place.identifier}").select(
+            "version", "operation", "operationParameters"
+        )
+        rows = history.collect()  # bounded: commits
+    except AnalysisException:
+        return ()
+    return tuple(
+        Commit(int(row["version"]), str(row["operation"]), dict(row["operationParameters"] or {})) for row in rows
+    )
 
 
 def read_version(spark: SparkSession, place: Place, version: int) -> DataFrame:

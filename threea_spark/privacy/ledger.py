@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from dp_accounting import DpEvent, GaussianDpEvent, PoissonSampledDpEvent
 
 from threea_spark.errors import BudgetError, LedgerError
 from threea_spark.privacy.accounting import Relation, epsilon_of
+from threea_spark.privacy.cohorts import EVERYONE, Cohort, concerning_one_unit
 from threea_spark.privacy.entries import Entry, Holder, Kind
 from threea_spark.privacy.plan import PrivacyPlan, planned_events
 
@@ -29,12 +30,14 @@ class Spend:
       events: Its planned events, from which its noise is drawn.
       delta_outside: Delta spent outside the events: selected category names, draws that are not ideal.
       relation: Of its claim.
+      cohort: Which units it reads.
     """
 
     release_id: str
     events: tuple[DpEvent, ...]
     delta_outside: float
     relation: Relation
+    cohort: Cohort = EVERYONE
 
     def to_json(self) -> str:
         """The spend as JSON."""
@@ -43,6 +46,7 @@ class Spend:
                 "events": [_plain(event) for event in self.events],
                 "delta_outside": self.delta_outside,
                 "relation": self.relation.value,
+                **({} if self.cohort == EVERYONE else {"cohort": asdict(self.cohort)}),
             }
         )
 
@@ -51,13 +55,14 @@ class Spend:
         """Rebuilds a spend from its JSON."""
         content = json.loads(text)
         events = tuple(_event(item) for item in content["events"])
-        return cls(release_id, events, float(content["delta_outside"]), Relation(content["relation"]))
+        relation, cohort = Relation(content["relation"]), Cohort(**content.get("cohort", {}))
+        return cls(release_id, events, float(content["delta_outside"]), relation, cohort)
 
 
-def planned_spend(plan: PrivacyPlan, release_id: str) -> Spend:
-    """What a release will spend if it runs to its end."""
+def planned_spend(plan: PrivacyPlan, release_id: str, cohort: Cohort = EVERYONE) -> Spend:
+    """What a release will spend on the units it reads if it runs to its end."""
     outside = plan.delta - plan.delta_composition
-    return Spend(release_id, tuple(planned_events(plan)), outside, plan.relation)
+    return Spend(release_id, tuple(planned_events(plan)), outside, plan.relation, cohort)
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,21 @@ class Account:
             )
         return tuple(booking.spend for booking in counting)
 
-    def check(self, wanted: Spend, limit: Budget | None) -> None:
+    def spent_on_one_unit(self, *, apart: bool) -> list[tuple[Spend, ...]]:
+        """Sets of releases of which any unit was in one at most.
+
+        Args:
+          apart: Whether no unit ever left the source between the versions that were read; else all are one set.
+        """
+        return concerning_one_unit(self.spent) if apart else [self.spent]
+
+    def check(self, wanted: Spend, limit: Budget | None, *, apart: bool = False) -> None:
         """Refuses a release that the grant, or a lower limit of the configuration, does not hold.
+
+        Args:
+          wanted: The release to come.
+          limit: Of its configuration.
+          apart: As in `spent_on_one_unit`.
 
         Raises:
           BudgetError: naming what is spent and what is left, or that no budget was given.
@@ -124,8 +142,11 @@ class Account:
                 "ledger: no budget was granted for this source and unit; an officer gives one with "
                 "`threea ledger grant`, or privacy.ledger.budget states it"
             )
+        groups = concerning_one_unit([*self.spent, wanted]) if apart else [(*self.spent, wanted)]
         for budget in budgets:
-            check_budget(self.spent, wanted, epsilon=budget.epsilon, delta=budget.delta)
+            for group in groups:
+                if group[-1] is wanted:
+                    check_budget(group[:-1], wanted, epsilon=budget.epsilon, delta=budget.delta)
 
     def booking(self, number: int) -> Booking:
         """The started release at a number.
@@ -151,10 +172,16 @@ def account_of(chain: Sequence[Entry], holder: Holder) -> Account:
             status[number] = VOID if status.get(number) == VOID else _STATUS[entry.kind]
     started = [entry for entry in own if entry.kind == Kind.START]
     bookings = tuple(
-        Booking(e.number, Spend.from_json(e.release_id, e.content), e.unit, status.get(e.number, STARTED), e.at)
-        for e in started
+        Booking(e.number, _spend_of(e, holder), e.unit, status.get(e.number, STARTED), e.at) for e in started
     )
     return Account(Budget(**json.loads(grants[-1].content)) if grants else None, bookings, holder.unit)
+
+
+def _spend_of(entry: Entry, holder: Holder) -> Spend:
+    """What an entry books; the versions of another table that stood under the same name say nothing about this one."""
+    spend = Spend.from_json(entry.release_id, entry.content)
+    same = bool(holder.source_id) and entry.source_id == holder.source_id
+    return spend if same else replace(spend, cohort=EVERYONE)
 
 
 def check_budget(spent: Sequence[Spend], wanted: Spend, *, epsilon: float, delta: float) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from threea_spark.config import LedgerConfig, ReleaseConfig
 from threea_spark.errors import ConfigError
-from threea_spark.places import Place, table_id
+from threea_spark.places import Place, history_of, table_id
+from threea_spark.privacy.cohorts import EVERYONE, Cohort, versions_between
 from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry
 from threea_spark.privacy.ledger import Budget, Spend, account_of, planned_spend, total_epsilon
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.publish.chain_table import ChainTable, now
+from threea_spark.table.history import Commit, first_that_takes_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,15 +29,25 @@ class Ledger:
     limit: Budget | None
     spend: Spend
     holder: Holder | None = None
+    history: tuple[Commit, ...] = ()
     started: Entry | None = None
 
     @classmethod
-    def open(cls, spark: SparkSession, config: ReleaseConfig, plan: PrivacyPlan, *, release_id: str) -> Ledger:
-        """Prepares the entry of a release."""
-        ledger, spend = config.privacy.ledger, planned_spend(plan, release_id)
+    def open(
+        cls,
+        spark: SparkSession,
+        config: ReleaseConfig,
+        plan: PrivacyPlan,
+        *,
+        release_id: str,
+        cohort: Cohort = EVERYONE,
+    ) -> Ledger:
+        """Prepares the entry of a release that reads a cohort of the source's units."""
+        ledger, spend = config.privacy.ledger, planned_spend(plan, release_id, cohort)
         if ledger is None:
             return cls(None, None, spend)
-        return cls(_table(spark, ledger), _limit(ledger), spend, holder_of(spark, config))
+        source = Place.of(config.source.table, config.source.path)
+        return cls(_table(spark, ledger), _limit(ledger), spend, holder_of(spark, config), history_of(spark, source))
 
     def start(self) -> None:
         """Books the release before a row is read.
@@ -48,10 +61,26 @@ class Ledger:
         holder = self.holder
 
         def checked(chain: list[Entry]) -> Entry:
-            account_of(chain, holder).check(self.spend, self.limit)
+            self._check(chain, holder)
             return self._entry(chain, Kind.START, holder, self.spend.to_json())
 
         self.started = self.table.append(checked)
+
+    def check(self) -> bool:
+        """Checks what `start` does, and books nothing; tells whether there is a ledger.
+
+        Raises:
+          BudgetError, LedgerError: as `start`.
+        """
+        if self.table is None or self.holder is None:
+            return False
+        self._check(self.table.read(), self.holder)
+        return True
+
+    def _check(self, chain: list[Entry], holder: Holder) -> None:
+        account = account_of(chain, holder)
+        apart = stay_apart([*account.spent, self.spend], self.history)
+        account.check(self.spend, self.limit, apart=apart)
 
     def finish(self) -> None:
         """Marks the release as written."""
@@ -74,6 +103,12 @@ class Ledger:
 
     def _entry(self, chain: list[Entry], kind: Kind, holder: Holder, content: str) -> Entry:
         return next_entry(chain, kind, holder, content=content, at=now(), release_id=self.spend.release_id)
+
+
+def stay_apart(spends: Sequence[Spend], history: Sequence[Commit]) -> bool:
+    """Whether the history shows that no unit left the source where the releases' cohorts rely on it."""
+    span = versions_between(spends)
+    return span is not None and first_that_takes_rows(history, *span) is None
 
 
 def holder_of(spark: SparkSession, config: ReleaseConfig) -> Holder:
@@ -102,13 +137,15 @@ def summary(spark: SparkSession, config: ReleaseConfig) -> dict[str, object]:
     """What was spent on the configured source: entries, their composition by PLD, the budget. Reads no row of it."""
     chain, holder = _configured(spark, config).read(), holder_of(spark, config)
     account, limit = account_of(chain, holder), _limit(config.privacy.ledger)
+    source = Place.of(config.source.table, config.source.path)
+    groups = account.spent_on_one_unit(apart=stay_apart(account.spent, history_of(spark, source)))
     delta = (account.granted or limit or Budget(0.0, config.privacy.delta)).delta
     return {
         "source": holder.source,
         "unit": holder.unit,
         "granted": None if account.granted is None else asdict(account.granted),
         "limit": None if limit is None else asdict(limit),
-        "spent_epsilon": total_epsilon(account.spent, delta),
+        "spent_epsilon": max((total_epsilon(group, delta) for group in groups), default=0.0),
         "at_delta": delta,
         "head": chain[-1].hash if chain else GENESIS,
         "entries": [

@@ -33,6 +33,7 @@ class Receipt:
       resolved: What every `auto` became.
       diagnostics: Advice from public and DP numbers.
       versions: Of the packages that ran.
+      source_since: Units that this version held were not read; None where all were.
       ledger: Number and hash of the start in the ledger, if one is kept: a ledger without it was written anew.
     """
 
@@ -49,6 +50,7 @@ class Receipt:
     diagnostics: tuple[str, ...]
     versions: dict[str, str]
     ledger: dict[str, Any] | None = None
+    source_since: int | None = None
 
     def to_json(self) -> str:
         """The receipt as JSON."""
@@ -71,6 +73,7 @@ class Receipt:
         lines = [
             f"Release {self.release_id}",
             f"  source      {self.source} at version {self.source_version}",
+            *self._increment_in_words(),
             f"  target      {self.target}: {self.n_released:,} rows of {len(self.columns)} columns, `{self.generator}`",
             f"  left out    {', '.join(self.left_out) or 'no column'}",
             self.privacy.in_words(),
@@ -79,6 +82,15 @@ class Receipt:
             *[f"  advice      {text}" for text in self.diagnostics],
         ]
         return "\n".join(lines)
+
+    def _increment_in_words(self) -> list[str]:
+        if self.source_since is None:
+            return []
+        text = (
+            f"only units that version {self.source_since} did not hold were read. Releases that read others do not add "
+            "up with this one (parallel composition); the ledger counts so where history shows that no unit left"
+        )
+        return [f"  increment   {text}"]
 
     def write(self, path: str | Path) -> None:
         """Writes the receipt's JSON to a file."""

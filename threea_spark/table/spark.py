@@ -48,6 +48,30 @@ def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
     return table.select(*columns)
 
 
+def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
+    """Keeps the rows of units that an earlier version did not hold.
+
+    A unit's rows are kept or not by what that unit alone has in the two versions. Where each row is a unit, that holds
+    only if no row was changed or removed in between, which the caller has checked; as many rows are then kept of each
+    content as came since.
+
+    Args:
+      rows, earlier: The version that is read and the earlier one. PRIVATE.
+      domain: Columns that are read.
+      unit: Whose presence is hidden.
+    """
+    from pyspark.sql import functions as F
+
+    if unit.column is not None:
+        known = earlier.select(F.col(quoted(unit.column)).cast("string").alias(UNIT_ID)).distinct()
+        same = F.col(quoted(unit.column)).cast("string").eqNullSafe(F.col(UNIT_ID))
+        return rows.join(known, same, "left_anti")
+    types = {name: simple for name, simple in schema_of(rows).items() if name in domain.columns}
+    held = set(earlier.columns)  # a column that was added later is null in the rows from before
+    then = [F.col(quoted(name)) if name in held else F.lit(None).cast(types[name]).alias(name) for name in types]
+    return rows.select(*[F.col(quoted(name)) for name in types]).exceptAll(earlier.select(*then))
+
+
 def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
     """Keeps at most `max_rows` rows of each unit, in a secret order, and gives every row its unit's token.
 

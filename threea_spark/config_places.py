@@ -1,0 +1,56 @@
+"""Where a release reads and where it writes, as a configuration names it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_MOST_ROWS = 10**12
+Rows: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_ROWS)]
+
+
+class Frozen(BaseModel):
+    """Values that no one changes, and no field that no one knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PlaceConfig(Frozen):
+    """A Delta table, by catalog name or by path."""
+
+    table: str | None = Field(default=None, min_length=1, description="a catalog name")
+    path: str | None = Field(default=None, min_length=1, description="a folder or URI")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> PlaceConfig:
+        if (self.table is None) == (self.path is None):
+            raise ValueError("give either `table` or `path`")
+        return self
+
+    def __str__(self) -> str:
+        return self.table or str(self.path)
+
+
+class SourceConfig(PlaceConfig):
+    """The private Delta table, at a version (the newest where none is given; it is recorded)."""
+
+    version: int | None = Field(default=None, ge=0, lt=2**63)
+    since: int | None = Field(
+        default=None, ge=0, lt=2**63, description="read only units that this earlier version did not hold"
+    )
+    rows: Rows | None = Field(
+        default=None, description="about how many rows, if that is public; lets adaptation claim amplification"
+    )
+
+    @model_validator(mode="after")
+    def _since_is_earlier(self) -> SourceConfig:
+        if self.since is not None and self.version is not None and not self.since < self.version:
+            raise ValueError(f"since must be below version, got {self.since} and {self.version}; name an earlier one")
+        return self
+
+
+class TargetConfig(PlaceConfig):
+    """Where the released rows go."""
+
+    mode: Literal["create", "append"] = "create"
