@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +15,12 @@ import typer
 
 from threea_spark.cli_doctor import doctor
 from threea_spark.cli_ledger import ledger_app
+from threea_spark.cli_progress import shown_progress
 from threea_spark.cli_report import receipt_path, report, report_path, try_report
 from threea_spark.cli_values import parsed_shares, parsed_where
 from threea_spark.config import ReleaseConfig
 from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, escaped, out
 from threea_spark.errors import ConfigError, ThreeAError
-from threea_spark.progress import Listener
 
 HELP = """Releases training tables from Delta under a differential privacy guarantee that covers all that read a row.
 
@@ -96,7 +95,8 @@ def release(
         ready = prepare(spark, parsed)
         out.print(json.dumps(ready.as_dict(parsed), indent=1) if as_json else escaped(ready.in_words(parsed)))
         return
-    done, model = release_with_model(spark, parsed, listener=progress_listener())
+    with shown_progress() as listener:
+        done, model = release_with_model(spark, parsed, listener=listener)
     path = receipt or receipt_path(parsed, done.release_id)
     done.write(path)
     if save_model is not None and model is not None:
@@ -189,12 +189,3 @@ def domain_draft(
 
     spark = build_session("threea-domain", master=master)
     sys.stdout.write(draft_domain(spark, table))
-
-
-def progress_listener() -> Listener | None:
-    """Shows each step as it starts: on a terminal, and as plain lines elsewhere."""
-
-    def show(name: str, number: int, n_steps: int) -> None:
-        err.print(f"[{number}/{n_steps}] {name}", markup=False)
-
-    return None if os.environ.get("THREEA_QUIET") else show

@@ -1,4 +1,4 @@
-"""Says which stage runs, and how long each took: lines through standard logging, or a live line on a terminal."""
+"""Says which stage runs and how far it is, and how long each took; shown by a listener, or through standard logging."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 log = logging.getLogger("threea_spark")
 
 Listener = Callable[[str, int, int], None]
-"""Called at the start of each step with its name, its number (from 1) and the number of steps."""
+"""Called at the start of each step with its name, its number (from 1) and the number of steps.
+
+If it has a method `count`, that is called within a step, with how many of its passes or iterations are done, and how
+many there will be.
+"""
+
+_count: ContextVar[Callable[[int, int], None] | None] = ContextVar("count", default=None)
 
 
 @dataclass
@@ -37,6 +44,25 @@ class Progress:
             log.info("[%d/%d] %s", self._started, self.n_steps, name)
         else:
             self.listener(name, self._started, self.n_steps)
+        before = _count.set(getattr(self.listener, "count", None))
         start = time.monotonic()
-        yield
+        try:
+            yield
+        finally:
+            _count.reset(before)
         self.seconds[name] = round(time.monotonic() - start, 2)
+
+
+def counted(n: int) -> Iterator[int]:
+    """Counts like `range(n)`, and tells the listener of the step that runs how far it is.
+
+    Args:
+      n: Public, as are all numbers of iterations.
+    """
+    count = _count.get()
+    for done in range(n):
+        if count is not None:
+            count(done, n)
+        yield done
+    if count is not None:
+        count(n, n)

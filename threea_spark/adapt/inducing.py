@@ -21,6 +21,7 @@ from threea_spark.adapt.kernel import kernel_fn, x64
 from threea_spark.adapt.row_gradient import Chunk, clipped_sum, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, Float64Array, KipResult, KipSettings, ReleaseSum
 from threea_spark.errors import ConfigError
+from threea_spark.progress import counted
 
 _STILL_FALLING = 1e-3
 _ADAM_SECOND, _ADAM_EPS = 0.999, 1e-12
@@ -76,7 +77,7 @@ def plain(
     with x64():
         chunks = list(to_chunks(x_target, y_target, settings.chunk_rows, np.float64))
         best, adam, losses = (np.inf, x, y), _Adam(), list[float]()
-        for step in range(settings.steps + 1):
+        for step in counted(settings.steps + 1):
             loss, g_x, g_y = _loss_and_gradient(x, y, chunks, settings)
             value = (1.0 - settings.alpha) * loss + settings.alpha * _density(x, start)
             if not np.isfinite(value):
@@ -128,7 +129,7 @@ def private(
     x, y, adam, kept = start, labels, _Adam(), list[tuple[Float64Array, Float64Array]]()
     with x64():
         chunks = list(to_chunks(x_target, y_target, settings.chunk_rows, np.float32))
-        for step in range(settings.steps):
+        for step in counted(settings.steps):
             gradient = _noisy_gradient(step, x, y, chunks, settings, release_sum)
             if gradient is None:
                 return KipResult(start, labels, AdaptStatus.NONFINITE, ())

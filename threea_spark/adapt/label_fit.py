@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from threea_spark.adapt.features import FEATURE_GRID, FeatureMap
+from threea_spark.progress import counted
 
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -211,7 +212,7 @@ def fit_weights(
     vector = np.zeros(n_columns + n_shared * targets.n_outputs)
     velocity, average, n_averaged = np.zeros_like(vector), np.zeros_like(vector), 0
     rate = settings.rate * min(mu * n_rows / (settings.steps * settings.clip_norm), _FASTEST) / n_rows
-    for step in range(settings.steps):
+    for step in counted(settings.steps):
         weights = _split(vector, n_columns, targets.n_outputs)
         exact = targets.gradient_sums(weights, prior, bound)
         gradient = release_sum(f"labels-{step}", exact, bound) / (FEATURE_GRID * RESIDUAL_GRID)

@@ -18,6 +18,7 @@ from threea_spark.auto import Resolved
 from threea_spark.encode.encoding import Encoding
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
+from threea_spark.progress import counted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -75,16 +76,16 @@ def fit_mixture(
     wanted = dict.fromkeys(groups, resolved.components_per_class)
     mixture = starting_mixture(wanted, encoding.width, covariance, rng, _START_SPREAD)
     mu_pass = mu * math.sqrt((1.0 - _SIZES_SHARE) / iterations)
-    for iteration in range(iterations):
+    for iteration in counted(iterations):
         mixture = _em_pass(staged, encoding, mixture, meter, f"pass-{iteration}", mu_pass)
         mixture = raise_prices(mixture, mixture.sizes, resolved.min_cluster_size, 0.5 * encoding.clip_norm**2)
     if meter.plan.is_conditional:
         return _exactly_constrained(staged, encoding, mixture, resolved.min_cluster_size, n_rows, meter)
     mu_count = mu * math.sqrt(0.5 * _SIZES_SHARE)
-    counted = _count(staged, encoding, mixture, meter, "sizes", mu_count)
-    kept = large_enough(counted.mixture, counted.mixture.sizes, resolved.min_cluster_size)
-    again = _count(staged, encoding, counted.mixture.keep(kept), meter, "sizes-of-kept", mu_count)
-    return _averaged(counted, again) if kept.all() else again
+    sized = _count(staged, encoding, mixture, meter, "sizes", mu_count)
+    kept = large_enough(sized.mixture, sized.mixture.sizes, resolved.min_cluster_size)
+    again = _count(staged, encoding, sized.mixture.keep(kept), meter, "sizes-of-kept", mu_count)
+    return _averaged(sized, again) if kept.all() else again
 
 
 def _em_pass(
