@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from threea_spark.cli_progress import shown_progress
 from threea_spark.cli_report import receipt_path, report, report_path, try_report
 from threea_spark.cli_values import parsed_shares, parsed_where
 from threea_spark.config import ReleaseConfig
-from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, escaped, out
+from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, escaped, say
 from threea_spark.errors import ConfigError, ThreeAError
 
 HELP = """Releases training tables from Delta under a differential privacy guarantee that covers all that read a row.
@@ -64,7 +65,7 @@ def plan(
     from threea_spark.outlook import outlook
 
     found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
-    out.print(json.dumps(found.as_dict(), indent=1) if as_json else escaped(found.in_words()))
+    say(found.in_words(), json.dumps(found.as_dict(), indent=1) if as_json else None)
 
 
 @app.command()
@@ -93,7 +94,7 @@ def release(
     spark = build_session("threea-release", master=master)
     if dry_run:
         ready = prepare(spark, parsed)
-        out.print(json.dumps(ready.as_dict(parsed), indent=1) if as_json else escaped(ready.in_words(parsed)))
+        say(ready.in_words(parsed), json.dumps(ready.as_dict(parsed), indent=1) if as_json else None)
         return
     with shown_progress() as listener:
         done, model = release_with_model(spark, parsed, listener=listener)
@@ -101,8 +102,8 @@ def release(
     done.write(path)
     if save_model is not None and model is not None:
         model.save(save_model)
-    out.print(done.to_json() if as_json else escaped(done.in_words()))
-    err.print(f"receipt written to {path}")
+    say(done.in_words(), done.to_json() if as_json else None)
+    err.print(f"receipt written to {path}", markup=False)
     if not no_report:
         try_report(spark, parsed, done, report or report_path(parsed, done.release_id))
 
@@ -116,6 +117,7 @@ def sample(
     where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN=LOWEST..HIGHEST; repeat.")] = None,
     class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE; repeat until they sum to 1.")] = None,
     master: MasterOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Draws another table from a saved model; it costs no privacy."""
     from threea_spark.anonymize.conditions import conditions_of
@@ -137,7 +139,9 @@ def sample(
     drawn = loaded.sample(spark, rows, seed=seed, where=wanted, class_shares=shares)
     properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}
     write_new(drawn, place, json.dumps(statement.as_dict()), release_id=f"sample-{seed}", properties=properties)
-    out.print(f"{rows or loaded.matching_rows:,} rows written to {target}; no privacy was spent")
+    n_rows = rows or loaded.matching_rows
+    said = {"rows": n_rows, "target": str(place), "seed": seed, "epsilon": statement.epsilon, "delta": statement.delta}
+    say(f"{n_rows:,} rows written to {target}; no privacy was spent", json.dumps(said) if as_json else None)
 
 
 @app.command()
@@ -153,7 +157,7 @@ def evaluate(
 
     parsed = ReleaseConfig.from_yaml(config)
     found = judge(build_session("threea-evaluate", master=master), parsed, held_out)
-    out.print(found.to_json() if as_json else found.in_words())
+    say(found.in_words(), found.to_json() if as_json else None)
 
 
 @app.command()
@@ -162,6 +166,7 @@ def cleanup(
     hours: Annotated[float, typer.Option(min=0.0, help="Older than so many hours; a running release stages too.")] = 24,
     yes: Annotated[bool, typer.Option("--yes", help="Drop them; without it they are only listed.")] = False,
     master: MasterOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Lists, and with --yes drops, private staging that a killed driver left behind."""
     from threea_spark.places import Place
@@ -174,8 +179,10 @@ def cleanup(
     for item in found:
         if yes:
             drop(spark, item)
-        out.print(escaped(f"{'dropped' if yes else 'found'}  {item.hours:8.1f} hours old  {item.name}"))
-    out.print(f"{len(found)} left behind" if not yes else f"{len(found)} dropped")
+    lines = [f"{'dropped' if yes else 'found'}  {item.hours:8.1f} hours old  {item.name}" for item in found]
+    lines.append(f"{len(found)} {'dropped' if yes else 'left behind'}")
+    plain = json.dumps([{**asdict(item), "dropped": yes} for item in found], indent=1)
+    say("\n".join(lines), plain if as_json else None)
 
 
 @domain_app.command("draft")

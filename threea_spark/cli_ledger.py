@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from threea_spark.config import ReleaseConfig
-from threea_spark.console import ConfigOption, JsonOption, MasterOption, escaped, out
+from threea_spark.console import ConfigOption, JsonOption, MasterOption, escaped, out, say
 
 ledger_app = typer.Typer(
     help="Budgets of sources: what was granted, what was spent. Every entry is chained to the one before by a hash.",
@@ -27,7 +27,7 @@ def show(config: ConfigOption, master: MasterOption = None, as_json: JsonOption 
 
     parsed = ReleaseConfig.from_yaml(config)
     found = summary(build_session("threea-ledger", master=master), parsed)
-    out.print(json.dumps(found, indent=1) if as_json else escaped(_in_words(found)))
+    say(_in_words(found), json.dumps(found, indent=1) if as_json else None)
 
 
 @ledger_app.command("grant")

@@ -19,6 +19,11 @@ MasterOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
+def say(words: str, plain: str | None = None) -> None:
+    """Prints on standard output, never as markup: words for a person, or JSON for machines where there is some."""
+    out.print(words if plain is None else plain, markup=False)
+
+
 def escaped(text: str) -> str:
     """Keeps rich from reading brackets as markup."""
     return text.replace("[", r"\[")

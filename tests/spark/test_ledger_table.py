@@ -161,6 +161,9 @@ def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, 
     try:
         assert "0 left behind" in said("cleanup", "--hours", "1")
         assert "threea_staging_of_a_lost_driver" in said("cleanup", "--hours", "0")
+        (left,) = json.loads(said("cleanup", "--hours", "0", "--json"))
+        assert left["name"].endswith("threea_staging_of_a_lost_driver")
+        assert left["dropped"] is False
         assert "dropped" in said("cleanup", "--hours", "0", "--yes")
         assert not spark.catalog.tableExists("threea_staging_of_a_lost_driver")
     finally:

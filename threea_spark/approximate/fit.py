@@ -129,11 +129,11 @@ def _averaged(first: FittedMixture, second: FittedMixture) -> FittedMixture:
 def _exactly_constrained(
     staged: DataFrame, encoding: Encoding, mixture: Mixture, least: int, n_rows: float, meter: PrivacyMeter
 ) -> FittedMixture:
-    counted: list[FittedMixture] = []
+    tallies: list[FittedMixture] = []
 
     def count(priced: Mixture) -> Float64Array:
-        counted.append(_count(staged, encoding, priced, meter, "sizes", 1.0))
-        return counted[-1].mixture.sizes
+        tallies.append(_count(staged, encoding, priced, meter, "sizes", 1.0))
+        return tallies[-1].mixture.sizes
 
     exactly_constrained(staged, encoding, mixture, least, n_rows, count)
-    return counted[-1]
+    return tallies[-1]
