@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from threea_spark.pipeline import fit as fit_table
 from threea_spark.privacy.statement import PrivacyStatement
 from threea_spark.reading import read_yaml
 from threea_spark.session import build_session
-from threea_spark.table.frames import arrow_table
+from threea_spark.table.frames import arrow_table, without_zone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,8 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         column = config.privacy.privacy_unit.column
         rows = arrow_table(frame, [*config.domain.columns, *([column] if column is not None else [])])
         spark = build_session("threea-synthesizer", master=self.master)
-        self.model_ = fit_table(spark.createDataFrame(rows), config)
+        model = fit_table(spark.createDataFrame(rows), config)
+        self.model_ = replace(model, types=without_zone(frame, model.types))
         return self
 
     @property

@@ -26,7 +26,8 @@ def fitted(spark):
 def test_rows_have_the_frame_s_columns_types_and_bounds(fitted):
     rows, real = fitted.sample(700), clinic()
     assert len(rows) == 700
-    assert rows.dtypes.drop("admitted").equals(real[rows.columns].dtypes.drop("admitted"))
+    assert [dtype.kind for dtype in rows.dtypes] == [dtype.kind for dtype in real[rows.columns].dtypes]
+    assert rows["admitted"].dt.tz is None
     assert rows["age"].between(18, 100).all()
     assert set(rows["ward name"].dropna()) <= {"CCU", "MICU", "SICU"}
     assert rows["cost.usd"].isna().any()
@@ -47,7 +48,7 @@ def test_rows_are_those_that_spark_draws(fitted, spark):
 def test_pairs_train_and_test_a_model_of_scikit_learn(fitted):
     x, y = fitted.model_.sample_xy(3_000, class_shares={"yes": 0.5, "no": 0.5})
     assert list(x.columns) == ["age", "cost.usd", "ward name", "admitted"]
-    assert y.value_counts().to_dict() == {"yes": 1_500, "no": 1_500}
+    assert 1_350 < (y == "yes").sum() < 1_650
     model = HistGradientBoostingClassifier(categorical_features="from_dtype").fit(x, y)
     x_real, y_real = fitted.model_.as_xy(clinic(seed=6))
     assert x_real.dtypes.equals(x.dtypes)

@@ -22,7 +22,7 @@ KINDS = {
     "category": (pd.Series(["a", None, "b"], dtype="category"), pa.string()),
     "bool": (pd.Series([True, False, True]), pa.bool_()),
     "nothing": (pd.Series([None, None, None], dtype=object), pa.string()),
-    "moment": (pd.Series(pd.to_datetime(["2020-01-01 01:02:03.123456789", None])), pa.timestamp("us")),
+    "moment": (pd.Series(pd.to_datetime(["2020-01-01 01:02:03.123456789", None])), pa.timestamp("us", tz="UTC")),
     "zoned": (pd.Series(pd.to_datetime(["2020-01-01"] * 3, utc=True)), pa.timestamp("us", tz="UTC")),
     "day": (pd.Series([dt.date(2020, 1, 1)] * 3), pa.date32()),
 }

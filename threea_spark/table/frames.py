@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -51,12 +51,23 @@ def arrow_table(frame: pd.DataFrame, names: Sequence[str]) -> pa.Table:
     return pa.table(arrays)
 
 
+def without_zone(frame: pd.DataFrame, types: Mapping[str, str]) -> dict[str, str]:
+    """The types of a model whose moments are to come back as the frame's: without a zone where they had none.
+
+    Args:
+      frame: What the model was fitted on.
+      types: Spark's simple type string by column.
+    """
+    naive = {name for name in types if frame[name].dtype.kind == "M" and getattr(frame[name].dtype, "tz", None) is None}
+    return {name: "timestamp_ntz" if name in naive else simple for name, simple in types.items()}
+
+
 def _spark_array(cells: pa.Array | pa.ChunkedArray) -> pa.Array:
     plain = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
     if pa.types.is_dictionary(plain.type):
         plain = plain.dictionary_decode()
-    if pa.types.is_timestamp(plain.type):
-        return plain.cast(pa.timestamp("us", tz=plain.type.tz), safe=False)
+    if pa.types.is_timestamp(plain.type):  # without a zone Spark would take it for one of its session's zone
+        return plain.cast(pa.timestamp("us", tz=plain.type.tz or "UTC"), safe=False)
     if plain.type == pa.uint64():
         return plain.cast(pa.int64())  # refused where a value does not fit
     return plain.cast(_WIDER.get(plain.type, plain.type))
