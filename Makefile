@@ -7,7 +7,7 @@ DEMO   := out/demo
 USUAL  := not slow and not gpu and not faults
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types unit bench bench-scale audit faults vulnerabilities clean
+.PHONY: help env demo test tests-of-all-kinds test-matrix matrix-one lint types unit bench bench-scale audit faults vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +36,28 @@ types: $(STAMP) ## mypy, strict
 unit: $(STAMP) ## The tests that need no Spark
 	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
 
-test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow ones, on classic Spark and Connect
+test: lint types tests-of-all-kinds ## Everything .ci/run runs: lint, types, all tests but the slow ones, on classic Spark and Connect
+
+tests-of-all-kinds: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
 	$(BIN)/python -m pytest -m 'spark and $(USUAL)'
 	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest -m '$(USUAL) and not classic' tests/spark tests/e2e/test_release.py
+
+MATRIX := .venv-matrix
+PYTHON_OLDEST ?= python3.10
+PYTHON_NEWEST ?= python3.12
+
+test-matrix: ## make test on the oldest and the newest Python and Spark, each in an environment of its own (an hour)
+	$(MAKE) matrix-one NAME=oldest PYTHON=$(PYTHON_OLDEST) PINS='pyspark[connect]==4.0.* delta-spark==4.0.*'
+	$(MAKE) matrix-one NAME=newest PYTHON=$(PYTHON_NEWEST) PINS='-c constraints.txt'
+
+matrix-one: # NAME, PYTHON, PINS: one cell of the matrix
+	$(PYTHON) -m venv $(MATRIX)/$(NAME)
+	$(MATRIX)/$(NAME)/bin/pip install -q --upgrade "pip>=24"
+	$(MATRIX)/$(NAME)/bin/pip install -q -e '.[dev]' $(PINS)
+	$(MATRIX)/$(NAME)/bin/pip install -q --no-deps neural-tangents==0.6.5
+	touch $(MATRIX)/$(NAME)/.installed
+	$(MAKE) tests-of-all-kinds VENV=$(MATRIX)/$(NAME)
 
 bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)
