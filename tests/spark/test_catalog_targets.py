@@ -6,8 +6,9 @@ import pytest
 from tables import clinic, config_of
 
 from threea_spark import ReleaseConfig, release
-from threea_spark.errors import ReleaseExistsError, TargetExistsError
+from threea_spark.errors import ReleaseExistsError, ReleaseFailedError, TargetExistsError
 from threea_spark.places import Place, commit_metadata, properties_of
+from threea_spark.publish import spark as publish
 from threea_spark.report.pages import receipt_of
 
 SOURCE, TARGET = "threea_catalog.stays", "threea_catalog.released"
@@ -58,3 +59,16 @@ def test_another_release_is_appended_with_its_own_receipt(spark, schema):
     assert spark.table(TARGET).count() == first.n_released + second.n_released
     found = [json.loads(text)["release_id"] for text in commit_metadata(spark, Place.named(TARGET)) if text]
     assert sorted(found) == sorted([first.release_id, second.release_id])
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_a_table_without_its_receipt_does_not_stay_unless_another_wrote_to_it(spark, schema, monkeypatch, another):
+    def fails(rows, place, receipt, *, release_id):
+        if another:
+            spark.table(TARGET).write.mode("append").saveAsTable(TARGET)
+        raise OSError("the catalog is gone")
+
+    monkeypatch.setattr(publish, "append", fails)
+    with pytest.raises(ReleaseFailedError):
+        release(spark, config())
+    assert spark.catalog.tableExists(TARGET) == another

@@ -42,7 +42,8 @@ def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, p
         rows.sparkSession.sql(f"ALTER TABLE {place.identifier} SET TBLPROPERTIES ({pairs})")
     else:
         _create_table(rows, place, {**mapping, **properties})
-        append(rows.sparkSession.table(place.name).limit(0), place, receipt, release_id=release_id)
+        with _dropped_if_it_fails(rows.sparkSession, place):
+            append(rows.sparkSession.table(place.name).limit(0), place, receipt, release_id=release_id)
 
 
 def _create_table(rows: DataFrame, place: Place, properties: dict[str, str]) -> None:
@@ -54,6 +55,17 @@ def _create_table(rows: DataFrame, place: Place, properties: dict[str, str]) -> 
     for name, value in properties.items():
         writer = writer.tableProperty(name, value)
     writer.create()
+
+
+@contextmanager
+def _dropped_if_it_fails(spark: SparkSession, place: Place) -> Iterator[None]:
+    """Takes away a table that was just created and got no receipt, unless another release has written to it since."""
+    try:
+        yield
+    except BaseException:
+        if len(commit_metadata(spark, place)) == 1:
+            spark.sql(f"DROP TABLE {place.identifier}")
+        raise
 
 
 def append(rows: DataFrame, place: Place, receipt: str, *, release_id: str) -> None:
