@@ -7,7 +7,7 @@ DEMO   := out/demo
 USUAL  := not slow and not gpu and not faults
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types unit bench bench-scale audit faults vulnerabilities clean
+.PHONY: help env demo test lint types unit docs bench bench-scale audit faults vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test: lint types ## Everything .ci/run runs: lint, types, all tests but the slow
 	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
 	$(BIN)/python -m pytest -m 'spark and $(USUAL)'
 	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest -m '$(USUAL) and not classic' tests/spark tests/e2e/test_release.py
+
+docs: $(STAMP) ## The reference of Python and of the command line, as HTML in out/docs
+	$(BIN)/python docs/reference.py out/docs
 
 bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)
