@@ -47,7 +47,7 @@ def main() -> None:
         logging.basicConfig(level=logging.DEBUG)
         logging.getLogger("py4j").setLevel(logging.INFO)
     try:
-        app(standalone_mode=True)
+        app(standalone_mode=True, prog_name="threea")
     except ThreeAError as error:
         if debug:
             err.print_exception()
