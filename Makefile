@@ -7,7 +7,7 @@ DEMO   := out/demo
 USUAL  := not slow and not gpu and not faults
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test tests-of-all-kinds test-matrix matrix-one lint types unit bench bench-scale audit faults vulnerabilities clean
+.PHONY: help env demo test tests-of-all-kinds test-matrix matrix-one lint types unit docs bench bench-scale audit faults vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ matrix-one: # NAME, PYTHON, PINS: one cell of the matrix
 	$(MATRIX)/$(NAME)/bin/pip install -q --no-deps neural-tangents==0.6.5
 	touch $(MATRIX)/$(NAME)/.installed
 	$(MAKE) tests-of-all-kinds VENV=$(MATRIX)/$(NAME)
+
+docs: $(STAMP) ## The reference of Python and of the command line, as HTML in out/docs
+	$(BIN)/python docs/reference.py out/docs
 
 bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)

@@ -26,8 +26,8 @@ from threea_spark.errors import ConfigError, ThreeAError
 HELP = """Releases training tables from Delta under a differential privacy guarantee that covers all that read a row.
 
 Start with `threea domain draft`, then `threea plan`, then `threea release`. An error is one message with an exit code
-of its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 9 a stage failed,
-12 ledger changed, 13 `threea doctor` found something wrong.
+of its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 8 privacy plan,
+9 a stage failed, 10 model, 11 environment, 12 ledger changed, 13 `threea doctor` found something wrong.
 `--debug` shows traces, which may hold private values.
 """
 
@@ -47,7 +47,7 @@ def main() -> None:
         logging.basicConfig(level=logging.DEBUG)
         logging.getLogger("py4j").setLevel(logging.INFO)
     try:
-        app(standalone_mode=True)
+        app(standalone_mode=True, prog_name="threea")
     except ThreeAError as error:
         if debug:
             err.print_exception()
@@ -188,11 +188,21 @@ def cleanup(
 @domain_app.command("draft")
 def domain_draft(
     table: Annotated[str, typer.Option(help="A Delta table's name or path.", show_default=False)],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Write a whole release's YAML there, not the domain to standard output."),
+    ] = None,
     master: MasterOption = None,
 ) -> None:
     """Writes a domain skeleton from a table's schema alone; no row is read, so bounds are yours to fill in."""
-    from threea_spark.drafting import draft_domain
+    from threea_spark.drafting import draft_domain, draft_release
     from threea_spark.session import build_session
 
+    if config is not None and config.exists():  # before Spark starts
+        raise ConfigError(f"--config: {config} exists; drop it or choose another")
     spark = build_session("threea-domain", master=master)
-    sys.stdout.write(draft_domain(spark, table))
+    if config is None:
+        sys.stdout.write(draft_domain(spark, table))
+        return
+    config.write_text(draft_release(spark, table), encoding="utf-8")
+    err.print(escaped(f"{config} written: replace every TODO in it, then `threea release -c {config}`"))

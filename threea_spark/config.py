@@ -32,15 +32,15 @@ _SHARES_TOLERANCE = 1e-6
 class UnitConfig(Frozen):
     """All rows with the same value of `column` are one unit, of which at most `max_rows` are read."""
 
-    column: str = Field(min_length=1)
-    max_rows: int = Field(ge=1, le=10_000)
+    column: str = Field(min_length=1, description="tells units apart; it is never released")
+    max_rows: int = Field(ge=1, le=10_000, description="rows of a unit that are read at most")
 
 
 class BudgetConfig(Frozen):
     """What may be spent on the source in total, over all releases."""
 
-    epsilon: float = Field(gt=0)
-    delta: float = Field(gt=0, lt=1)
+    epsilon: float = Field(gt=0, description="of all releases together")
+    delta: float = Field(gt=0, lt=1, description="of all releases together")
 
 
 class LedgerConfig(PlaceConfig):
@@ -52,16 +52,22 @@ class LedgerConfig(PlaceConfig):
 class PrivacyConfig(Frozen):
     """The claim, and how it is shared out. No default for epsilon, delta and unit."""
 
-    epsilon: float = Field(gt=0, le=1000, strict=True)
-    delta: float = Field(gt=0, lt=1, strict=True)
-    unit: Literal["row"] | UnitConfig
-    accounting: Literal["end_to_end", "conditional"] = "end_to_end"
-    relation: Literal["add_or_remove_one", "replace_one"] = "add_or_remove_one"
+    epsilon: float = Field(gt=0, le=1000, strict=True, description="of the claim")
+    delta: float = Field(gt=0, lt=1, strict=True, description="of the claim; well below one in as many people")
+    unit: Literal["row"] | UnitConfig = Field(description="who is protected: a row, or all rows of one person")
+    accounting: Literal["end_to_end", "conditional"] = Field(
+        default="end_to_end", description="what the claim covers; conditional reproduces the paper"
+    )
+    relation: Literal["add_or_remove_one", "replace_one"] = Field(
+        default="add_or_remove_one", description="which tables are neighbours"
+    )
     partition: Literal["private", "public_or_disjoint"] = Field(
         default="private", description="conditional mode only: what the partition was fitted on"
     )
-    shares: dict[Literal["encode", "approximate", "adapt", "anonymize"], float] | Auto = AUTO
-    ledger: LedgerConfig | None = None
+    shares: dict[Literal["encode", "approximate", "adapt", "anonymize"], float] | Auto = Field(
+        default=AUTO, description="of mu^2, by stage; they sum to 1"
+    )
+    ledger: LedgerConfig | None = Field(default=None, description="keeps the budget of the source, if given")
 
     @field_validator("shares")
     @classmethod
@@ -105,7 +111,7 @@ class PrivacyConfig(Frozen):
 class EncodeConfig(Frozen):
     """How cells become coordinates."""
 
-    numeric: Literal["quantile", "affine"] | Auto = AUTO
+    numeric: Literal["quantile", "affine"] | Auto = Field(default=AUTO, description="codes of numeric columns")
     cells: Cells | Auto = Field(default=AUTO, description="histogram cells of a numeric column")
     clip_norm: Norm | Auto = Field(default=AUTO, description="L2 bound on an encoded row")
 
@@ -113,49 +119,49 @@ class EncodeConfig(Frozen):
 class ApproximateConfig(Frozen):
     """The mixture of size-constrained components."""
 
-    components: Count | Auto = AUTO
+    components: Count | Auto = Field(default=AUTO, description="how many; without clusters one for each class")
     per_class: bool | Auto = Field(default=AUTO, description="a mixture of its own for each class")
-    covariance: Literal["isotropic", "diagonal", "full"] | Auto = AUTO
-    min_cluster_size: Rows | Auto = AUTO
-    iterations: int = Field(default=4, ge=1, le=100)
+    covariance: Literal["isotropic", "diagonal", "full"] | Auto = Field(default=AUTO, description="of a component")
+    min_cluster_size: Rows | Auto = Field(default=AUTO, description="rows of a component at least")
+    iterations: int = Field(default=4, ge=1, le=100, description="passes over the rows, where there are clusters")
 
 
 class AdaptConfig(Frozen):
     """Kernel Inducing Points and the label function."""
 
-    method: Literal["kip", "none"] = "kip"
-    support_size: Annotated[int, Field(ge=2, le=10_000)] | Auto = AUTO
-    alpha: float = Field(default=0.1, ge=0, le=1)
-    targets: Literal["private", "released", "plain"] = "private"
-    learn_labels: bool = True
-    steps: int = Field(default=60, ge=1, le=10_000)
+    method: Literal["kip", "none"] = Field(default="kip", description="none: no label function")
+    support_size: Annotated[int, Field(ge=2, le=10_000)] | Auto = Field(default=AUTO, description="inducing points")
+    alpha: float = Field(default=0.1, ge=0, le=1, description="share of the density term; 1 keeps the points")
+    targets: Literal["private", "released", "plain"] = Field(default="private", description="rows the points fit")
+    learn_labels: bool = Field(default=True, description="whether the points' labels move too")
+    steps: int = Field(default=60, ge=1, le=10_000, description="noisy steps that move the points")
     max_rows: Rows = Field(default=200_000, description="rows the driver holds at most")
     depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
-    activation: Literal["relu", "erf"] = "relu"
+    activation: Literal["relu", "erf"] = Field(default="relu", description="of the kernel's network")
     ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
 
 
 class AnonymizeConfig(Frozen):
     """How rows are made from the clusters."""
 
-    generator: Literal["sample", "mix", "random"] = "sample"
+    generator: Literal["sample", "mix", "random"] = Field(default="sample", description="draw, or average")
     rows: Rows | Literal["match"] = Field(
         default="match", description="rows to release; match: as many as a noisy count says"
     )
-    mix_size: Rows | Auto = AUTO
+    mix_size: Rows | Auto = Field(default=AUTO, description="rows of a group that are averaged")
 
 
 class ReleaseConfig(Frozen):
     """One release, from source to target."""
 
-    source: SourceConfig
-    target: TargetConfig
-    privacy: PrivacyConfig
-    domain: Domain
-    encode: EncodeConfig = EncodeConfig()
-    approximate: ApproximateConfig = ApproximateConfig()
-    adapt: AdaptConfig = AdaptConfig()
-    anonymize: AnonymizeConfig = AnonymizeConfig()
+    source: SourceConfig = Field(description="the private table")
+    target: TargetConfig = Field(description="the released table")
+    privacy: PrivacyConfig = Field(description="the claim, and how it is shared out")
+    domain: Domain = Field(description="what is publicly known of the source")
+    encode: EncodeConfig = Field(default=EncodeConfig(), description="how cells become coordinates")
+    approximate: ApproximateConfig = Field(default=ApproximateConfig(), description="the mixture")
+    adapt: AdaptConfig = Field(default=AdaptConfig(), description="inducing points and the label function")
+    anonymize: AnonymizeConfig = Field(default=AnonymizeConfig(), description="how rows are made")
 
     @model_validator(mode="after")
     def _stages_fit(self) -> ReleaseConfig:

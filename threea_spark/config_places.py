@@ -35,7 +35,7 @@ class PlaceConfig(Frozen):
 class SourceConfig(PlaceConfig):
     """The private Delta table, at a version (the newest where none is given; it is recorded)."""
 
-    version: int | None = Field(default=None, ge=0, lt=2**63)
+    version: int | None = Field(default=None, ge=0, lt=2**63, description="of the Delta table; the newest where None")
     since: int | None = Field(
         default=None, ge=0, lt=2**63, description="read only units that this earlier version did not hold"
     )
@@ -53,4 +53,4 @@ class SourceConfig(PlaceConfig):
 class TargetConfig(PlaceConfig):
     """Where the released rows go."""
 
-    mode: Literal["create", "append"] = "create"
+    mode: Literal["create", "append"] = Field(default="create", description="nothing is ever overwritten")

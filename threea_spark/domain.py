@@ -27,7 +27,7 @@ class _Frozen(BaseModel):
 
 
 class _Bounded(_Frozen):
-    nullable: bool = False
+    nullable: bool = Field(default=False, description="null is kept; else it counts as the middle of the bounds")
 
     def _check_order(self, lower: float, upper: float) -> None:
         if not lower < upper:
@@ -37,9 +37,9 @@ class _Bounded(_Frozen):
 class IntegerColumn(_Bounded):
     """Whole numbers in [lower, upper]; what lies outside counts as the nearest bound."""
 
-    type: Literal["integer"]
-    lower: int
-    upper: int
+    type: Literal["integer"] = Field(description="always integer")
+    lower: int = Field(description="public, inclusive")
+    upper: int = Field(description="public, inclusive")
 
     @field_validator("lower", "upper", mode="before")
     @classmethod
@@ -61,9 +61,9 @@ class IntegerColumn(_Bounded):
 class FloatColumn(_Bounded):
     """Real numbers in [lower, upper]; what lies outside counts as the nearest bound."""
 
-    type: Literal["float"]
-    lower: float
-    upper: float
+    type: Literal["float"] = Field(description="always float")
+    lower: float = Field(description="public, inclusive")
+    upper: float = Field(description="public, inclusive")
 
     @model_validator(mode="after")
     def _ordered(self) -> FloatColumn:
@@ -78,10 +78,10 @@ class FloatColumn(_Bounded):
 class TimestampColumn(_Bounded):
     """Points in time (or dates) in [lower, upper]; `parts` are released as part of the time and learned one by one."""
 
-    type: Literal["timestamp"]
-    lower: dt.datetime
-    upper: dt.datetime
-    parts: tuple[Literal["hour", "weekday", "month"], ...] = ()
+    type: Literal["timestamp"] = Field(description="always timestamp")
+    lower: dt.datetime = Field(description="public, inclusive; UTC where it names no zone")
+    upper: dt.datetime = Field(description="public, inclusive; UTC where it names no zone")
+    parts: tuple[Literal["hour", "weekday", "month"], ...] = Field(default=(), description="kept besides the date")
 
     @field_validator("lower", "upper", mode="before")
     @classmethod
@@ -111,9 +111,9 @@ class TimestampColumn(_Bounded):
 class CategoricalColumn(_Frozen):
     """One of the listed values, compared as text; `open` finds the frequent ones by DP partition selection."""
 
-    type: Literal["categorical"]
-    values: tuple[str, ...] | Literal["open"]
-    nullable: bool = False
+    type: Literal["categorical"] = Field(description="always categorical")
+    values: tuple[str, ...] | Literal["open"] = Field(description="public, or open")
+    nullable: bool = Field(default=False, description="null is kept; else it counts as the first value")
     max_values: int = Field(default=200, ge=1, le=100_000, description="most values an open set may keep")
 
     @field_validator("values", mode="before")

@@ -1,8 +1,10 @@
-"""A domain skeleton from a table's schema: never from its rows, so every bound is left for a person to state."""
+"""A skeleton of a domain or a release, from a table's schema: never from its rows, so bounds are left to a person."""
 
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from threea_spark.places import Place, read_latest
@@ -15,8 +17,21 @@ if TYPE_CHECKING:
 _HEAD = """# Domain of {place}, drafted from its schema alone: no row was read.
 # Replace every `TODO` by what is publicly known. Bounds that were looked up in the rows would leak them.
 # Remove columns that shall not be released, and identifiers above all.
-label: TODO         # the column a model is to predict; drop it for task: none
-task: classification   # regression | none
+"""
+_RELEASE_HEAD = """# Release of {place}, drafted from its schema alone: no row was read.
+source: {{{kind}: {source}}}
+target: {{{kind}: {target}}}
+privacy:
+  epsilon: TODO        # how much all that is released may tell of one unit: 1 is strict, 10 protects little
+  delta: TODO          # well below one in as many people as the table has
+  unit: TODO           # row, or {{column: ..., max_rows: ...}}: the column that tells people apart
+
+# What is publicly known of the table. Replace every `TODO`; bounds that were looked up in the rows would leak them.
+# Remove columns that shall not be released, identifiers above all, and the column of the unit of privacy.
+domain:
+"""
+_DOMAIN = """label: TODO            # the column a model is to predict; its values must be listed
+task: classification   # regression: label a number | none: drop the label
 columns:
 """
 _WHOLE = ("tinyint", "smallint", "int", "bigint")
@@ -32,8 +47,41 @@ def draft_domain(spark: SparkSession, place: str) -> str:
     Raises:
       SourceError: if it cannot be read.
     """
-    found = schema_of(read_latest(spark, Place.named(place)))
-    return _HEAD.format(place=place) + "".join(_line(name, simple) for name, simple in found.items())
+    return domain_text(place, _schema(spark, place))
+
+
+def draft_release(spark: SparkSession, place: str) -> str:
+    """Drafts the YAML of a whole release: source, target, privacy and domain.
+
+    Args:
+      spark: A session.
+      place: A table's name, or the path of a Delta table.
+
+    Raises:
+      SourceError: if it cannot be read.
+    """
+    return release_text(place, _schema(spark, place))
+
+
+def domain_text(place: str, found: Mapping[str, str]) -> str:
+    """Writes the domain of a table with the given types by column."""
+    return _HEAD.format(place=place) + _domain(found)
+
+
+def release_text(place: str, found: Mapping[str, str]) -> str:
+    """Writes the release of a table with the given types by column; the target stands beside the source."""
+    kind = "path" if Place.named(place).is_path else "table"
+    source, target = (json.dumps(name, ensure_ascii=False) for name in (place, place.rstrip("/") + "_released"))
+    head = _RELEASE_HEAD.format(place=place, kind=kind, source=source, target=target)
+    return head + textwrap.indent(_domain(found), "  ")
+
+
+def _schema(spark: SparkSession, place: str) -> dict[str, str]:
+    return schema_of(read_latest(spark, Place.named(place)))
+
+
+def _domain(found: Mapping[str, str]) -> str:
+    return _DOMAIN + "".join(_line(name, simple) for name, simple in found.items())
 
 
 def _line(name: str, simple: str) -> str:

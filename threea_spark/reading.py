@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from threea_spark.errors import ConfigError
+from threea_spark.unfilled import unfilled_fields, unfilled_lines
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -144,7 +145,10 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
         return model.model_validate(content)
     except ValidationError as error:
         breaches = [_breach(item, content) for item in error.errors(include_url=False)]
-        lines = list(dict.fromkeys(_lines(breaches)))
+        unfilled = list(unfilled_fields(content))
+        other = [b for b in breaches if not any(field[: len(b.field)] == b.field for field in unfilled)]
+        told = [f"  {plain(name)}: {sentence}" for name, sentence in unfilled_lines(unfilled).items()]
+        lines = list(dict.fromkeys([*told, *_lines(other)]))
         raise ConfigError(
             "\n".join([f"{plain(where, _LONGEST_PATH)}: {len(lines)} field(s) to mend", *lines])
         ) from None

@@ -75,7 +75,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class JudgedRows:
-    """Rows on the driver: released, real ones that the release read, and real ones it never read. PRIVATE."""
+    """Rows on the driver. PRIVATE.
+
+    Attributes:
+      released, real, held_out: Released rows, real ones that the release read, and real ones it never read.
+    """
 
     released: pd.DataFrame
     real: pd.DataFrame

@@ -42,7 +42,14 @@ _PUBLIC_PARTITION = (
 
 @dataclass(frozen=True)
 class StageSpend:
-    """What one stage spent: its mechanisms, their joint mu (inner, if sampled), and the rate of its sample."""
+    """What one stage spent.
+
+    Attributes:
+      stage, covers: Its name, and what of the release it covers, in words.
+      mechanisms: Noisy sums.
+      mu: Of all of them in GDP, before sampling; None if they had no noise.
+      sampling_probability: Rate of the sample that they read.
+    """
 
     stage: str
     covers: str

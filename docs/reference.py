@@ -1,0 +1,47 @@
+"""Builds the reference of the Python interface and of the command line as HTML, from docstrings. Starts no Spark.
+
+Use: python docs/reference.py FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pdoc
+import typer
+from typer.cli import get_docs_for_click
+
+import threea_spark
+from threea_spark import cli
+
+MODULES = (
+    "threea_spark",
+    "threea_spark.config",
+    "threea_spark.domain",
+    "threea_spark.model",
+    "threea_spark.pipeline",
+    "threea_spark.judge.evaluation",
+    "threea_spark.publish.receipt",
+    "threea_spark.privacy.statement",
+    "threea_spark.report.pages",
+    "threea_spark.errors",
+    "threea_spark.cli",
+)
+
+
+def build(folder: Path) -> None:
+    """Writes one page a module; the page of `threea_spark` holds every public name, that of the cli every option."""
+    for name in threea_spark.__all__:  # they are imported on first use, and pdoc looks for them in the module
+        setattr(threea_spark, name, getattr(threea_spark, name))
+    commands = typer.main.get_command(cli.app)
+    context = typer.Context(commands, info_name="threea")
+    cli.__doc__ = get_docs_for_click(obj=commands, ctx=context, name="threea")
+    vars(cli).update(__docformat__="markdown", __all__=[])
+    pdoc.render.configure(docformat="google", show_source=False, footer_text=f"threea_spark {threea_spark.__version__}")
+    pdoc.pdoc(*MODULES, output_directory=folder)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
+    sys.stdout.write(f"written to {Path(sys.argv[1]) / 'threea_spark.html'}\n")

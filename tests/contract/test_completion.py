@@ -1,0 +1,51 @@
+"""`threea --show-completion` writes a script that a real bash completes commands and options with. Starts no Spark."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+SHELLS = ["bash", "zsh", "fish"]
+COMPLETING = 'eval "$1"; COMP_WORDS=($2); COMP_CWORD=$3; _threea_completion threea; printf "%s\\n" "${COMPREPLY[@]}"'
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """An environment in which `threea` is this very package."""
+    folder = tmp_path_factory.mktemp("bin")
+    script = folder / "threea"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "from threea_spark.cli import main; main()" "$@"\n')
+    script.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def script_for(shell, environment):
+    wanted = {**environment, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = subprocess.run(
+        ["threea", "--show-completion", shell], env=wanted, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_for_each_shell_completes_threea(environment, shell):
+    assert "_THREEA_COMPLETE=complete_" + shell in script_for(shell, environment)
+
+
+@bash
+@pytest.mark.parametrize(
+    ("typed", "word", "completed"),
+    [
+        ("threea re", 1, {"release", "report"}),
+        ("threea ledger ", 2, {"show", "grant", "void"}),
+        ("threea domain draft --c", 3, {"--config"}),
+        ("threea release --no", 2, {"--no-report"}),
+    ],
+)
+def test_bash_completes(environment, typed, word, completed):
+    command = ["bash", "-c", COMPLETING, "bash", script_for("bash", environment), typed, str(word)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == completed
