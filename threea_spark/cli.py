@@ -17,6 +17,7 @@ import typer
 from threea_spark.cli_doctor import doctor
 from threea_spark.cli_ledger import ledger_app
 from threea_spark.cli_report import receipt_path, report, report_path, try_report
+from threea_spark.cli_tracking import try_tracking
 from threea_spark.cli_values import parsed_shares, parsed_where
 from threea_spark.config import ReleaseConfig
 from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, escaped, out
@@ -76,6 +77,8 @@ def release(
     report: Annotated[Path | None, typer.Option(help="Where to write the report's HTML.")] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
     save_model: Annotated[Path | None, typer.Option(help="Also save the model, to sample from later.")] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Also log one run to MLFLOW_TRACKING_URI.")] = False,
+    mlflow_experiment: Annotated[str | None, typer.Option(help="Its experiment, by name; implies --mlflow.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
@@ -83,12 +86,15 @@ def release(
     from threea_spark.model_store import require_empty
     from threea_spark.pipeline import release_with_model
     from threea_spark.session import build_session
+    from threea_spark.tracking import require_mlflow
 
     parsed = ReleaseConfig.from_yaml(config)
     if save_model is not None:  # before anything is spent
         if is_mixing(parsed):
             raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
         require_empty(save_model)
+    if tracked := mlflow or mlflow_experiment is not None:
+        require_mlflow()
     spark = build_session("threea-release", master=master)
     done, model = release_with_model(spark, parsed, listener=progress_listener())
     path = receipt or receipt_path(parsed, done.release_id)
@@ -97,8 +103,10 @@ def release(
         model.save(save_model)
     out.print(done.to_json() if as_json else escaped(done.in_words()))
     err.print(f"receipt written to {path}")
-    if not no_report:
-        try_report(spark, parsed, done, report or report_path(parsed, done.release_id))
+    page = None if no_report else report or report_path(parsed, done.release_id)
+    page = page if page is not None and try_report(spark, parsed, done, page) else None
+    if tracked:
+        try_tracking(done, parsed, model, page, mlflow_experiment)
 
 
 @app.command()
