@@ -3,7 +3,8 @@
 The stages, in order: `table` reads a version and bounds the rows of each unit, `encode` packs rows into vectors,
 `approximate` fits components, `adapt` moves inducing points and learns the label function, `anonymize` draws or mixes
 rows, `publish` writes Delta once with its receipt, `judge` judges the result on held-out rows, `report` shows a release
-to people. `privacy` draws all noise and keeps all accounts; `pipeline` joins the stages.
+to people. `privacy` draws all noise and keeps all accounts; `pipeline` joins the stages; `tracking` logs a release to
+MLflow.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from threea_spark.publish.receipt import Receipt
     from threea_spark.report.pages import internal_report_html, report_html
     from threea_spark.synthesizer import Synthesizer
+    from threea_spark.tracking import log_release
 
 __version__ = "0.1.0"
 
@@ -33,6 +35,7 @@ _HOMES = {
     "evaluate": "threea_spark.judge.evaluation",
     "fit": "threea_spark.pipeline",
     "internal_report_html": "threea_spark.report.pages",
+    "log_release": "threea_spark.tracking",
     "release": "threea_spark.pipeline",
     "report_html": "threea_spark.report.pages",
 }
@@ -47,6 +50,7 @@ __all__ = [
     "evaluate",
     "fit",
     "internal_report_html",
+    "log_release",
     "release",
     "report_html",
 ]

@@ -16,8 +16,8 @@ import typer
 
 from threea_spark.cli_doctor import doctor
 from threea_spark.cli_ledger import ledger_app
-from threea_spark.cli_progress import shown_progress
-from threea_spark.cli_report import receipt_path, report, report_path, try_report
+from threea_spark.cli_release import release
+from threea_spark.cli_report import report
 from threea_spark.cli_values import parsed_shares, parsed_where
 from threea_spark.config import ReleaseConfig
 from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, escaped, say
@@ -35,6 +35,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_e
 domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_help=True)
 app.add_typer(domain_app, name="domain")
 app.add_typer(ledger_app, name="ledger")
+app.command()(release)
 app.command()(report)
 app.command("doctor")(doctor)
 
@@ -66,46 +67,6 @@ def plan(
 
     found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
     say(found.in_words(), json.dumps(found.as_dict(), indent=1) if as_json else None)
-
-
-@app.command()
-def release(
-    config: ConfigOption,
-    master: MasterOption = None,
-    receipt: Annotated[Path | None, typer.Option(help="Where to write the receipt's JSON.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Where to write the report's HTML.")] = None,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
-    save_model: Annotated[Path | None, typer.Option(help="Also save the model, to sample from later.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all that needs no row, say it, and stop.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
-    from threea_spark.auto import is_mixing
-    from threea_spark.model_store import require_empty
-    from threea_spark.pipeline import release_with_model
-    from threea_spark.prepared import prepare
-    from threea_spark.session import build_session
-
-    parsed = ReleaseConfig.from_yaml(config)
-    if save_model is not None:  # before anything is spent
-        if is_mixing(parsed):
-            raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
-        require_empty(save_model)
-    spark = build_session("threea-release", master=master)
-    if dry_run:
-        ready = prepare(spark, parsed)
-        say(ready.in_words(parsed), json.dumps(ready.as_dict(parsed), indent=1) if as_json else None)
-        return
-    with shown_progress() as listener:
-        done, model = release_with_model(spark, parsed, listener=listener)
-    path = receipt or receipt_path(parsed, done.release_id)
-    done.write(path)
-    if save_model is not None and model is not None:
-        model.save(save_model)
-    say(done.in_words(), done.to_json() if as_json else None)
-    err.print(f"receipt written to {path}", markup=False)
-    if not no_report:
-        try_report(spark, parsed, done, report or report_path(parsed, done.release_id))
 
 
 @app.command()

@@ -47,8 +47,12 @@ def report(
         err.print(escaped(f"INTERNAL report, not for publication, written to {internal_path(path)}"))
 
 
-def try_report(spark: SparkSession, config: ReleaseConfig, receipt: Receipt, path: Path) -> None:
-    """Writes the report of a release that was just made; if that fails, the release stands, and it is said."""
+def try_report(spark: SparkSession, config: ReleaseConfig, receipt: Receipt, path: Path) -> bool:
+    """Writes the report of a release that was just made; if that fails, the release stands, and it is said.
+
+    Returns:
+      Whether it was written.
+    """
     from threea_spark.report.pages import report_html, write_html
 
     try:
@@ -61,8 +65,9 @@ def try_report(spark: SparkSession, config: ReleaseConfig, receipt: Receipt, pat
                 "`threea report` makes it again"
             )
         )
-    else:
-        err.print(escaped(f"report written to {path}"))
+        return False
+    err.print(escaped(f"report written to {path}"))
+    return True
 
 
 def receipt_path(config: ReleaseConfig, release_id: str) -> Path:

@@ -73,7 +73,7 @@ class LedgerError(ThreeAError):
 
 
 class EnvironmentNotReadyError(ThreeAError):
-    """A package, a jar or a Java runtime that this step needs is missing."""
+    """A package, a jar, a Java runtime or a service that this step needs is missing."""
 
     exit_code = 11
 

@@ -12,6 +12,7 @@ from threea_spark.domain import Domain
 from threea_spark.errors import EnvironmentNotReadyError
 from threea_spark.judge.preparation import LinearFeatures, tree_features
 from threea_spark.local_sample import category_text
+from threea_spark.tracking import autologging_off
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,8 @@ def class_chances(model: ModelName, train: pd.DataFrame, test: pd.DataFrame, dom
     if labels.nunique() < 2:
         chance[:, [domain.classes.index(name) for name in labels.unique()]] = 1.0
         return chance
-    fitted, x_test = _fitted(model, train, labels, test, domain)
+    with autologging_off():
+        fitted, x_test = _fitted(model, train, labels, test, domain)
     chance[:, [domain.classes.index(name) for name in fitted.classes_]] = fitted.predict_proba(x_test)
     return chance
 
@@ -57,7 +59,8 @@ def predicted_numbers(model: ModelName, train: pd.DataFrame, test: pd.DataFrame,
     kept = labels.notna()
     if not kept.any():
         return np.zeros(len(test))
-    fitted, x_test = _fitted(model, train[kept], labels[kept].astype(float), test, domain)
+    with autologging_off():
+        fitted, x_test = _fitted(model, train[kept], labels[kept].astype(float), test, domain)
     return np.asarray(fitted.predict(x_test), dtype=np.float64)
 
 

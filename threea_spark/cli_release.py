@@ -1,0 +1,77 @@
+"""The `threea release` command: checks, one release, its receipt, report and, if asked, model and MLflow run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from threea_spark.cli_progress import shown_progress
+from threea_spark.cli_report import receipt_path, report_path, try_report
+from threea_spark.cli_tracking import try_tracking
+from threea_spark.config import ReleaseConfig
+from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, say
+from threea_spark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def release(
+    config: ConfigOption,
+    master: MasterOption = None,
+    receipt: Annotated[Path | None, typer.Option(help="Where to write the receipt's JSON.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the report's HTML.")] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
+    save_model: Annotated[Path | None, typer.Option(help="Also save the model, to sample from later.")] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Also log one run to MLFLOW_TRACKING_URI.")] = False,
+    mlflow_experiment: Annotated[str | None, typer.Option(help="Its experiment, by name; implies --mlflow.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all that needs no row, say it, and stop.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
+    from threea_spark.pipeline import release_with_model
+    from threea_spark.session import build_session
+
+    parsed = ReleaseConfig.from_yaml(config)
+    tracked = mlflow or mlflow_experiment is not None
+    _check_options(parsed, save_model, tracked=tracked)
+    spark = build_session("threea-release", master=master)
+    if dry_run:
+        _say_dry_run(spark, parsed, as_json=as_json)
+        return
+    with shown_progress() as listener:
+        done, model = release_with_model(spark, parsed, listener=listener)
+    path = receipt or receipt_path(parsed, done.release_id)
+    done.write(path)
+    if save_model is not None and model is not None:
+        model.save(save_model)
+    say(done.in_words(), done.to_json() if as_json else None)
+    err.print(f"receipt written to {path}", markup=False)
+    page = None if no_report else report or report_path(parsed, done.release_id)
+    page = page if page is not None and try_report(spark, parsed, done, page) else None
+    if tracked:
+        try_tracking(done, parsed, model, page, mlflow_experiment)
+
+
+def _check_options(config: ReleaseConfig, save_model: Path | None, *, tracked: bool) -> None:
+    """Refuses what could not be done after the release, before anything is spent."""
+    from threea_spark.auto import is_mixing
+    from threea_spark.model_store import require_empty
+    from threea_spark.tracking import require_mlflow
+
+    if save_model is not None:
+        if is_mixing(config):
+            raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
+        require_empty(save_model)
+    if tracked:
+        require_mlflow()
+
+
+def _say_dry_run(spark: SparkSession, config: ReleaseConfig, *, as_json: bool) -> None:
+    from threea_spark.prepared import prepare
+
+    ready = prepare(spark, config)
+    say(ready.in_words(config), json.dumps(ready.as_dict(config), indent=1) if as_json else None)
