@@ -25,6 +25,8 @@ MODULES = (
     "threea_spark.publish.receipt",
     "threea_spark.privacy.statement",
     "threea_spark.report.pages",
+    "threea_spark.synthesizer",
+    "threea_spark.tracking",
     "threea_spark.errors",
     "threea_spark.cli",
 )

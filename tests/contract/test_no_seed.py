@@ -18,7 +18,13 @@ from threea_spark.privacy.noise import KeyedNoise, new_key
 
 PACKAGE = Path(threea_spark.__file__).parent
 WORDS = {"seed", "key", "noise", "rng", "random", "generator", "entropy", "state", "source_of_noise", "random_state"}
-DRAWS_ONLY = {"ReleaseModel.sample.seed"}  # public: which of the tables that could be drawn is drawn
+DRAWS_ONLY = {  # public: which of the tables that could be drawn is drawn
+    "ReleaseModel.rows_drawn.seed",
+    "ReleaseModel.sample.seed",
+    "ReleaseModel.sample_local.seed",
+    "ReleaseModel.sample_xy.seed",
+    "Synthesizer.sample.seed",
+}
 CONFIGURED = {"AnonymizeConfig.generator"}  # sample, mix or random: a method, not a source
 
 
