@@ -77,7 +77,7 @@ audit: $(STAMP) ## Attacks whole releases, sound and broken ones, and fuzzes a m
 	$(BIN)/python benchmarks/attacks.py --json out/attacks.json
 	$(BIN)/python -m pytest -m slow
 
-faults: $(STAMP) ## Kills drivers, workers and executors of real releases
+faults: $(STAMP) ## Kills drivers, workers and executors of real releases (half an hour)
 	$(BIN)/python -m pytest -m faults tests/faults
 
 vulnerabilities: $(STAMP) ## pip-audit of all that is installed; fails where it cannot reach a vulnerability service
