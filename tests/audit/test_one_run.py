@@ -79,7 +79,7 @@ def variant(name, broken=""):
 @pytest.mark.parametrize(
     ("name", "canaries"),
     [
-        ("no adaptation", 150),
+        pytest.param("no adaptation", 150, marks=pytest.mark.slow),
         pytest.param("label function", 100, marks=pytest.mark.slow),
         pytest.param("mixing", 100, marks=pytest.mark.slow),
     ],
@@ -92,7 +92,7 @@ def test_a_sound_release_stays_below_its_claim(spark, name, canaries):
 @pytest.mark.parametrize(
     ("name", "broken"),
     [
-        ("no adaptation", "no noise on class statistics"),
+        pytest.param("no adaptation", "no noise on class statistics", marks=pytest.mark.slow),
         pytest.param("mixing", "no noise on mixed rows", marks=pytest.mark.slow),
     ],
 )

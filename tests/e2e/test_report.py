@@ -161,7 +161,9 @@ def test_a_release_stands_when_its_report_cannot_be_written(spark, released, tmp
     assert (tmp_path / "out.receipt.json").exists()
 
 
-@pytest.mark.parametrize("case", ["conditional", "regression", "none"])
+@pytest.mark.parametrize(
+    "case", ["regression", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conditional", "none"))]
+)
 def test_other_releases_have_reports_too(spark, released, tmp_path, case):
     overrides = {
         "conditional": {

@@ -153,6 +153,7 @@ def test_a_run_whose_files_cannot_be_written_is_marked_and_logged_anew(mlflow, p
     assert sorted(run.info.status for run in runs_of(mlflow, "broken")) == ["FAILED", "FINISHED"]
 
 
+@pytest.mark.slow
 def test_a_release_stands_when_its_store_fails(spark, released, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")

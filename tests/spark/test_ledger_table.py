@@ -90,6 +90,7 @@ def test_of_releases_that_race_for_the_last_budget_one_wins(spark, config):
     assert statuses(spark, config) == ["started"]
 
 
+@pytest.mark.classic
 def test_all_of_many_at_once_start_where_the_budget_holds_them(spark, config):
     grant(spark, config, Budget(10.0, 1e-5))
     with ThreadPoolExecutor(3) as pool:
