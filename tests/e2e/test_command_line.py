@@ -12,6 +12,7 @@ from tables import clinic, config_of, write_delta
 from typer.testing import CliRunner
 
 from threea_spark.cli import app
+from threea_spark.errors import ReleaseExistsError
 
 ROOT = Path(__file__).resolve().parents[2]
 THREEA = [sys.executable, "-c", "from threea_spark.cli import main; main()"]
@@ -113,30 +114,32 @@ def test_a_draft_names_each_column_and_leaves_its_bounds_open(spark, tmp_path):
 
 
 def test_the_whole_way_through_the_command_line(spark, tmp_path):
+    """In this process, for a warm JVM; test_first_release.py starts one for each command."""
+
+    def here(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
     write_delta(spark, clinic(800), tmp_path / "source")
     write_delta(spark, clinic(300, seed=9), tmp_path / "held_out")
     config = write_config(tmp_path)
-    master = ("--master", "local[2]")
-    done = threea("release", "-c", config, *master, "--save-model", str(tmp_path / "model"), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = here("release", "-c", config, "--save-model", tmp_path / "model")
+    assert done.exit_code == 0, done.output
     assert "differential privacy for everything that read a row" in done.stdout
     assert "[1/6]" in done.stderr
     assert json.loads((tmp_path / "out.receipt.json").read_text())["n_released"] > 700
     assert "Release report" in (tmp_path / "out.report.html").read_text()
-    again = threea("release", "-c", config, *master, cwd=tmp_path)
-    assert again.returncode == 6
-    assert "exists" in again.stderr
-    drawn = threea(
-        "sample", "--model", str(tmp_path / "model"), "--target", str(tmp_path / "more"), "--rows", "50", *master,
-        "--where", "died=yes", "--where", "age=30..80", cwd=tmp_path,
-    )  # fmt: skip
-    assert drawn.returncode == 0, drawn.stderr
-    more = spark.read.format("delta").load(str(tmp_path / "more")).toPandas()
-    assert len(more) == 50
-    assert set(more["died"]) == {"yes"}
-    assert more["age"].between(30, 80).all()
-    judged = threea("evaluate", "-c", config, "--held-out", str(tmp_path / "held_out"), *master, "--json", cwd=tmp_path)
-    assert judged.returncode == 0, judged.stderr
+    assert isinstance(here("release", "-c", config).exception, ReleaseExistsError)
+    more = tmp_path / "more"
+    asked = ("sample", "--model", tmp_path / "model", "--target", more, "--rows", 50, "--json")
+    drawn = here(*asked, "--where", "died=yes", "--where", "age=30..80")
+    assert drawn.exit_code == 0, drawn.output
+    assert json.loads(drawn.stdout)["rows"] == 50
+    rows = spark.read.format("delta").load(str(more)).toPandas()
+    assert len(rows) == 50
+    assert set(rows["died"]) == {"yes"}
+    assert rows["age"].between(30, 80).all()
+    judged = here("evaluate", "-c", config, "--held-out", tmp_path / "held_out", "--json")
+    assert judged.exit_code == 0, judged.output
     assert json.loads(judged.stdout)["internal"] is True
 
 

@@ -120,6 +120,7 @@ def test_a_release_that_fails_tells_none(site, debug):
     assert site.searched() == {}
 
 
+@pytest.mark.slow
 def test_a_source_that_breaks_on_the_way_tells_none(site):
     """One file's pages are overwritten, its footer stays: Spark fails on the executors while it reads rows."""
     file = next(iter(site.source.glob("*.parquet")))

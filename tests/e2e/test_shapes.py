@@ -61,9 +61,10 @@ def clustered(spark, tmp_path_factory):
     return table_of(spark, tmp_path_factory.mktemp("c") / "s", CLUSTER_ROWS, {"near": near, **columns, **label})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sections",
-    [pytest.param({"generator": "sample", "rows": 3_000}, marks=pytest.mark.slow), {"generator": "mix", "mix_size": 5}],
+    [{"generator": "sample", "rows": 3_000}, {"generator": "mix", "mix_size": 5}],
 )
 def test_a_cluster_of_nine_rows_in_ten_keeps_its_share_and_its_place(spark, tmp_path, clustered, sections):
     columns = {**{f"x{i}": NUMBER for i in range(4)}, "y": YES_NO}
@@ -153,6 +154,7 @@ def test_all_of_many_classes_are_released_in_their_shares_and_places(spark, tmp_
 GIANT, MAX_ROWS, N_SMALL = 20_000, 4, 500
 
 
+@pytest.mark.slow
 def test_a_unit_that_owns_most_rows_counts_as_its_most_rows_and_no_more(spark, tmp_path):
     owner = f"if(id < {GIANT}, 'giant', concat('u', (id - {GIANT}) div 2))"
     value = f"if(id < {GIANT}, 5.0, 0.1 * randn(3))"

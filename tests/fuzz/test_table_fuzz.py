@@ -92,7 +92,7 @@ def test_any_table_passes_all_stages_and_no_row_is_lost(n_inputs):
     print(f"{len(seen)} tables, {sum(seen):,} rows")  # noqa: T201
 
 
-@few_or_many(3, 40)
+@few_or_many(2, 40)
 def test_any_delta_table_is_released_whole(spark, tmp_path, n_inputs):
     """The same tables through real Spark and Delta; names and types of the source come back."""
     numbers = itertools.count()

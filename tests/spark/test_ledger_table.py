@@ -48,6 +48,7 @@ def statuses(spark, config):
     return [entry["status"] for entry in summary(spark, config)["entries"]]
 
 
+@pytest.mark.classic
 def test_grant_start_finish_fail_and_void_stand_in_one_chain(spark, config):
     grant(spark, config, Budget(1.2, 2e-6))
     one, two = opened(spark, config, "r1"), opened(spark, config, "r2")
@@ -73,6 +74,7 @@ def test_without_a_grant_nothing_starts_and_nothing_is_written(spark, config):
     assert statuses(spark, config) == []
 
 
+@pytest.mark.classic
 def test_of_releases_that_race_for_the_last_budget_one_wins(spark, config):
     grant(spark, config, Budget(1.2, 2e-6))
 
@@ -98,6 +100,7 @@ def test_all_of_many_at_once_start_where_the_budget_holds_them(spark, config):
     assert statuses(spark, config) == ["started"] * 3
 
 
+@pytest.mark.classic
 def test_another_unit_of_the_same_source_has_no_budget_of_its_own(spark, source, tmp_path):
     by_row = config_of(source, tmp_path, budget={"epsilon": 5.0, "delta": 1e-5})
     by_unit = config_of(
@@ -108,6 +111,7 @@ def test_another_unit_of_the_same_source_has_no_budget_of_its_own(spark, source,
         opened(spark, by_unit, "r2").start()
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize(
     "tampering",
     [
