@@ -65,7 +65,7 @@ def test_another_release_is_appended_with_its_own_receipt(spark, schema):
 def test_a_table_without_its_receipt_does_not_stay_unless_another_wrote_to_it(spark, schema, monkeypatch, another):
     def fails(rows, place, receipt, *, release_id):
         if another:
-            spark.table(TARGET).write.mode("append").saveAsTable(TARGET)
+            spark.table(TARGET).write.format("delta").mode("append").saveAsTable(TARGET)
         raise OSError("the catalog is gone")
 
     monkeypatch.setattr(publish, "append", fails)
