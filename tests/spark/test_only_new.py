@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from threea_spark.columns import UNIT_ID
 from threea_spark.domain import Domain
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.table.spark import only_new
@@ -18,7 +19,7 @@ DOMAIN = Domain.from_dict(
         },
     }
 )
-SCHEMA = "who string, `a ``b``.c` double, w string, note string"
+SCHEMA = f"who string, `a ``b``.c` double, w string, {UNIT_ID} string"  # the last is left out; its name is one of ours
 
 
 def drawn(rng, n_rows, whose):

@@ -63,8 +63,9 @@ def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyU
     from pyspark.sql import functions as F
 
     if unit.column is not None:
-        known = earlier.select(F.col(quoted(unit.column)).cast("string").alias(UNIT_ID)).distinct()
-        same = F.col(quoted(unit.column)).cast("string").eqNullSafe(F.col(UNIT_ID))
+        free = UNIT_ID + "_" * max(map(len, rows.columns))  # longer than any column's name, so that it is none of them
+        known = earlier.select(F.col(quoted(unit.column)).cast("string").alias(free)).distinct()
+        same = F.col(quoted(unit.column)).cast("string").eqNullSafe(F.col(free))
         return rows.join(known, same, "left_anti")
     types = {name: simple for name, simple in schema_of(rows).items() if name in domain.columns}
     held = set(earlier.columns)  # a column that was added later is null in the rows from before
