@@ -74,4 +74,6 @@ def _say_dry_run(spark: SparkSession, config: ReleaseConfig, *, as_json: bool) -
     from threea_spark.prepared import prepare
 
     ready = prepare(spark, config)
-    say(ready.in_words(config), json.dumps(ready.as_dict(config), indent=1) if as_json else None)
+    is_booked = ready.ledger.check()
+    plain = json.dumps(ready.as_dict(config, is_booked=is_booked), indent=1) if as_json else None
+    say(ready.in_words(config, is_booked=is_booked), plain)

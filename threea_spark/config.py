@@ -14,12 +14,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from threea_spark.config_places import Frozen, PlaceConfig, Rows, SourceConfig, TargetConfig
+from threea_spark.config_places import PlaceConfig, Rows, SourceConfig, TargetConfig
 from threea_spark.domain import CategoricalColumn, Domain
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.plan import Accounting, Stage
 from threea_spark.privacy.unit import PrivacyUnit
-from threea_spark.reading import parse_model, read_yaml
+from threea_spark.reading import Frozen, parse_model, read_yaml
 
 Auto: TypeAlias = Literal["auto"]
 AUTO: Auto = "auto"

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from threea_spark.reading import Frozen
 
 _MOST_ROWS = 10**12
 Rows: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_ROWS)]
-
-
-class Frozen(BaseModel):
-    """Values that no one changes, and no field that no one knows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PlaceConfig(Frozen):

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from threea_spark.reading import parse_model, read_yaml
+from threea_spark.reading import Frozen, parse_model, read_yaml
 
 Task: TypeAlias = Literal["classification", "regression", "none"]
 OPEN = "open"
@@ -22,11 +22,7 @@ _NO_TIMEZONE = dt.timezone.utc
 _FARTHEST = 1e300  # beyond it float64 cannot hold the range, and a row's share of a moment would be no number
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class _Bounded(_Frozen):
+class _Bounded(Frozen):
     nullable: bool = Field(default=False, description="null is kept; else it counts as the middle of the bounds")
 
     def _check_order(self, lower: float, upper: float) -> None:
@@ -108,7 +104,7 @@ class TimestampColumn(_Bounded):
         return _epoch_seconds(self.upper)
 
 
-class CategoricalColumn(_Frozen):
+class CategoricalColumn(Frozen):
     """One of the listed values, compared as text; `open` finds the frequent ones by DP partition selection."""
 
     type: Literal["categorical"] = Field(description="always categorical")
@@ -145,7 +141,7 @@ Column: TypeAlias = Annotated[
 ]
 
 
-class Domain(_Frozen):
+class Domain(Frozen):
     """What is publicly known about a table.
 
     Attributes:

@@ -49,3 +49,18 @@ def category_text(value: object) -> str | None:
     if value is None or value != value:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def numbers(cells: pd.Series) -> pd.Series:
+    """Reads cells as float64; what is no number is NaN."""
+    import pandas as pd
+
+    return pd.to_numeric(cells, errors="coerce").astype(float)
+
+
+def seconds(cells: pd.Series) -> pd.Series:
+    """Reads moments as seconds since 1970, UTC, in float64; null, and what is no moment, is NaN."""
+    import pandas as pd
+
+    moment = pd.to_datetime(cells, utc=True, errors="coerce")
+    return (moment.dt.as_unit("us").astype("int64").astype(float) / 1e6).where(moment.notna())

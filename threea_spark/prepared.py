@@ -44,26 +44,23 @@ class Prepared:
     plan: PrivacyPlan
     ledger: Ledger
 
-    def as_dict(self, config: ReleaseConfig) -> dict[str, object]:
-        """What a dry run says, as plain values."""
+    def as_dict(self, config: ReleaseConfig, *, is_booked: bool) -> dict[str, object]:
+        """What a dry run says, as plain values; `is_booked`: whether a ledger would book it, and holds it."""
         return {
             "release_id": self.release_id,
             "source": str(config.source),
             "source_version": self.version,
+            "source_since": config.source.since,
             "target": str(self.target),
             "columns": list(self.types),
             "left_out": list(self.left_out),
-            "ledger": self.ledger.check(),
+            "ledger": is_booked,
             "plan": {stage.value: mu for stage, mu in self.plan.stage_mu.items()},
         }
 
-    def in_words(self, config: ReleaseConfig) -> str:
-        """What a dry run says, for a person.
-
-        Raises:
-          BudgetError: if the ledger does not hold the release.
-        """
-        holds = "holds this release" if self.ledger.check() else "none is configured"
+    def in_words(self, config: ReleaseConfig, *, is_booked: bool) -> str:
+        """What a dry run says, for a person; see `as_dict`."""
+        holds = "holds this release" if is_booked else "none is configured"
         since = "" if config.source.since is None else f", units that version {config.source.since} did not hold"
         return "\n".join(
             [

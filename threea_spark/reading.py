@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from threea_spark.errors import ConfigError
@@ -60,6 +60,12 @@ _LONGEST = 120
 _LONGEST_PATH = 1_000
 _LONGEST_TAG = 40
 _MOST_BITS = 1_000
+
+
+class Frozen(BaseModel):
+    """Values that nobody changes, of known fields alone, without NaN and infinities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class _StrictLoader(yaml.SafeLoader):

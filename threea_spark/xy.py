@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from threea_spark.domain import CategoricalColumn, Column, Domain, TimestampColumn
 from threea_spark.errors import ConfigError, SourceError
-from threea_spark.local_sample import category_text
+from threea_spark.local_sample import category_text, numbers, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,4 @@ def _coded(cells: pd.Series, column: Column, levels: tuple[str, ...]) -> pd.Seri
 
     if isinstance(column, CategoricalColumn):
         return pd.Series(pd.Categorical(cells.map(category_text), categories=levels), index=cells.index)
-    if isinstance(column, TimestampColumn):
-        moment = pd.to_datetime(cells, utc=True, errors="coerce")
-        return (moment.dt.as_unit("us").astype("int64").astype(float) / 1e6).where(moment.notna())
-    return pd.to_numeric(cells, errors="coerce").astype(float)
+    return seconds(cells) if isinstance(column, TimestampColumn) else numbers(cells)

@@ -55,5 +55,5 @@ def test_what_would_be_refused_is_refused(spark, source, tmp_path, change, error
     content = copy.deepcopy(content)
     change(content)
     with pytest.raises(error):
-        prepare(spark, ReleaseConfig.from_dict(content)).in_words(ReleaseConfig.from_dict(content))
+        prepare(spark, ReleaseConfig.from_dict(content)).ledger.check()
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.domain import CategoricalColumn, Column, Domain, TimestampColumn
-from threea_spark.local_sample import category_text
+from threea_spark.local_sample import category_text, numbers, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,9 +96,9 @@ def _numbers(cells: pd.Series, column: Column) -> dict[str, pd.Series]:
     import pandas as pd
 
     if not isinstance(column, TimestampColumn):
-        return {"": pd.to_numeric(cells, errors="coerce").astype(float)}
+        return {"": numbers(cells)}
     moment = pd.to_datetime(cells, utc=True)
-    found = {"": (moment.dt.as_unit("ns").astype("int64").astype(float) / 1e9).where(moment.notna())}
+    found = {"": seconds(cells)}
     for part in _PARTS:
         found[f"_{part}"] = getattr(moment.dt, part).astype(float).where(moment.notna())
     return found

@@ -15,10 +15,28 @@ from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entr
 from threea_spark.privacy.ledger import Budget, Spend, account_of, planned_spend, total_epsilon
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.publish.chain_table import ChainTable, now
-from threea_spark.table.history import Commit, first_that_takes_rows
+from threea_spark.table.history import first_that_takes_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class SourceHistory:
+    """The commits of a source, read only where the composition of its releases hangs on them."""
+
+    spark: SparkSession
+    place: Place
+
+    @classmethod
+    def of(cls, spark: SparkSession, config: ReleaseConfig) -> SourceHistory:
+        """That of a configuration's source."""
+        return cls(spark, Place.of(config.source.table, config.source.path))
+
+    def keeps_apart(self, spends: Sequence[Spend]) -> bool:
+        """Whether it shows that no unit left the source where the releases' cohorts rely on it."""
+        span = versions_between(spends)
+        return span is not None and first_that_takes_rows(history_of(self.spark, self.place), *span) is None
 
 
 @dataclass
@@ -29,7 +47,7 @@ class Ledger:
     limit: Budget | None
     spend: Spend
     holder: Holder | None = None
-    history: tuple[Commit, ...] = ()
+    source: SourceHistory | None = None
     started: Entry | None = None
 
     @classmethod
@@ -46,8 +64,8 @@ class Ledger:
         ledger, spend = config.privacy.ledger, planned_spend(plan, release_id, cohort)
         if ledger is None:
             return cls(None, None, spend)
-        source = Place.of(config.source.table, config.source.path)
-        return cls(_table(spark, ledger), _limit(ledger), spend, holder_of(spark, config), history_of(spark, source))
+        history = SourceHistory.of(spark, config)
+        return cls(_table(spark, ledger), _limit(ledger), spend, holder_of(spark, config), history)
 
     def start(self) -> None:
         """Books the release before a row is read.
@@ -79,7 +97,7 @@ class Ledger:
 
     def _check(self, chain: list[Entry], holder: Holder) -> None:
         account = account_of(chain, holder)
-        apart = stay_apart([*account.spent, self.spend], self.history)
+        apart = self.source is not None and self.source.keeps_apart([*account.spent, self.spend])
         account.check(self.spend, self.limit, apart=apart)
 
     def finish(self) -> None:
@@ -103,12 +121,6 @@ class Ledger:
 
     def _entry(self, chain: list[Entry], kind: Kind, holder: Holder, content: str) -> Entry:
         return next_entry(chain, kind, holder, content=content, at=now(), release_id=self.spend.release_id)
-
-
-def stay_apart(spends: Sequence[Spend], history: Sequence[Commit]) -> bool:
-    """Whether the history shows that no unit left the source where the releases' cohorts rely on it."""
-    span = versions_between(spends)
-    return span is not None and first_that_takes_rows(history, *span) is None
 
 
 def holder_of(spark: SparkSession, config: ReleaseConfig) -> Holder:
@@ -137,8 +149,7 @@ def summary(spark: SparkSession, config: ReleaseConfig) -> dict[str, object]:
     """What was spent on the configured source: entries, their composition by PLD, the budget. Reads no row of it."""
     chain, holder = _configured(spark, config).read(), holder_of(spark, config)
     account, limit = account_of(chain, holder), _limit(config.privacy.ledger)
-    source = Place.of(config.source.table, config.source.path)
-    groups = account.spent_on_one_unit(apart=stay_apart(account.spent, history_of(spark, source)))
+    groups = account.spent_on_one_unit(apart=SourceHistory.of(spark, config).keeps_apart(account.spent))
     delta = (account.granted or limit or Budget(0.0, config.privacy.delta)).delta
     return {
         "source": holder.source,
