@@ -40,7 +40,7 @@ test: lint types tests-of-all-kinds ## Everything .ci/run runs: lint, types, all
 
 tests-of-all-kinds: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
-	$(BIN)/python -m pytest -m 'spark and $(USUAL)'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'spark and $(USUAL)'
 	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest -m '$(USUAL) and not classic' tests/spark tests/e2e/test_release.py
 
 MATRIX := .venv-matrix

@@ -1,4 +1,7 @@
-"""spark-submit jobs/release.py --config release.yaml: releases a table, prints the receipt, writes a report."""
+"""spark-submit jobs/release.py --config release.yaml: releases a table, prints the receipt, writes a report.
+
+The same outputs as of `threea release`: --save-model and --mlflow too.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +11,47 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from threea_spark import ReleaseConfig, release
-from threea_spark.cli_report import receipt_path, report_path, try_report
+from threea_spark import ReleaseConfig
 from threea_spark.errors import ThreeAError
+from threea_spark.outputs import Outputs
+from threea_spark.pipeline import release_with_model
 from threea_spark.session import build_session
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses, loads, runs, reports; configuration errors surface before a cluster is used."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="YAML of the release")
-    parser.add_argument("--receipt", help="where to write the receipt's JSON")
-    parser.add_argument("--report", type=Path, help="where to write the report's HTML")
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
+    outputs = Outputs(
+        arguments.receipt,
+        arguments.report,
+        model=arguments.save_model,
+        mlflow=arguments.mlflow,
+        mlflow_experiment=arguments.mlflow_experiment,
+    )
     try:
         config = ReleaseConfig.from_yaml(arguments.config)
+        outputs.check(config)
         spark = build_session("threea-release")
-        receipt = release(spark, config)
-        receipt.write(arguments.receipt or receipt_path(config, receipt.release_id))
-        try_report(spark, config, receipt, arguments.report or report_path(config, receipt.release_id))
+        receipt, model = release_with_model(spark, config)
+        outputs.write(spark, config, receipt, model)
     except ThreeAError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     sys.stdout.write(receipt.in_words() + "\n")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML of the release")
+    parser.add_argument("--receipt", type=Path, help="where to write the receipt's JSON")
+    parser.add_argument("--report", type=Path, help="where to write the report's HTML")
+    parser.add_argument("--save-model", type=Path, help="also save the model, to sample from later")
+    parser.add_argument("--mlflow", action="store_true", help="also log one run to MLFLOW_TRACKING_URI")
+    parser.add_argument("--mlflow-experiment", help="its experiment, by name; implies --mlflow")
+    return parser
 
 
 if __name__ == "__main__":

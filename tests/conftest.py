@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parent
 SPARK_FOLDERS = {"spark", "e2e", "faults", "gpu"}
 MASTER = os.environ.get("THREEA_TEST_MASTER", "local[2]")
+# A JVM of short queries spends half its time in the optimising compiler; the quick one fills its small cache of code.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC")
 
 
 def pytest_collection_modifyitems(items):

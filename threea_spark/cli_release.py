@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from threea_spark.cli_progress import shown_progress
-from threea_spark.cli_report import receipt_path, report_path, try_report
-from threea_spark.cli_tracking import try_tracking
 from threea_spark.config import ReleaseConfig
-from threea_spark.console import ConfigOption, JsonOption, MasterOption, err, say
-from threea_spark.errors import ConfigError
+from threea_spark.console import ConfigOption, JsonOption, MasterOption, say
+from threea_spark.outputs import Outputs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,38 +34,16 @@ def release(
     from threea_spark.session import build_session
 
     parsed = ReleaseConfig.from_yaml(config)
-    tracked = mlflow or mlflow_experiment is not None
-    _check_options(parsed, save_model, tracked=tracked)
+    outputs = Outputs(receipt, report, not no_report, save_model, mlflow, mlflow_experiment)
+    outputs.check(parsed)
     spark = build_session("threea-release", master=master)
     if dry_run:
         _say_dry_run(spark, parsed, as_json=as_json)
         return
     with shown_progress() as listener:
         done, model = release_with_model(spark, parsed, listener=listener)
-    path = receipt or receipt_path(parsed, done.release_id)
-    done.write(path)
-    if save_model is not None and model is not None:
-        model.save(save_model)
+    outputs.write(spark, parsed, done, model)
     say(done.in_words(), done.to_json() if as_json else None)
-    err.print(f"receipt written to {path}", markup=False)
-    page = None if no_report else report or report_path(parsed, done.release_id)
-    page = page if page is not None and try_report(spark, parsed, done, page) else None
-    if tracked:
-        try_tracking(done, parsed, model, page, mlflow_experiment)
-
-
-def _check_options(config: ReleaseConfig, save_model: Path | None, *, tracked: bool) -> None:
-    """Refuses what could not be done after the release, before anything is spent."""
-    from threea_spark.auto import is_mixing
-    from threea_spark.model_store import require_empty
-    from threea_spark.tracking import require_mlflow
-
-    if save_model is not None:
-        if is_mixing(config):
-            raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
-        require_empty(save_model)
-    if tracked:
-        require_mlflow()
 
 
 def _say_dry_run(spark: SparkSession, config: ReleaseConfig, *, as_json: bool) -> None:

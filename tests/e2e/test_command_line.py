@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from threea_spark.cli import app
 from threea_spark.errors import ReleaseExistsError
+from threea_spark.model import ReleaseModel
 
 ROOT = Path(__file__).resolve().parents[2]
 THREEA = [sys.executable, "-c", "from threea_spark.cli import main; main()"]
@@ -152,7 +153,7 @@ def test_spark_submit_runs_the_job(spark, tmp_path):
         "--conf", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
         "--conf", "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "--conf", "spark.ui.enabled=false", "--conf", f"spark.sql.warehouse.dir={tmp_path / 'warehouse'}",
-        str(ROOT / "jobs" / "release.py"), "--config", write_config(tmp_path),
+        str(ROOT / "jobs" / "release.py"), "--config", write_config(tmp_path), "--save-model", str(tmp_path / "model"),
     ]  # fmt: skip
     environment = {**QUIET, "PYSPARK_PYTHON": sys.executable}
     done = subprocess.run(submit, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
@@ -160,4 +161,5 @@ def test_spark_submit_runs_the_job(spark, tmp_path):
     assert "differential privacy for everything that read a row" in done.stdout
     assert (tmp_path / "out.receipt.json").exists()
     assert (tmp_path / "out.report.html").exists()
+    assert len(ReleaseModel.load(tmp_path / "model").sample_local(7)) == 7
     assert not any((tmp_path / "warehouse").glob("threea_staging*"))

@@ -1,0 +1,42 @@
+"""jobs/release.py leaves what `threea release` leaves: the same options, refused before Spark starts."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tables import config_of
+from typer.main import get_command
+
+from threea_spark.cli import app
+
+JOB = runpy.run_path(str(Path(__file__).resolve().parents[2] / "jobs" / "release.py"))
+OF_A_TERMINAL_ONLY = {"--master", "--no-report", "--dry-run", "--json", "--help", "-c"}
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "release.yaml"
+    path.write_text(yaml.safe_dump(config_of(tmp_path / "nowhere", tmp_path / "out")))
+    return str(path)
+
+
+def test_the_job_takes_the_options_of_the_command():
+    ours = {name for action in JOB["_parser"]()._actions for name in action.option_strings}
+    theirs = {name for option in get_command(app).commands["release"].params for name in option.opts}
+    assert ours - {"-h", "--help"} == theirs - OF_A_TERMINAL_ONLY
+
+
+def test_a_folder_that_holds_something_is_refused_before_spark_starts(config, tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "kept").write_text("")
+    assert JOB["main"](["--config", config, "--save-model", str(tmp_path / "model")]) != 0
+    assert str(tmp_path / "model") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--mlflow"], ["--mlflow-experiment", "x"]])
+def test_a_missing_mlflow_is_refused_before_spark_starts(config, options, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # what an import of a package that is not there does
+    assert JOB["main"](["--config", config, *options]) == 11
+    assert capsys.readouterr().err == "error: mlflow is missing; pip install 'threea-spark[mlflow]'\n"
