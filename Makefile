@@ -7,7 +7,7 @@ DEMO   := out/demo
 USUAL  := not slow and not gpu and not faults
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test tests-of-all-kinds test-matrix matrix-one lint types unit docs bench bench-scale audit faults vulnerabilities clean
+.PHONY: help env demo test tests-of-all-kinds tests-connect test-matrix matrix-one lint types unit docs bench bench-scale audit faults vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,9 +38,13 @@ unit: $(STAMP) ## The tests that need no Spark
 
 test: lint types tests-of-all-kinds ## Everything .ci/run runs: lint, types, all tests but the slow ones, on classic Spark and Connect
 
+# Connect's local server has one port, so its tests are one process; those without Spark run beside it.
 tests-of-all-kinds: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
+	@echo "The tests without Spark, and those of Connect beside them: each says what came out when it is done"
+	$(MAKE) -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) unit tests-connect
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'spark and $(USUAL)'
+
+tests-connect: $(STAMP)
 	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest -m '$(USUAL) and not classic' tests/spark tests/e2e/test_release.py
 
 MATRIX := .venv-matrix
