@@ -59,7 +59,8 @@ _TAGS = ("integer", "float", "categorical", "timestamp")  # pydantic puts a colu
 _LONGEST = 120
 _LONGEST_PATH = 1_000
 _LONGEST_TAG = 40
-_MOST_BITS = 1_000
+_MOST_BITS = 1_024  # no float64 holds more, and no field
+_DEEPEST = 50
 
 
 class Frozen(BaseModel):
@@ -147,6 +148,7 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
     Raises:
       ConfigError: one line for each broken rule: field, rule, mend.
     """
+    _require_printable(content, where, "")
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -158,6 +160,26 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
         raise ConfigError(
             "\n".join([f"{plain(where, _LONGEST_PATH)}: {len(lines)} field(s) to mend", *lines])
         ) from None
+
+
+def _require_printable(value: object, where: str, field: str, depth: int = 0) -> None:
+    """Refuses what pydantic cannot put into an error: Python would print a trace, though the error is caught."""
+    sentence = None
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        sentence = "is a number too long for any field; write a shorter one"
+    elif depth > _DEEPEST:
+        sentence = "is nested too deep; write it flatter"
+    if sentence is not None:
+        place = plain(field or "a key")
+        raise ConfigError(f"{plain(where, _LONGEST_PATH)}: 1 field(s) to mend\n  {place}: {sentence}")
+    if isinstance(value, dict):
+        for key, held in value.items():
+            _require_printable(key, where, field, depth + 1)
+            name = f"{field}.{key}" if field else str(key)
+            _require_printable(held, where, name, depth + 1)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for held in value:
+            _require_printable(held, where, field, depth + 1)
 
 
 @dataclass(frozen=True)
@@ -213,8 +235,7 @@ def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
         return f"  {name}: {message[:1].lower()}{message[1:]}"
     rules = [_rule(item) for item in items]
     given = first.get("input")
-    endless = isinstance(given, int) and given.bit_length() > _MOST_BITS  # Python refuses to write it out
-    short = given is None or (isinstance(given, (int, float, str)) and not endless)
+    short = given is None or isinstance(given, (int, float, str))
     shown = f", got {given!r}"[:_LONGEST] if short else ""
     return f"  {name}: must be {' or '.join(dict.fromkeys(rules))}{shown}; change it to that"
 

@@ -118,3 +118,20 @@ def test_a_key_that_is_no_plain_value_is_refused(tmp_path, text):
 def test_numbers_with_an_exponent_need_no_point(tmp_path, text, value):
     (tmp_path / "a.yaml").write_text(f"a: {text}\n")
     assert read_yaml(tmp_path / "a.yaml") == {"a": value}
+
+
+@pytest.mark.parametrize("place", ["a value", "a value in a list", "a key"])
+def test_a_number_that_python_cannot_write_out_is_refused_without_a_trace(place, capfd):
+    endless = 10**5_000
+    privacy = {"a value": {"epsilon": endless}, "a value in a list": {"epsilon": [endless]}, "a key": {endless: 1}}
+    with pytest.raises(ConfigError, match=r"privacy.*: is a number too long for any field; write a shorter one$"):
+        ReleaseConfig.from_dict({"privacy": privacy[place]})
+    assert capfd.readouterr().err == ""
+
+
+def test_a_list_that_holds_itself_is_refused_without_a_trace(capfd):
+    endless = []
+    endless.append(endless)
+    with pytest.raises(ConfigError, match=r"source: is nested too deep; write it flatter$"):
+        ReleaseConfig.from_dict({"source": endless})
+    assert capfd.readouterr().err == ""
