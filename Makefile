@@ -75,7 +75,7 @@ bench-scale: $(STAMP) ## Releases of 1 to 64 million rows; stages and passes; pr
 	$(BIN)/python benchmarks/assignment.py --table-components 16 64 --json out/assignment.json
 	$(BIN)/python benchmarks/shapes.py --full --json out/shapes.json
 
-audit: $(STAMP) ## Attacks whole releases, sound and broken ones, and fuzzes a million rows (three hours)
+audit: $(STAMP) ## Attacks whole releases, sound and broken ones, and fuzzes a million rows (three to four hours)
 	$(BIN)/python benchmarks/audit.py --json out/audit.json
 	$(BIN)/python benchmarks/one_run.py --json out/one_run.json
 	$(BIN)/python benchmarks/attacks.py --json out/attacks.json

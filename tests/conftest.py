@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent
 SPARK_FOLDERS = {"spark", "e2e", "faults", "gpu"}
 MASTER = os.environ.get("THREEA_TEST_MASTER", "local[2]")
-# A JVM of short queries spends half its time in the optimising compiler; the quick one fills its small cache of code.
+# Of short queries half the JVM's time goes to C2, the optimising compiler: C1 alone, whose cache of code is too small.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC")
 
 

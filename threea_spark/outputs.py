@@ -96,20 +96,25 @@ def _save(model: ReleaseModel, folder: Path) -> None:
     try:
         model.save(folder)
     except (OSError, ModelError) as error:
-        spare = Path(tempfile.mkdtemp(prefix="threea-model-"))
-        model.save(spare)
-        _say(f"the release stands, but {folder} could not be written ({type(error).__name__}); its model is in {spare}")
+        _say(f"the release stands, but {folder} could not be written ({type(error).__name__}); {_rescued(model)}")
     else:
         _say(f"model written to {folder}")
 
 
-def _require_writable(option: str, path: Path) -> None:
+def _rescued(model: ReleaseModel) -> str:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_writable = os.access(path.parent, os.W_OK) and (option == "--save-model" or not path.is_dir())
+        spare = Path(tempfile.mkdtemp(prefix="threea-model-"))
+        model.save(spare)
     except OSError:
-        is_writable = False
-    if not is_writable:
+        return "nor could a temporary folder: its model is lost"
+    return f"its model is in {spare}"
+
+
+def _require_writable(option: str, path: Path) -> None:
+    """Refuses a path below a folder that cannot be written, or a file's path that is a folder; makes none."""
+    folder = next(place for place in path.absolute().parents if os.path.lexists(place))
+    is_taken = path.is_dir() and option != "--save-model"
+    if is_taken or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ConfigError(f"{option}: {path} cannot be written; choose a file in a folder that can")
 
 

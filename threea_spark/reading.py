@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from threea_spark.errors import ConfigError
+from threea_spark.printable import unprintable
 from threea_spark.unfilled import unfilled_fields, unfilled_lines
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -59,8 +60,6 @@ _TAGS = ("integer", "float", "categorical", "timestamp")  # pydantic puts a colu
 _LONGEST = 120
 _LONGEST_PATH = 1_000
 _LONGEST_TAG = 40
-_MOST_BITS = 1_024  # no float64 holds more, and no field
-_DEEPEST = 50
 
 
 class Frozen(BaseModel):
@@ -148,7 +147,10 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
     Raises:
       ConfigError: one line for each broken rule: field, rule, mend.
     """
-    _require_printable(content, where, "")
+    refused = unprintable(content)
+    if refused is not None:
+        field, sentence = refused
+        raise ConfigError(f"{plain(where, _LONGEST_PATH)}: 1 field(s) to mend\n  {plain(field)}: {sentence}")
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -160,26 +162,6 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
         raise ConfigError(
             "\n".join([f"{plain(where, _LONGEST_PATH)}: {len(lines)} field(s) to mend", *lines])
         ) from None
-
-
-def _require_printable(value: object, where: str, field: str, depth: int = 0) -> None:
-    """Refuses what pydantic cannot put into an error: Python would print a trace, though the error is caught."""
-    sentence = None
-    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-        sentence = "is a number too long for any field; write a shorter one"
-    elif depth > _DEEPEST:
-        sentence = "is nested too deep; write it flatter"
-    if sentence is not None:
-        place = plain(field or "a key")
-        raise ConfigError(f"{plain(where, _LONGEST_PATH)}: 1 field(s) to mend\n  {place}: {sentence}")
-    if isinstance(value, dict):
-        for key, held in value.items():
-            _require_printable(key, where, field, depth + 1)
-            name = f"{field}.{key}" if field else str(key)
-            _require_printable(held, where, name, depth + 1)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for held in value:
-            _require_printable(held, where, field, depth + 1)
 
 
 @dataclass(frozen=True)

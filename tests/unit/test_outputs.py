@@ -43,10 +43,12 @@ def test_a_folder_is_no_receipt_and_a_full_one_no_model(config, tmp_path):
         Outputs(model=tmp_path / "folder").check(config)
 
 
-def test_missing_folders_are_made(config, tmp_path):
-    asked = Outputs(tmp_path / "a" / "receipt.json", tmp_path / "b" / "page.html", model=tmp_path / "c" / "model")
+def test_missing_folders_are_made_once_there_is_something_to_write(config, tmp_path):
+    asked = Outputs(tmp_path / "a" / "receipt.json", with_report=False, model=tmp_path / "b" / "c" / "model")
     asked.check(config)
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c"}
+    assert list(tmp_path.iterdir()) == []  # a dry run, or one that is refused later, leaves nothing
+    asked.write(None, config, receipt(table(10)[1]), model_of())
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
 def test_what_was_asked_is_written_where_it_was_asked(config, tmp_path):
@@ -67,3 +69,12 @@ def test_a_disk_that_fails_after_the_release_loses_neither_model_nor_receipt(
     (spare,) = tmp_path.glob("threea-model-*")
     assert spare.name in said.replace(" ", "")  # a line may break within a path
     assert ReleaseModel.load(spare).n_rows == model_of().n_rows
+
+
+def test_a_model_that_finds_no_place_does_not_stop_the_rest(config, blocked, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tempfile.tempdir", str(blocked))
+    Outputs(tmp_path / "r.json", with_report=False, model=blocked).write(
+        None, config, receipt(table(10)[1]), model_of()
+    )
+    assert "its model is lost" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "r.json").exists()

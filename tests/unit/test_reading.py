@@ -135,3 +135,9 @@ def test_a_list_that_holds_itself_is_refused_without_a_trace(capfd):
     with pytest.raises(ConfigError, match=r"source: is nested too deep; write it flatter$"):
         ReleaseConfig.from_dict({"source": endless})
     assert capfd.readouterr().err == ""
+
+
+def test_aliases_of_aliases_are_not_walked_one_by_one(tmp_path):
+    levels = ["a0: &a0 [1, 1]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30))]
+    with pytest.raises(ConfigError, match="a29: is not a known field"):  # 10 ** 30 values, written out
+        ReleaseConfig.from_yaml(written(tmp_path, "\n".join(levels)))
