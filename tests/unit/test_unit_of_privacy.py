@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from scipy.stats import chisquare, kstest
+from scipy.stats import kstest
 
-from threea_spark.privacy.unit import PrivacyUnit, order_token, unit_token
+from threea_spark.privacy.unit import PrivacyUnit, unit_token
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 
@@ -24,11 +24,6 @@ def test_text_that_is_no_unicode_has_a_token_too():
     assert unit_token(KEY, b"\xff\xfe") != unit_token(KEY, b"\xff\xfd") != unit_token(KEY, "\ufffd".encode())
 
 
-def test_order_and_unit_never_share_a_token():
-    assert order_token(KEY, b"\x01p1") != unit_token(KEY, b"p1")
-    assert order_token(KEY, b"a") == order_token(KEY, b"a") != order_token(OTHER_KEY, b"a")
-
-
 def test_tokens_fit_a_bigint_and_spread_evenly():
     tokens = np.array([unit_token(KEY, f"p{i}".encode()) for i in range(20_000)])
     assert tokens.min() >= 0
@@ -40,21 +35,3 @@ def test_tokens_fit_a_bigint_and_spread_evenly():
 @pytest.mark.parametrize(("unit", "text"), [(PrivacyUnit(), "one row"), (PrivacyUnit("id", 3), "at most 3")])
 def test_the_unit_says_what_it_is(unit, text):
     assert text in str(unit)
-
-
-def ranks_of_the_first(order, n_rows, n_keys):
-    """The place of one row among its unit's, under many keys."""
-    contents = [f"row{i}".encode() for i in range(n_rows)]
-    ranks = np.zeros(n_rows, dtype=int)
-    for number in range(n_keys):
-        key = number.to_bytes(32, "big")
-        tokens = [order(key, content) for content in contents]
-        ranks[sorted(range(n_rows), key=tokens.__getitem__).index(0)] += 1
-    return ranks
-
-
-def test_each_row_of_a_unit_is_as_likely_to_be_read_as_any_other():
-    ranks = ranks_of_the_first(order_token, n_rows=8, n_keys=4000)
-    assert chisquare(ranks).pvalue > 1e-4
-    by_content = ranks_of_the_first(lambda key, row: int.from_bytes(row[-1:], "big"), n_rows=8, n_keys=100)
-    assert chisquare(by_content).pvalue < 1e-4
