@@ -15,6 +15,7 @@ from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.config import ReleaseConfig
 from threea_spark.errors import ConfigError, ReleaseFailedError, ThreeAError
 from threea_spark.model import ReleaseModel
+from threea_spark.planned import make_plan
 from threea_spark.prepared import Prepared, checked_types, prepare
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.progress import Listener, Progress
@@ -53,7 +54,7 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
     types = checked_types(rows, config)
     progress, release_id = Progress(N_STEPS - 1, listener), f"{config.digest}-{secrets.token_hex(4)}"
-    spark, plan = rows.sparkSession, auto.make_plan(config)
+    spark, plan = rows.sparkSession, make_plan(config)
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
     with _booked(ledger), delta.staging(spark, release_id, None) as name:
         fitted = run_stages(rows, config, plan, release_id, name, progress)
@@ -130,7 +131,7 @@ def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy
 
 def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
     """Makes the receipt before a row is written: events that cost more than the claim stop the release here."""
-    statement = statement_of(fitted.meter, public_partition=config.privacy.partition == "public_or_disjoint")
+    statement = statement_of(fitted.meter)
     asked = config.anonymize.rows
     matching = max(1, round(fitted.encoded.n_rows))
     n_released = fitted.mixer.n_groups if fitted.mixer is not None else (matching if asked == "match" else int(asked))

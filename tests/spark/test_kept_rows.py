@@ -1,7 +1,8 @@
-"""The rows kept of a unit are a function of that unit's rows and the key: not of files, order, settings or other units."""
+"""The rows kept of a unit are a function of its own rows and the key: not of files, order, settings or other units."""
 
 import datetime as dt
 from collections import Counter
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,7 +61,9 @@ def twin(table):
         kinds = [*list(KINDS.values())[:5], pa.string()]
         digests = row_digests([pa.array(c, kind) for c, kind in zip(columns, kinds, strict=True)], KEY).to_pylist()
         token = unit_token(KEY, None if who is None else who.encode())
-        kept.update((token, repr(own)) for _, own in sorted(zip(digests, rows, strict=True), key=lambda p: p[0])[:MAX_ROWS])
+        kept.update(
+            (token, repr(own)) for _, own in sorted(zip(digests, rows, strict=True), key=lambda p: p[0])[:MAX_ROWS]
+        )
     return kept
 
 
@@ -68,10 +71,12 @@ def written(folder, table, cuts):
     """Writes the table as files of these sizes, the largest of which Spark reads first."""
     folder.mkdir()
     edges = [0, *sorted(cuts), len(table)]
-    for number, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (start, end) in enumerate(pairwise(edges)):
         part = table[start:end]
         columns = {name: pa.array([own[at] for _, own in part], kind) for at, (name, kind) in enumerate(KINDS.items())}
-        pq.write_table(pa.table({"id": pa.array([who for who, _ in part], pa.string()), **columns}), folder / f"{number}.parquet")
+        pq.write_table(
+            pa.table({"id": pa.array([who for who, _ in part], pa.string()), **columns}), folder / f"{number}.parquet"
+        )
     return str(folder)
 
 
@@ -107,7 +112,9 @@ def with_settings(spark):
 
 @settings(deadline=None, max_examples=12, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(tables, tables, st.randoms(use_true_random=False), st.data())
-def test_files_order_settings_and_other_units_change_no_unit_s_rows(with_settings, tmp_path_factory, base, others, random, data):
+def test_files_order_settings_and_other_units_change_no_unit_s_rows(
+    with_settings, tmp_path_factory, base, others, random, data
+):
     """Other units are added under names of their own: their rows lie among the others and change every file's size."""
     wanted = twin(base)
     added = [(None if who is None else f"other {who}", own) for who, own in others if who is not None]

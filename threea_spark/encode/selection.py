@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.privacy.noise import NoiseSource
+from threea_spark.privacy.noise import NoiseSource, grid_of
 
 OTHER = "other"
 """Stands for every value that was not selected, where the column is not nullable."""
@@ -52,7 +52,7 @@ def threshold(stddev: float, *, max_rows: int, distance: int, n_columns: int, de
       delta: Probability that any value known from one unit alone is selected.
     """
     one_value = delta / (distance * max_rows * n_columns)
-    return max_rows + stddev * float(-ndtri(one_value)) + 0.5  # half: rounding may lift the noise
+    return max_rows + stddev * float(-ndtri(one_value)) + 0.5 * grid_of(stddev)  # rounding may lift by half a step
 
 
 def ordered_values(passed: Iterable[tuple[str, int]], most: int) -> tuple[str, ...]:

@@ -22,24 +22,25 @@ Int64Array = NDArray[np.int64]
 KEY_BYTES = 32
 _BYTES_PER_DRAW = 16
 _CHUNK_DRAWS = 1 << 15  # as many at a time stay in a core's own cache
-_MAX_STDDEV = 2.0**52  # above it a rounded float64 no longer holds every integer
+_MAX_STDDEV = 2.0**52
+_STEPS_PER_STDDEV = 2**12
 RELATIVE_ERROR = 128.0 * 2.0**-53
-"""Relative error of an integer's probability, per unit of stddev. Float64 moves the two edges between integers by up to
-47 units of 2^-53 stddev in all (measured against 60 digits, out to 10.4 stddevs; about 20 at 3), of which 112 are
-allowed; the other 16 are for counting an integer's probability in steps of 2^-128."""
-_LEAST_STDDEV = 4.0  # below it an integer's probability errs as if the noise were this wide: its inner edge lies far out
+"""Relative error of a released value's probability, per step of the grid in a stddev. Float64 moves the two edges of
+its cell by up to 60 units of 2^-53 stddev in all (measured against 60 digits, out to 10.4 stddevs; about 30 at 3), of
+which 112 are allowed; the other 16 are for counting its probability in steps of 2^-128."""
+_LEAST_STEPS = 4.0  # in narrower noise a cell's probability errs as if a stddev held so many: its inner edge is far out
 _UNREACHABLE = 2.0**-78
-"""Ideal probability of all integers whose own is so small that steps of 2^-128 do not resolve it to 16 units of
-2^-53 stddev: those where phi(z) < 2^-79, beyond 10.3 stddevs; 2 phi(z) / z is 2^-81.3."""
+"""Ideal probability of all cells whose own is so small that steps of 2^-128 do not resolve it to 16 units of 2^-53
+stddev: those where phi(z) < 2^-79, beyond 10.3 stddevs; 2 phi(z) / z is 2^-81.3."""
 
 Context = tuple[str | int, ...]
 
 
 class NoiseSource(Protocol):
-    """Integers out, a public context in. Release code knows no other source of noise."""
+    """Exact integers and a public context in, noisy integers out. Release code knows no other source of noise."""
 
-    def rounded_gaussian(self, stddev: float, size: int, context: Context) -> Int64Array:
-        """Draws `size` integers round(N(0, stddev^2)), always the same ones for the same context."""
+    def noised(self, exact: Int64Array, stddev: float, context: Context) -> Int64Array:
+        """Adds N(0, stddev^2), always the same draws for the same context, and rounds to multiples of `grid_of`."""
         ...
 
 
@@ -55,14 +56,15 @@ def context_bytes(context: Context) -> bytes:
 
 
 class KeyedNoise:
-    """Release noise: SHAKE-256(key | context), read as 128-bit uniforms, through the normal quantile, rounded.
+    """Release noise: SHAKE-256(key | context), read as 128-bit uniforms, through the normal quantile.
 
-    Why 128 bits. A draw can be an integer only if a word leads to it. With 64 bits most integers beyond seven standard
-    deviations have none, so that an output may be possible under one table and impossible under its neighbour.
+    Why 128 bits. A value can be released only if a word leads to it. With 64 bits most integers beyond seven standard
+    deviations have none, so that a release may be possible under one table and impossible under its neighbour.
 
-    Precision. Float64 moves the edges between integers, and words count probability in steps of 2^-128: together an
-    integer's probability is off by a factor within 1 +- eta, eta = RELATIVE_ERROR * stddev, but for integers so far out
-    that all of them together have `unreachable_mass`. `numeric_epsilon` bounds what that adds to the privacy loss.
+    Precision. Float64 moves the edges between cells of the grid, and words count probability in steps of 2^-128:
+    together a cell's probability is off by a factor within 1 +- eta, eta = RELATIVE_ERROR * stddev / grid, but for
+    cells so far out that all of them together have `unreachable_mass`. `numeric_epsilon` bounds what that adds to the
+    privacy loss. A coarse grid keeps eta small where the noise is wide: a stddev is then 4,096 to 8,192 steps.
 
     Source: inverse transform sampling; the law it feeds is that of Dong, Roth, Su 2019, arXiv 1905.02383.
     """
@@ -75,16 +77,38 @@ class KeyedNoise:
     def __repr__(self) -> str:
         return "KeyedNoise(<secret>)"
 
-    def rounded_gaussian(self, stddev: float, size: int, context: Context) -> Int64Array:
-        """Draws `size` integers round(N(0, stddev^2)); equal key and context give equal draws, in any process."""
-        if not 0.0 < stddev <= _MAX_STDDEV:
-            raise PrivacyError(f"noise stddev must be in (0, 2^52], got {stddev}")
-        high, low = _uniform_words(self._key, context, size)
-        drawn = np.empty(size, dtype=np.int64)
-        for start in range(0, size, _CHUNK_DRAWS):
+    def noised(self, exact: Int64Array, stddev: float, context: Context) -> Int64Array:
+        """Adds N(0, stddev^2) to integers and rounds to multiples of `grid_of(stddev)`; the noise never leaves alone.
+
+        Equal key, context, stddev and sums give equal results, in any process.
+
+        Args:
+          exact: Any shape. PRIVATE.
+          stddev: In the units of `exact`, in (0, 2^52].
+          context: Public.
+        """
+        grid, flat = grid_of(stddev), exact.ravel()
+        shift = grid.bit_length() - 1
+        words = _uniform_words(self._key, context, flat.size)
+        noisy = np.empty(flat.size, dtype=np.int64)
+        for start in range(0, flat.size, _CHUNK_DRAWS):
             own = slice(start, start + _CHUNK_DRAWS)
-            drawn[own] = np.rint(stddev * _symmetric_normal(high[own], low[own]))
-        return drawn
+            drawn = stddev * _symmetric_normal(words[own])
+            drawn += flat[own] & (grid - 1)  # what the grid leaves of the sum; the rest is added in integers
+            steps = np.rint(drawn / grid).astype(np.int64)
+            noisy[own] = ((flat[own] >> shift) + steps) << shift
+        return noisy.reshape(exact.shape)
+
+
+def grid_of(stddev: float) -> int:
+    """The public grid that noisy sums are rounded to: a power of two, at most 1/4096 of the noise, at least 1.
+
+    Raises:
+      PrivacyError: if the scale of the noise is no sound one.
+    """
+    if not 0.0 < stddev <= _MAX_STDDEV:
+        raise PrivacyError(f"noise stddev must be in (0, 2^52], got {stddev}")
+    return int(2 ** max(0, math.floor(math.log2(stddev / _STEPS_PER_STDDEV))))
 
 
 def unreachable_mass(n_draws: int) -> float:
@@ -94,17 +118,18 @@ def unreachable_mass(n_draws: int) -> float:
 
 def squared_relative_error(n_draws: int, stddev: float) -> float:
     """Sums eta^2 over the draws of one mechanism; adds up over mechanisms."""
-    return n_draws * (RELATIVE_ERROR * max(stddev, _LEAST_STDDEV)) ** 2
+    return n_draws * (RELATIVE_ERROR * max(stddev / grid_of(stddev), _LEAST_STEPS)) ** 2
 
 
 def numeric_epsilon(squared_error: float, mu: float, probability: float) -> float:
     """Gives how much float64 may add to the privacy loss, but for an event of this probability.
 
-    Let an integer's probability be P(k) (1 + e_k) in place of P(k), |e_k| <= eta. A draw's loss then changes by
-    log(1 + e_k) - log(1 + e_(k-s)), s being what the neighbour moves that coordinate by: nothing where s = 0, so only
-    draws that one unit can move count. Its mean is of first order, for e_(k-s) need not average to 0 under P: at most
-    2 eta TV(P, P shifted by s) <= 0.8 eta s / stddev, and over all draws (Cauchy and Schwarz) sqrt(sum eta^2) mu. The
-    second order adds at most 3 eta^2 a draw, and what is left is a martingale with differences of at most 2 eta.
+    Let a released value c have the probability P(c) (1 + e_c) in place of P(c), |e_c| <= eta, and Q(c) (1 + f_c) under
+    a neighbour that moves the coordinate by s. A draw's loss then changes by log(1 + e_c) - log(1 + f_c): by nothing
+    where s = 0, so only draws that one unit can move count. Its mean is of first order, for f_c averages to 0 under Q
+    and not under P: at most 2 eta TV(P, Q) <= 0.8 eta s / stddev, and over all draws (Cauchy and Schwarz)
+    sqrt(sum eta^2) mu. The second order adds at most 3 eta^2 a draw, and what is left is a martingale with differences
+    of at most 2 eta.
 
     Args:
       squared_error: Sum of eta^2 over the draws that one unit can move.
@@ -117,21 +142,23 @@ def numeric_epsilon(squared_error: float, mu: float, probability: float) -> floa
     return spread + math.sqrt(squared_error) * mu + 4.0 * squared_error
 
 
-def _uniform_words(key: bytes, context: Context, size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _uniform_words(key: bytes, context: Context, size: int) -> NDArray[np.uint64]:
+    """Reads 128 bits for each draw, shape (size, 2): high word, low word."""
     stream = hashlib.shake_256(key + context_bytes(context)).digest(size * _BYTES_PER_DRAW)
-    words = np.frombuffer(stream, dtype="<u8").reshape(size, 2)
-    return words[:, 0], words[:, 1]
+    return np.frombuffer(stream, dtype="<u8").reshape(size, 2)
 
 
-def _symmetric_normal(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Maps 128-bit uniforms to standard normals; the top bit is the sign, so the law is exactly symmetric.
+def _symmetric_normal(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Maps 128-bit uniforms, shape (n, 2), to standard normals; the top bit is the sign: an exactly symmetric law.
 
     The other 127 bits are a uniform on (0, 1/2), (high + (low + 1/2) 2^-64) 2^-64, in the middle of its step: never 0,
     and float64 holds it to 53 bits wherever it is 2^-75 or more, and to the step's own half width below.
     """
+    high = words[:, 0]
     step = (high & np.uint64(2**63 - 1)).astype(np.float64)
-    step += (low.astype(np.float64) + 0.5) * 2.0**-64
-    normal = ndtri(np.minimum(step * 2.0**-64, 0.5))  # float64 rounds the topmost steps up to 1/2
+    step += (words[:, 1].astype(np.float64) + 0.5) * 2.0**-64
+    step *= 2.0**-64
+    normal = ndtri(np.minimum(step, 0.5))  # float64 rounds the topmost steps up to 1/2
     return np.asarray(np.where(high >> np.uint64(63), -normal, normal), dtype=np.float64)
 
 

@@ -32,8 +32,8 @@ def row_digests(cells: Sequence[pa.Array], key: bytes) -> pa.Array:
     Returns:
       Fixed-size binary of DIGEST_BYTES, shape (n,), without nulls. PRIVATE.
     """
-    rows = np.hstack([part for column in cells for part in (_presence(column), _cell_bytes(column, key))])
-    size, held = rows.shape[1], memoryview(np.ascontiguousarray(rows)).cast("B")
+    rows: Uint8Array = np.hstack([part for column in cells for part in (_presence(column), _cell_bytes(column, key))])
+    size, held = rows.shape[1], memoryview(rows.tobytes())
     digests = b"".join(
         hashlib.blake2b(held[start : start + size], digest_size=DIGEST_BYTES, key=key, person=b"row").digest()
         for start in range(0, rows.size, size)
