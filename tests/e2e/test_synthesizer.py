@@ -109,12 +109,13 @@ def test_what_does_not_fit_is_one_error_before_a_row_is_read(spark, changes, fra
     assert "p1" not in str(caught.value)
 
 
-PEOPLE = pd.DataFrame({"age": np.arange(500) % 60 + 20, "smokes": np.arange(500) % 3 == 0, "seen": "2020-01-31"})
+SEEN = pd.Timestamp("2020-01-31")
+PEOPLE = pd.DataFrame({"age": np.arange(500) % 60 + 20, "smokes": np.arange(500) % 3 == 0, "seen": SEEN})
 ODD = {
-    "unknown": {"age": None, "smokes": None, "seen": None},
+    "unknown": {"age": np.nan, "smokes": True, "seen": SEEN},
     "text": {"age": "secret", "smokes": "secret", "seen": "secret"},
     "decimal": {"age": Decimal("1.23456789"), "smokes": 1.0, "seen": dt.date(2020, 1, 31)},
-    "nested": {"age": [1], "smokes": b"secret", "seen": pd.Timestamp("2020-01-31", tz="Europe/Berlin")},
+    "nested": {"age": [1], "smokes": b"secret", "seen": SEEN.tz_localize("Europe/Berlin")},
 }
 
 
@@ -152,12 +153,7 @@ def test_one_person_more_changes_no_type_and_is_no_error(among_people, without, 
 
 
 def as_row(cells):
-    row = pd.DataFrame(index=[0], columns=list(cells), dtype=object)
-    for name, cell in cells.items():
-        row.at[0, name] = cell
-    if cells["age"] is None:
-        row["age"] = np.nan
-    return row
+    return pd.DataFrame({name: pd.Series([cell]) for name, cell in cells.items()})
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/St_Johns"])
