@@ -38,7 +38,9 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     """Fits a model of a table under the configured guarantee.
 
     Args:
-      rows: The private table; `config.source` is not read.
+      rows: The private table; `config.source` is not read. The types of its columns are released. Those of a table
+        are public; those that Spark inferred from rows (`createDataFrame` of a pandas frame or of Python objects,
+        `inferSchema`) are functions of the rows, which no noise covers: declare the schema, or use `Synthesizer`.
       config: Of the release; the generator must be `sample`, for a mixed table is no model. Its ledger is charged
         under `config.source`.
       listener: Shows progress.
@@ -102,16 +104,17 @@ def _booked(ledger: Ledger) -> Iterator[None]:
     try:
         with unprinted_query_errors():
             yield
-    except ThreeAError:
+    except ThreeAError as error:
         _mark_failed(ledger)
-        raise
+        log.debug("the release was stopped", exc_info=True)
+        raise error from None  # what it came of may hold values of rows, and a notebook would print it
     except Exception as error:
         _mark_failed(ledger)
         log.debug("a stage failed", exc_info=True)
         raise ReleaseFailedError(
             f"the release stopped in {type(error).__name__}; no table was written, staging was dropped, and what "
             "the stages had spent counts as spent. Run with --debug for the trace, which may hold private values"
-        ) from error
+        ) from None
     ledger.finish()
 
 
