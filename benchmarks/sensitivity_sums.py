@@ -58,11 +58,15 @@ class Moved:
       name: Of the mechanism: stage and name.
       squared: Squared L2 distance of the two exact sums.
       bound: What is priced, with the distance of the relation.
+      moved: Coordinates in which they differ.
+      may_move: In how many they may, as booked for what float64 does to the noise.
     """
 
     name: str
     squared: int
     bound: int
+    moved: int = 0
+    may_move: int = 0
 
     @property
     def ratio(self) -> float:
@@ -73,6 +77,8 @@ class Moved:
         """Raises where the sum moved further than was priced; in integers."""
         if self.squared > self.bound:
             raise AssertionError(f"{self.name}: moved by {self.squared}, priced for {self.bound} (squared)")
+        if self.moved > self.may_move:
+            raise AssertionError(f"{self.name}: moved in {self.moved} coordinates, priced for {self.may_move}")
 
 
 class Release:
@@ -121,8 +127,8 @@ def moved(one: Sums, other: Sums) -> list[Moved]:
     return [
         Moved(
             "/".join(map(str, context[1:])),
-            _squared_distance(one.exact.get(context, {}), other.exact.get(context, {})),
-            price_of(own),
+            *_distance(one.exact.get(context, {}), other.exact.get(context, {}), price_of(own)),
+            own.moved,
         )
         for context, own in {**other.mechanisms, **one.mechanisms}.items()
     ]
@@ -137,14 +143,16 @@ def price_of(mechanism: NoisySum) -> int:
     return bound
 
 
-def _squared_distance(one: Mapping[Context, Any], other: Mapping[Context, Any]) -> int:
-    total = 0
+def _distance(one: Mapping[Context, Any], other: Mapping[Context, Any], price: int) -> tuple[int, int, int]:
+    """Squared distance of two sums, what it is priced at, and in how many coordinates they differ."""
+    total, moved = 0, 0
     for part in one.keys() | other.keys():
         nothing = np.zeros_like(next(sums[part] for sums in (one, other) if part in sums))
         own, its = one.get(part, nothing), other.get(part, nothing)
         differing = np.nonzero(own != its)
         total += sum((a - b) ** 2 for a, b in zip(own[differing].tolist(), its[differing].tolist(), strict=True))
-    return total
+        moved += len(differing[0])
+    return total, price, moved
 
 
 def run_release(batch: pa.RecordBatch, config: ReleaseConfig, noising: Noising) -> Fitted:

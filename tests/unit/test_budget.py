@@ -65,7 +65,7 @@ def test_a_planned_release_fits_a_budget_of_its_own_claim():
         selects_categories=True,
     )
     booked = planned_spend(plan, "r1")
-    assert booked.delta_outside == pytest.approx(plan.delta_selection + plan.delta_noise)
+    assert booked.delta_outside == pytest.approx(plan.delta - plan.delta_composition)
     check_budget([], booked, epsilon=1.0, delta=1e-6)
     with pytest.raises(BudgetError):
         check_budget([], booked, epsilon=0.99, delta=1e-6)
