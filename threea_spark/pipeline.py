@@ -57,6 +57,7 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
     with _booked(ledger), delta.staging(spark, release_id, None) as name:
         fitted = run_stages(rows, config, plan, release_id, name, progress)
+        ledger.require_counting()
         return _model(fitted, config, types, statement_of(fitted.meter))
 
 
@@ -88,6 +89,7 @@ def release_with_model(
     with _booked(ready.ledger), delta.staging(spark, ready.release_id, ready.target) as name:
         fitted = run_stages(ready.rows, config, ready.plan, ready.release_id, name, progress)
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
+        ready.ledger.require_counting()
         with progress.step("release: write the table"):
             _write(spark, fitted, config, ready.types, ready.target, receipt)
     log.info("internal, not covered by the guarantee: seconds by step %s", progress.seconds)
