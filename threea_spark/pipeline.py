@@ -157,13 +157,13 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
 
 def _write(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared, receipt: Receipt) -> None:
     """Writes the released rows in one commit, the receipt in its metadata."""
-    rows, target = _released_rows(spark, fitted, config, ready.types, receipt), ready.target
+    rows, target, text = _released_rows(spark, fitted, config, ready.types, receipt), ready.target, receipt.to_json()
     if config.target.mode == "append" and places.exists(spark, target):
-        source = SourceHistory.of(spark, config)
-        Appending(spark, target, ready.held, source.keeps_apart).write(rows, receipt.to_json())
+        on_its_way = Appending(spark, target, ready.held, SourceHistory.of(spark, config).keeps_apart)
+        on_its_way.write(lambda: delta.append(rows, target, text, release_id=receipt.release_id), text)
     else:
         properties = {PROPERTY_RELEASE: receipt.release_id, **standing_of([ready.held.as_written]).properties}
-        delta.write_new(rows, target, receipt.to_json(), release_id=receipt.release_id, properties=properties)
+        delta.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
 
 
 def _released_rows(

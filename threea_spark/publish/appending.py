@@ -17,12 +17,11 @@ from threea_spark.errors import ReleaseExistsError, ReleaseFailedError, TargetEx
 from threea_spark.places import Place, commit_metadata, properties_of
 from threea_spark.privacy.spend import Spend
 from threea_spark.publish.held import Held, held_in
-from threea_spark.publish.spark import append
 from threea_spark.publish.standing import check_may_join, standing_of
 from threea_spark.query_errors import is_conflict
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 log = logging.getLogger("threea_spark")
 
@@ -47,13 +46,13 @@ class Appending:
     own: Held
     keeps_apart: Callable[[Sequence[Spend]], bool]
 
-    def write(self, rows: DataFrame, receipt: str) -> None:
-        """Announces the release, appends its rows in one commit, and states the whole.
+    def write(self, commit: Callable[[], None], receipt: str) -> None:
+        """Announces the release, has its rows appended, and states the whole.
 
         Args:
-          rows: RELEASED once written. Made anew if another release changes the table's properties meanwhile, which
-            Delta takes for a conflict; they are the same rows.
-          receipt: Goes into the commit's metadata.
+          commit: Appends the rows in one commit, the receipt in its metadata. Called anew if another release changes
+            the table's properties meanwhile, which Delta takes for a conflict; it then writes the same rows.
+          receipt: As in the commit's metadata.
 
         Raises:
           TargetExistsError: if the table can no longer take this release; see `check_may_join`.
@@ -62,9 +61,7 @@ class Appending:
         """
         try:
             self.announce()
-            _again_after_conflicts(
-                lambda: append(rows, self.place, receipt, release_id=self.own.release_id), self.place
-            )
+            _again_after_conflicts(commit, self.place)
         except (ReleaseExistsError, TargetExistsError):
             raise
         except BaseException:
