@@ -13,15 +13,17 @@ from threea_spark import auto, places
 from threea_spark.anonymize import spark as generators
 from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.config import ReleaseConfig
-from threea_spark.errors import ConfigError, ReleaseFailedError, ThreeAError
+from threea_spark.errors import ConfigError, PrivacyError, ReleaseFailedError, ThreeAError
 from threea_spark.model import ReleaseModel
 from threea_spark.planned import make_plan
 from threea_spark.prepared import Prepared, checked_types, prepare
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.progress import Listener, Progress
 from threea_spark.publish import spark as delta
-from threea_spark.publish.ledger import Ledger
-from threea_spark.publish.receipt import Receipt, package_versions
+from threea_spark.publish.appending import Appending
+from threea_spark.publish.ledger import Ledger, SourceHistory
+from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
+from threea_spark.publish.standing import standing_of
 from threea_spark.query_errors import unprinted_query_errors
 from threea_spark.stages import Fitted, run_stages
 
@@ -60,6 +62,7 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
     with _booked(ledger), delta.staging(spark, release_id, None) as name:
         fitted = run_stages(rows, config, plan, release_id, name, progress)
+        ledger.require_counting()
         return _model(fitted, config, types, statement_of(fitted.meter))
 
 
@@ -91,8 +94,9 @@ def release_with_model(
     with _booked(ready.ledger), delta.staging(spark, ready.release_id, ready.target) as name:
         fitted = run_stages(ready.rows, config, ready.plan, ready.release_id, name, progress)
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
+        ready.ledger.require_counting()
         with progress.step("release: write the table"):
-            _write(spark, fitted, config, ready.types, ready.target, receipt)
+            _write(spark, fitted, config, ready, receipt)
     log.info("internal, not covered by the guarantee: seconds by step %s", progress.seconds)
     return receipt, None if fitted.sampler is None else _model(fitted, config, ready.types, receipt.privacy)
 
@@ -155,25 +159,27 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
     )
 
 
-def _write(
-    spark: SparkSession,
-    fitted: Fitted,
-    config: ReleaseConfig,
-    types: dict[str, str],
-    target: places.Place,
-    receipt: Receipt,
-) -> None:
+def _write(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared, receipt: Receipt) -> None:
     """Writes the released rows in one commit, the receipt in its metadata."""
+    rows, target, text = _released_rows(spark, fitted, config, ready.types, receipt), ready.target, receipt.to_json()
+    if config.target.mode == "append" and places.exists(spark, target):
+        on_its_way = Appending(spark, target, ready.held, SourceHistory.of(spark, config).keeps_apart)
+        on_its_way.write(lambda: delta.append(rows, target, text, release_id=receipt.release_id), text)
+    else:
+        properties = {PROPERTY_RELEASE: receipt.release_id, **standing_of([ready.held.as_written]).properties}
+        delta.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
+
+
+def _released_rows(
+    spark: SparkSession, fitted: Fitted, config: ReleaseConfig, types: dict[str, str], receipt: Receipt
+) -> DataFrame:
     encoding, label, seed = fitted.encoded.encoding, config.domain.label, secrets.randbits(62)  # public randomness
     if fitted.sampler is not None:
         drawn = BlockDraw(fitted.sampler, encoding, label, types, receipt.n_released, seed)
-        rows = generators.sampled_rows(spark, drawn)
-    elif fitted.mixer is not None and fitted.mechanism is not None:
-        mixed = generators.mixed_rows(
-            fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, fitted.meter.noise, seed
-        )
-        rows = delta.without_layout(mixed, seed, max(1, receipt.n_released // _RELEASED_FILE_ROWS))
-    if config.target.mode == "append" and places.exists(spark, target):
-        delta.append(rows, target, receipt.to_json(), release_id=receipt.release_id)
-    else:
-        delta.write_new(rows, target, receipt.to_json(), release_id=receipt.release_id, properties=receipt.properties)
+        return generators.sampled_rows(spark, drawn)
+    if fitted.mixer is None or fitted.mechanism is None:
+        raise PrivacyError("anonymize: neither a model nor groups of rows were made; nothing was written")
+    mixed = generators.mixed_rows(
+        fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, fitted.meter.noise, seed
+    )
+    return delta.without_layout(mixed, seed, max(1, receipt.n_released // _RELEASED_FILE_ROWS))

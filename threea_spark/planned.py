@@ -25,7 +25,6 @@ from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.histogram import MAX_CATEGORY_CELLS, CategoryField, Field, HistogramLayout
 from threea_spark.encode.measure import SELECTION_SHARE, reader_of
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.mechanism import moved_by_unit
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
 from threea_spark.privacy.plan import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 
@@ -84,7 +83,7 @@ def worst_numeric_error(config: ReleaseConfig, plan: PrivacyPlan) -> float:
     for sums in ways_through(config, plan):
         error, draws = 0.0, 0
         for own in sums:
-            moved = moved_by_unit(own.moved, plan) * own.times
+            moved = plan.moved_by_unit(own.moved) * own.times
             error += squared_relative_error(moved, own.stddev_under(plan))
             draws += moved
         worst = max(worst, plan.numeric_error(error, draws))

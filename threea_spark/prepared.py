@@ -12,8 +12,10 @@ from threea_spark.planned import make_plan
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.privacy.statement import plan_in_words
+from threea_spark.publish.held import Held, hashed, held_in
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import PROPERTY_RELEASE
+from threea_spark.publish.standing import check_may_join
 from threea_spark.table import spark as table
 from threea_spark.table.schema import check_schema, left_out
 
@@ -34,6 +36,7 @@ class Prepared:
       left_out: Columns of the source that the domain does not name.
       plan: What each stage may spend.
       ledger: Its entry, not yet made.
+      held: What the target's properties will say of it.
     """
 
     release_id: str
@@ -44,6 +47,7 @@ class Prepared:
     left_out: tuple[str, ...]
     plan: PrivacyPlan
     ledger: Ledger
+    held: Held
 
     def as_dict(self, config: ReleaseConfig, *, is_booked: bool) -> dict[str, object]:
         """What a dry run says, as plain values; `is_booked`: whether a ledger would book it, and holds it."""
@@ -93,6 +97,7 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
     _check_target(spark, target, config, release_id)
     every = places.read_version(spark, source, version)
     types, plan = checked_types(every, config), make_plan(config)
+    ledger = Ledger.open(spark, config, plan, release_id=release_id, cohort=Cohort(config.source.since, version))
     return Prepared(
         release_id=release_id,
         version=version,
@@ -101,7 +106,8 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
         types=types,
         left_out=tuple(left_out(table.schema_of(every), config.domain)),
         plan=plan,
-        ledger=Ledger.open(spark, config, plan, release_id=release_id, cohort=Cohort(config.source.since, version)),
+        ledger=ledger,
+        held=Held.of(ledger.spend, plan, places.table_id(spark, source)),
     )
 
 
@@ -123,13 +129,23 @@ def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
 def _check_target(spark: SparkSession, target: places.Place, config: ReleaseConfig, release_id: str) -> None:
     if not places.exists(spark, target):
         return
-    written = places.properties_of(spark, target).get(PROPERTY_RELEASE)
-    if written == release_id or any(release_id in text for text in places.commit_metadata(spark, target)):
+    properties = places.properties_of(spark, target)
+    releases = held_in(properties, places.commit_metadata(spark, target))
+    if any(held.release_id == release_id and held.is_written for held in releases):
         raise ReleaseExistsError(
             f"release {release_id} exists at {target}: same configuration, same source version; nothing was read. "
             "Its rows can be used as they are; another draw from the same model costs nothing with `threea sample`"
         )
     if config.target.mode == "create":
-        raise TargetExistsError(
-            f"target: {target} exists and is not this release; drop it, choose another target, or use mode: append"
-        )
+        made = "holds another release; choose another target, use mode: append, or drop it"
+        found = "exists and was not made by a release; it is left as it is. Choose another target"
+        raise TargetExistsError(f"target: {target} {made if PROPERTY_RELEASE in properties else found}")
+    privacy = config.privacy
+    check_may_join(
+        properties,
+        releases,
+        target,
+        accounting=privacy.accounting,
+        relation=privacy.relation,
+        unit=hashed(str(privacy.privacy_unit)),
+    )

@@ -1,12 +1,20 @@
-"""Keeps pyspark from printing failed queries: their traces hold plans, and may hold values of rows."""
+"""What to do with failed queries: which to try again, and how to keep pyspark from printing their traces.
+
+Traces hold plans, and may hold values of rows.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _PRINTED_BY = "DataFrameQueryContextLogger"
+_CONFLICT = re.compile(
+    r"DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w*Exception|(Metadata|Protocol)ChangedException"
+)
+"""Delta's own names, for traces of Java hold `java.util.concurrent` whatever went wrong."""
 
 
 @contextmanager
@@ -24,3 +32,8 @@ def unprinted_query_errors() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether Delta refused a commit because another one came in between; it may then be tried again."""
+    return _CONFLICT.search(str(error)) is not None

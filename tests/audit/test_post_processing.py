@@ -45,7 +45,7 @@ def test_other_tables_with_the_same_noisy_sums_give_the_same_release(name):
     assert one.advice == other.advice
     assert one.resolved == other.resolved
     assert one.encoded.n_rows == other.encoded.n_rows
-    assert one.meter.flat_events() == other.meter.flat_events()
+    assert one.meter.events_by_stage() == other.meter.events_by_stage()
     assert (one.sampler is None) == (other.sampler is None)
     if one.sampler is not None:
         assert_same_rows(config, one, other)

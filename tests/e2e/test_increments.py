@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from tables import clinic, config_of, write_delta
 
-from threea_spark import ReleaseConfig, fit, release
+from threea_spark import ReleaseConfig, fit, release, report_html
 from threea_spark.errors import BudgetError, ConfigError, SourceError
+from threea_spark.places import Place, properties_of
 from threea_spark.publish.ledger import summary
 
 QUICKEST = {"adapt": {"method": "none"}}
@@ -59,6 +60,31 @@ def test_where_a_unit_may_have_left_all_releases_add_up(spark, tmp_path):
     with pytest.raises(BudgetError, match="with this one it would be"):
         release(spark, config(source, tmp_path / "new", since=2))
     assert summary(spark, config(source, tmp_path / "x"))["spent_epsilon"] > 2.8
+
+
+def test_a_unit_that_was_renamed_after_since_is_not_taken_for_two(spark, tmp_path):
+    source = write_delta(spark, clinic(900), tmp_path / "source")
+    release(spark, config(source, tmp_path / "whole", version=0))
+    spark.sql(f"UPDATE delta.`{source}` SET patient = concat('renamed-', patient)")  # who was read is new by name
+    with pytest.raises(BudgetError, match="with this one it would be"):
+        release(spark, config(source, tmp_path / "new", since=0))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_table_that_grew_is_appended_to_and_stands_at_the_larger_claim(spark, tmp_path):
+    source = grown(spark, tmp_path)
+    first = release(spark, config(source, tmp_path / "out", version=0))
+    content = config(source, tmp_path / "out", since=0).model_dump(mode="json")
+    content["target"]["mode"] = "append"
+    second = release(spark, ReleaseConfig.from_dict(content))
+    properties = properties_of(spark, Place.of(None, str(tmp_path / "out")))
+    assert properties["threea.releases"] == ",".join(sorted([first.release_id, second.release_id]))
+    assert (properties["threea.epsilon"], properties["threea.delta"]) == ("3", "1e-05")  # nobody was in both
+    page = report_html(spark, ReleaseConfig.from_dict(content))
+    assert "The table holds rows of 2 releases." in page
+    assert "As a whole it stands at epsilon 3, delta 1e-05." in page
+    assert first.release_id in page
+    assert f"{first.n_released + second.n_released:,}" in page
 
 
 def test_rows_that_are_units_of_their_own_must_never_have_changed(spark, tmp_path):

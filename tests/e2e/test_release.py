@@ -6,10 +6,10 @@ from pyspark.sql import functions as F
 from tables import COLUMNS, clinic, config_of, write_delta
 
 from threea_spark import ReleaseConfig, evaluate, fit, release
-from threea_spark.auto import make_plan
 from threea_spark.errors import (
     BudgetError,
     ConfigError,
+    LedgerError,
     PrivacyError,
     ReleaseExistsError,
     ReleaseFailedError,
@@ -19,7 +19,8 @@ from threea_spark.errors import (
 )
 from threea_spark.model import ReleaseModel
 from threea_spark.pipeline import _booked
-from threea_spark.publish.ledger import Ledger
+from threea_spark.planned import make_plan
+from threea_spark.publish.ledger import Ledger, summary, void
 from threea_spark.publish.receipt import Receipt
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")
@@ -78,9 +79,14 @@ def test_the_same_release_again_reads_and_rewrites_nothing(spark, source, tmp_pa
 
 def test_something_else_at_the_target_is_never_overwritten(spark, source, tmp_path):
     write_delta(spark, clinic(10), tmp_path / "out")
-    with pytest.raises(TargetExistsError, match="append"):
-        run(spark, source, tmp_path / "out")
+    for mode, words in (("create", "not made by a release; it is left as it is"), ("append", "append only to a table")):
+        config = config_of(source, tmp_path / "out")
+        config["target"]["mode"] = mode
+        with pytest.raises(TargetExistsError, match=words) as caught:
+            release(spark, ReleaseConfig.from_dict(config))
+        assert "drop" not in str(caught.value)
     assert spark.read.format("delta").load(str(tmp_path / "out")).count() == 10
+    assert len(spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path / 'out'}`").collect()) == 1
 
 
 def test_an_older_version_can_be_released_and_an_absent_one_is_refused(spark, tmp_path):
@@ -282,6 +288,33 @@ def test_append_adds_a_release_once(spark, source, tmp_path):
     assert spark.read.format("delta").load(str(tmp_path / "out")).count() == n_before + receipt.n_released
     with pytest.raises(ReleaseExistsError):
         release(spark, ReleaseConfig.from_dict(second))
+    properties = {r["key"]: r["value"] for r in spark.sql(f"SHOW TBLPROPERTIES delta.`{tmp_path / 'out'}`").collect()}
+    assert 3.5 < float(properties["threea.epsilon"]) < 6.0  # two releases of epsilon 3 each
+    assert properties["threea.delta"] == "2e-05"
+    assert len(properties["threea.releases"].split(",")) == 2
+    conditional = {
+        **second, "privacy": {**second["privacy"], "accounting": "conditional"}, "anonymize": {"generator": "mix"},
+        "adapt": {"method": "none"},
+    }  # fmt: skip
+    with pytest.raises(TargetExistsError, match=r"privacy\.accounting: .* use the same"):
+        release(spark, ReleaseConfig.from_dict(conditional))
+
+
+def test_a_release_that_is_voided_while_it_runs_writes_nothing(spark, source, tmp_path):
+    ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
+    config = ReleaseConfig.from_dict(
+        config_of(source, tmp_path / "out", privacy={"ledger": ledger}, adapt={"method": "none"})
+    )
+
+    def officer(name, number, of):
+        if name == "anonymize: released statistics":
+            void(spark, config, 0, "seemed to hang")
+
+    with pytest.raises(LedgerError, match="entry 0 was voided while the release ran"):
+        release(spark, config, listener=officer)
+    assert not (tmp_path / "out").exists()
+    assert "finish" not in kinds(spark, tmp_path / "ledger")
+    assert summary(spark, config)["spent_epsilon"] == 0.0
 
 
 def test_a_fitted_model_is_saved_loaded_and_sampled_again_and_again(spark, source, tmp_path):

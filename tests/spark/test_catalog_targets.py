@@ -59,6 +59,13 @@ def test_another_release_is_appended_with_its_own_receipt(spark, schema):
     assert spark.table(TARGET).count() == first.n_released + second.n_released
     found = [json.loads(text)["release_id"] for text in commit_metadata(spark, Place.named(TARGET)) if text]
     assert sorted(found) == sorted([first.release_id, second.release_id])
+    properties = properties_of(spark, Place.named(TARGET))
+    assert properties["threea.release_id"] == first.release_id
+    assert properties["threea.releases"] == ",".join(sorted(found))
+    assert 3.0 < float(properties["threea.epsilon"]) < 5.0  # the first claims 3, the second 2
+    assert properties["threea.delta"] == "2e-05"
+    with pytest.raises(ReleaseExistsError):
+        release(spark, appended)
 
 
 @pytest.mark.parametrize("another", [False, True])

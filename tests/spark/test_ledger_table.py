@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -28,14 +29,16 @@ def config(source, tmp_path):
     return config_of(source, tmp_path)
 
 
-def config_of(source, tmp_path, *, unit="row", budget=None):
+def config_of(source, tmp_path, *, unit="row", budget=None, **more):
     ledger = {"path": str(tmp_path / "ledger"), **({"budget": budget} if budget else {})}
     return ReleaseConfig.from_dict(
         {
             "source": {"path": source},
             "target": {"path": str(tmp_path / "target")},
-            "privacy": {"epsilon": 1.0, "delta": 1e-6, "unit": unit, "ledger": ledger},
+            "privacy": {"epsilon": 1.0, "delta": 1e-6, "unit": unit, "ledger": ledger, **more},
             "domain": {"task": "none", "columns": {"a": NUMBER}},
+            "anonymize": {"generator": "mix" if "accounting" in more else "sample"},
+            "adapt": {"method": "none"},
         }
     )
 
@@ -60,12 +63,62 @@ def test_grant_start_finish_fail_and_void_stand_in_one_chain(spark, config):
     two.start()
     two.fail()
     found = summary(spark, config)
-    assert found["granted"] == {"epsilon": 1.2, "delta": 2e-6}
+    assert found["granted"] == {"epsilon": 1.2, "delta": 2e-6, "allow_conditional": False}
     assert [entry["status"] for entry in found["entries"]] == ["void", "failed"]
     assert 0.9 < found["spent_epsilon"] <= 1.0
     assert two.receipt_entry["hash"] == two.started.hash
     with pytest.raises(LedgerError, match="no started release"):
         void(spark, config, 0, "a grant is none")
+
+
+@pytest.mark.classic
+def test_a_release_that_was_voided_while_it_ran_may_not_write_and_counts_if_it_did(spark, config):
+    grant(spark, config, Budget(1.2, 2e-6))
+    one, two = opened(spark, config, "r1"), opened(spark, config, "r2")
+    one.start()
+    one.require_counting()
+    void(spark, config, one.started.number, "seemed to hang")
+    two.start()
+    with pytest.raises(LedgerError, match="entry 1 was voided while the release ran; nothing was written"):
+        one.require_counting()
+    two.require_counting()
+    void(spark, config, two.started.number, "seemed to hang too")
+    two.finish()  # it had passed its check before
+    assert statuses(spark, config) == ["void", "finished"]
+    with pytest.raises(BudgetError, match=r"1 earlier release\(s\) spent epsilon 0\.9"):
+        opened(spark, config, "r3").start()
+
+
+@pytest.mark.classic
+def test_a_release_whose_entry_is_gone_may_not_write(spark, source, config, tmp_path):
+    anew = config_of(source, tmp_path / "anew", budget={"epsilon": 1.2, "delta": 2e-6})
+    here = replace(opened(spark, config, "r1"), limit=Budget(1.2, 2e-6))
+    here.start()
+    there = opened(spark, anew, "r1")
+    moved = replace(here, table=there.table)
+    with pytest.raises(LedgerError, match="no longer this release's"):
+        moved.require_counting()
+    there.start()
+    with pytest.raises(LedgerError, match="no longer this release's"):
+        moved.require_counting()
+    there.require_counting()
+
+
+@pytest.mark.classic
+def test_a_conditional_release_is_charged_by_no_number_and_listed(spark, source, tmp_path):
+    asked = config_of(source, tmp_path, accounting="conditional")
+    end_to_end = config_of(source, tmp_path)
+    grant(spark, asked, Budget(1e5, 0.1))
+    with pytest.raises(BudgetError, match="--allow-conditional"):
+        opened(spark, asked, "c1").start()
+    grant(spark, asked, Budget(1.2, 2e-6, allow_conditional=True))
+    opened(spark, asked, "c1").start()
+    opened(spark, end_to_end, "r1").start()
+    found = summary(spark, asked)
+    assert 0.9 < found["spent_epsilon"] <= 1.0
+    assert found["conditional_releases"] == 1
+    assert found["notes"][0].startswith("1 conditional release(s): rows were read without noise; no epsilon bounds")
+    assert [entry["accounting"] for entry in found["entries"]] == ["conditional", "end_to_end"]
 
 
 def test_without_a_grant_nothing_starts_and_nothing_is_written(spark, config):
@@ -160,8 +213,17 @@ def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, 
     assert "epsilon 3, delta 4e-06" in said("ledger", "grant", "--epsilon", "3", "--delta", "4e-6")
     opened(spark, config, "r1").start()
     assert "started   r1" in said("ledger", "show")
+    assert "r1  epsilon 1, delta 1e-06, end_to_end" in said("ledger", "show")
     assert "entry 1 (release r1) no longer counts" in said("ledger", "void", "--entry", "1", "--reason", "cluster lost")
     assert json.loads(said("ledger", "show", "--json"))["spent_epsilon"] == 0.0
+    allowing = said("ledger", "grant", "--epsilon", "3", "--delta", "4e-6", "--allow-conditional")
+    assert "delta 4e-06, conditional releases beside it" in allowing
+    conditional = config_of(config.source.path, tmp_path, accounting="conditional")
+    opened(spark, conditional, "c1").start()
+    assert "note     1 conditional release(s): rows were read without noise" in said("ledger", "show")
+    said("ledger", "grant", "--epsilon", "3", "--delta", "4e-6")
+    assert "spent    no epsilon bounds it" in said("ledger", "show")
+    assert json.loads(said("ledger", "show", "--json"))["spent_epsilon"] is None
     spark.sql("CREATE TABLE threea_staging_of_a_lost_driver (a INT) USING delta")
     try:
         assert "0 left behind" in said("cleanup", "--hours", "1")

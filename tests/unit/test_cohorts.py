@@ -63,16 +63,19 @@ def test_every_unit_s_releases_are_within_one_set_and_every_set_has_a_unit(seed)
 @pytest.mark.parametrize(
     ("cohorts", "wanted"),
     [
-        ([(None, 3), (3, 7)], (3, 3)),
-        ([(None, 2), (5, 7)], (2, 5)),
-        ([(None, 2), (5, 7), (9, 12)], (2, 9)),
-        ([(3, 7), (None, 2)], (2, 3)),
+        ([(None, 3), (3, 7)], (3, 7)),  # a unit renamed between 3 and 7 would be in both
+        ([(None, 2), (5, 7)], (2, 7)),
+        ([(None, 2), (5, 7), (9, 12)], (2, 12)),
+        ([(None, 2), (5, 17), (9, 12)], (2, 17)),
+        ([(3, 7), (None, 2)], (2, 7)),
+        ([(3, 7), (None, 9), (None, 3)], (3, 7)),  # nothing hangs on what lies after 7
+        ([(None, 2), (5, None)], None),
         ([(None, 3), (None, 7)], None),
         ([(None, None), (None, 7)], None),
         ([(3, 7)], None),
     ],
 )
-def test_the_commits_that_matter_lie_between_what_was_read_and_what_was_known(cohorts, wanted):
+def test_the_commits_that_matter_reach_from_the_first_version_that_was_read_to_the_last_read_since_one(cohorts, wanted):
     assert versions_between(releases(*cohorts)) == wanted
 
 

@@ -7,16 +7,23 @@ import pytest
 
 from threea_spark.errors import BudgetError, LedgerError
 from threea_spark.privacy.accounting import Relation, gaussian_event
+from threea_spark.privacy.cohorts import EVERYONE, Cohort
 from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry, verify
 from threea_spark.privacy.gaussian import gaussian_mu
-from threea_spark.privacy.ledger import Budget, Spend, account_of
+from threea_spark.privacy.ledger import Budget, account_of
+from threea_spark.privacy.plan import Accounting
+from threea_spark.privacy.spend import Spend
 
 ONE = gaussian_mu(1.0, 1e-6)
 STAYS = Holder("main.ehr.stays", "id-1", "row")
 
 
-def spend(name="r", mu=ONE):
-    return Spend(name, (gaussian_event(mu, Relation.ADD_OR_REMOVE_ONE),), 0.0, Relation.ADD_OR_REMOVE_ONE)
+def spend(name="r", mu=ONE, relation=Relation.ADD_OR_REMOVE_ONE, cohort=EVERYONE, accounting=Accounting.END_TO_END):
+    return Spend(name, (gaussian_event(mu, relation),), 0.0, relation, cohort, accounting, numeric=0.0)
+
+
+def conditional(name="c"):
+    return spend(name, accounting=Accounting.CONDITIONAL)
 
 
 def chain_of(*entries, holder=STAYS):
@@ -115,3 +122,58 @@ def test_releases_for_another_unit_are_not_composed(chain):
     with pytest.raises(BudgetError, match="protect another unit"):
         account_of(chain, patients).check(spend(), Budget(9.0, 1e-6))
     assert account_of(chain, patients).granted is None  # a grant is for one unit
+
+
+def test_a_release_that_was_voided_while_it_ran_and_finished_counts_again(chain):
+    void, finish = (Kind.VOID, json.dumps({"entry": 3, "reason": "hung"})), (Kind.FINISH, json.dumps({"entry": 3}))
+    seen = []
+    for kind, content in (void, finish, void):
+        chain.append(next_entry(chain, kind, STAYS, content=content, at=""))
+        account = account_of(chain, STAYS)
+        seen.append((account.booking(3).status, len(account.spent)))
+    assert seen == [("void", 1), ("finished", 2), ("void", 1)]
+
+
+def test_a_conditional_release_is_refused_unless_the_grant_names_it():
+    for start in ([], [(Kind.GRANT, Budget(1e6, 1e-6).to_json())]):
+        account = account_of(chain_of(*start), STAYS)
+        with pytest.raises(BudgetError, match="--allow-conditional"):
+            account.check(conditional(), Budget(1e6, 0.5))
+    allowed = account_of(chain_of((Kind.GRANT, Budget(1.0, 1e-6, allow_conditional=True).to_json())), STAYS)
+    assert allowed.granted == Budget(1.0, 1e-6, allow_conditional=True)
+    allowed.check(conditional(), None)
+
+
+def test_a_conditional_release_of_the_past_leaves_no_number_unless_it_was_allowed():
+    booked = [(Kind.START, conditional().to_json()), (Kind.START, spend("a").to_json())]
+    plain, allowing = (
+        account_of(chain_of((Kind.GRANT, Budget(2.0, 1e-6, allow_conditional=allow).to_json()), *booked), STAYS)
+        for allow in (False, True)
+    )
+    with pytest.raises(BudgetError, match=r"1 earlier conditional release\(s\)"):
+        plain.check(spend("b", 0.1), None)
+    assert plain.spent_epsilon(1e-6, apart=False) == float("inf")
+    allowing.check(spend("b", 0.1), None)
+    assert allowing.spent_epsilon(1e-6, apart=False) == pytest.approx(1.0)
+    for account in (plain, allowing):
+        assert [text.split(":")[0] for text in account.notes()] == ["1 conditional release(s)"]
+    with pytest.raises(BudgetError, match="with this one it would be"):
+        allowing.check(spend("b", 3 * ONE), None)
+
+
+def test_a_plain_grant_is_written_as_0_1_0_reads_it():
+    assert set(json.loads(Budget(1.0, 1e-6).to_json())) == {"epsilon", "delta"}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_relations_do_not_mix_in_one_account_not_even_of_releases_that_read_different_units(apart):
+    """A replaced unit may be in both parts: what each release spent on it under its own relation does not add up."""
+    first = spend("a", 0.5 * ONE, Relation.REPLACE_ONE, Cohort(None, 0))
+    later = spend("b", 0.5 * ONE, Relation.ADD_OR_REMOVE_ONE, Cohort(0, 1))
+    grant = (Kind.GRANT, Budget(9.0, 1e-6).to_json())
+    with pytest.raises(BudgetError, match="neighbouring relation"):
+        account_of(chain_of(grant, (Kind.START, first.to_json())), STAYS).check(later, None, apart=apart)
+    mixed = account_of(chain_of(grant, *[(Kind.START, item.to_json()) for item in (first, later)]), STAYS)
+    assert mixed.spent_epsilon(1e-6, apart=apart) == float("inf")
+    assert "several neighbouring relations" in mixed.notes()[0]
+    assert account_of(chain_of(grant, (Kind.START, later.to_json())), STAYS).notes() == []

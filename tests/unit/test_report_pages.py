@@ -6,6 +6,8 @@ import pytest
 from report_pages import HOSTILE, internal, public, receipt, statement, table
 
 from threea_spark.privacy.plan import Accounting
+from threea_spark.publish.held import Held
+from threea_spark.publish.standing import standing_of
 from threea_spark.report.public import MOST_CHARTS, OPEN_CHARTS, public_page
 from threea_spark.report.summary import summary_of
 from threea_spark.report.svg import clipped, inert, templates
@@ -202,8 +204,43 @@ def test_an_internal_page_compares_models_columns_and_clouds(pages):
 def test_an_appended_table_says_how_many_rows_it_holds():
     frame, domain = table()
     html = public_page(receipt(domain), summary_of(frame, domain, 1234))
-    assert "the target now holds 1,234, all of them released" in html
+    assert "the table now holds 1,234 rows, which this release did not write alone" in html
     assert "a random sample of 400 released rows of 1,234" in html
+
+
+def held(release_id, epsilon, accounting="end_to_end", **more):
+    return Held(release_id, epsilon, 1e-5, accounting, "add_or_remove_one", "u", **more)
+
+
+def page_of(*releases):
+    frame, domain = table()
+    return Page(public_page(receipt(domain), summary_of(frame, domain, 1234), standing_of(releases))).words
+
+
+def test_rows_of_several_releases_are_not_presented_as_one_s():
+    own, other = held("0123456789abcdef-v3", 1.0), held("fedcba-v4", 8.0)
+    text = page_of(own, other)
+    for words in (
+        "The table holds rows of 2 releases.", "As a whole it stands at epsilon 9, delta 2e-05.",
+        "releases 0123456789abcdef-v3, fedcba-v4", "of release 0123456789abcdef-v3 alone",
+        "of 1,234, of 2 releases together",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "releases." not in page_of(own)
+    assert "releases together" not in page_of(own)
+    assert "As a whole it stands at" in page_of(other)  # none of its rows are this receipt's
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (held("b", 8.0, "conditional"), "delta 2e-05, for the mixing steps alone"),
+        (held("b", float("inf")), "no epsilon bounds all of them together"),
+        (held("b", 8.0, is_written=False), "b (announced)"),
+    ],
+)
+def test_what_holds_for_all_releases_is_said_with_its_limits(other, words):
+    assert words in page_of(held("0123456789abcdef-v3", 1.0), other)
 
 
 def test_a_release_without_ledger_advice_or_left_out_columns_is_said_plainly():

@@ -55,11 +55,16 @@ def concerning_one_unit(releases: Sequence[Release]) -> list[tuple[Release, ...]
 def versions_between(releases: Iterable[_HasCohort]) -> tuple[int, int] | None:
     """The commits (after the first version, up to and with the last) that may take no unit out of the table.
 
-    None where no two releases could be apart, so that nothing hangs on it.
+    They reach up to the newest version that a release with `since` read: an identifier that was changed after `since`
+    would put one unit's rows into two parts.
+
+    Returns:
+      None where no two releases could be apart, so that nothing hangs on it, or where a version is not known.
     """
     cohorts = [release.cohort for release in releases]
     read = [cohort.version for cohort in cohorts if cohort.version is not None]
     since = [cohort.since for cohort in cohorts if cohort.since is not None]
     if not read or not since or min(read) > max(since):
         return None
-    return min(read), max(since)
+    newest = [cohort.version for cohort in cohorts if cohort.since is not None and cohort.version is not None]
+    return (min(read), max(newest)) if len(newest) == len(since) else None

@@ -6,75 +6,37 @@ A started release counts as spent, whatever became of it, until an officer voids
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from dp_accounting import DpEvent, GaussianDpEvent, PoissonSampledDpEvent
-
 from threea_spark.errors import BudgetError, LedgerError
-from threea_spark.privacy.accounting import Relation, epsilon_of
-from threea_spark.privacy.cohorts import EVERYONE, Cohort, concerning_one_unit
+from threea_spark.privacy.cohorts import EVERYONE, concerning_one_unit
 from threea_spark.privacy.entries import Entry, Holder, Kind
-from threea_spark.privacy.plan import PrivacyPlan, planned_events
+from threea_spark.privacy.spend import Spend, check_budget, check_relations, have_one_relation, total_epsilon
 
 STARTED, FINISHED, FAILED, VOID = "started", "finished", "failed", "void"
 _STATUS = {Kind.FINISH.value: FINISHED, Kind.FAIL.value: FAILED, Kind.VOID.value: VOID}
 
 
 @dataclass(frozen=True)
-class Spend:
-    """What one release books on its source.
+class Budget:
+    """What may be spent in total.
 
     Attributes:
-      release_id: Whose.
-      events: Its planned events, from which its noise is drawn.
-      delta_outside: Delta spent outside the events: selected category names, draws that are not ideal.
-      relation: Of its claim.
-      cohort: Which units it reads.
+      epsilon, delta: Of all releases together.
+      allow_conditional: Whether releases that read rows without noise may run beside, bounded by no epsilon.
     """
-
-    release_id: str
-    events: tuple[DpEvent, ...]
-    delta_outside: float
-    relation: Relation
-    cohort: Cohort = EVERYONE
-
-    def to_json(self) -> str:
-        """The spend as JSON."""
-        return json.dumps(
-            {
-                "events": [_plain(event) for event in self.events],
-                "delta_outside": self.delta_outside,
-                "relation": self.relation.value,
-                **({} if self.cohort == EVERYONE else {"cohort": asdict(self.cohort)}),
-            }
-        )
-
-    @classmethod
-    def from_json(cls, release_id: str, text: str) -> Spend:
-        """Rebuilds a spend from its JSON."""
-        content = json.loads(text)
-        events = tuple(_event(item) for item in content["events"])
-        relation, cohort = Relation(content["relation"]), Cohort(**content.get("cohort", {}))
-        return cls(release_id, events, float(content["delta_outside"]), relation, cohort)
-
-
-def planned_spend(plan: PrivacyPlan, release_id: str, cohort: Cohort = EVERYONE) -> Spend:
-    """What a release will spend on the units it reads if it runs to its end."""
-    outside = plan.delta - plan.delta_composition
-    return Spend(release_id, tuple(planned_events(plan)), outside, plan.relation, cohort)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What may be spent in total."""
 
     epsilon: float
     delta: float
+    allow_conditional: bool = False
 
     def to_json(self) -> str:
-        """The budget as JSON."""
-        return json.dumps({"epsilon": self.epsilon, "delta": self.delta})
+        """The budget as JSON; a plain one reads as one of 0.1.0."""
+        content = asdict(self)
+        if not self.allow_conditional:
+            del content["allow_conditional"]
+        return json.dumps(content)
 
 
 @dataclass(frozen=True)
@@ -103,7 +65,7 @@ class Account:
     unit: str
 
     @property
-    def spent(self) -> tuple[Spend, ...]:
+    def counting(self) -> tuple[Spend, ...]:
         """What counts: all that started and was not voided.
 
         Raises:
@@ -117,6 +79,21 @@ class Account:
             )
         return tuple(booking.spend for booking in counting)
 
+    @property
+    def spent(self) -> tuple[Spend, ...]:
+        """What counts and is bounded by its events, so that it can be composed; raises as `counting`."""
+        return tuple(spend for spend in self.counting if spend.is_bounded)
+
+    @property
+    def unbounded(self) -> tuple[Spend, ...]:
+        """What counts and read rows without noise: conditional releases; raises as `counting`."""
+        return tuple(spend for spend in self.counting if not spend.is_bounded)
+
+    @property
+    def allows_conditional(self) -> bool:
+        """Whether an officer lets conditional releases stand beside the sum; a configuration cannot."""
+        return self.granted is not None and self.granted.allow_conditional
+
     def spent_on_one_unit(self, *, apart: bool) -> list[tuple[Spend, ...]]:
         """Sets of releases of which any unit was in one at most.
 
@@ -124,6 +101,36 @@ class Account:
           apart: Whether no unit ever left the source between the versions that were read; else all are one set.
         """
         return concerning_one_unit(self.spent) if apart else [self.spent]
+
+    def spent_epsilon(self, delta: float, *, apart: bool) -> float:
+        """Epsilon of all that counts, but for conditional releases that an officer allowed.
+
+        Args:
+          delta: At which it is composed.
+          apart: As in `spent_on_one_unit`.
+
+        Returns:
+          inf where conditional releases are not allowed, or relations are mixed: see `notes`.
+        """
+        if (self.unbounded and not self.allows_conditional) or not have_one_relation(self.spent):
+            return float("inf")
+        return max((total_epsilon(group, delta) for group in self.spent_on_one_unit(apart=apart)), default=0.0)
+
+    def notes(self) -> list[str]:
+        """What the sum does not say, in words; one line each."""
+        lines = []
+        if self.unbounded:
+            left_out = "left out of what is spent, as the grant allows" if self.allows_conditional else "not allowed"
+            lines.append(
+                f"{len(self.unbounded)} conditional release(s): rows were read without noise; no epsilon bounds them "
+                f"({left_out})"
+            )
+        if not have_one_relation(self.spent):
+            lines.append(
+                "releases of several neighbouring relations (add_or_remove_one, replace_one): no epsilon is stated for "
+                "them together, and no further release starts"
+            )
+        return lines
 
     def check(self, wanted: Spend, limit: Budget | None, *, apart: bool = False) -> None:
         """Refuses a release that the grant, or a lower limit of the configuration, does not hold.
@@ -134,7 +141,8 @@ class Account:
           apart: As in `spent_on_one_unit`.
 
         Raises:
-          BudgetError: naming what is spent and what is left, or that no budget was given.
+          BudgetError: naming what is spent and what is left, or that no budget was given, or does not allow
+            conditional releases, or that relations differ anywhere in the account.
         """
         budgets = [budget for budget in (self.granted, limit) if budget is not None]
         if not budgets:
@@ -142,6 +150,11 @@ class Account:
                 "ledger: no budget was granted for this source and unit; an officer gives one with "
                 "`threea ledger grant`, or privacy.ledger.budget states it"
             )
+        if not self.allows_conditional:
+            _check_bounded(wanted, self.unbounded)
+        if not wanted.is_bounded:
+            return
+        check_relations([*self.spent, wanted])
         groups = concerning_one_unit([*self.spent, wanted]) if apart else [(*self.spent, wanted)]
         for budget in budgets:
             for group in groups:
@@ -162,14 +175,19 @@ class Account:
 
 
 def account_of(chain: Sequence[Entry], holder: Holder) -> Account:
-    """Reads one account from a verified chain."""
+    """Reads one account from a verified chain.
+
+    A release that was voided and then failed stays void. One that was voided while it ran and finished all the same
+    has published, and counts again until it is voided after that.
+    """
     own = [entry for entry in chain if holder.owns(entry)]
     grants = [entry for entry in own if entry.kind == Kind.GRANT and entry.unit == holder.unit]
     status: dict[int, str] = {}
     for entry in own:
         if entry.kind in _STATUS:
             number = int(json.loads(entry.content)["entry"])
-            status[number] = VOID if status.get(number) == VOID else _STATUS[entry.kind]
+            is_late = entry.kind == Kind.FAIL and status.get(number) == VOID
+            status[number] = VOID if is_late else _STATUS[entry.kind]
     started = [entry for entry in own if entry.kind == Kind.START]
     bookings = tuple(
         Booking(e.number, _spend_of(e, holder), e.unit, status.get(e.number, STARTED), e.at) for e in started
@@ -184,55 +202,16 @@ def _spend_of(entry: Entry, holder: Holder) -> Spend:
     return spend if same else replace(spend, cohort=EVERYONE)
 
 
-def check_budget(spent: Sequence[Spend], wanted: Spend, *, epsilon: float, delta: float) -> None:
-    """Refuses a release that the rest of the budget does not hold; composes events by PLD, not sums of epsilons.
-
-    Args:
-      spent: Of the same source and unit.
-      wanted: The release to come.
-      epsilon, delta: The budget in total.
-
-    Raises:
-      BudgetError: naming what is spent and what is left.
-    """
-    if any(item.relation is not wanted.relation for item in spent):
+def _check_bounded(wanted: Spend, unbounded: Sequence[Spend]) -> None:
+    """Refuses what no epsilon bounds, under a budget that does not allow it by name."""
+    if not wanted.is_bounded:
         raise BudgetError(
-            "ledger: earlier releases of this source used another neighbouring relation; they cannot be composed. "
-            "Use the same privacy.relation"
+            "ledger: privacy.accounting: conditional reads rows without noise, so no budget of epsilon holds it. Use "
+            "end_to_end, or an officer allows it by name: `threea ledger grant --allow-conditional`"
         )
-    everything = [*spent, wanted]
-    left = delta - sum(item.delta_outside for item in everything)
-    events = [event for item in everything for event in item.events]
-    needed = epsilon_of(events, left, wanted.relation, near=epsilon) if left > 0.0 else float("inf")
-    if needed <= epsilon * (1.0 + 1e-9):
-        return
-    before = [event for item in spent for event in item.events]
-    at = left + wanted.delta_outside
-    so_far = epsilon_of(before, at, wanted.relation, near=epsilon) if before and at > 0.0 else 0.0
-    raise BudgetError(
-        f"ledger: the budget of this source is epsilon {epsilon:g} at delta {delta:g}; {len(spent)} earlier release(s) "
-        f"spent epsilon {so_far:.4g}, with this one it would be {needed:.4g}. Lower epsilon, or raise the budget"
-    )
-
-
-def _plain(event: DpEvent) -> dict[str, float]:
-    if isinstance(event, PoissonSampledDpEvent):
-        inner = event.event
-        return {"noise_multiplier": inner.noise_multiplier, "sampling_probability": event.sampling_probability}
-    return {"noise_multiplier": event.noise_multiplier}
-
-
-def _event(plain: dict[str, float]) -> DpEvent:
-    inner = GaussianDpEvent(plain["noise_multiplier"])
-    rate = plain.get("sampling_probability")
-    return inner if rate is None else PoissonSampledDpEvent(rate, inner)
-
-
-def total_epsilon(spent: Iterable[Spend], delta: float) -> float:
-    """Epsilon of all the spends together at `delta`, by PLD; inf if delta is too small for them."""
-    items = list(spent)
-    events = [event for item in items for event in item.events]
-    left = delta - sum(item.delta_outside for item in items)
-    if not events:
-        return 0.0
-    return epsilon_of(events, left, items[0].relation) if left > 0.0 else float("inf")
+    if unbounded:
+        raise BudgetError(
+            f"ledger: {len(unbounded)} earlier conditional release(s) of this source read rows without noise, so no "
+            "epsilon bounds what was spent. An officer who accepts them says so: `threea ledger grant "
+            "--allow-conditional`"
+        )

@@ -159,7 +159,7 @@ class PrivacyMeter:
             squared_sensitivity=squared_bound * self.plan.unit.max_rows**2,
             mu=mu,
             relation=self.plan.relation,
-            moved=moved_by_unit(moved, self.plan, size),
+            moved=self.plan.moved_by_unit(moved, size),
         )
         self._check_numerics(mechanism)
         self._contexts.add(context)
@@ -241,18 +241,8 @@ class PrivacyMeter:
         """All that ran, by stage."""
         return {stage: list(events) for stage, events in self._booked.items()}
 
-    def flat_events(self) -> list[DpEvent]:
-        """All that ran, as one list."""
-        return [event for events in self._booked.values() for event in events]
-
     def _book(self, stage: Stage, event: GaussianDpEvent) -> None:
         if self._open_sample is not None:
             self._open_sample.append(event)
         else:
             self._booked.setdefault(stage, []).append(event)
-
-
-def moved_by_unit(moved_by_row: int, plan: PrivacyPlan, size: int | None = None) -> int:
-    """Bounds the coordinates in which two neighbours' sums may differ, from those to which one row adds anything."""
-    moved = plan.relation.distance * plan.unit.max_rows * moved_by_row
-    return moved if size is None else min(moved, size)

@@ -99,6 +99,16 @@ class PrivacyPlan:
         """Of all stages together, before amplification."""
         return compose_mu(self.stage_mu.values())
 
+    def moved_by_unit(self, moved_by_row: int, size: int | None = None) -> int:
+        """Bounds the coordinates in which two neighbours' sums may differ, from those to which one row adds anything.
+
+        Args:
+          moved_by_row: Of any row.
+          size: Coordinates of the sum, if that is known.
+        """
+        moved = self.relation.distance * self.unit.max_rows * moved_by_row
+        return moved if size is None else min(moved, size)
+
     def numeric_error(self, squared_error: float, moved_draws: int) -> float:
         """What float64 may add to the loss of so many draws; inf where `delta_noise` is too small for them.
 

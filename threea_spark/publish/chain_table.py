@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from threea_spark.errors import BudgetError, LedgerError
 from threea_spark.places import Place, exists, read_latest
 from threea_spark.privacy.entries import Entry, verify
+from threea_spark.query_errors import is_conflict
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -84,7 +85,7 @@ class ChainTable:
                 f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
             )
         except Exception as error:  # classic Spark lets Java's own through where PySpark has no class for it
-            if "CONCURRENT" in str(error).upper():
+            if is_conflict(error):
                 return False
             raise
         finally:

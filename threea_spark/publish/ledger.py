@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from threea_spark.config import LedgerConfig, ReleaseConfig
-from threea_spark.errors import ConfigError
+from threea_spark.errors import ConfigError, LedgerError
 from threea_spark.places import Place, history_of, table_id
 from threea_spark.privacy.cohorts import EVERYONE, Cohort, versions_between
 from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry
-from threea_spark.privacy.ledger import Budget, Spend, account_of, planned_spend, total_epsilon
+from threea_spark.privacy.ledger import VOID, Booking, Budget, account_of
 from threea_spark.privacy.plan import PrivacyPlan
+from threea_spark.privacy.spend import Spend, planned_spend
 from threea_spark.publish.chain_table import ChainTable, now
 from threea_spark.table.history import first_that_takes_rows
 
@@ -100,6 +101,25 @@ class Ledger:
         apart = self.source is not None and self.source.keeps_apart([*account.spent, self.spend])
         account.check(self.spend, self.limit, apart=apart)
 
+    def require_counting(self) -> None:
+        """Checks, right before anything leaves, that the release's own entry stands and was not voided meanwhile.
+
+        Raises:
+          LedgerError: if it was voided, or the ledger was written anew without it.
+        """
+        if self.table is None or self.started is None or self.holder is None:
+            return
+        chain, number = self.table.read(), self.started.number
+        if len(chain) <= number or chain[number] != self.started:
+            raise LedgerError(
+                f"ledger: entry {number} is no longer this release's; nothing was written. Look at the ledger's history"
+            )
+        if account_of(chain, self.holder).booking(number).status == VOID:
+            raise LedgerError(
+                f"ledger: entry {number} was voided while the release ran; nothing was written. Run it "
+                "again, and it is charged again"
+            )
+
     def finish(self) -> None:
         """Marks the release as written."""
         self._mark(Kind.FINISH)
@@ -146,23 +166,39 @@ def void(spark: SparkSession, config: ReleaseConfig, number: int, reason: str) -
 
 
 def summary(spark: SparkSession, config: ReleaseConfig) -> dict[str, object]:
-    """What was spent on the configured source: entries, their composition by PLD, the budget. Reads no row of it."""
+    """What was spent on the configured source: entries, their composition by PLD, the budget. Reads no row of it.
+
+    `spent_epsilon` is inf where no epsilon bounds all that counts; `notes` say why, and what was left out of it.
+    """
     chain, holder = _configured(spark, config).read(), holder_of(spark, config)
     account, limit = account_of(chain, holder), _limit(config.privacy.ledger)
-    groups = account.spent_on_one_unit(apart=SourceHistory.of(spark, config).keeps_apart(account.spent))
+    apart = SourceHistory.of(spark, config).keeps_apart(account.spent)
     delta = (account.granted or limit or Budget(0.0, config.privacy.delta)).delta
     return {
         "source": holder.source,
         "unit": holder.unit,
         "granted": None if account.granted is None else asdict(account.granted),
-        "limit": None if limit is None else asdict(limit),
-        "spent_epsilon": max((total_epsilon(group, delta) for group in groups), default=0.0),
+        "limit": None if limit is None else {"epsilon": limit.epsilon, "delta": limit.delta},
+        "spent_epsilon": account.spent_epsilon(delta, apart=apart),
         "at_delta": delta,
+        "conditional_releases": len(account.unbounded),
+        "notes": account.notes(),
         "head": chain[-1].hash if chain else GENESIS,
-        "entries": [
-            {"entry": b.number, "release_id": b.spend.release_id, "unit": b.unit, "status": b.status, "at": b.at}
-            for b in account.bookings
-        ],
+        "entries": [_line(booking) for booking in account.bookings],
+    }
+
+
+def _line(booking: Booking) -> dict[str, object]:
+    spend = booking.spend
+    return {
+        "entry": booking.number,
+        "release_id": spend.release_id,
+        "unit": booking.unit,
+        "status": booking.status,
+        "at": booking.at,
+        "epsilon": spend.epsilon,
+        "delta": spend.delta,
+        "accounting": spend.accounting.value,
     }
 
 

@@ -58,7 +58,7 @@ class Receipt:
 
     @property
     def properties(self) -> dict[str, str]:
-        """What the released table's properties say."""
+        """The release and its claim by the names of table properties; a table may hold others besides."""
         return {
             PROPERTY_RELEASE: self.release_id,
             PROPERTY_EPSILON: f"{self.privacy.epsilon:g}",

@@ -11,6 +11,7 @@ from threea_spark.errors import SourceError
 from threea_spark.local_sample import local_rows, names_in_order
 from threea_spark.places import Place, commit_metadata, read_latest
 from threea_spark.publish.receipt import Receipt, receipt_in
+from threea_spark.publish.standing import standing_at
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -24,7 +25,8 @@ def report_html(
 ) -> str:
     """Makes the report of a release that was written; on Databricks, `displayHTML(report_html(spark, config))`.
 
-    It reads the receipt and the released table only, never the source: it costs no privacy, and may be shared.
+    It reads the receipt and the released table only, never the source: it costs no privacy, and may be shared. Where
+    the table holds rows of several releases it says so, and what holds for all of them together.
 
     Args:
       spark: A session, classic or Connect.
@@ -47,9 +49,10 @@ def report_html(
             f"the receipt is of {found.target}, with {len(found.columns)} columns, and not of the configuration's "
             f"{config.target}, with {len(config.domain.columns)}; give the receipt of this release"
         )
-    rows = read_latest(spark, Place.of(config.target.table, config.target.path))
+    target = Place.of(config.target.table, config.target.path)
+    rows = read_latest(spark, target)
     frame = local_rows(rows, names_in_order(rows, config.domain), _fitting(config, max_rows))
-    return public_page(found, summary_of(frame, config.domain, rows.count()))
+    return public_page(found, summary_of(frame, config.domain, rows.count()), standing_at(spark, target))
 
 
 def internal_report_html(

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from threea_spark.privacy.plan import Accounting
 from threea_spark.publish.receipt import Receipt
+from threea_spark.publish.standing import Standing
 from threea_spark.report import guarantee, words
 from threea_spark.report.bar_charts import spread_chart
 from threea_spark.report.heat_map import heat_map, strongest
@@ -37,6 +39,14 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Together:
+    """All releases in the table: identifiers, and what holds for the whole in words."""
+
+    release_ids: tuple[str, ...]
+    claim: str
+
+
+@dataclass(frozen=True)
 class Group:
     """Cards that are folded away together; `first` and `last` count columns from 1."""
 
@@ -45,12 +55,13 @@ class Group:
     cards: Sequence[Card]
 
 
-def public_page(receipt: Receipt, summary: TableSummary) -> str:
+def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | None = None) -> str:
     """Writes the report as one HTML document.
 
     Args:
       receipt: Of the release.
       summary: Of the released rows.
+      standing: What the table as a whole stands at, with all its releases; None where it holds this one alone.
 
     Returns:
       HTML without script, network or file beside it; it may stand in a frame.
@@ -71,6 +82,7 @@ def public_page(receipt: Receipt, summary: TableSummary) -> str:
         stages=guarantee.budget_rows(statement),
         sampled=guarantee.is_sampled(statement),
         summary=summary,
+        together=together_in_words(receipt.release_id, standing),
         cards=cards[:OPEN_CHARTS],
         groups=grouped(cards),
         without_chart=max(0, len(summary.columns) - MOST_CHARTS),
@@ -78,6 +90,21 @@ def public_page(receipt: Receipt, summary: TableSummary) -> str:
         strongest=strongest(pairs.names, pairs.strengths, STRONGEST_PAIRS),
         pairs=pairs,
     )  # fmt: skip
+
+
+def together_in_words(release_id: str, standing: Standing | None) -> Together | None:
+    """What is said of a table that holds rows of other releases too; None where it holds one release alone."""
+    if standing is None or set(standing.release_ids) <= {release_id}:
+        return None
+    is_whole = standing.accounting == Accounting.END_TO_END.value
+    if standing.epsilon == "inf":
+        claim = "no epsilon bounds all of them together"
+    elif is_whole:
+        claim = f"epsilon {standing.epsilon}, delta {standing.delta}"
+    else:
+        claim = f"epsilon {standing.epsilon}, delta {standing.delta}, for the mixing steps alone"
+    ids = tuple(held.release_id if held.is_written else f"{held.release_id} (announced)" for held in standing.releases)
+    return Together(ids, claim)
 
 
 def column_card(column: ColumnSummary) -> Card:

@@ -1,0 +1,192 @@
+"""What one release books on its source, and what several of them cost together."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dp_accounting import DpEvent, GaussianDpEvent, PoissonSampledDpEvent
+
+from threea_spark.errors import BudgetError
+from threea_spark.privacy.accounting import CLAIM_SLACK, Relation, epsilon_of
+from threea_spark.privacy.cohorts import EVERYONE, Cohort
+from threea_spark.privacy.plan import Accounting, PrivacyPlan, planned_events
+
+
+@dataclass(frozen=True)
+class Spend:
+    """What one release books on its source.
+
+    Attributes:
+      release_id: Whose.
+      events: Its planned events, from which its noise is drawn.
+      delta_outside: Delta spent outside the events: selected category names, draws that are not ideal.
+      relation: Of its claim.
+      cohort: Which units it reads.
+      accounting: What its claim covers.
+      epsilon, delta: The claim; None where an entry of 0.1.0 does not say.
+      numeric: Part of epsilon that float64 may take; None where an entry of 0.1.0 does not say.
+    """
+
+    release_id: str
+    events: tuple[DpEvent, ...]
+    delta_outside: float
+    relation: Relation
+    cohort: Cohort = EVERYONE
+    accounting: Accounting = Accounting.END_TO_END
+    epsilon: float | None = None
+    delta: float | None = None
+    numeric: float | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether its events bound all that it read; a conditional release read rows without noise besides."""
+        return self.accounting is Accounting.END_TO_END
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        claim = {} if self.epsilon is None or self.delta is None else {"epsilon": self.epsilon, "delta": self.delta}
+        return {
+            "events": [_plain(event) for event in self.events],
+            "delta_outside": self.delta_outside,
+            "relation": self.relation.value,
+            "accounting": self.accounting.value,
+            **claim,
+            **({} if self.numeric is None else {"numeric": self.numeric}),
+            **({} if self.cohort == EVERYONE else {"cohort": asdict(self.cohort)}),
+        }
+
+    def to_json(self) -> str:
+        """The spend as JSON."""
+        return json.dumps(self.as_dict())
+
+    @classmethod
+    def from_json(cls, release_id: str, text: str) -> Spend:
+        """Rebuilds a spend from its JSON; see `from_dict`."""
+        return cls.from_dict(release_id, json.loads(text))
+
+    @classmethod
+    def from_dict(cls, release_id: str, content: dict[str, Any]) -> Spend:
+        """Rebuilds a spend from its plain values.
+
+        Entries of 0.1.0 do not say their accounting. One with a single event counts as conditional: an end-to-end
+        release books one event for each stage that runs, so it has several; a conditional one books its mixing step.
+        """
+        events = tuple(_event(item) for item in content["events"])
+        unsaid = Accounting.CONDITIONAL if len(events) == 1 else Accounting.END_TO_END
+        named = [content.get(name) for name in ("epsilon", "delta", "numeric")]
+        return cls(
+            release_id,
+            events,
+            float(content["delta_outside"]),
+            Relation(content["relation"]),
+            Cohort(**content.get("cohort", {})),
+            Accounting(content.get("accounting", unsaid)),
+            *[None if number is None else float(number) for number in named],
+        )
+
+
+def planned_spend(plan: PrivacyPlan, release_id: str, cohort: Cohort = EVERYONE) -> Spend:
+    """What a release will spend on the units it reads if it runs to its end."""
+    return Spend(
+        release_id,
+        tuple(planned_events(plan)),
+        plan.delta_selection + plan.delta_noise,
+        plan.relation,
+        cohort,
+        plan.accounting,
+        plan.epsilon,
+        plan.delta,
+        plan.numeric_epsilon,
+    )
+
+
+def composed_epsilon(spent: Iterable[Spend], delta: float, *, near: float = 1.0) -> float:
+    """Epsilon of all the spends' events together at `delta`, by PLD, with what float64 may add to each.
+
+    Each release's loss is off by its `numeric` at most, and its probabilities by a factor e^numeric, but for events
+    that are part of `delta_outside`: both add up (noise.py). Releases of 0.1.0 kept CLAIM_SLACK of their epsilon for
+    it, which is no more than that of all together.
+
+    Args:
+      spent: Of one source and unit.
+      delta: Of all of them together.
+      near: About where epsilon lies; sets the accountant's resolution.
+
+    Returns:
+      inf if delta is too small for them, or if they are of several relations: none of these bounds the others.
+    """
+    items = list(spent)
+    events = [event for item in items for event in item.events]
+    numeric = math.fsum(item.numeric or 0.0 for item in items)
+    left = (delta - math.fsum(item.delta_outside for item in items)) * math.exp(-numeric)
+    if not events:
+        return 0.0
+    if not left > 0.0 or not have_one_relation(items):
+        return math.inf
+    composed = epsilon_of(events, min(left, 1.0 - 1e-12), items[0].relation, near=near)
+    unsaid = sum(item.numeric is None for item in items)
+    return composed * (1.0 + unsaid * CLAIM_SLACK) + numeric
+
+
+def total_epsilon(spent: Iterable[Spend], delta: float) -> float:
+    """Epsilon of all the spends together at `delta`; inf where `composed_epsilon` is, or where one has no bound."""
+    items = list(spent)
+    return composed_epsilon(items, delta) if all(item.is_bounded for item in items) else math.inf
+
+
+def have_one_relation(spent: Iterable[Spend]) -> bool:
+    """Whether the spends are of one neighbouring relation at most, so that their events can be composed."""
+    return len({item.relation for item in spent}) <= 1
+
+
+def check_relations(spent: Iterable[Spend]) -> None:
+    """Refuses spends that cannot be composed.
+
+    Raises:
+      BudgetError: if they are of several neighbouring relations.
+    """
+    if not have_one_relation(spent):
+        raise BudgetError(
+            "ledger: earlier releases of this source used another neighbouring relation; they cannot be composed. "
+            "Use the same privacy.relation"
+        )
+
+
+def check_budget(spent: Sequence[Spend], wanted: Spend, *, epsilon: float, delta: float) -> None:
+    """Refuses a release that the rest of the budget does not hold; composes events by PLD, not sums of epsilons.
+
+    Args:
+      spent: Of the same source and unit, each bounded by its events.
+      wanted: The release to come.
+      epsilon, delta: The budget in total.
+
+    Raises:
+      BudgetError: naming what is spent and what is left.
+    """
+    everything = [*spent, wanted]
+    check_relations(everything)
+    needed = composed_epsilon(everything, delta, near=epsilon)
+    if needed <= epsilon * (1.0 + 1e-9):
+        return
+    so_far = composed_epsilon(spent, delta, near=epsilon)
+    raise BudgetError(
+        f"ledger: the budget of this source is epsilon {epsilon:g} at delta {delta:g}; {len(spent)} earlier release(s) "
+        f"spent epsilon {so_far:.4g}, with this one it would be {needed:.4g}. Lower epsilon, or raise the budget"
+    )
+
+
+def _plain(event: DpEvent) -> dict[str, float]:
+    if isinstance(event, PoissonSampledDpEvent):
+        inner = event.event
+        return {"noise_multiplier": inner.noise_multiplier, "sampling_probability": event.sampling_probability}
+    return {"noise_multiplier": event.noise_multiplier}
+
+
+def _event(plain: dict[str, float]) -> DpEvent:
+    inner = GaussianDpEvent(plain["noise_multiplier"])
+    rate = plain.get("sampling_probability")
+    return inner if rate is None else PoissonSampledDpEvent(rate, inner)
