@@ -115,7 +115,7 @@ def release_config(mode: str, *, max_rows: int = 1, relation: str = "add_or_remo
 
 def plain_table(domain: Domain, n_rows: int, rng: np.random.Generator) -> Table:
     """Rows of ordinary values, each a unit of its own."""
-    rows = [tuple(_plain_cell(column, rng) for column in domain.columns.values()) for _ in range(n_rows)]
+    rows = [tuple(plain_cell(column, rng) for column in domain.columns.values()) for _ in range(n_rows)]
     return Table(tuple(rows), tuple(rng.integers(0, _TOKENS, n_rows).tolist()))
 
 
@@ -127,7 +127,7 @@ def hard_row(domain: Domain, rng: np.random.Generator) -> Row:
 def hard_cell(column: Column, rng: np.random.Generator) -> Any:
     """One hard value, or in one of four draws an ordinary one."""
     if rng.random() < 0.25:
-        return _plain_cell(column, rng)
+        return plain_cell(column, rng)
     pool = hard_values(column)
     return pool[rng.integers(len(pool))]
 
@@ -145,20 +145,22 @@ def hard_values(column: Column) -> tuple[Any, ...]:
 def batch_of(table: Table, domain: Domain) -> pa.RecordBatch:
     """Canonical columns, as Spark would hand them over, and the units' tokens."""
     arrays = [
-        pa.array([row[place] for row in table.rows], _arrow_type(column))
+        pa.array([row[place] for row in table.rows], arrow_type(column))
         for place, column in enumerate(domain.columns.values())
     ]
     names = [column_name(place) for place in range(len(arrays))]
     return pa.RecordBatch.from_arrays([*arrays, pa.array(table.units, pa.int64())], [*names, UNIT])
 
 
-def _arrow_type(column: Column) -> pa.DataType:
+def arrow_type(column: Column) -> pa.DataType:
+    """The type in which a column's cells are held."""
     if isinstance(column, CategoricalColumn):
         return pa.string()
     return _TIMES if isinstance(column, TimestampColumn) else pa.float64()
 
 
-def _plain_cell(column: Column, rng: np.random.Generator) -> Any:
+def plain_cell(column: Column, rng: np.random.Generator) -> Any:
+    """An ordinary value."""
     if isinstance(column, CategoricalColumn):
         values = ("u", "v", "w") if column.is_open else column.values
         return values[rng.integers(len(values))]

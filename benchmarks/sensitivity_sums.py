@@ -84,9 +84,9 @@ class Moved:
 class Release:
     """One run on a base table, whose published numbers are then held fixed."""
 
-    def __init__(self, base: Table, config: ReleaseConfig) -> None:
-        """Runs it, with fresh noise."""
-        self.base, self.config = base, config
+    def __init__(self, base: Table | pa.RecordBatch, config: ReleaseConfig) -> None:
+        """Runs it, with fresh noise, on rows or on canonical columns and tokens as Spark hands them over."""
+        self._base, self.config = base, config
         self._noisy: dict[Context, Any] = {}
         self._published = Sums()
         noised = NoisySum.noised
@@ -97,9 +97,19 @@ class Release:
             self._noisy[(*mechanism.context, *part)] = noisy
             return noisy
 
-        self.fitted = run_release(batch_of(base, config.domain), config, publish)
+        self.fitted = run_release(self._batch(base), config, publish)
 
-    def sums(self, table: Table) -> Sums:
+    @property
+    def base(self) -> Table:
+        """The rows that were released, where it ran on rows."""
+        if not isinstance(self._base, Table):
+            raise TypeError("this release ran on a batch")
+        return self._base
+
+    def _batch(self, table: Table | pa.RecordBatch) -> pa.RecordBatch:
+        return batch_of(table, self.config.domain) if isinstance(table, Table) else table
+
+    def sums(self, table: Table | pa.RecordBatch) -> Sums:
         """Replays the release on another table."""
         found = Sums()
 
@@ -113,7 +123,7 @@ class Release:
                 raise AssertionError(f"{mechanism.context}: a part that another table does not have")
             return np.full(exact.shape, _NOTHING) if noisy is None else noisy
 
-        run_release(batch_of(table, self.config.domain), self.config, replay)
+        run_release(self._batch(table), self.config, replay)
         asked = [
             {c for c, own in sums.mechanisms.items() if not _is_selection(own)} for sums in (found, self._published)
         ]

@@ -117,9 +117,8 @@ def _fit(
     rate: float,
 ) -> LabelFunction:
     """Learns the weights with what is left of Adapt's share; without a meter the targets are released ones."""
-    encoding = problem.encoding
+    encoding, laws = problem.encoding, np.concatenate(problem.laws)
     n_features = len(encoding.codes)
-    laws = np.concatenate(problem.laws)
     feature_map = maps.feature_map(
         problem.odds,
         laws,
@@ -137,10 +136,9 @@ def _fit(
     def release_sum(name: str, exact: IntArray, bound: int) -> Float64Array:
         if meter is None:
             return exact.astype(np.float64)
-        measured = meter.noisy_sum(
-            Stage.ADAPT, name, exact, squared_bound=bound * bound, mu=mu_step, moved=targets.moved
-        )
-        return measured.value.astype(np.float64)
+        square, moved = bound * bound, targets.moved
+        noisy = meter.noisy_sum(Stage.ADAPT, name, exact, squared_bound=square, mu=mu_step, moved=moved).value
+        return noisy.astype(np.float64)
 
     logs = np.log(problem.class_weights)
     prior = logs[1:] - logs[:1] if len(feature_map.odds) == 1 else logs
