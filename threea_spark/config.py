@@ -6,14 +6,13 @@ numbers (see auto.py) and stated in the receipt.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from threea_spark.config_digest import digest_of
 from threea_spark.config_places import PlaceConfig, Rows, SourceConfig, TargetConfig
 from threea_spark.domain import CategoricalColumn, Domain
 from threea_spark.privacy.accounting import Relation
@@ -61,9 +60,6 @@ class PrivacyConfig(Frozen):
     relation: Literal["add_or_remove_one", "replace_one"] = Field(
         default="add_or_remove_one", description="which tables are neighbours"
     )
-    partition: Literal["private", "public_or_disjoint"] = Field(
-        default="private", description="conditional mode only: what the partition was fitted on"
-    )
     shares: dict[Literal["encode", "approximate", "adapt", "anonymize"], float] | Auto = Field(
         default=AUTO, description="of mu^2, by stage; they sum to 1"
     )
@@ -83,12 +79,6 @@ class PrivacyConfig(Frozen):
         if not abs(math.fsum(shares.values()) - 1.0) <= _SHARES_TOLERANCE:
             raise ValueError(f"shares must sum to 1, got {math.fsum(shares.values()):g}; scale them")
         return shares
-
-    @model_validator(mode="after")
-    def _partition_fits(self) -> PrivacyConfig:
-        if self.partition != "private" and self.accounting != "conditional":
-            raise ValueError("`partition` belongs to `accounting: conditional`; drop one of the two")
-        return self
 
     @property
     def privacy_unit(self) -> PrivacyUnit:
@@ -191,11 +181,7 @@ class ReleaseConfig(Frozen):
     @property
     def digest(self) -> str:
         """Names this configuration: 16 hex digits of SHA-256 over its canonical JSON."""
-        content = self.model_dump(mode="json")
-        if content["source"]["since"] is None:  # so that releases from before it was an option keep their names
-            del content["source"]["since"]
-        text = json.dumps(content, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest_of(self.model_dump(mode="json"))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> ReleaseConfig:

@@ -130,7 +130,7 @@ def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy
 
 def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
     """Makes the receipt before a row is written: events that cost more than the claim stop the release here."""
-    statement = statement_of(fitted.meter, public_partition=config.privacy.partition == "public_or_disjoint")
+    statement = statement_of(fitted.meter)
     asked = config.anonymize.rows
     matching = max(1, round(fitted.encoded.n_rows))
     n_released = fitted.mixer.n_groups if fitted.mixer is not None else (matching if asked == "match" else int(asked))

@@ -108,7 +108,8 @@ RULES = [
         "privacy.shares.encode: must be a finite number, got nan",
     ),
     ({"privacy__ledger": {"table": "l", "budget": {"epsilon": 1}}}, "privacy.ledger.budget.delta: is missing; add it"),
-    ({"privacy__partition": "public_or_disjoint"}, "privacy: `partition` belongs to `accounting: conditional`"),
+    ({"privacy__partition": "public_or_disjoint"}, "privacy.partition: was removed in 0.2.0: the partition is always"),
+    ({"privacy__partition": "private"}, "privacy.partition: was removed in 0.2.0: the partition is always"),
     ({"source": {}}, "source: give either `table` or `path`"),
     ({"source": {"table": "a", "path": "b"}}, "source: give either `table` or `path`"),
     ({"source__version": -1}, "source.version: must be at least 0, got -1"),
@@ -171,6 +172,35 @@ def test_the_digest_names_the_content():
     one, same = ReleaseConfig.from_dict(GIVEN), ReleaseConfig.from_dict(copy.deepcopy(GIVEN))
     other = ReleaseConfig.from_dict(config_with(privacy__epsilon=1.1))
     assert one.digest == same.digest != other.digest
+
+
+NAMES_OF_0_1 = [
+    ({}, "589cae157a0b1b9d"),
+    ({"privacy__unit": {"column": "p", "max_rows": 4}}, "e4cc1288ddc42845"),
+    ({"source": {"table": "main.ehr.stays", "since": 3}}, "183414e1f7de5151"),
+    (
+        {"privacy__accounting": "conditional", "anonymize__generator": "mix", "adapt__targets": "plain"},
+        "b6a060927f2a1aa1",
+    ),
+]
+"""What version 0.1.0 called each: releases that it made are found by these names."""
+
+
+def of_0_1(**sections):
+    """The plain values of a configuration of version 0.1.0, with every kind of column."""
+    columns = {
+        "age": {"type": "integer", "lower": 0, "upper": 120},
+        "cost": {"type": "float", "lower": -10.0, "upper": 10.0, "nullable": True},
+        "place": {"type": "categorical", "values": "open", "max_values": 50},
+        "admitted": {"type": "timestamp", "lower": "2010-01-01", "upper": "2030-01-01", "parts": ["hour"]},
+        "died": {"type": "categorical", "values": ["no", "yes"]},
+    }
+    return config_with(domain={"label": "died", "columns": columns}, **sections)
+
+
+@pytest.mark.parametrize(("changes", "digest"), NAMES_OF_0_1)
+def test_a_configuration_of_0_1_keeps_its_name(changes, digest):
+    assert ReleaseConfig.from_dict(of_0_1(**changes)).digest == digest
 
 
 def test_the_unit_carries_its_bound_to_the_accounting():

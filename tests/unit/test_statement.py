@@ -88,13 +88,6 @@ def test_the_conditional_mode_says_what_is_not_covered():
     assert "no noise" in statement.in_words()
 
 
-def test_a_public_partition_is_said_to_be_the_owners_word():
-    meter = spend_all(meter_of(Accounting.CONDITIONAL))
-    said = statement_of(meter, public_partition=True).not_covered[0]
-    assert "declaration" in said
-    assert "public" in said
-
-
 def test_end_to_end_promises_everything_that_read_a_row():
     statement = statement_of(spend_all(meter_of()))
     assert "everything that read a row" in statement.in_words()

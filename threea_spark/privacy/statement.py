@@ -34,10 +34,6 @@ _CONDITIONAL = (
     "NOT COVERED: the clusters and their centres were fitted on the private rows without noise. The guarantee holds "
     "for the mixing step alone, given the partition; a row's influence on the partition is not bounded."
 )
-_PUBLIC_PARTITION = (
-    "The clusters were fitted, by the data owner's declaration, on public rows or on rows disjoint from these; "
-    "the guarantee holds for the mixing step."
-)
 
 
 @dataclass(frozen=True)
@@ -118,12 +114,11 @@ class PrivacyStatement:
         return "\n".join(lines)
 
 
-def statement_of(meter: PrivacyMeter, *, public_partition: bool = False) -> PrivacyStatement:
+def statement_of(meter: PrivacyMeter) -> PrivacyStatement:
     """States what the booked events guarantee.
 
     Args:
       meter: Of the finished release.
-      public_partition: Conditional mode only: the partition was fitted on public or disjoint rows.
 
     Raises:
       PrivacyError: if the events cost more than the plan claims; nothing may be written then.
@@ -151,7 +146,7 @@ def statement_of(meter: PrivacyMeter, *, public_partition: bool = False) -> Priv
         unit=str(plan.unit),
         accounting=plan.accounting.value,
         stages=tuple(_spend(stage, events, plan.relation) for stage, events in meter.events_by_stage().items()),
-        not_covered=_not_covered(plan, public_partition),
+        not_covered=_not_covered(plan),
     )
 
 
@@ -197,10 +192,10 @@ def _relation_in_words(plan: PrivacyPlan) -> str:
     return "tables that differ by one unit, added or removed (add_or_remove_one)"
 
 
-def _not_covered(plan: PrivacyPlan, public_partition: bool) -> tuple[str, ...]:
+def _not_covered(plan: PrivacyPlan) -> tuple[str, ...]:
     if not plan.is_conditional:
         return NOT_COVERED
-    return (_PUBLIC_PARTITION if public_partition else _CONDITIONAL, *NOT_COVERED)
+    return (_CONDITIONAL, *NOT_COVERED)
 
 
 def plan_in_words(plan: PrivacyPlan) -> str:

@@ -1,0 +1,23 @@
+"""The name of a configuration, which stays the same from version to version of this library."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """Names a configuration: 16 hex digits of SHA-256 over its canonical JSON.
+
+    An option that came later is left out at its default, and one that went is put back, so that a configuration from
+    before keeps its name: the release that it made is found by it.
+
+    Args:
+      content: Plain values of all fields; changed here.
+    """
+    if content["source"]["since"] is None:
+        del content["source"]["since"]
+    content["privacy"]["partition"] = "private"
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
