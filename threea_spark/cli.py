@@ -95,7 +95,7 @@ def sample(
     spark = build_session("threea-sample", master=master)
     place = Place.named(target)
     if exists(spark, place):
-        raise TargetExistsError(f"--target: {target} exists; drop it or choose another")
+        raise TargetExistsError(f"--target: {target} exists and is never written over; choose another")
     statement = loaded.privacy
     drawn = loaded.sample(spark, rows, seed=seed, where=wanted, class_shares=shares)
     properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}

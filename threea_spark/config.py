@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from threea_spark.config_digest import digest_of
-from threea_spark.config_places import PlaceConfig, Rows, SourceConfig, TargetConfig
+from threea_spark.config_places import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
 from threea_spark.domain import CategoricalColumn, Domain
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.plan import Accounting, Stage
@@ -168,6 +168,9 @@ class ReleaseConfig(Frozen):
             raise ValueError("anonymize.rows: mix and random release one row a group; drop it, or set mix_size")
         if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
             raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")
+        ledger = self.privacy.ledger
+        if problem := clash_of(self.source.key, self.target.key, None if ledger is None else ledger.key):
+            raise ValueError(problem)
         unit = self.privacy.privacy_unit.column
         if unit is not None and unit in self.domain.columns:
             raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
+from threea_spark.place_names import PlaceKey, clash
 from threea_spark.reading import Frozen
 
 _MOST_ROWS = 10**12
@@ -26,6 +27,11 @@ class PlaceConfig(Frozen):
 
     def __str__(self) -> str:
         return self.table or str(self.path)
+
+    @property
+    def key(self) -> PlaceKey:
+        """What it is called, to be compared with other places."""
+        return PlaceKey.of(self.table, self.path)
 
 
 class SourceConfig(PlaceConfig):
@@ -50,3 +56,22 @@ class TargetConfig(PlaceConfig):
     """Where the released rows go."""
 
     mode: Literal["create", "append"] = Field(default="create", description="nothing is ever overwritten")
+
+
+def clash_of(source: PlaceKey, target: PlaceKey, ledger: PlaceKey | None) -> str | None:
+    """What is wrong where two of a release's places are not apart, as `field: problem; fix`, or None.
+
+    Args:
+      source, target, ledger: Of the release; None where there is no ledger.
+    """
+    if how := clash(target, source):
+        return f"target: {_IN_WORDS[how].format('the private source')}; choose another target"
+    if ledger is None:
+        return None
+    for name, place in (("the private source", source), ("the target", target)):
+        if how := clash(ledger, place):
+            return f"privacy.ledger: {_IN_WORDS[how].format(name)}; choose another place for the ledger"
+    return None
+
+
+_IN_WORDS = {"is": "is {}", "lies inside": "lies inside the folder of {}", "holds": "is a folder that holds {}"}

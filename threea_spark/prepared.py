@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from threea_spark import auto, increments, places
 from threea_spark.config import ReleaseConfig
-from threea_spark.errors import ReleaseExistsError, TargetExistsError
+from threea_spark.config_places import PlaceConfig, clash_of
+from threea_spark.errors import ConfigError, ReleaseExistsError, TargetExistsError
+from threea_spark.place_names import PlaceKey
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.privacy.statement import plan_in_words
@@ -83,12 +85,14 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
       config: Of the release.
 
     Raises:
+      ConfigError: if source, target and ledger are not three places.
       ReleaseExistsError, TargetExistsError, SourceError, SchemaError: as `release`.
     """
     source = places.Place.of(config.source.table, config.source.path)
     target = places.Place.of(config.target.table, config.target.path)
     version = places.latest_version(spark, source, config.source.version)
     release_id = f"{config.digest}-v{version}"
+    _check_apart(spark, config)
     _check_target(spark, target, config, release_id)
     every = places.read_version(spark, source, version)
     types, plan = checked_types(every, config), auto.make_plan(config)
@@ -119,6 +123,21 @@ def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
     return {name: simple for name, simple in found.items() if name in config.domain.columns}
 
 
+def _check_apart(spark: SparkSession, config: ReleaseConfig) -> None:
+    """Compares source, target and ledger by Delta's identifiers and folders: one table may have many names."""
+    known: dict[str, PlaceKey] = {}
+
+    def key_of(configured: PlaceConfig) -> PlaceKey:
+        found, folder = places.identity(spark, places.Place.of(configured.table, configured.path))
+        key = folder or configured.key
+        return known.setdefault(found, key) if found else key
+
+    ledger = config.privacy.ledger
+    problem = clash_of(key_of(config.source), key_of(config.target), None if ledger is None else key_of(ledger))
+    if problem is not None:
+        raise ConfigError(problem)
+
+
 def _check_target(spark: SparkSession, target: places.Place, config: ReleaseConfig, release_id: str) -> None:
     if not places.exists(spark, target):
         return
@@ -128,7 +147,9 @@ def _check_target(spark: SparkSession, target: places.Place, config: ReleaseConf
             f"release {release_id} exists at {target}: same configuration, same source version; nothing was read. "
             "Its rows can be used as they are; another draw from the same model costs nothing with `threea sample`"
         )
+    if written is None:
+        what = "exists and holds something that no release wrote; choose another target"
+    else:
+        what = "exists and is another release; drop it, choose another target, or use mode: append"
     if config.target.mode == "create":
-        raise TargetExistsError(
-            f"target: {target} exists and is not this release; drop it, choose another target, or use mode: append"
-        )
+        raise TargetExistsError(f"target: {target} {what}")

@@ -137,6 +137,22 @@ RULES = [
     ),
     ({"anonymize__generator": "mix", "anonymize__rows": 10}, "(whole file): anonymize.rows: mix and random release"),
     ({"privacy__unit": {"column": "age", "max_rows": 2}}, "(whole file): privacy.unit: 'age' is also in the domain"),
+    ({"target": {"path": "/lake/stays"}}, "(whole file): target: is the private source; choose another target"),
+    ({"target": {"path": "file:/lake/x/../stays/"}}, "(whole file): target: is the private source; choose another"),
+    (
+        {"source": {"table": "main.ehr.stays"}, "target": {"table": "main.EHR.`stays`", "mode": "append"}},
+        "(whole file): target: is the private source; choose another target",
+    ),
+    ({"target": {"path": "/lake/stays/out"}}, "(whole file): target: lies inside the folder of the private source"),
+    ({"target": {"path": "/lake"}}, "(whole file): target: is a folder that holds the private source; choose another"),
+    (
+        {"privacy__ledger": {"path": "/lake/stays"}},
+        "(whole file): privacy.ledger: is the private source; choose another place for the ledger",
+    ),
+    (
+        {"privacy__ledger": {"path": "/lake/released/ledger"}},
+        "(whole file): privacy.ledger: lies inside the folder of the target; choose another place",
+    ),
     ({"epsilon": 1.0}, "epsilon: is not a known field; drop it or correct its spelling"),
     ({"domain": ...}, "domain: is missing; add it"),
     ({"domain": 3}, "domain: must be a mapping of fields, got 3"),
