@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from threea_spark.config_digest import digest_of
 from threea_spark.config_places import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
+from threea_spark.delta_size import declared_problem
 from threea_spark.domain import CategoricalColumn, Domain
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.plan import Accounting, Stage
@@ -53,6 +54,9 @@ class PrivacyConfig(Frozen):
 
     epsilon: float = Field(gt=0, le=1000, strict=True, description="of the claim")
     delta: float = Field(gt=0, lt=1, strict=True, description="of the claim; well below one in as many people")
+    allow_large_delta: bool = Field(
+        default=False, description="also above one in as many units, where single people's values may be released"
+    )
     unit: Literal["row"] | UnitConfig = Field(description="who is protected: a row, or all rows of one person")
     accounting: Literal["end_to_end", "conditional"] = Field(
         default="end_to_end", description="what the claim covers; conditional reproduces the paper"
@@ -171,7 +175,10 @@ class ReleaseConfig(Frozen):
         ledger = self.privacy.ledger
         if problem := clash_of(self.source.key, self.target.key, None if ledger is None else ledger.key):
             raise ValueError(problem)
-        unit = self.privacy.privacy_unit.column
+        unit, max_rows = self.privacy.privacy_unit.column, self.privacy.privacy_unit.max_rows
+        problem = declared_problem(self.privacy.delta, max_rows, self.source.rows)
+        if problem is not None and not self.privacy.allow_large_delta:
+            raise ValueError(problem)
         if unit is not None and unit in self.domain.columns:
             raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")
         return self

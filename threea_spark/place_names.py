@@ -49,7 +49,7 @@ class PlaceKey:
 
     @classmethod
     def of(cls, table: str | None, path: str | None) -> PlaceKey:
-        """The key of a place as a configuration names it: this machine's symlinks are followed, a name's case is ignored.
+        """The key of a place as it is configured: this machine's symlinks are followed, a name's case is ignored.
 
         Args:
           table, path: One of the two.

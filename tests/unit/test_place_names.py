@@ -22,7 +22,8 @@ def at(path):
         ("`a.b`.c", ("a.b", "c")),
         ("`a``b`.`c d`", ("a`b", "c d")),
         ("größe.☃", ("größe", "☃")),
-        ("", None), ("a.", None), (".a", None), ("a..b", None), ("a b", None), ("`a", None), ("`a`b", None), ("a`b`", None),
+        ("", None), ("a.", None), (".a", None), ("a..b", None), ("a b", None), ("`a", None), ("`a`b", None),
+        ("a`b`", None),
     ],
 )  # fmt: skip
 def test_a_chain_of_identifiers_is_split_at_its_dots(name, parts):

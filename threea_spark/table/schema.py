@@ -51,8 +51,8 @@ def unit_problem(name: str, found: Mapping[str, str]) -> str | None:
     if base_type(found[name]) in UNIT_TYPES:
         return None
     return (
-        f"  {name!r}: the unit of privacy is told apart by its text, and values of {found[name]} may be equal and differ "
-        "in text, or the other way round; name a column of plain text, whole numbers, decimals, dates, booleans or "
+        f"  {name!r}: the unit of privacy is told apart by its text, and values of {found[name]} may be equal and "
+        "differ in text, or the other way round; name a column of plain text, whole numbers, decimals, dates, booleans or "
         "binary in privacy.unit.column, or write it as one into the source"
     )
 
