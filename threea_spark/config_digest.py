@@ -6,6 +6,10 @@ import hashlib
 import json
 from typing import Any
 
+from threea_spark.domain import CategoricalColumn
+
+_MIN_UNITS = CategoricalColumn.model_fields["min_units"].default
+
 
 def digest_of(content: dict[str, Any]) -> str:
     """Names a configuration: 16 hex digits of SHA-256 over its canonical JSON.
@@ -19,5 +23,10 @@ def digest_of(content: dict[str, Any]) -> str:
     if content["source"]["since"] is None:
         del content["source"]["since"]
     content["privacy"]["partition"] = "private"
+    if not content["privacy"]["allow_large_delta"]:
+        del content["privacy"]["allow_large_delta"]
+    for column in content["domain"]["columns"].values():
+        if column.get("min_units") == _MIN_UNITS:
+            del column["min_units"]
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -3,10 +3,11 @@ import json
 import pytest
 from tables import COLUMNS, clinic, config_of, write_delta
 
-from threea_spark import ReleaseConfig, evaluate, fit, release
+from threea_spark import ReleaseConfig, evaluate, fit, release, report_html
 from threea_spark.errors import (
     BudgetError,
     ConfigError,
+    PrivacyError,
     ReleaseExistsError,
     ReleaseFailedError,
     SchemaError,
@@ -208,6 +209,19 @@ def test_open_categories_are_found_and_rare_ones_stay_hidden(spark, tmp_path):
     assert "secret-ward" not in receipt.to_json()
 
 
+@pytest.mark.parametrize("min_units", [2, 200])
+def test_a_name_of_fewer_units_than_the_domain_asks_for_stays_hidden_at_any_epsilon(spark, tmp_path, min_units):
+    frame = clinic(900)
+    frame["ward name"] = ["few"] * 100 + ["many"] * 800
+    place = write_delta(spark, frame, tmp_path / "source")
+    ward = {"type": "categorical", "values": "open", "min_units": min_units}
+    columns = {"ward name": ward, "died": COLUMNS["died"]}
+    run(spark, place, tmp_path / "out", columns=columns, privacy={"epsilon": 100.0})
+    found = set(spark.read.format("delta").load(str(tmp_path / "out")).toPandas()["ward name"])
+    assert "many" in found
+    assert ("few" in found) == (min_units == 2)
+
+
 def test_a_ledger_refuses_before_any_read_when_the_rest_does_not_suffice(spark, source, tmp_path):
     ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
     receipt = run(spark, source, tmp_path / "one", privacy={"ledger": ledger})
@@ -235,6 +249,25 @@ def test_a_failing_write_leaves_neither_target_nor_staging_and_stays_spent(spark
     assert "12345" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert kinds(spark, tmp_path / "ledger") == ["start", "fail"]
+
+
+def test_a_delta_of_one_in_fewer_people_is_refused_before_staging_and_told_where_it_is_allowed(spark, source, tmp_path):
+    seen = []
+    large = config_of(source, tmp_path / "out", privacy={"delta": 2e-3})
+    with pytest.raises(PrivacyError, match=r"privacy\.delta: .* one in as many units as the table has"):
+        release(spark, ReleaseConfig.from_dict(large), listener=lambda name, *_: seen.append(name))
+    assert not [name for name in seen if "stage packed" in name]
+    assert not (tmp_path / "out").exists()
+    large["privacy"]["allow_large_delta"] = True
+    receipt = release(spark, ReleaseConfig.from_dict(large))
+    assert "real values of single people may be among the released ones" in receipt.in_words()
+    page = report_html(spark, ReleaseConfig.from_dict(large))
+    assert "real values of single people may be among the released ones" in page
+    by_patient = config_of(
+        source, tmp_path / "by_patient", privacy={"delta": 1.5e-3, "unit": {"column": "patient", "max_rows": 3}}
+    )
+    told = release(spark, ReleaseConfig.from_dict(by_patient))  # 1500 rows of 500 patients
+    assert "real values" not in told.in_words()
 
 
 def test_append_adds_a_release_once(spark, source, tmp_path):
