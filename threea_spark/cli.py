@@ -130,13 +130,11 @@ def cleanup(
     as_json: JsonOption = False,
 ) -> None:
     """Lists, and with --yes drops, private staging that a killed driver left behind."""
-    from threea_spark.places import Place
     from threea_spark.publish.leftovers import drop, leftovers
     from threea_spark.session import build_session
 
-    target = ReleaseConfig.from_yaml(config).target
-    spark = build_session("threea-cleanup", master=master)
-    found = leftovers(spark, Place.of(target.table, target.path), hours=hours)
+    schema = ReleaseConfig.from_yaml(config).source.schema_of_staging
+    found = leftovers(spark := build_session("threea-cleanup", master=master), schema, hours=hours)
     for item in found:
         if yes:
             drop(spark, item)

@@ -18,7 +18,7 @@ from threea_spark.delta_size import declared_problem
 from threea_spark.domain import CategoricalColumn, Domain
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.plan import Accounting, Stage
-from threea_spark.privacy.unit import PrivacyUnit
+from threea_spark.privacy.unit import Missing, PrivacyUnit
 from threea_spark.reading import Frozen, parse_model, read_yaml
 
 Auto: TypeAlias = Literal["auto"]
@@ -34,6 +34,9 @@ class UnitConfig(Frozen):
 
     column: str = Field(min_length=1, description="tells units apart; it is never released")
     max_rows: int = Field(ge=1, le=10_000, description="rows of a unit that are read at most")
+    missing: Literal["together", "drop", "refuse"] = Field(
+        default="together", description="rows without an identifier: one unit, never read, or none allowed"
+    )
 
 
 class BudgetConfig(Frozen):
@@ -88,7 +91,7 @@ class PrivacyConfig(Frozen):
     def privacy_unit(self) -> PrivacyUnit:
         """The unit as the accounting sees it."""
         if isinstance(self.unit, UnitConfig):
-            return PrivacyUnit(column=self.unit.column, max_rows=self.unit.max_rows)
+            return PrivacyUnit(self.unit.column, self.unit.max_rows, Missing(self.unit.missing))
         return PrivacyUnit()
 
     @property

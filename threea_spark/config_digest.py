@@ -22,9 +22,13 @@ def digest_of(content: dict[str, Any]) -> str:
     """
     if content["source"]["since"] is None:
         del content["source"]["since"]
+    del content["source"]["staging_schema"]  # where private rows stand meanwhile is no matter of what is released
     content["privacy"]["partition"] = "private"
     if not content["privacy"]["allow_large_delta"]:
         del content["privacy"]["allow_large_delta"]
+    unit = content["privacy"]["unit"]
+    if unit != "row" and unit["missing"] == "together":
+        del unit["missing"]
     for column in content["domain"]["columns"].values():
         if column.get("min_units") == _MIN_UNITS:
             del column["min_units"]

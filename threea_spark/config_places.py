@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from threea_spark.place_names import PlaceKey, clash
+from threea_spark.place_names import PlaceKey, clash, parts_of, quoted_chain
 from threea_spark.reading import Frozen
 
 _MOST_ROWS = 10**12
@@ -44,6 +44,28 @@ class SourceConfig(PlaceConfig):
     rows: Rows | None = Field(
         default=None, description="about how many rows, if that is public; lets adaptation claim amplification"
     )
+
+    staging_schema: str | None = Field(
+        default=None, description="private schema for staging; beside a source table, else the session's, where None"
+    )
+
+    @field_validator("staging_schema")
+    @classmethod
+    def _is_a_chain(cls, name: str | None) -> str | None:
+        if name is not None and parts_of(name) is None:
+            raise ValueError("staging_schema names a schema, such as main.private; quote odd parts with backticks")
+        return name
+
+    @property
+    def schema_of_staging(self) -> str:
+        """The schema in which private rows are staged, quoted for SQL; empty for the session's own.
+
+        Never the target's because it is the target's: whoever reads releases may read there.
+        """
+        if self.staging_schema is not None:
+            return quoted_chain(parts_of(self.staging_schema) or ())
+        parts = None if self.table is None or self.key.is_path else parts_of(self.table.strip())
+        return quoted_chain((parts or ())[:-1])
 
     @model_validator(mode="after")
     def _since_is_earlier(self) -> SourceConfig:

@@ -1,4 +1,4 @@
-"""How large a delta may be: at one in as many people as there are, it allows one person's values to leave as they are."""
+"""How large a delta may be: at one in as many people as there are, one person's values may leave as they are."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.config import ReleaseConfig
 from threea_spark.errors import ConfigError, ReleaseFailedError, ThreeAError
 from threea_spark.model import ReleaseModel
-from threea_spark.prepared import Prepared, checked_types, prepare
+from threea_spark.prepared import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.progress import Listener, Progress
 from threea_spark.publish import spark as delta
@@ -37,14 +37,14 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     """Fits a model of a table under the configured guarantee.
 
     Args:
-      rows: The private table; `config.source` is not read.
+      rows: The private table; `config.source` is not read, but says where private rows are staged.
       config: Of the release; the generator must be `sample`, for a mixed table is no model. Its ledger is charged
         under `config.source`.
       listener: Shows progress.
 
     Raises:
       ConfigError: if the generator mixes rows, or the source is to be read since a version.
-      SchemaError, BudgetError: before any row is read.
+      SchemaError, SourceError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
     if auto.is_mixing(config):
@@ -54,8 +54,9 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     types = checked_types(rows, config)
     progress, release_id = Progress(N_STEPS - 1, listener), f"{config.digest}-{secrets.token_hex(4)}"
     spark, plan = rows.sparkSession, auto.make_plan(config)
+    schema = checked_staging_schema(spark, config)
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
-    with _booked(ledger), delta.staging(spark, release_id, None) as name:
+    with _booked(ledger), delta.staging(spark, release_id, schema) as name:
         fitted = run_stages(rows, config, plan, release_id, name, progress)
         return _model(fitted, config, types, statement_of(fitted.meter))
 
@@ -85,7 +86,7 @@ def release_with_model(
 ) -> tuple[Receipt, ReleaseModel | None]:
     """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
     ready, progress = prepare(spark, config), Progress(N_STEPS, listener)
-    with _booked(ready.ledger), delta.staging(spark, ready.release_id, ready.target) as name:
+    with _booked(ready.ledger), delta.staging(spark, ready.release_id, ready.staging) as name:
         fitted = run_stages(ready.rows, config, ready.plan, ready.release_id, name, progress)
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
         with progress.step("release: write the table"):

@@ -61,11 +61,16 @@ class PlaceKey:
             return _key_of_path(parts[1])
         return cls(_TABLE, tuple(part.lower() for part in parts))
 
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a folder, and no table of a catalog."""
+        return self.store != _TABLE
+
     def contains(self, other: PlaceKey) -> bool:
         """Whether the other place is this folder or lies inside of it."""
         if self.store != other.store:
             return False
-        if self.store == _TABLE:
+        if not self.is_path:
             return self.parts == other.parts
         return other.parts[: len(self.parts)] == self.parts
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from threea_spark import auto, increments, places
 from threea_spark.config import ReleaseConfig
 from threea_spark.config_places import PlaceConfig, clash_of
-from threea_spark.errors import ConfigError, ReleaseExistsError, TargetExistsError
+from threea_spark.errors import ConfigError, ReleaseExistsError, SchemaError, SourceError, TargetExistsError
 from threea_spark.place_names import PlaceKey
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.privacy.statement import plan_in_words
+from threea_spark.privacy.unit import Missing
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import PROPERTY_RELEASE
 from threea_spark.table import spark as table
@@ -34,6 +35,7 @@ class Prepared:
       types: Spark's simple type string by released column.
       left_out: Columns of the source that the domain does not name.
       plan: What each stage may spend.
+      staging: Schema for private staging, quoted; the session's own where empty.
       ledger: Its entry, not yet made.
     """
 
@@ -44,6 +46,7 @@ class Prepared:
     types: dict[str, str]
     left_out: tuple[str, ...]
     plan: PrivacyPlan
+    staging: str
     ledger: Ledger
 
     def as_dict(self, config: ReleaseConfig, *, is_booked: bool) -> dict[str, object]:
@@ -104,6 +107,7 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
         types=types,
         left_out=tuple(left_out(table.schema_of(every), config.domain)),
         plan=plan,
+        staging=checked_staging_schema(spark, config),
         ledger=Ledger.open(spark, config, plan, release_id=release_id, cohort=Cohort(config.source.since, version)),
     )
 
@@ -116,11 +120,31 @@ def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
       config: Of the release.
 
     Raises:
-      SchemaError: if the domain does not fit.
+      SchemaError: if the domain does not fit, or null is allowed where a unit's identifier must be.
     """
-    found = table.schema_of(rows)
-    check_schema(found, config.domain, config.privacy.privacy_unit.column)
+    found, unit = table.schema_of(rows), config.privacy.privacy_unit
+    check_schema(found, config.domain, unit.column)
+    if unit.missing is Missing.REFUSE and rows.schema[str(unit.column)].nullable:
+        raise SchemaError(
+            f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, whose schema allows "
+            "null; declare it so (a copy of the table can), or use drop or together"
+        )
     return {name: simple for name, simple in found.items() if name in config.domain.columns}
+
+
+def checked_staging_schema(spark: SparkSession, config: ReleaseConfig) -> str:
+    """The schema in which private rows will be staged, quoted; empty for the session's own. Creates nothing.
+
+    Raises:
+      SourceError: if there is no such schema.
+    """
+    schema = config.source.schema_of_staging
+    if schema and not spark.catalog.databaseExists(schema):
+        raise SourceError(
+            f"source.staging_schema: there is no schema {schema} in this session, where private rows would be staged; "
+            "create it, or name another"
+        )
+    return schema
 
 
 def _check_apart(spark: SparkSession, config: ReleaseConfig) -> None:

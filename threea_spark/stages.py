@@ -91,8 +91,9 @@ def run_stages(
         fitted = _wide_stages(staged, encoded, config, resolved, meter, progress)
     else:
         fitted = _sampling_stages(staged, encoded, config, resolved, meter, rng, progress)
-    told = delta_size.advice(plan.delta, plan.unit.max_rows, encoded.n_rows)
-    return replace(fitted, advice=(*told, *fitted.advice))
+    large = delta_size.advice(plan.delta, plan.unit.max_rows, encoded.n_rows)
+    missing = [] if plan.unit.missing_in_words is None else [f"unit: {plan.unit.missing_in_words}"]
+    return replace(fitted, advice=(*large, *fitted.advice, *missing))
 
 
 def _wide_stages(

@@ -159,6 +159,39 @@ def test_a_unit_with_many_rows_raises_the_noise_and_is_named(spark, source, tmp_
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.parametrize("missing", ["together", "drop", "refuse"])
+def test_rows_of_nobody_count_together_are_dropped_or_are_refused_before_a_row_is_read(spark, tmp_path, missing):
+    frame = clinic(900)
+    frame.loc[::3, "patient"] = None  # 300 rows of nobody, 600 of 300 patients
+    place = write_delta(spark, frame, tmp_path / "source")
+    unit = {"column": "patient", "max_rows": 2, "missing": missing}
+    if missing == "refuse":
+        with pytest.raises(SchemaError, match=r"privacy\.unit\.missing: refuse needs 'patient' to be NOT NULL"):
+            run(spark, place, tmp_path / "out", privacy={"unit": unit})
+        with pytest.raises(SchemaError, match="NOT NULL"):
+            fit(spark.read.format("delta").load(str(place)), of_unit(place, unit))
+        return
+    receipt = run(spark, place, tmp_path / "out", privacy={"unit": unit})
+    words = {"together": "count as one unit together", "drop": "are left out and were not read"}
+    assert words[missing] in receipt.in_words()
+    assert receipt.privacy.unit == "all rows with the same 'patient', of which at most 2 are read"
+
+
+def of_unit(place, unit):
+    return ReleaseConfig.from_dict(config_of(place, f"{place}_unused", privacy={"unit": unit}))
+
+
+def test_identifiers_that_the_schema_says_are_never_null_are_not_refused(spark, tmp_path):
+    place = str(tmp_path / "source")
+    spark.sql(f"CREATE TABLE delta.`{place}` (patient STRING NOT NULL, age INT, died STRING) USING delta")
+    rows = spark.createDataFrame(clinic(900)[["patient", "age", "died"]])
+    rows.write.format("delta").mode("append").save(place)
+    columns = {name: COLUMNS[name] for name in ("age", "died")}
+    unit = {"column": "patient", "max_rows": 2, "missing": "refuse"}
+    receipt = run(spark, place, tmp_path / "out", columns=columns, privacy={"unit": unit})
+    assert "the source declares it NOT NULL" in receipt.in_words()
+
+
 @pytest.mark.classic
 def test_replace_one_and_a_sampled_adaptation_meet_the_claim(spark, source, tmp_path):
     config = config_of(source, tmp_path / "out", privacy={"relation": "replace_one"})

@@ -39,8 +39,8 @@ def test_a_whole_release_is_drafted_beside_its_source(place, source, target):
 
 IDENTIFIERS = [
     "id", "ID", "patient_id", "PATIENT_ID", "patientId", "patientID", "PatientID", "patientid", "stay id", "hadm-id",
-    "uuid", "rowUuid", "guid", "surrogate_key", "ssn", "SSN", "mrn", "patient_mrn", "phone", "home_phone", "phone_number",
-    "account_no", "id2",
+    "uuid", "rowUuid", "guid", "surrogate_key", "ssn", "SSN", "mrn", "patient_mrn", "phone", "home_phone",
+    "phone_number", "account_no", "id2",
 ]  # fmt: skip
 NAMES = [
     "name",

@@ -52,8 +52,8 @@ def unit_problem(name: str, found: Mapping[str, str]) -> str | None:
         return None
     return (
         f"  {name!r}: the unit of privacy is told apart by its text, and values of {found[name]} may be equal and "
-        "differ in text, or the other way round; name a column of plain text, whole numbers, decimals, dates, booleans or "
-        "binary in privacy.unit.column, or write it as one into the source"
+        "differ in text, or the other way round; name a column of plain text, whole numbers, decimals, dates, booleans "
+        "or binary in privacy.unit.column, or write it as one into the source"
     )
 
 

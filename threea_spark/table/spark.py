@@ -11,7 +11,7 @@ import pyarrow as pa
 from threea_spark.columns import CONTENT, UNIT, UNIT_ID
 from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
 from threea_spark.encode.raw import column_name
-from threea_spark.privacy.unit import PrivacyUnit, order_token, unit_token
+from threea_spark.privacy.unit import Missing, PrivacyUnit, order_token, unit_token
 from threea_spark.task import as_task
 
 if TYPE_CHECKING:
@@ -43,9 +43,11 @@ def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
         elif not isinstance(column, TimestampColumn):
             cell = cell.cast("double")
         columns.append(cell.alias(column_name(position)))
-    if unit.column is not None:
-        columns.append(F.col(quoted(unit.column)).cast("string").alias(UNIT_ID))
-    return table.select(*columns)
+    if unit.column is None:
+        return table.select(*columns)
+    identifier = F.col(quoted(unit.column))
+    kept = table.where(identifier.isNotNull()) if unit.missing is Missing.DROP else table
+    return kept.select(*columns, identifier.cast("string").alias(UNIT_ID))
 
 
 def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
