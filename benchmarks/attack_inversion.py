@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from threea_spark import ReleaseConfig, auto
+from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.planned import make_plan
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.gaussian import gaussian_mu
 from threea_spark.privacy.mechanism import NoisySum
@@ -81,7 +82,8 @@ def mixed(rows: Float64Array, mix_size: int, mu: float) -> tuple[NDArray[np.int6
     if mu < NO_NOISE:
         relation = Relation.ADD_OR_REMOVE_ONE
         bound = mixer.norm_bound**2
-        mechanism = NoisySum(context=("inversion",), squared_sensitivity=bound, mu=mu, relation=relation)
+        moved = mixer.length
+        mechanism = NoisySum(context=("inversion",), squared_sensitivity=bound, mu=mu, relation=relation, moved=moved)
         sums = mechanism.noised(sums, KeyedNoise(new_key()))
     return groups, sums[:, :N_COLUMNS] / SCORE_GRID
 
@@ -123,7 +125,7 @@ def _anonymize_mu(epsilon: float) -> float:
             "anonymize": {"generator": "mix"},
         }
     )
-    return auto.make_plan(config).mu_of(Stage.ANONYMIZE)
+    return make_plan(config).mu_of(Stage.ANONYMIZE)
 
 
 def _rms(errors: Float64Array) -> float:

@@ -175,12 +175,16 @@ def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: _Tokens, sampled
 
 
 def _measure_exactly(
-    meter: PrivacyMeter, stage: Stage, name: str, exact: Any, *, squared_bound: int, mu: float
+    meter: PrivacyMeter, stage: Stage, name: str, exact: Any, *, squared_bound: int, mu: float, moved: int | None = None
 ) -> tuple[Any, float]:
     """A reading of the conditional mode, which has no noise: it is published as it is."""
     meter.book_exact(stage)
     reading = NoisySum(
-        context=("audit", stage.value, name), squared_sensitivity=1, mu=_NO_NOISE_MU, relation=meter.plan.relation
+        context=("audit", stage.value, name),
+        squared_sensitivity=1,
+        mu=_NO_NOISE_MU,
+        relation=meter.plan.relation,
+        moved=exact.size,
     )
     return reading.noised(exact, meter.noise).astype(np.float64), 0.0
 

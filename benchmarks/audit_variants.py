@@ -167,8 +167,7 @@ def _noise_of(factor: float, stage: Stage | None) -> Breaker:
         own = factor if stage is None or mechanism.context[1] == stage.value else 1.0
         if own == 0.0:
             return exact.copy()
-        drawn = noise.rounded_gaussian(own * mechanism.stddev, exact.size, mechanism.context)
-        return exact + drawn.reshape(exact.shape)
+        return noise.noised(exact, own * mechanism.stddev, mechanism.context)
 
     return weaker
 

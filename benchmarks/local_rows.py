@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark import ReleaseConfig, auto, summing
+from threea_spark import ReleaseConfig, summing
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.encode.encoding import Encoding
+from threea_spark.planned import make_plan
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.publish import spark as delta
 from threea_spark.staged import PackedRows, blocks_of, joined, unpacked
@@ -88,7 +89,7 @@ def local_rows(columns: dict[str, Any]) -> LocalRows:
 def plan_of(config: ReleaseConfig) -> PrivacyPlan:
     """Calibrated once for all runs of a configuration: with a sample that takes seconds."""
     if config.digest not in _plans:
-        _plans[config.digest] = auto.make_plan(config)
+        _plans[config.digest] = make_plan(config)
     return _plans[config.digest]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import warehouse  # beside this file
 from throughput_pass import seconds_of  # beside this file
 
-from threea_spark import ReleaseConfig, auto
+from threea_spark import ReleaseConfig
 from threea_spark.adapt import inducing
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize.mix import Mixer
@@ -21,6 +21,7 @@ from threea_spark.encode.measure import measure_encoding
 from threea_spark.encode.spark import packed_vectors
 from threea_spark.model import ReleaseModel
 from threea_spark.pipeline import fit
+from threea_spark.planned import make_plan
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.plan import Stage
@@ -86,7 +87,7 @@ def _one_round(
     spark: Any, rows: Any, domain: dict[str, Any], model: ReleaseModel, folder: Path, n_rows: int
 ) -> dict[str, float]:
     config = config_of(domain, "mix")
-    plan, noise, seconds = auto.make_plan(config), KeyedNoise(new_key()), dict[str, float]()
+    plan, noise, seconds = make_plan(config), KeyedNoise(new_key()), dict[str, float]()
     canonical = table.canonical(rows, config.domain, plan.unit)
     meter = PrivacyMeter(plan, noise, "throughput")
     start = time.monotonic()
@@ -111,7 +112,8 @@ def _one_round(
         "mixed-rows",
         squared_bound=mixer.norm_bound**2,
         mu=plan.mu_of(Stage.ANONYMIZE),
-        n_coordinates=mixer.n_groups * mixer.length,
+        moved=mixer.length,
+        size=mixer.n_groups * mixer.length,
     )
     types = {name: simple for name, simple in schema_of(rows).items() if name in config.domain.columns}
     mixed = mixed_rows(staged, mixer, encoding, config.domain.label, types, mechanism, noise, 1)

@@ -23,7 +23,7 @@ _WIDE_COLUMNS = 100
 _AFFINE_COLUMNS = 256
 MIN_SIZE_FACTOR = 100.0
 """c in min_cluster_size = c * sqrt(width) / mu; measured on Adult at epsilon 1: from 100 on noise is harmless."""
-_MOST_COMPONENTS = 256
+MOST_COMPONENTS = 256
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
 _FEWEST_NOISES = 16.0  # a class must hold as many noises of a cell, or it has means instead of histograms
@@ -92,10 +92,14 @@ def learns_labels(config: ReleaseConfig) -> bool:
     return config.adapt.method == "kip" and config.domain.task != "none" and has_features and not reads_nothing
 
 
-def make_plan(config: ReleaseConfig) -> PrivacyPlan:
-    """Calibrates the plan of a release; reads no row.
+def calibrated(config: ReleaseConfig, *, numeric_share: float) -> PrivacyPlan:
+    """Calibrates the plan of a release; reads no row. `planned.make_plan` certifies it.
 
     A stage that will not run leaves its share to the others. In conditional mode Anonymize has all of it.
+
+    Args:
+      config: The release's.
+      numeric_share: Part of epsilon kept for what float64 does to the noise.
     """
     privacy = config.privacy
     conditional = privacy.accounting_mode is Accounting.CONDITIONAL
@@ -118,7 +122,15 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
         accounting=privacy.accounting_mode,
         sampling_probability=sampling_probability(config),
         selects_categories=config.selects_categories and not conditional,
+        numeric_share=numeric_share,
     )
+
+
+def may_look_twice(config: ReleaseConfig, plan: PrivacyPlan, *, n_classes: int) -> bool:
+    """Whether any number of rows lets a release look twice."""
+    if is_mixing(config) or not adapts(config) or n_classes < 2 or plan.is_conditional:
+        return False
+    return config.approximate.components in ("auto", 1) and config.approximate.per_class is not False
 
 
 def looks_twice(config: ReleaseConfig, plan: PrivacyPlan, *, n_rows: float, n_classes: int) -> bool:
@@ -132,9 +144,7 @@ def looks_twice(config: ReleaseConfig, plan: PrivacyPlan, *, n_rows: float, n_cl
       n_rows: Public or DP number of rows.
       n_classes: Of the label.
     """
-    if is_mixing(config) or not adapts(config) or n_classes < 2 or plan.is_conditional:
-        return False
-    if config.approximate.components not in ("auto", 1) or config.approximate.per_class is False:
+    if not may_look_twice(config, plan, n_classes=n_classes):
         return False
     noise = math.sqrt(1.0 + len(config.domain.features)) / max(plan.mu_of(Stage.APPROXIMATE), 1e-9)
     return noise * _FEWEST_NOISES > n_rows / n_classes
@@ -227,4 +237,4 @@ def _components(config: ReleaseConfig, rows_per_group: float, min_size: int) -> 
         return asked
     if not is_mixing(config):
         return 1
-    return int(min(_MOST_COMPONENTS, max(1, rows_per_group // min_size)))
+    return int(min(MOST_COMPONENTS, max(1, rows_per_group // min_size)))

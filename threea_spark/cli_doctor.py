@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from threea_spark.console import JsonOption, MasterOption, out
 from threea_spark.doctor import Finding, Level, as_json, brief, wrong
 from threea_spark.errors import ClusterNotReadyError
 from threea_spark.query_errors import unprinted_query_errors
+
+log = logging.getLogger("threea_spark")
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "bold red"}
 _LOG_WIDTH = 120
@@ -52,7 +55,8 @@ def check_up(*, write_to: str | None, master: str | None, json_wanted: bool) -> 
         with unprinted_query_errors():
             findings = diagnose(spark, write_to)
     except Exception as error:  # such as a server that dies meanwhile
-        raise ClusterNotReadyError(f"the check itself broke off: {brief(error)}") from error
+        log.debug("the check broke off", exc_info=True)
+        raise ClusterNotReadyError(f"the check itself broke off: {brief(error)}") from None
     if json_wanted:
         sys.stdout.write(as_json(findings) + "\n")
     else:

@@ -11,6 +11,7 @@ from threea_spark.approximate.marginals import squared_bound
 from threea_spark.config import ReleaseConfig
 from threea_spark.domain import CategoricalColumn, TimestampColumn
 from threea_spark.encode.histogram import HistogramLayout, fields_of
+from threea_spark.planned import make_plan
 from threea_spark.privacy.noise import stddev_of
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
@@ -62,7 +63,7 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
       config: Of the release.
       n_rows: Assumed.
     """
-    plan = auto.make_plan(config)
+    plan = make_plan(config)
     n_classes, width = _sizes(config)
     resolved = auto.resolve(config, plan, n_rows=n_rows, n_classes=n_classes, width=width)
     shown = resolved.as_dict(mixing=auto.is_mixing(config))

@@ -15,6 +15,7 @@ from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.config import ReleaseConfig
 from threea_spark.errors import ConfigError, ReleaseFailedError, ThreeAError
 from threea_spark.model import ReleaseModel
+from threea_spark.planned import make_plan
 from threea_spark.prepared import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.progress import Listener, Progress
@@ -37,7 +38,10 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     """Fits a model of a table under the configured guarantee.
 
     Args:
-      rows: The private table; `config.source` is not read, but says where private rows are staged.
+      rows: The private table; `config.source` is not read, but says where private rows are staged. The types of its
+        columns are released. Those of a table are public; those that Spark inferred from rows (`createDataFrame` of a
+        pandas frame or of Python objects, `inferSchema`) are functions of the rows, which no noise covers: declare the
+        schema, or use `Synthesizer`.
       config: Of the release; the generator must be `sample`, for a mixed table is no model. Its ledger is charged
         under `config.source`.
       listener: Shows progress.
@@ -53,7 +57,7 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
     types = checked_types(rows, config)
     progress, release_id = Progress(N_STEPS - 1, listener), f"{config.digest}-{secrets.token_hex(4)}"
-    spark, plan = rows.sparkSession, auto.make_plan(config)
+    spark, plan = rows.sparkSession, make_plan(config)
     schema = checked_staging_schema(spark, config)
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
     with _booked(ledger), delta.staging(spark, release_id, schema) as name:
@@ -102,16 +106,17 @@ def _booked(ledger: Ledger) -> Iterator[None]:
     try:
         with unprinted_query_errors():
             yield
-    except ThreeAError:
+    except ThreeAError as error:
         _mark_failed(ledger)
-        raise
+        log.debug("the release was stopped", exc_info=True)
+        raise error from None  # what it came of may hold values of rows, and a notebook would print it
     except Exception as error:
         _mark_failed(ledger)
         log.debug("a stage failed", exc_info=True)
         raise ReleaseFailedError(
             f"the release stopped in {type(error).__name__}; no table was written, staging was dropped, and what "
             "the stages had spent counts as spent. Run with --debug for the trace, which may hold private values"
-        ) from error
+        ) from None
     ledger.finish()
 
 

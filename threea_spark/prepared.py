@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from threea_spark import auto, increments, places
+from threea_spark import increments, places
 from threea_spark.config import ReleaseConfig
 from threea_spark.config_places import PlaceConfig, clash_of
 from threea_spark.errors import ConfigError, ReleaseExistsError, SchemaError, SourceError, TargetExistsError
 from threea_spark.place_names import PlaceKey
+from threea_spark.planned import make_plan
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.privacy.statement import plan_in_words
@@ -98,7 +99,7 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
     _check_apart(spark, config)
     _check_target(spark, target, config, release_id)
     every = places.read_version(spark, source, version)
-    types, plan = checked_types(every, config), auto.make_plan(config)
+    types, plan = checked_types(every, config), make_plan(config)
     return Prepared(
         release_id=release_id,
         version=version,

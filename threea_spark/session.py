@@ -6,6 +6,7 @@ On a cluster or in a Databricks notebook the session that exists is used as it i
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from threea_spark.errors import EnvironmentNotReadyError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+log = logging.getLogger("threea_spark")
 
 LOG_FILE = "spark.log"
 SCRATCH = "threea-spark-"
@@ -87,11 +90,12 @@ def build_session(
                 return builder.remote(chosen.removeprefix("connect:")).getOrCreate()
             return builder.master(chosen).getOrCreate()
     except Exception as error:  # the JVM's start fails in many ways; each is one of these three
+        log.debug("Spark did not start", exc_info=True)
         raise EnvironmentNotReadyError(
             f"Spark did not start on {chosen!r} ({type(error).__name__}); check that Java 17 is there, that Delta's "
             "jars can be fetched (or pass them with --jars), and that pyspark[connect] is installed for Connect; "
             f"see {folder / LOG_FILE}"
-        ) from error
+        ) from None
 
 
 @contextmanager

@@ -181,7 +181,8 @@ def _mixing_stages(
             "mixed-rows",
             squared_bound=mixer.norm_bound**2,
             mu=meter.remaining_mu(Stage.ANONYMIZE),
-            n_coordinates=mixer.n_groups * mixer.length,
+            moved=mixer.length,
+            size=mixer.n_groups * mixer.length,
         )
     advice += diagnostics.diagnose_mixing(mixer, resolved, encoded.n_rows, mechanism.stddev)
     if meter.plan.is_conditional:

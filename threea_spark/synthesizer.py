@@ -17,7 +17,7 @@ from threea_spark.pipeline import fit as fit_table
 from threea_spark.privacy.statement import PrivacyStatement
 from threea_spark.reading import read_yaml
 from threea_spark.session import build_session
-from threea_spark.table.frames import arrow_table, without_zone
+from threea_spark.table.frames import arrow_table, released_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,22 +57,33 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     def fit(self, X: pd.DataFrame, y: pd.Series | None = None) -> Synthesizer:
         """Fits the model; each call spends epsilon and delta on the people in X anew.
 
+        The dtypes of X are functions of its rows, so they decide nothing. The domain decides what type is released,
+        and each cell is read by one rule, which sees no other cell; what it cannot read is null:
+
+        - integer, float: numbers, true and false (1, 0), and text that is a number.
+        - categorical: text as it is, true, false, numbers, dates and moments (UTC) as Spark writes them. A whole number
+          is `1` however it is held; where only `1.0` is listed, it is that.
+        - timestamp: moments and dates, UTC where they name no zone, and text in ISO 8601 such as 2020-01-31T12:30:00Z.
+
         Args:
-          X: Rows with the domain's columns, and the unit's column where one is named.
+          X: Rows with the domain's columns, and the unit's column where one is named. Two rows are of one unit if its
+            cells have the same text, read as a category's. Give identifiers beyond 2^53 as text or in a dtype of whole
+            numbers (Int64): pandas makes a float column where one is missing, and that cannot hold them apart. Where a
+            file is read by pandas, name its `dtype`, for what is guessed from all rows changes cells before they come
+            here.
           y: The label, where X does not hold it.
 
         Raises:
           ConfigError: if parameters break a rule.
-          SchemaError: if X does not fit the domain; no row is read.
+          SchemaError: if X lacks a column of the domain or holds it twice; no cell is read.
           ReleaseFailedError: if a stage failed.
         """
         config = self._config()
         frame = X if y is None else X.assign(**{str(config.domain.label): y})
-        column = config.privacy.privacy_unit.column
-        rows = arrow_table(frame, [*config.domain.columns, *([column] if column is not None else [])])
+        rows = arrow_table(frame, config.domain, config.privacy.privacy_unit.column)
         spark = build_session("threea-synthesizer", master=self.master)
         model = fit_table(spark.createDataFrame(rows), config)
-        self.model_ = replace(model, types=without_zone(frame, model.types))
+        self.model_ = replace(model, types=released_types(config.domain))
         return self
 
     @property
@@ -89,6 +100,9 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         class_shares: Mapping[str, float] | None = None,
     ) -> pd.DataFrame:
         """Draws rows; it costs no privacy, however often. See `ReleaseModel.sample_local`.
+
+        Types are the domain's: integer columns are int64, float columns float64, categories text, and timestamps
+        moments in UTC (integer columns with nulls are float64, as pandas has it).
 
         Raises:
           ConfigError: if `fit` was not called, or what is asked cannot be drawn.

@@ -71,10 +71,11 @@ def log_release(
         try:
             return _logged(folder, receipt, config, experiment)
         except Exception as error:  # of MLflow, its store, its database or the network
+            log.debug("MLflow did not take the run", exc_info=True)
             raise EnvironmentNotReadyError(
                 f"MLflow did not take the run ({type(error).__name__}); the release stands. Check MLFLOW_TRACKING_URI "
                 "and the experiment, then log it with threea_spark.log_release"
-            ) from error
+            ) from None
 
 
 def require_mlflow() -> None:

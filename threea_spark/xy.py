@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
 from threea_spark.domain import CategoricalColumn, Column, Domain, TimestampColumn
 from threea_spark.errors import ConfigError, SourceError
-from threea_spark.local_sample import category_text, numbers, seconds
+from threea_spark.table.frames import read_cells
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_MICROS = 1e6
 
 
 def to_xy(frame: pd.DataFrame, domain: Domain, levels: Mapping[str, tuple[str, ...]]) -> tuple[pd.DataFrame, pd.Series]:
@@ -18,7 +23,7 @@ def to_xy(frame: pd.DataFrame, domain: Domain, levels: Mapping[str, tuple[str, .
 
     Args:
       frame: Released or real rows that hold the domain's columns.
-      domain: Says how columns are read.
+      domain: Says how columns are read: cell by cell, by the rules of `Synthesizer.fit`.
       levels: Categories by column; other values count as missing.
 
     Returns:
@@ -46,6 +51,10 @@ def to_xy(frame: pd.DataFrame, domain: Domain, levels: Mapping[str, tuple[str, .
 def _coded(cells: pd.Series, column: Column, levels: tuple[str, ...]) -> pd.Series:
     import pandas as pd
 
+    found = read_cells(cells, column)
     if isinstance(column, CategoricalColumn):
-        return pd.Series(pd.Categorical(cells.map(category_text), categories=levels), index=cells.index)
-    return seconds(cells) if isinstance(column, TimestampColumn) else numbers(cells)
+        coded = pd.Categorical(found.to_numpy(zero_copy_only=False), categories=levels)
+        return pd.Series(coded, index=cells.index)
+    values = found.cast(pa.int64()).cast(pa.float64(), safe=False) if isinstance(column, TimestampColumn) else found
+    scale = _MICROS if isinstance(column, TimestampColumn) else 1.0
+    return pd.Series(np.array(values.to_numpy(zero_copy_only=False), dtype=np.float64) / scale, index=cells.index)

@@ -106,6 +106,8 @@ def test_only_the_named_stage_is_weakened():
     from threea_spark.privacy.mechanism import NoisySum
 
     relation = Relation.ADD_OR_REMOVE_ONE
-    mechanism = NoisySum(context=("r", "encode", "histograms"), squared_sensitivity=9, mu=1.0, relation=relation)
+    mechanism = NoisySum(
+        context=("r", "encode", "histograms"), squared_sensitivity=9, mu=1.0, relation=relation, moved=3
+    )
     assert attack.Weakened(0.25, Stage.ENCODE)(mechanism).stddev == pytest.approx(0.25 * mechanism.stddev)
     assert attack.Weakened(0.25, Stage.ADAPT)(mechanism) == mechanism

@@ -253,6 +253,16 @@ def test_nothing_is_pickled_or_evaluated(name):
     assert "print" not in called
 
 
+@each_file
+def test_no_error_shows_what_it_came_of(name):
+    """A cause may hold values of rows, and a notebook prints the whole chain; it is logged at DEBUG instead."""
+    for handler in ast.walk(TREES[name]):
+        for node in ast.walk(handler) if isinstance(handler, ast.ExceptHandler) else ():
+            if isinstance(node, ast.Raise) and node.exc is not None:
+                hidden = isinstance(node.cause, ast.Constant) and node.cause.value is None
+                assert hidden, f"line {node.lineno}: raise ... from None, and log the cause"
+
+
 def test_the_lists_of_exceptions_hold_no_stale_entry():
     for name in (*MODULE_LEVEL, *PUBLIC_RANDOMNESS, *LONG_FILES):
         assert name in TREES
@@ -346,6 +356,12 @@ SOUND = '"""Module."""\nfrom __future__ import annotations\n'
         ),
         (test_every_signature_is_typed, "encode/x.py", "def f(x) -> None: pass\n"),
         (test_nothing_is_pickled_or_evaluated, "encode/x.py", "import pickle\n"),
+        (
+            test_no_error_shows_what_it_came_of,
+            "encode/x.py",
+            "try:\n    f()\nexcept OSError as error:\n    raise ValueError from error\n",
+        ),
+        (test_no_error_shows_what_it_came_of, "encode/x.py", "try:\n    f()\nexcept OSError:\n    raise ValueError\n"),
     ],
 )
 def test_each_rule_fires_on_what_it_forbids(monkeypatch, check, name, text):

@@ -1,6 +1,8 @@
 import json
+import traceback
 
 import pytest
+from pyspark.sql import functions as F
 from tables import COLUMNS, clinic, config_of, write_delta
 
 from threea_spark import ReleaseConfig, evaluate, fit, release, report_html
@@ -15,6 +17,9 @@ from threea_spark.errors import (
     TargetExistsError,
 )
 from threea_spark.model import ReleaseModel
+from threea_spark.pipeline import _booked
+from threea_spark.planned import make_plan
+from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import Receipt
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")
@@ -301,6 +306,37 @@ def test_a_delta_of_one_in_fewer_people_is_refused_before_staging_and_told_where
     )
     told = release(spark, ReleaseConfig.from_dict(by_patient))  # 1500 rows of 500 patients
     assert "real values" not in told.in_words()
+
+
+def as_a_notebook_prints(error):
+    return "".join(traceback.format_exception(error))
+
+
+def test_the_trace_of_a_failed_release_holds_no_value_of_its_cause(spark, source, tmp_path, caplog):
+    planted = F.concat(F.lit("planted-"), F.col("patient"))  # in ANSI mode the error of the cast says what it held
+    rows = spark.read.format("delta").load(str(source)).withColumn("age", planted.cast("int"))
+    config = ReleaseConfig.from_dict(config_of(source, tmp_path / "unused"))
+    with caplog.at_level("DEBUG", "threea_spark"), pytest.raises(ReleaseFailedError) as caught:
+        fit(rows, config)
+    assert "planted-p" in caplog.text  # with --debug
+    assert "planted-p" not in as_a_notebook_prints(caught.value)
+    assert "stopped in NumberFormatException" in str(caught.value)
+
+
+def refuse():
+    try:
+        raise ValueError("planted-" + "p1")
+    except ValueError as error:
+        raise PrivacyError("too dear; nothing was written") from error
+
+
+def test_no_error_of_our_own_brings_along_what_it_came_of(spark, source, tmp_path):
+    config = ReleaseConfig.from_dict(config_of(source, tmp_path / "unused"))
+    ledger = Ledger.open(spark, config, make_plan(config), release_id="none")
+    with pytest.raises(PrivacyError) as caught, _booked(ledger):
+        refuse()
+    assert "planted-p" in str(caught.value.__context__)
+    assert "planted-p" not in as_a_notebook_prints(caught.value)
 
 
 def test_append_adds_a_release_once(spark, source, tmp_path):

@@ -1,8 +1,10 @@
 """A pandas frame in, rows and pairs for scikit-learn out; Spark is started where none is active."""
 
+import datetime as dt
 import subprocess
 import sys
 import textwrap
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from tables import COLUMNS, QUICK, clinic
 
 from threea_spark import Domain, Synthesizer
 from threea_spark.errors import ConfigError, SchemaError, SourceError
+from threea_spark.table.frames import arrow_table
 
 DOMAIN = {"columns": COLUMNS, "label": "died"}
 CLAIM = {"epsilon": 3.0, "delta": 1e-5}
@@ -23,11 +26,20 @@ def fitted(spark):
     return Synthesizer(**CLAIM, domain=DOMAIN, unit="row", sections=QUICK).fit(clinic())
 
 
-def test_rows_have_the_frame_s_columns_types_and_bounds(fitted):
-    rows, real = fitted.sample(700), clinic()
+TYPES = {"age": "bigint", "cost.usd": "double", "ward name": "string", "admitted": "timestamp", "died": "string"}
+
+
+def test_rows_have_the_domain_s_columns_types_and_bounds(fitted):
+    rows = fitted.sample(700)
     assert len(rows) == 700
-    assert [dtype.kind for dtype in rows.dtypes] == [dtype.kind for dtype in real[rows.columns].dtypes]
-    assert rows["admitted"].dt.tz is None
+    assert fitted.model_.types == TYPES
+    assert rows.dtypes.astype(str).to_dict() == {
+        "age": "int64",
+        "cost.usd": "float64",
+        "ward name": "object",
+        "admitted": "datetime64[us, UTC]",
+        "died": "object",
+    }
     assert rows["age"].between(18, 100).all()
     assert set(rows["ward name"].dropna()) <= {"CCU", "MICU", "SICU"}
     assert rows["cost.usd"].isna().any()
@@ -38,10 +50,9 @@ def test_rows_are_those_that_spark_draws(fitted, spark):
     here = fitted.model_.sample_local(9_000, seed=3, where={"age": (30, 60)})
     there = fitted.model_.sample(spark, 9_000, seed=3, where={"age": (30, 60)}).toPandas()
     columns = list(here.columns)
-    ordered = [
-        rows.astype({"admitted": "datetime64[us]"}).sort_values(columns, ignore_index=True) for rows in (here, there)
-    ]
-    pd.testing.assert_frame_equal(*ordered)
+    there["admitted"] = there["admitted"].dt.tz_localize("UTC")  # the session's zone, in which Spark gives moments
+    there = there.astype({"admitted": here["admitted"].dtype})
+    pd.testing.assert_frame_equal(*[rows.sort_values(columns, ignore_index=True) for rows in (here, there)])
     assert not fitted.model_.sample_local(9_000, seed=4).equals(here)
 
 
@@ -89,13 +100,74 @@ def test_it_is_an_estimator_like_others(fitted):
         ({"epsilon": -1}, clinic(20), ConfigError, "epsilon"),
         ({"sections": {"privacy": {}}}, clinic(20), ConfigError, "privacy"),
         ({}, clinic(20).drop(columns="age"), SchemaError, "'age'"),
-        ({}, clinic(20).assign(age="secret"), SchemaError, "'age'"),
+        ({"unit": {"column": "who", "max_rows": 1}}, clinic(20), SchemaError, "'who'"),
     ],
 )
 def test_what_does_not_fit_is_one_error_before_a_row_is_read(spark, changes, frame, error, words):
     with pytest.raises(error, match=words) as caught:
         Synthesizer(**{**CLAIM, "domain": DOMAIN, "unit": "row", **changes}).fit(frame)
-    assert "secret" not in str(caught.value)
+    assert "p1" not in str(caught.value)
+
+
+SEEN = pd.Timestamp("2020-01-31")
+PEOPLE = pd.DataFrame({"age": np.arange(500) % 60 + 20, "smokes": np.arange(500) % 3 == 0, "seen": SEEN})
+ODD = {
+    "unknown": {"age": np.nan, "smokes": True, "seen": SEEN},
+    "text": {"age": "secret", "smokes": "secret", "seen": "secret"},
+    "decimal": {"age": Decimal("1.23456789"), "smokes": 1.0, "seen": dt.date(2020, 1, 31)},
+    "nested": {"age": [1], "smokes": b"secret", "seen": SEEN.tz_localize("Europe/Berlin")},
+}
+
+
+@pytest.fixture(scope="module")
+def among_people(spark):
+    domain = {
+        "task": "none",
+        "columns": {
+            "age": {"type": "integer", "lower": 0, "upper": 120},
+            "smokes": {"type": "categorical", "values": [True, False]},
+            "seen": {"type": "timestamp", "lower": "2020-01-01", "upper": "2022-01-01"},
+        },
+    }
+
+    def fit(*rows):
+        people = pd.concat([PEOPLE, *rows], ignore_index=True)
+        return Synthesizer(**CLAIM, domain=domain, unit="row").fit(people), people
+
+    return fit
+
+
+@pytest.fixture(scope="module")
+def without(among_people):
+    return among_people()
+
+
+@pytest.mark.parametrize("kind", list(ODD))
+def test_one_person_more_changes_no_type_and_is_no_error(among_people, without, kind):
+    others, before = without
+    everyone, after = among_people(as_row(ODD[kind]))
+    assert not after.dtypes.equals(before.dtypes)  # of the frame: so its types must not decide
+    assert everyone.model_.types == others.model_.types
+    assert list(everyone.model_.types.values()) == ["bigint", "string", "timestamp"]
+    assert everyone.sample(200).dtypes.equals(others.sample(200).dtypes)
+
+
+def as_row(cells):
+    return pd.DataFrame({name: pd.Series([cell]) for name, cell in cells.items()})
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/St_Johns"])
+def test_moments_reach_spark_as_they_are_whatever_its_session_s_zone(spark, zone):
+    texts = ["0001-01-01T00:00:00Z", "1890-01-01T00:00:00Z", "2020-10-25T00:30:00.000001Z", "9999-12-31T23:59:59Z"]
+    domain = Domain.from_dict({"task": "none", "columns": {"seen": COLUMNS["admitted"]}})
+    table = arrow_table(pd.DataFrame({"seen": texts}), domain, None)
+    before = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", zone)
+    try:
+        found = spark.createDataFrame(table).selectExpr("unix_micros(seen) AS micros").toPandas()["micros"]
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", before)
+    assert sorted(found) == sorted(table["seen"].cast("int64").to_pylist())
 
 
 @pytest.mark.slow

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pyspark import TaskContext
 
-from threea_spark import ReleaseConfig, auto
+from threea_spark import ReleaseConfig
 from threea_spark.anonymize import spark as generators
 from threea_spark.anonymize.blocks import BlockDraw
 from threea_spark.places import Place, latest_version, read_version
+from threea_spark.planned import make_plan
 from threea_spark.progress import Progress
 from threea_spark.publish import spark as delta
 from threea_spark.session import build_session
@@ -50,7 +51,7 @@ def main():
     source = Place.of(config.source.table, config.source.path)
     table = read_version(spark, source, latest_version(spark, source, None))
     types = {f.name: f.dataType.simpleString() for f in table.schema.fields if f.name in config.domain.columns}
-    plan, label = auto.make_plan(config), config.domain.label
+    plan, label = make_plan(config), config.domain.label
     with delta.staging(spark, "retrying", "") as name:
         fitted = run_stages(table, config, plan, "retrying", name, Progress(6))
         encoding, mark = fitted.encoded.encoding, given.scratch / "again"

@@ -10,10 +10,11 @@ import pytest
 from configurations import mutated, texts
 from profiles import few_or_many, for_all
 
-from threea_spark import ReleaseConfig, auto
+from threea_spark import ReleaseConfig
 from threea_spark.domain import Domain
 from threea_spark.errors import ConfigError, PrivacyError
 from threea_spark.outlook import outlook
+from threea_spark.planned import make_plan
 from threea_spark.privacy.statement import plan_in_words
 
 JARGON = re.compile(
@@ -44,7 +45,7 @@ def planned(config):
     if config.source.rows is not None and config.privacy.epsilon > LONG_PLANS:
         return
     try:
-        words = plan_in_words(auto.make_plan(config))
+        words = plan_in_words(make_plan(config))
         found = outlook(config, n_rows=ROWS)
     except (ConfigError, PrivacyError) as error:
         checked_message(str(error), "privacy")

@@ -290,7 +290,7 @@ def noisy_run(toy, mu, **changes):
     wanted = settings(alpha=0.0, learning_rate=0.03, clip_norm=2.0, chunk_rows=640, **changes)
 
     def release(step, sums, bound):
-        return sums + noise.rounded_gaussian(stddev_of(bound, mu / wanted.steps**0.5), sums.size, ("test", step))
+        return noise.noised(sums, stddev_of(bound, mu / wanted.steps**0.5), ("test", step))
 
     found = inducing.private(*start, *train, wanted, n_rows_public=600.0, release_sum=release)
     return found, accuracy(found.x_support, found.y_support, *test, wanted)

@@ -14,7 +14,7 @@ from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, correlation
 from threea_spark.encode import encoding
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.privacy import mechanism
+from threea_spark.privacy import clipping
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.staged import PackedRows
 
@@ -23,7 +23,7 @@ TIGHT = {"encode": {"clip_norm": 0.3}}
 
 def clip_with(module, factor):
     """Rows are cut at another norm than is priced, or with no factor at all not cut."""
-    cut = mechanism.clip_rows
+    cut = clipping.clip_rows
     return patch.object(module, "clip_rows", lambda own, norm: own if factor is None else cut(own, int(factor * norm)))
 
 
@@ -67,10 +67,10 @@ def granted(change):
     """The meter grants what is asked, changed."""
     grant = PrivacyMeter.grant
 
-    def changed(meter, stage, name, *, squared_bound, mu, n_coordinates):
+    def changed(meter, stage, name, *, squared_bound, mu, moved, size=None):
         name, squared_bound = change(name, squared_bound)
         meter._contexts.clear()  # its own refusal of a name that was used before
-        return grant(meter, stage, name, squared_bound=squared_bound, mu=mu, n_coordinates=n_coordinates)
+        return grant(meter, stage, name, squared_bound=squared_bound, mu=mu, moved=moved, size=size)
 
     return patch.object(PrivacyMeter, "grant", changed)
 

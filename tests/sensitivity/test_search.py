@@ -39,9 +39,9 @@ def test_bounds_that_can_be_filled_are_filled(mode, name):
 def test_the_search_breaches_a_price_that_is_a_tenth_too_low():
     grant = PrivacyMeter.grant
 
-    def cheaper(meter, stage, name, *, squared_bound, mu, n_coordinates):
+    def cheaper(meter, stage, name, *, squared_bound, mu, moved, size=None):
         lower = max(1, squared_bound * 9 // 10)
-        return grant(meter, stage, name, squared_bound=lower, mu=mu, n_coordinates=n_coordinates)
+        return grant(meter, stage, name, squared_bound=lower, mu=mu, moved=moved, size=size)
 
     with patch.object(PrivacyMeter, "grant", cheaper):
         found = found_in("mixing", steps=30)

@@ -8,7 +8,7 @@ from threea_spark.anonymize.spark import sampled_rows
 from threea_spark.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.measure import _reader
+from threea_spark.encode.measure import reader_of
 from threea_spark.encode.selection import Selection
 from threea_spark.encode.spark import histogram_sums, packed_vectors, selected_values
 from threea_spark.privacy.accounting import Relation
@@ -73,7 +73,7 @@ def test_a_table_without_rows_sums_to_zero(spark):
 
 @pytest.mark.parametrize("partitions", [1, 3, 7])
 def test_histograms_equal_their_numpy_twin(rows, partitions):
-    reader = _reader(DOMAIN, {})
+    reader = reader_of(DOMAIN, {})
     layout = HistogramLayout(reader.fields)
     canonical_rows = canonical(rows.repartition(partitions), DOMAIN, PrivacyUnit())
     sums = histogram_sums(canonical_rows, reader, layout)
@@ -115,7 +115,7 @@ def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows, t
     carrier = category_code("carrier.code", ("AA", "UA"), True, np.ones(3), least_rows=0.0, max_cells=64)
     late = category_code("late", ("no", "yes"), False, np.ones(2), least_rows=0.0, max_cells=64)
     encoding = Encoding((delay, carrier), late, 10.0)
-    reader = _reader(DOMAIN, {})
+    reader = reader_of(DOMAIN, {})
     staged = packed_vectors(canonical(rows, DOMAIN, PrivacyUnit()), reader, encoding, mixes=True)
     staged.write.format("delta").save(str(tmp_path / "staged"))
     back = spark.read.format("delta").load(str(tmp_path / "staged"))
@@ -139,7 +139,7 @@ def test_partition_selection_brings_only_frequent_values(spark):
         "case when id < 1500 then 'a' when id < 2990 then 'b' else concat('x', id) end c0"
     )
     mechanism = NoisySum(
-        context=("t", "encode", "values"), squared_sensitivity=1, mu=0.1, relation=Relation.ADD_OR_REMOVE_ONE
+        context=("t", "encode", "values"), squared_sensitivity=1, mu=0.1, relation=Relation.ADD_OR_REMOVE_ONE, moved=1
     )
     found = selected_values(rows, "c0", Selection(mechanism, 100.0), KeyedNoise(new_key()))
     assert sorted(value for value, _ in found) == ["a", "b"]

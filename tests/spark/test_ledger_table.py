@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from typer.testing import CliRunner
 
-from threea_spark import auto
 from threea_spark.cli import app
 from threea_spark.config import ReleaseConfig
 from threea_spark.errors import BudgetError, LedgerError
+from threea_spark.planned import make_plan
 from threea_spark.privacy.ledger import Budget
 from threea_spark.publish.ledger import Ledger, grant, summary, void
 
@@ -41,7 +41,7 @@ def config_of(source, tmp_path, *, unit="row", budget=None):
 
 
 def opened(spark, config, release_id):
-    return Ledger.open(spark, config, auto.make_plan(config), release_id=release_id)
+    return Ledger.open(spark, config, make_plan(config), release_id=release_id)
 
 
 def statuses(spark, config):

@@ -16,7 +16,7 @@ from threea_spark.config import AdaptConfig
 from threea_spark.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.measure import _reader
+from threea_spark.encode.measure import reader_of
 from threea_spark.encode.spark import histogram_sums, packed_vectors
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.mechanism import PrivacyMeter
@@ -44,7 +44,7 @@ ADDED = [
     (None, float("nan"), None, "perhaps"),
     (1e300, 5e-324, "", None),
 ]
-READER = _reader(DOMAIN, {})
+READER = reader_of(DOMAIN, {})
 LAYOUT = HistogramLayout(READER.fields)
 N_CLASSES = 2
 

@@ -6,7 +6,9 @@ from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise
 
-SHARP = NoisySum(context=("r", "encode", "v"), squared_sensitivity=1, mu=100.0, relation=Relation.ADD_OR_REMOVE_ONE)
+SHARP = NoisySum(
+    context=("r", "encode", "v"), squared_sensitivity=1, mu=100.0, relation=Relation.ADD_OR_REMOVE_ONE, moved=1
+)
 
 
 def test_names_that_are_no_text_are_passed_over_and_the_others_found(spark):

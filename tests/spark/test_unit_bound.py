@@ -12,7 +12,7 @@ from threea_spark.columns import UNIT
 from threea_spark.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.measure import _reader
+from threea_spark.encode.measure import reader_of
 from threea_spark.encode.spark import histogram_sums, packed_vectors
 from threea_spark.privacy.unit import Missing, PrivacyUnit
 from threea_spark.staged import joined, unpacked
@@ -21,7 +21,7 @@ from threea_spark.table.spark import bound_rows, canonical
 KEY = bytes(range(32))
 NUMBER = {"type": "float", "lower": 0, "upper": 1e6}
 DOMAIN = Domain.from_dict({"task": "none", "columns": {"a": NUMBER, "b": NUMBER}})
-READER = _reader(DOMAIN, {})
+READER = reader_of(DOMAIN, {})
 LAYOUT = HistogramLayout(READER.fields)
 BIG, SMALL_UNITS = 100_000, 40
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from noise_sources import SeededNoise
+from noise_sources import SeededNoise, drawn
 from scipy.stats import binom, norm
 from thresholds import SELECTION_DELTA, SELECTION_RUNS, SLACK_STDDEVS
 
@@ -13,8 +13,7 @@ NOISE = KeyedNoise(bytes(range(32)))
 
 
 def passing_rate(count, least, stddev, *, noise=NOISE):
-    drawn = noise.rounded_gaussian(stddev, SELECTION_RUNS, ("selection",))
-    return float(np.mean(count + drawn >= least))
+    return float(np.mean(count + drawn(noise, stddev, SELECTION_RUNS, ("selection",)) >= least))
 
 
 def allowed(delta):
@@ -62,10 +61,10 @@ def test_all_the_values_a_unit_brings_pass_together_with_probability_delta_at_mo
     max_rows, stddev, n_columns = 4, 10.0, 2
     least = measurable(stddev, max_rows=max_rows, n_columns=n_columns)
     runs = SELECTION_RUNS // 8
-    drawn = NOISE.rounded_gaussian(stddev, runs * max_rows * n_columns, ("together",))
-    any_passes = (1 + drawn.reshape(runs, -1) >= least).any(axis=1)  # each new value is held by one row
+    found = drawn(NOISE, stddev, runs * max_rows * n_columns, ("together",)).reshape(runs, -1)
+    any_passes = (1 + found >= least).any(axis=1)  # each new value is held by one row
     assert binom.sf(int(any_passes.sum()) - 1, runs, SELECTION_DELTA) > 1e-4
-    lower = (1 + drawn.reshape(runs, -1) >= least / 2.0).any(axis=1)
+    lower = (1 + found >= least / 2.0).any(axis=1)
     assert binom.sf(int(lower.sum()) - 1, runs, SELECTION_DELTA) < 1e-4
 
 
@@ -110,7 +109,11 @@ def test_the_threshold_rises_with_all_that_one_unit_can_do():
 
 def selection():
     mechanism = NoisySum(
-        context=("r", "encode", "values-of-x"), squared_sensitivity=1, mu=0.1, relation=Relation.ADD_OR_REMOVE_ONE
+        context=("r", "encode", "values-of-x"),
+        squared_sensitivity=1,
+        mu=0.1,
+        relation=Relation.ADD_OR_REMOVE_ONE,
+        moved=1,
     )
     return Selection(mechanism, 60.0)
 

@@ -4,6 +4,7 @@ import pytest
 
 from threea_spark import auto, shares
 from threea_spark.config import ReleaseConfig
+from threea_spark.planned import make_plan
 from threea_spark.privacy.plan import Stage, calibrate
 
 GIVEN = {
@@ -29,11 +30,11 @@ def config_of(**sections):
 
 
 def resolved(config, n_rows=30_000.0):
-    return auto.resolve(config, auto.make_plan(config), n_rows=n_rows, n_classes=2, width=10)
+    return auto.resolve(config, make_plan(config), n_rows=n_rows, n_classes=2, width=10)
 
 
 def test_shares_follow_the_generator():
-    drawn, mixed = (auto.make_plan(config_of(anonymize={"generator": g})) for g in ("sample", "mix"))
+    drawn, mixed = (make_plan(config_of(anonymize={"generator": g})) for g in ("sample", "mix"))
     assert drawn.mu_of(Stage.ANONYMIZE) == 0.0
     assert drawn.mu_of(Stage.ADAPT) > drawn.mu_of(Stage.APPROXIMATE)
     assert mixed.mu_of(Stage.ANONYMIZE) == max(mixed.stage_mu.values())
@@ -44,9 +45,9 @@ def test_shares_follow_the_generator():
     [{"adapt": {"method": "none"}}, {"adapt": {"targets": "released"}}, {"anonymize": {"generator": "random"}}],
 )
 def test_a_stage_that_reads_no_row_is_given_nothing(sections):
-    plan = auto.make_plan(config_of(**sections))
+    plan = make_plan(config_of(**sections))
     assert plan.mu_of(Stage.ADAPT) == 0.0
-    assert plan.mu_of(Stage.ENCODE) > auto.make_plan(config_of()).mu_of(Stage.ENCODE)
+    assert plan.mu_of(Stage.ENCODE) > make_plan(config_of()).mu_of(Stage.ENCODE)
 
 
 def test_conditional_mode_gives_all_to_mixing():
@@ -55,7 +56,7 @@ def test_conditional_mode_gives_all_to_mixing():
         "anonymize": {"generator": "mix"},
         "adapt": {"targets": "plain"},
     }
-    assert set(auto.make_plan(config_of(**sections)).stage_mu) == {Stage.ANONYMIZE}
+    assert set(make_plan(config_of(**sections)).stage_mu) == {Stage.ANONYMIZE}
 
 
 def test_amplification_needs_a_public_number_of_rows():
@@ -67,7 +68,7 @@ def test_amplification_needs_a_public_number_of_rows():
 
 def test_a_plan_claims_no_more_sampling_than_its_rate():
     config = config_of(source={"rows": 10**6}, adapt={"max_rows": 10**5})
-    plan = auto.make_plan(config)
+    plan = make_plan(config)
     assert plan.sampling_probability == 0.1
     again = calibrate(
         epsilon=1.0,
@@ -142,7 +143,7 @@ def table_of(n_numbers, n_classes, *, n_categories=0, task="classification", **s
 
 
 def looks_twice(config, n_rows, n_classes):
-    return auto.looks_twice(config, auto.make_plan(config), n_rows=n_rows, n_classes=n_classes)
+    return auto.looks_twice(config, make_plan(config), n_rows=n_rows, n_classes=n_classes)
 
 
 @pytest.mark.parametrize("given", [{}, {"approximate": {"components": 1}}, {"approximate": {"per_class": True}}])

@@ -244,6 +244,7 @@ def test_the_papers_formula_prices_mixing_as_it_was_booked():
         squared_sensitivity=mixer.norm_bound**2,
         mu=0.8,
         relation=Relation.ADD_OR_REMOVE_ONE,
+        moved=mixer.length,
     )
     said = diagnostics.paper_formula(mixer, mechanism)
     assert "= 0.8 with p = 1" in said

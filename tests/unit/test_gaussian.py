@@ -78,7 +78,9 @@ def test_the_papers_formula_is_the_noisy_sums_price():
     from threea_spark.privacy.accounting import Relation
     from threea_spark.privacy.mechanism import NoisySum
 
-    mechanism = NoisySum(context=("t",), squared_sensitivity=700**2, mu=0.3, relation=Relation.ADD_OR_REMOVE_ONE)
+    mechanism = NoisySum(
+        context=("t",), squared_sensitivity=700**2, mu=0.3, relation=Relation.ADD_OR_REMOVE_ONE, moved=9
+    )
     mu = mixing_mu(row_norm=700.0, mix_size=25, noise_stddev=mechanism.stddev / 25)
     assert mu == pytest.approx(0.3)
     assert mixing_mu(row_norm=3.0, mix_size=10, noise_stddev=0.5, repeats=4) == pytest.approx(1.2)

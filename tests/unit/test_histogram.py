@@ -149,10 +149,10 @@ def test_rare_levels_of_a_feature_share_a_cell():
 
 def test_the_reader_marks_the_label_and_no_feature():
     from threea_spark.domain import Domain
-    from threea_spark.encode.measure import _reader
+    from threea_spark.encode.measure import reader_of
 
     letters = {"type": "categorical", "values": list(LETTERS)}
-    reader = _reader(Domain.from_dict({"label": "y", "columns": {"y": letters, "x": letters}}), {})
+    reader = reader_of(Domain.from_dict({"label": "y", "columns": {"y": letters, "x": letters}}), {})
     assert [(field.name, field.is_label) for field in reader.fields] == [("x", False), ("y", True)]
-    plain = _reader(Domain.from_dict({"task": "none", "columns": {"x": letters}}), {})
+    plain = reader_of(Domain.from_dict({"task": "none", "columns": {"x": letters}}), {})
     assert [field.is_label for field in plain.fields] == [False]

@@ -166,7 +166,7 @@ def test_a_fit_under_noise_beats_the_prior_and_under_much_noise_does_not(n_class
     def noisy(mu):
         def release_sum(name, exact, bound):
             stddev = bound * 10.0 / mu  # a hundred steps
-            return exact + SeededNoise(1).rounded_gaussian(stddev, exact.size, (name,))
+            return SeededNoise(1).noised(exact, stddev, (name,))
 
         return release_sum
 

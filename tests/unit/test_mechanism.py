@@ -10,7 +10,8 @@ from noise_sources import NoNoise, SeededNoise
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import Relation, gaussian_mu_of
-from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter, clip_rows
+from threea_spark.privacy.clipping import clip_rows
+from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
 from threea_spark.privacy.plan import Accounting, PrivacyPlan, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
@@ -91,24 +92,24 @@ def test_only_exact_int64_sums_are_taken(dtype):
 @pytest.mark.parametrize("bound", [0, -1])
 def test_a_sum_without_a_bound_is_refused(bound):
     with pytest.raises(PrivacyError, match="squared sensitivity"):
-        meter_of().grant(Stage.ENCODE, "a", squared_bound=bound, mu=0.1, n_coordinates=1)
+        meter_of().grant(Stage.ENCODE, "a", squared_bound=bound, mu=0.1, moved=1)
 
 
 def test_the_rows_of_a_unit_multiply_the_noise():
-    one = meter_of().grant(Stage.ENCODE, "a", squared_bound=5, mu=0.3, n_coordinates=1)
-    four = meter_of(max_rows=4).grant(Stage.ENCODE, "a", squared_bound=5, mu=0.3, n_coordinates=1)
+    one = meter_of().grant(Stage.ENCODE, "a", squared_bound=5, mu=0.3, moved=1)
+    four = meter_of(max_rows=4).grant(Stage.ENCODE, "a", squared_bound=5, mu=0.3, moved=1)
     assert four.stddev == pytest.approx(4.0 * one.stddev)
     assert four.event == one.event
 
 
 def test_replace_one_doubles_the_noise():
-    add = meter_of().grant(Stage.ENCODE, "a", squared_bound=5, mu=0.3, n_coordinates=1)
-    replace = meter_of(relation=REPLACE).grant(Stage.ENCODE, "a", squared_bound=5, mu=0.3, n_coordinates=1)
+    add = meter_of().grant(Stage.ENCODE, "a", squared_bound=5, mu=0.3, moved=1)
+    replace = meter_of(relation=REPLACE).grant(Stage.ENCODE, "a", squared_bound=5, mu=0.3, moved=1)
     assert replace.stddev == pytest.approx(2.0 * add.stddev)
 
 
 def test_a_retried_part_gets_the_same_noise_and_another_part_another():
-    mechanism = NoisySum(context=("r1", "anonymize", "groups"), squared_sensitivity=100, mu=0.1, relation=ADD)
+    mechanism = NoisySum(context=("r1", "anonymize", "groups"), squared_sensitivity=100, mu=0.1, relation=ADD, moved=4)
     first, again = (mechanism.noised(ZEROS, SeededNoise(1), part=(7,)) for _ in range(2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, mechanism.noised(ZEROS, SeededNoise(1), part=(8,)))

@@ -6,13 +6,13 @@ from noise_sources import NoNoise, SeededNoise
 from small_tables import category, number
 from test_auto import config_of
 
-from threea_spark import auto
 from threea_spark.adapt import second_look
 from threea_spark.adapt.second_look import choose, n_chosen
 from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.encoding import Encoding
 from threea_spark.errors import PrivacyError
+from threea_spark.planned import make_plan
 from threea_spark.privacy.mechanism import PrivacyMeter
 from threea_spark.privacy.plan import Stage
 
@@ -38,7 +38,7 @@ def planted(informative, strength, seed=2):
 
 
 def meter_of(noise=None, *, epsilon=1.0, **sections):
-    plan = auto.make_plan(config_of(privacy={"epsilon": epsilon}, **sections))
+    plan = make_plan(config_of(privacy={"epsilon": epsilon}, **sections))
     return PrivacyMeter(plan, noise or SeededNoise(1), "r1")
 
 

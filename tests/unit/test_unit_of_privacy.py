@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from scipy.stats import chisquare, kstest
+from scipy.stats import kstest
 
-from threea_spark.privacy.unit import Missing, PrivacyUnit, order_token, unit_token
+from threea_spark.privacy.unit import Missing, PrivacyUnit, unit_token
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 
@@ -22,11 +22,6 @@ def test_a_token_depends_on_key_and_identifier_alone():
 
 def test_text_that_is_no_unicode_has_a_token_too():
     assert unit_token(KEY, b"\xff\xfe") != unit_token(KEY, b"\xff\xfd") != unit_token(KEY, "\ufffd".encode())
-
-
-def test_order_and_unit_never_share_a_token():
-    assert order_token(KEY, b"\x01p1") != unit_token(KEY, b"p1")
-    assert order_token(KEY, b"a") == order_token(KEY, b"a") != order_token(OTHER_KEY, b"a")
 
 
 def test_tokens_fit_a_bigint_and_spread_evenly():
@@ -50,21 +45,3 @@ def test_what_becomes_of_missing_identifiers_is_told_beside_the_unit_whose_name_
     assert "'id', if any, are left out and were not read" in dropped
     assert "no row is without a value in 'id'" in refused
     assert PrivacyUnit().missing_in_words is None
-
-
-def ranks_of_the_first(order, n_rows, n_keys):
-    """The place of one row among its unit's, under many keys."""
-    contents = [f"row{i}".encode() for i in range(n_rows)]
-    ranks = np.zeros(n_rows, dtype=int)
-    for number in range(n_keys):
-        key = number.to_bytes(32, "big")
-        tokens = [order(key, content) for content in contents]
-        ranks[sorted(range(n_rows), key=tokens.__getitem__).index(0)] += 1
-    return ranks
-
-
-def test_each_row_of_a_unit_is_as_likely_to_be_read_as_any_other():
-    ranks = ranks_of_the_first(order_token, n_rows=8, n_keys=4000)
-    assert chisquare(ranks).pvalue > 1e-4
-    by_content = ranks_of_the_first(lambda key, row: int.from_bytes(row[-1:], "big"), n_rows=8, n_keys=100)
-    assert chisquare(by_content).pvalue < 1e-4

@@ -78,7 +78,9 @@ def _ntk(first: FloatArray, second: FloatArray, architecture: Architecture) -> F
     weight, bias = number(architecture.weight_std**2), number(architecture.bias_std**2)
     per_column = number(weight / max(width, 1))
     layer = _relu if architecture.activation == "relu" else _erf
-    q: FloatArray = first @ (second.T * per_column) + bias
+    q: FloatArray = first @ second.T  # exact where both lie on a binary grid, so scaled only after it
+    q *= per_column
+    q += bias
     p1 = np.einsum("nd,nd->n", first, first) * per_column + bias
     p2 = np.einsum("nd,nd->n", second, second) * per_column + bias
     tangent: FloatArray = q.copy()

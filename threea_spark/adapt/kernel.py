@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import logging
 import math
 import sys
 import types
@@ -21,6 +22,8 @@ import jax.numpy as jnp
 
 from threea_spark.adapt.closed_form import Architecture
 from threea_spark.errors import EnvironmentNotReadyError
+
+log = logging.getLogger("threea_spark")
 
 _PACKAGE = "neural_tangents"
 _TINY = 1e-30  # as in neural_tangents
@@ -180,10 +183,11 @@ def _stax() -> types.ModuleType:
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].frozendict = dict  # type: ignore[attr-defined]
         return importlib.import_module(f"{_PACKAGE}.stax")
-    except ImportError as err:
+    except ImportError:
+        log.debug("neural-tangents does not import", exc_info=True)
         for name in [name for name in sys.modules if name.split(".")[0] == _PACKAGE]:
             del sys.modules[name]
-        raise EnvironmentNotReadyError(f"neural-tangents is installed but does not import: {_INSTALL}") from err
+        raise EnvironmentNotReadyError(f"neural-tangents is installed but does not import: {_INSTALL}") from None
     finally:
         for name in lent:
             del sys.modules[name]

@@ -91,6 +91,12 @@ class Targets:
     def __len__(self) -> int:
         return len(self.cells)
 
+    @property
+    def moved(self) -> int:
+        """Coordinates of the gradient to which one row adds anything: each column's odds, its cells, dense features."""
+        n_features = self.cells.shape[1]
+        return int(n_features + self.n_outputs * (n_features + self.features.n_dense))
+
     def _odds_of_rows(self) -> NDArray[np.float32]:
         """Log odds of the only output, looked up once for all steps, shape (n, n_features)."""
         return np.ascontiguousarray(self.odds[0].astype(np.float32)[self.cells])

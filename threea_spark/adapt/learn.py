@@ -137,12 +137,13 @@ def _fit(
     def release_sum(name: str, exact: IntArray, bound: int) -> Float64Array:
         if meter is None:
             return exact.astype(np.float64)
-        measured = meter.noisy_sum(Stage.ADAPT, name, exact, squared_bound=bound * bound, mu=mu_step)
+        measured = meter.noisy_sum(Stage.ADAPT, name, exact, squared_bound=bound * bound, mu=mu_step, moved=moved)
         return measured.value.astype(np.float64)
 
     logs = np.log(problem.class_weights)
     prior = logs[1:] - logs[:1] if len(feature_map.odds) == 1 else logs
     targets = Targets(feature_map, cells, classes)
+    moved = targets.moved
     n_rows = max(problem.n_rows * rate, 1.0) if meter is not None else float(len(cells))
     weights = fit_weights(targets, prior, settings, release_sum, n_rows=n_rows, mu=mu)
     cell_column = np.repeat(np.arange(n_features), np.diff(encoding.cell_offsets))

@@ -28,7 +28,7 @@ IntArray = NDArray[np.int64]
 
 RELEASED_ROWS = 20_000
 """Rows drawn as targets where no private row is to be read."""
-_POINTS_STEPS = 8
+POINTS_STEPS = 8
 _CENTRES_RATE = 0.02
 _POINTS_RATE = 0.005  # of KIP for the label function: measured to help or do nothing; from 0.02 on it may hurt
 
@@ -124,7 +124,7 @@ def move_private(
 
     steps, learning_rate = config.steps, _CENTRES_RATE
     if share < 1.0:
-        steps, learning_rate = min(config.steps, _POINTS_STEPS), _POINTS_RATE
+        steps, learning_rate = min(config.steps, POINTS_STEPS), _POINTS_RATE
     mu = meter.plan.mu_of(Stage.ADAPT) * math.sqrt(share / steps)
 
     def release_sum(step: int, exact: IntArray, bound: int) -> Float64Array:

@@ -96,11 +96,13 @@ def _readings(
 def _class_means(rows: IntArray, classes: IntArray, sizes: Float64Array, meter: PrivacyMeter, mu: float) -> ClassMeans:
     ends = class_means.norm_bins(math.sqrt(rows.shape[1]))
     counted = class_means.norm_counts(rows, classes, len(sizes), ends)[: class_means.NORM_BINS]
-    norms = meter.noisy_sum(Stage.ADAPT, "norms", counted, squared_bound=1, mu=mu * math.sqrt(NORMS_SHARE))
+    norms = meter.noisy_sum(Stage.ADAPT, "norms", counted, squared_bound=1, mu=mu * math.sqrt(NORMS_SHARE), moved=1)
     clip = class_means.norm_clip(norms.value.astype(np.float64), ends)
     exact = class_means.class_sums(rows, classes, len(sizes), clip.bound)
     mu_sums = mu * math.sqrt(1.0 - NORMS_SHARE) * (1.0 - 1e-12)
-    sums = meter.noisy_sum(Stage.ADAPT, "class-sums", exact, squared_bound=clip.bound**2, mu=mu_sums)
+    sums = meter.noisy_sum(
+        Stage.ADAPT, "class-sums", exact, squared_bound=clip.bound**2, mu=mu_sums, moved=rows.shape[1]
+    )
     return class_means.class_means(sums.value.astype(np.float64), sums.stddev, sizes, clip)
 
 

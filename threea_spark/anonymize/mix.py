@@ -19,7 +19,7 @@ from threea_spark.approximate.statistics import sums_of
 from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, CategoryCode
 from threea_spark.encode.decode import Decoded
 from threea_spark.encode.encoding import Encoding
-from threea_spark.privacy.mechanism import clip_rows
+from threea_spark.privacy.clipping import clip_rows
 from threea_spark.staged import PackedRows
 
 Float64Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.encode.codes import SCORE_GRID
-from threea_spark.privacy.mechanism import clip_rows
+from threea_spark.privacy.clipping import clip_rows
 
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -97,6 +97,11 @@ def norm_bins(typical: float) -> Float64Array:
       typical: Norm of a typical row, in units of score. Public.
     """
     return np.asarray(_LONGEST * typical * SCORE_GRID * np.arange(1, NORM_BINS + 1) / NORM_BINS, dtype=np.float64)
+
+
+def largest_clip(typical: float) -> int:
+    """The largest bound that `norm_clip` can give. Public."""
+    return int(norm_bins(typical)[-1]) + 1
 
 
 def norm_counts(packed: IntArray, classes: IntArray, n_classes: int, ends: Float64Array) -> IntArray:

@@ -18,8 +18,9 @@ IntArray = NDArray[np.int64]
 
 GRID = 128
 _LARGEST_SCORE = 4.0  # 512 units: the squared norm of the products of 10,000 columns still fits int64
-_MOST_FEATURES = 10_000
+MOST_FEATURES = 10_000
 _LARGEST = 0.97
+_SPREAD_SLACK = 1e-3  # cells below a mass of 1e-9 count as that much
 _LEAST_EIGENVALUE = 0.02
 _NOISE_LIMIT = 0.1
 """Correlations noisier than this are not worth their price; the share goes to the marginals."""
@@ -58,9 +59,14 @@ def product_bound(spread: Float64Array) -> int:
     return max(1, int(float(spread.sum()) / np.sqrt(2.0) * GRID * GRID))
 
 
+def largest_bound(n_features: int) -> int:
+    """The largest bound that so many columns can get: the mean score of a cell varies by no more than a score does."""
+    return product_bound(np.full(n_features, 1.0 + _SPREAD_SLACK)) + 1
+
+
 def is_worth_it(spread: Float64Array, n_rows: float, mu: float) -> bool:
     """Tells from public numbers whether the correlations would stand out from their noise."""
-    if not 2 <= len(spread) <= _MOST_FEATURES or mu <= 0.0:
+    if not 2 <= len(spread) <= MOST_FEATURES or mu <= 0.0:
         return False
     typical = float(np.median(spread))
     return product_bound(spread) / (GRID * GRID) / mu / max(n_rows, 1.0) <= _NOISE_LIMIT * max(typical, 1e-6) ** 2
@@ -70,7 +76,7 @@ def pair_products(scores: Float64Array, bound: int) -> IntArray:
     """Sums the products of all pairs of columns over a batch.
 
     Args:
-      scores: Score of each feature, cut at _LARGEST_SCORE, shape (n, f), f <= _MOST_FEATURES. PRIVATE.
+      scores: Score of each feature, cut at _LARGEST_SCORE, shape (n, f), f <= MOST_FEATURES. PRIVATE.
       bound: L2 bound on a row's products, in squared grid units; longer rows are shrunk, checked in integers.
 
     Returns:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Float64Array = NDArray[np.float64]
 
 _EM_SHARE = 0.4
-_SIZES_SHARE = 0.1
+SIZES_SHARE = 0.1
 _START_SPREAD = 0.5
 
 
@@ -75,13 +75,13 @@ def fit_mixture(
     groups = range(encoding.n_classes) if resolved.per_class else [-1]
     wanted = dict.fromkeys(groups, resolved.components_per_class)
     mixture = starting_mixture(wanted, encoding.width, covariance, rng, _START_SPREAD)
-    mu_pass = mu * math.sqrt((1.0 - _SIZES_SHARE) / iterations)
+    mu_pass = mu * math.sqrt((1.0 - SIZES_SHARE) / iterations)
     for iteration in counted(iterations):
         mixture = _em_pass(staged, encoding, mixture, meter, f"pass-{iteration}", mu_pass)
         mixture = raise_prices(mixture, mixture.sizes, resolved.min_cluster_size, 0.5 * encoding.clip_norm**2)
     if meter.plan.is_conditional:
         return _exactly_constrained(staged, encoding, mixture, resolved.min_cluster_size, n_rows, meter)
-    mu_count = mu * math.sqrt(0.5 * _SIZES_SHARE)
+    mu_count = mu * math.sqrt(0.5 * SIZES_SHARE)
     sized = _count(staged, encoding, mixture, meter, "sizes", mu_count)
     kept = large_enough(sized.mixture, sized.mixture.sizes, resolved.min_cluster_size)
     again = _count(staged, encoding, sized.mixture.keep(kept), meter, "sizes-of-kept", mu_count)
@@ -95,12 +95,18 @@ def _em_pass(
     needs_second = mixture.covariance != "isotropic"
     mu_each = mu * math.sqrt(0.5) if needs_second else mu
     sums, products = passes.statistics_sums(staged, encoding, mixture)
+    held = len(encoding.codes)  # coordinates of a packed row that are not zero, at most
     bound = 2 * encoding.norm_bound**2
-    first, stddev = meter.measure(Stage.APPROXIMATE, f"first-{name}", sums, squared_bound=bound, mu=mu_each)
+    first, stddev = meter.measure(
+        Stage.APPROXIMATE, f"first-{name}", sums, squared_bound=bound, mu=mu_each, moved=1 + held
+    )
     second = None
     if needs_second:
         bound = product_bound(encoding.norm_bound) ** 2
-        second, _ = meter.measure(Stage.APPROXIMATE, f"second-{name}", products, squared_bound=bound, mu=mu_each)
+        moved = held * held if mixture.covariance == "full" else held
+        second, _ = meter.measure(
+            Stage.APPROXIMATE, f"second-{name}", products, squared_bound=bound, mu=mu_each, moved=moved
+        )
     return m_step(mixture, first, second, norm_bound=encoding.norm_bound, noise_rows=stddev / encoding.norm_bound)
 
 
@@ -109,7 +115,7 @@ def _count(
 ) -> FittedMixture:
     """Counts the rows of each cluster by class."""
     exact = passes.class_sums(staged, encoding, mixture)
-    noisy, stddev = meter.measure(Stage.APPROXIMATE, name, exact, squared_bound=1, mu=mu)
+    noisy, stddev = meter.measure(Stage.APPROXIMATE, name, exact, squared_bound=1, mu=mu, moved=1)
     counts = noisy.reshape(mixture.n_components, encoding.n_classes)
     known = np.where(mixture.class_of[:, None] >= 0, np.eye(encoding.n_classes)[mixture.class_of], 1.0)
     counts = np.maximum(counts, 0.0) * known

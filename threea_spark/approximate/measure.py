@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_CORRELATION_SHARE = 0.15
-_NORMS_SHARE = 0.05
+CORRELATION_SHARE = 0.15
+NORMS_SHARE = 0.05
+
+
+def may_correlate(n_features: int) -> bool:
+    """Whether so many columns can be correlated at all."""
+    return 2 <= n_features <= correlation.MOST_FEATURES
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,10 @@ def measure_components(
       n_rows: DP number of rows.
       mu: What both together may spend.
     """
-    mu_correlation = mu * math.sqrt(_CORRELATION_SHARE)
+    mu_correlation = mu * math.sqrt(CORRELATION_SHARE)
     spread = correlation.variances(*_latent(encoding, [code.cell_mass for code in encoding.codes], None))
     correlated = correlation.is_worth_it(spread, n_rows, mu_correlation)
-    mu_marginals = mu * math.sqrt(1.0 - _CORRELATION_SHARE) if correlated else mu
+    mu_marginals = mu * math.sqrt(1.0 - CORRELATION_SHARE) if correlated else mu
     by_class = None
     if np.any(mixture.class_of < 0) and encoding.n_classes > 1:  # what a column says about the label is read apart
         mu_marginals *= math.sqrt(0.5)
@@ -127,7 +132,8 @@ def measure_class_means(staged: DataFrame, encoding: Encoding, meter: PrivacyMet
         "norms",
         passes.norm_sums(staged, encoding, ends),
         squared_bound=class_means.NORMS_SQUARED_BOUND,
-        mu=mu * math.sqrt(_NORMS_SHARE),
+        moved=2,
+        mu=mu * math.sqrt(NORMS_SHARE),
     )
     clip = class_means.norm_clip(counted[: class_means.NORM_BINS], ends)
     sizes = np.maximum(counted[class_means.NORM_BINS :], max(stddev, 1.0))
@@ -136,7 +142,8 @@ def measure_class_means(staged: DataFrame, encoding: Encoding, meter: PrivacyMet
         "class-sums",
         passes.row_sums(staged, encoding, clip.bound),
         squared_bound=clip.bound**2,
-        mu=mu * math.sqrt(1.0 - _NORMS_SHARE),
+        moved=len(encoding.codes),
+        mu=mu * math.sqrt(1.0 - NORMS_SHARE),
     )
     return class_means.class_means(noisy, noise, sizes, clip, stddev)
 
@@ -154,7 +161,7 @@ def measure_marginals(
     """Measures sizes and cell counts of each component."""
     exact = passes.marginal_sums(staged, encoding, mixture)
     bound = marginals.squared_bound(len(encoding.codes))
-    noisy, stddev = meter.measure(stage, name, exact, squared_bound=bound, mu=mu)
+    noisy, stddev = meter.measure(stage, name, exact, squared_bound=bound, mu=mu, moved=bound)
     return marginals_of(noisy, stddev, mixture.n_components, encoding.cell_offsets)
 
 

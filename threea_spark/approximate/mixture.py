@@ -85,6 +85,10 @@ class Mixture:
             np.asarray(constant, dtype=np.float64), _on_grid(-2.0 * pulled.T, _WEIGHT_GRID), quadratic
         )
 
+    def __getstate__(self) -> dict[str, object]:
+        """Travels with its forms: the driver inverts matrices once, so that no two executors can disagree on them."""
+        return {**self.__dict__, "forms": self.forms}
+
     def discrepancy(self, scores: Float32Array) -> Float64Array:
         """Squared distance or negative log-likelihood (without constants) minus price, shape (n, k)."""
         return self.forms.values(scores)

@@ -21,7 +21,7 @@ from threea_spark.encode.codes import (
     NumberCode,
     QuantileCode,
 )
-from threea_spark.privacy.mechanism import clip_rows
+from threea_spark.privacy.clipping import clip_rows
 
 Float64Array = NDArray[np.float64]
 Float32Array = NDArray[np.float32]

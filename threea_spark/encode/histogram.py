@@ -152,6 +152,11 @@ class HistogramLayout:
         """Bound on the squared L2 norm of one row's contribution."""
         return self.unit**2 * (1 + sum(field.squared_norm for field in self.fields))
 
+    @property
+    def moved(self) -> int:
+        """Coordinates to which one row adds anything: a field's share of the squared norm counts them, each being 1."""
+        return 1 + sum(field.squared_norm for field in self.fields)
+
     def counts(self, columns: list[NDArray[np.generic]]) -> Int64Array:
         """Exact counts of one batch; `columns` as `raw.columns_of` gives them. Shape (size,). PRIVATE."""
         n_rows = len(columns[0]) if columns else 0

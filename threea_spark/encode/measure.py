@@ -20,7 +20,7 @@ from threea_spark.privacy.plan import Stage
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_SELECTION_SHARE = 0.3
+SELECTION_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,15 @@ def measure_encoding(rows: DataFrame, config: ReleaseConfig, meter: PrivacyMeter
     open_columns = [n for n, c in config.domain.columns.items() if isinstance(c, CategoricalColumn) and c.is_open]
     selected: dict[str, tuple[str, ...]] = {}
     if open_columns:
-        mu_selection = mu * math.sqrt(_SELECTION_SHARE / len(open_columns))
+        mu_selection = mu * math.sqrt(SELECTION_SHARE / len(open_columns))
         selected = {name: _select(rows, name, config, meter, mu_selection, len(open_columns)) for name in open_columns}
-        mu *= math.sqrt(1.0 - _SELECTION_SHARE)
-    reader = _reader(config.domain, selected, affine=auto.codes_affinely(config))
+        mu *= math.sqrt(1.0 - SELECTION_SHARE)
+    reader = reader_of(config.domain, selected, affine=auto.codes_affinely(config))
     layout = HistogramLayout(reader.fields)
     sums = passes.histogram_sums(rows, reader, layout)
-    noisy, stddev = meter.measure(Stage.ENCODE, "histograms", sums, squared_bound=layout.squared_bound, mu=mu)
+    noisy, stddev = meter.measure(
+        Stage.ENCODE, "histograms", sums, squared_bound=layout.squared_bound, mu=mu, moved=layout.moved
+    )
     n_cells = [auto.default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = auto.LABEL_CELLS
@@ -66,7 +68,14 @@ def measure_encoding(rows: DataFrame, config: ReleaseConfig, meter: PrivacyMeter
     return EncodedTable(Encoding(features, label, clip_norm), n_rows, reader)
 
 
-def _reader(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> passes.Reader:
+def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> passes.Reader:
+    """Lists what is coded, features first, and where it is read.
+
+    Args:
+      domain: Of the table.
+      selected: Values of open columns.
+      affine: Whether numbers are coded by their moments, as in wide tables.
+    """
     position = {name: column_name(index) for index, name in enumerate(domain.columns)}
     fields: list[Field] = []
     sources: list[str] = []
@@ -92,7 +101,7 @@ def _select(
         found = passes.frequent_values(rows, source, most, above=plan.unit.max_rows * (min_units - 1))
         meter.book_exact(Stage.ENCODE)
         return (*found, selection.OTHER) if found else (selection.OTHER,)
-    mechanism = meter.grant(Stage.ENCODE, f"values-of-{name}", squared_bound=1, mu=mu, n_coordinates=most)
+    mechanism = meter.grant(Stage.ENCODE, f"values-of-{name}", squared_bound=1, mu=mu, moved=1)
     least = selection.threshold(
         mechanism.stddev,
         max_rows=plan.unit.max_rows,

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.privacy.noise import NoiseSource
+from threea_spark.privacy.noise import NoiseSource, grid_of
 
 RARE_CHANCE = 1e-7
 """Most that the chance may be at which a name passes that fewer units hold than the domain asks for."""
@@ -69,7 +69,8 @@ def threshold(
       rare_chance: Probability at most that such a value is selected all the same.
     """
     one_value = min(delta / (distance * max_rows * n_columns), rare_chance)
-    return max_rows * (min_units - 1) + stddev * float(-ndtri(one_value)) + 0.5  # half: rounding may lift the noise
+    lift = 0.5 * grid_of(stddev)  # rounding may lift by half a step
+    return max_rows * (min_units - 1) + stddev * float(-ndtri(one_value)) + lift
 
 
 def ordered_values(passed: Iterable[tuple[str, int]], most: int) -> tuple[str, ...]:

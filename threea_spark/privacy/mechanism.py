@@ -1,8 +1,8 @@
 """The noisy sum: the one mechanism that reads rows, and the meter that lets nothing run unaccounted.
 
-Each row contributes an integer vector with L2 norm at most S, in grid units. The sum over rows is exact (int64), and
-round(N(0, stddev^2)) is added to each coordinate. Since the sum is an integer, round(sum + N) = sum + round(N):
-rounding is post-processing of the ideal Gaussian mechanism, so the release is exactly (S / stddev)-GDP.
+Each row contributes an integer vector with L2 norm at most S, in grid units. The sum over rows is exact (int64),
+N(0, stddev^2) is added to each coordinate, and the result is rounded to a public grid: post-processing of the ideal
+Gaussian mechanism, so the release is exactly (S / stddev)-GDP, but for what float64 does (noise.py), which is counted.
 Source: Dong, Roth, Su 2019, arXiv 1905.02383, Theorem 2; on float leaks Mironov 2012 and arXiv 2112.05307.
 """
 
@@ -26,12 +26,11 @@ from threea_spark.privacy.noise import (
     NoiseSource,
     squared_relative_error,
     stddev_of,
-    unreachable_mass,
 )
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 
-_TOLERANCE = 1e-9
-_LARGEST_COORDINATE = 2**20  # a squared norm then fits int64 up to 2^22 coordinates
+TOLERANCE = 1e-9
+"""Relative; of sums of squares in float64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +42,14 @@ class NoisySum:
       squared_sensitivity: Bound on the squared L2 norm of all that one unit adds to the sum, in grid units.
       mu: What it costs, under `relation`.
       relation: Which tables are neighbours.
+      moved: Bound on the coordinates in which two neighbours' sums may differ: only there does noise matter.
     """
 
     context: Context
     squared_sensitivity: int
     mu: float
     relation: Relation
+    moved: int
 
     @property
     def stddev(self) -> float:
@@ -73,8 +74,7 @@ class NoisySum:
         """
         if exact.dtype != np.int64:
             raise PrivacyError(f"a noisy sum takes exact int64 sums, got {exact.dtype}")
-        drawn = noise.rounded_gaussian(self.stddev, exact.size, (*self.context, *part))
-        return exact + drawn.reshape(exact.shape)
+        return noise.noised(exact, self.stddev, (*self.context, *part))
 
 
 @dataclass(frozen=True)
@@ -90,27 +90,30 @@ class Measured:
 class PrivacyMeter:
     """Grants mechanisms within the plan, books each one's event, and refuses what the plan does not hold.
 
-    The statement is made from the events booked here and from nothing else, so code and claim cannot disagree.
+    What is claimed is the plan; nothing runs beyond it, so code and claim cannot disagree.
 
     Attributes:
       plan: What each stage may spend.
       noise: The release's noise.
       release_id: Public; part of every context.
-      squared_numeric_error: What float64 did to the noise so far, for `numeric_epsilon`.
-      unreachable_mass: Probability that any draw so far fell where the noise cannot reach; part of delta.
+      squared_numeric_error: What float64 did so far to the noise that one unit can move, for `numeric_epsilon`.
+      moved_draws: How many draws of noise one unit could move so far.
     """
 
     plan: PrivacyPlan
     noise: NoiseSource
     release_id: str
     squared_numeric_error: float = 0.0
-    unreachable_mass: float = 0.0
+    moved_draws: int = 0
     _booked: dict[Stage, list[DpEvent]] = field(default_factory=dict)
     _contexts: set[Context] = field(default_factory=set)
+    _sums: dict[Stage, int] = field(default_factory=dict)
     _open_sample: list[GaussianDpEvent] | None = None
     _sampled_stage: Stage | None = None
 
-    def noisy_sum(self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float) -> Measured:
+    def noisy_sum(
+        self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float, moved: int | None = None
+    ) -> Measured:
         """Releases one sum on the driver.
 
         Args:
@@ -119,15 +122,24 @@ class PrivacyMeter:
           exact: Exact integer sums over all rows. PRIVATE.
           squared_bound: Bound on the squared L2 norm of one row's contribution, in grid units.
           mu: The price, under the plan's relation.
+          moved: Bound on the coordinates to which one row adds anything; all of them where None.
 
         Raises:
           PrivacyError: if the stage's share does not hold the price, or the name was used before.
         """
-        mechanism = self.grant(stage, name, squared_bound=squared_bound, mu=mu, n_coordinates=exact.size)
+        of_row = exact.size if moved is None else moved
+        mechanism = self.grant(stage, name, squared_bound=squared_bound, mu=mu, moved=of_row, size=exact.size)
         return Measured(mechanism.noised(exact, self.noise), mechanism.event, mechanism.stddev)
 
-    def grant(self, stage: Stage, name: str, *, squared_bound: int, mu: float, n_coordinates: int) -> NoisySum:
-        """Books a mechanism whose noise is then added part by part, on executors if need be."""
+    def grant(
+        self, stage: Stage, name: str, *, squared_bound: int, mu: float, moved: int, size: int | None = None
+    ) -> NoisySum:
+        """Books a mechanism whose noise is then added part by part, on executors if need be.
+
+        Args:
+          stage, name, squared_bound, mu, moved: As for `noisy_sum`.
+          size: Coordinates of the whole sum; None where that is not known beforehand.
+        """
         if squared_bound < 1:
             raise PrivacyError(
                 f"{stage.value}/{name}: the squared sensitivity is a positive integer, got {squared_bound}"
@@ -138,19 +150,33 @@ class PrivacyMeter:
         if context in self._contexts:
             raise PrivacyError(f"{stage.value}/{name}: this noise was used before; every sum needs a name of its own")
         spent = compose_mu([self.spent_mu(stage), mu])
-        if spent > self.plan.mu_of(stage) * (1.0 + _TOLERANCE):
+        if spent > self.plan.mu_of(stage) * (1.0 + TOLERANCE):
             raise PrivacyError(
                 f"{stage.value}/{name}: spends mu {spent:.6g}, the plan holds {self.plan.mu_of(stage):.6g}"
             )
-        squared_sensitivity = squared_bound * self.plan.unit.max_rows**2
         mechanism = NoisySum(
-            context=context, squared_sensitivity=squared_sensitivity, mu=mu, relation=self.plan.relation
+            context=context,
+            squared_sensitivity=squared_bound * self.plan.unit.max_rows**2,
+            mu=mu,
+            relation=self.plan.relation,
+            moved=moved_by_unit(moved, self.plan, size),
         )
+        self._check_numerics(mechanism)
         self._contexts.add(context)
-        self.unreachable_mass += unreachable_mass(n_coordinates)
-        self.squared_numeric_error += squared_relative_error(n_coordinates, mechanism.stddev)
+        self._sums[stage] = self.n_sums(stage) + 1
         self._book(stage, mechanism.event)
         return mechanism
+
+    def _check_numerics(self, mechanism: NoisySum) -> None:
+        """Counts what float64 does to the noise, and refuses it where the plan kept no room for it."""
+        error = self.squared_numeric_error + squared_relative_error(mechanism.moved, mechanism.stddev)
+        draws = self.moved_draws + mechanism.moved
+        if not self.plan.numeric_error(error, draws) <= self.plan.numeric_epsilon * (1.0 + TOLERANCE):
+            raise PrivacyError(
+                f"{'/'.join(map(str, mechanism.context[1:]))}: its noise is too coarse in float64 for what the plan "
+                "kept; nothing was drawn. Raise privacy.epsilon or privacy.delta"
+            )
+        self.squared_numeric_error, self.moved_draws = error, draws
 
     @contextmanager
     def poisson_sample(self, stage: Stage, sampling_probability: float) -> Iterator[None]:
@@ -158,7 +184,7 @@ class PrivacyMeter:
 
         The block's sums must read nothing but the sample. Source: Zhu, Dong, Wang 2022, arXiv 2106.08567 (PLD).
         """
-        if sampling_probability > self.plan.sampling_probability * (1.0 + _TOLERANCE):
+        if sampling_probability > self.plan.sampling_probability * (1.0 + TOLERANCE):
             raise PrivacyError(
                 f"{stage.value}: sampled at {sampling_probability:.6g}, planned at {self.plan.sampling_probability:.6g}"
             )
@@ -177,7 +203,7 @@ class PrivacyMeter:
                 self._booked.setdefault(stage, []).append(booked)
 
     def measure(
-        self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float
+        self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float, moved: int | None = None
     ) -> tuple[NDArray[np.float64], float]:
         """Reads a sum for a stage before Anonymize: noisy end to end, exact in conditional mode, and booked as such.
 
@@ -187,7 +213,7 @@ class PrivacyMeter:
         if self.plan.is_conditional and stage is not Stage.ANONYMIZE:
             self.book_exact(stage)
             return exact.astype(np.float64), 0.0
-        measured = self.noisy_sum(stage, name, exact, squared_bound=squared_bound, mu=mu)
+        measured = self.noisy_sum(stage, name, exact, squared_bound=squared_bound, mu=mu, moved=moved)
         return measured.value.astype(np.float64), measured.stddev
 
     def book_exact(self, stage: Stage) -> None:
@@ -195,12 +221,17 @@ class PrivacyMeter:
         if not self.plan.is_conditional:
             raise PrivacyError(f"{stage.value}: readings without noise exist in the conditional mode only")
         self._booked.setdefault(stage, []).append(NonPrivateDpEvent())
+        self._sums[stage] = self.n_sums(stage) + 1
 
     def spent_mu(self, stage: Stage) -> float:
         """What the stage has spent so far, before any amplification."""
         events: list[DpEvent] = list(self._booked.get(stage, [])) + list(self._open_sample or [])
         inner = [event.event if isinstance(event, PoissonSampledDpEvent) else event for event in events]
         return compose_mu(gaussian_mu_of(e, self.plan.relation) for e in inner if isinstance(e, GaussianDpEvent))
+
+    def n_sums(self, stage: Stage) -> int:
+        """How many sums of the stage ran; those of one sample are booked as one event and counted each."""
+        return self._sums.get(stage, 0)
 
     def remaining_mu(self, stage: Stage) -> float:
         """What the stage may still spend."""
@@ -221,27 +252,7 @@ class PrivacyMeter:
             self._booked.setdefault(stage, []).append(event)
 
 
-def clip_rows(rows: NDArray[np.int64], norm: int) -> NDArray[np.int64]:
-    """Shrinks each integer row to an L2 norm of at most `norm`, rounding toward zero, checked in integers.
-
-    Args:
-      rows: Shape (n, d), d <= 2^22; coordinates beyond 2^20 are cut first, so that no square overflows. PRIVATE.
-      norm: The bound, in grid units.
-
-    Returns:
-      Shape (n, d); rows within the bound are unchanged.
-    """
-    if rows.size and (rows.max() > _LARGEST_COORDINATE or rows.min() < -_LARGEST_COORDINATE):
-        rows = np.clip(rows, -_LARGEST_COORDINATE, _LARGEST_COORDINATE)
-    squared = np.einsum("nd,nd->n", rows, rows)
-    too_long = squared > norm * norm
-    if not too_long.any():
-        return rows
-    clipped = rows.copy()
-    factor = norm / np.sqrt(squared[too_long].astype(np.float64))
-    shrunk = np.trunc(rows[too_long] * factor[:, None]).astype(np.int64)
-    still = np.einsum("nd,nd->n", shrunk, shrunk) > norm * norm  # float rounding may leave one unit too much
-    shrunk[still] = np.trunc(shrunk[still] * (1.0 - 2.0**-20)).astype(np.int64)
-    shrunk[np.einsum("nd,nd->n", shrunk, shrunk) > norm * norm] = 0
-    clipped[too_long] = shrunk
-    return clipped
+def moved_by_unit(moved_by_row: int, plan: PrivacyPlan, size: int | None = None) -> int:
+    """Bounds the coordinates in which two neighbours' sums may differ, from those to which one row adds anything."""
+    moved = plan.relation.distance * plan.unit.max_rows * moved_by_row
+    return moved if size is None else min(moved, size)

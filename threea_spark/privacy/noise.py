@@ -20,24 +20,27 @@ from threea_spark.errors import PrivacyError
 Int64Array = NDArray[np.int64]
 
 KEY_BYTES = 32
-_BYTES_PER_DRAW = 8
-# Half the width of one step of the 64-bit uniform: the draw sits in the middle of its step, never at 0 or 1.
-_HALF_STEP = 2.0**-65
-_MAX_STDDEV = 2.0**52  # above it a rounded float64 no longer holds every integer
-RELATIVE_ERROR = 16.0 * 2.0**-53
-"""Relative error of an integer's probability, per unit of stddev: the quantile is good to a few units in the last place
-and its argument to half a unit, 2.5 of which make one integer at the centre."""
-CUT_STDDEVS = -float(ndtri(_HALF_STEP))
-"""No draw lies further out than this many standard deviations (about 9.16)."""
+_BYTES_PER_DRAW = 16
+_CHUNK_DRAWS = 1 << 15  # as many at a time stay in a core's own cache
+_MAX_STDDEV = 2.0**52
+_STEPS_PER_STDDEV = 2**12
+RELATIVE_ERROR = 128.0 * 2.0**-53
+"""Relative error of a released value's probability, per step of the grid in a stddev. Float64 moves the two edges of
+its cell by up to 60 units of 2^-53 stddev in all (measured against 60 digits, out to 10.4 stddevs; about 30 at 3), of
+which 112 are allowed; the other 16 are for counting its probability in steps of 2^-128."""
+_LEAST_STEPS = 4.0  # in narrower noise a cell's probability errs as if a stddev held so many: its inner edge is far out
+_UNREACHABLE = 2.0**-78
+"""Ideal probability of all cells whose own is so small that steps of 2^-128 do not resolve it to 16 units of 2^-53
+stddev: those where phi(z) < 2^-79, beyond 10.3 stddevs; 2 phi(z) / z is 2^-81.3."""
 
 Context = tuple[str | int, ...]
 
 
 class NoiseSource(Protocol):
-    """Integers out, a public context in. Release code knows no other source of noise."""
+    """Exact integers and a public context in, noisy integers out. Release code knows no other source of noise."""
 
-    def rounded_gaussian(self, stddev: float, size: int, context: Context) -> Int64Array:
-        """Draws `size` integers round(N(0, stddev^2)), always the same ones for the same context."""
+    def noised(self, exact: Int64Array, stddev: float, context: Context) -> Int64Array:
+        """Adds N(0, stddev^2), always the same draws for the same context, and rounds to multiples of `grid_of`."""
         ...
 
 
@@ -53,13 +56,15 @@ def context_bytes(context: Context) -> bytes:
 
 
 class KeyedNoise:
-    """Release noise: SHAKE-256(key | context), read as 64-bit uniforms, through the normal quantile, rounded.
+    """Release noise: SHAKE-256(key | context), read as 128-bit uniforms, through the normal quantile.
 
-    Precision. Float64 moves the edges between integers by at most a few units in the last place, which changes an
-    integer's probability by a factor within 1 +- eta, eta = RELATIVE_ERROR * stddev. Over all n draws of a release the
-    privacy loss is off by a sum of terms each bounded by 2 eta with mean of order eta^2, so by Azuma-Hoeffding it
-    exceeds the ideal one by more than `numeric_epsilon` only with a probability that is part of delta. Grids are kept
-    coarse enough that this stays below CLAIM_SLACK.
+    Why 128 bits. A value can be released only if a word leads to it. With 64 bits most integers beyond seven standard
+    deviations have none, so that a release may be possible under one table and impossible under its neighbour.
+
+    Precision. Float64 moves the edges between cells of the grid, and words count probability in steps of 2^-128:
+    together a cell's probability is off by a factor within 1 +- eta, eta = RELATIVE_ERROR * stddev / grid, but for
+    cells so far out that all of them together have `unreachable_mass`. `numeric_epsilon` bounds what that adds to the
+    privacy loss. A coarse grid keeps eta small where the noise is wide: a stddev is then 4,096 to 8,192 steps.
 
     Source: inverse transform sampling; the law it feeds is that of Dong, Roth, Su 2019, arXiv 1905.02383.
     """
@@ -72,43 +77,89 @@ class KeyedNoise:
     def __repr__(self) -> str:
         return "KeyedNoise(<secret>)"
 
-    def rounded_gaussian(self, stddev: float, size: int, context: Context) -> Int64Array:
-        """Draws `size` integers round(N(0, stddev^2)); equal key and context give equal draws, in any process."""
-        if not 0.0 < stddev <= _MAX_STDDEV:
-            raise PrivacyError(f"noise stddev must be in (0, 2^52], got {stddev}")
-        words = _uniform_words(self._key, context, size)
-        return np.rint(stddev * _symmetric_normal(words)).astype(np.int64)
+    def noised(self, exact: Int64Array, stddev: float, context: Context) -> Int64Array:
+        """Adds N(0, stddev^2) to integers and rounds to multiples of `grid_of(stddev)`; the noise never leaves alone.
+
+        Equal key, context, stddev and sums give equal results, in any process.
+
+        Args:
+          exact: Any shape. PRIVATE.
+          stddev: In the units of `exact`, in (0, 2^52].
+          context: Public.
+        """
+        grid, flat = grid_of(stddev), exact.ravel()
+        shift = grid.bit_length() - 1
+        words = _uniform_words(self._key, context, flat.size)
+        noisy = np.empty(flat.size, dtype=np.int64)
+        for start in range(0, flat.size, _CHUNK_DRAWS):
+            own = slice(start, start + _CHUNK_DRAWS)
+            drawn = stddev * _symmetric_normal(words[own])
+            drawn += flat[own] & (grid - 1)  # what the grid leaves of the sum; the rest is added in integers
+            steps = np.rint(drawn / grid).astype(np.int64)
+            noisy[own] = ((flat[own] >> shift) + steps) << shift
+        return noisy.reshape(exact.shape)
+
+
+def grid_of(stddev: float) -> int:
+    """The public grid that noisy sums are rounded to: a power of two, at most 1/4096 of the noise, at least 1.
+
+    Raises:
+      PrivacyError: if the scale of the noise is no sound one.
+    """
+    if not 0.0 < stddev <= _MAX_STDDEV:
+        raise PrivacyError(f"noise stddev must be in (0, 2^52], got {stddev}")
+    return int(2 ** max(0, math.floor(math.log2(stddev / _STEPS_PER_STDDEV))))
 
 
 def unreachable_mass(n_draws: int) -> float:
-    """Probability that the ideal law would have sent any of the draws beyond the last step, on either side."""
-    return n_draws * 2.0 * _HALF_STEP
+    """Probability that the ideal law would have sent any of the draws where words do not resolve it."""
+    return n_draws * _UNREACHABLE
 
 
 def squared_relative_error(n_draws: int, stddev: float) -> float:
     """Sums eta^2 over the draws of one mechanism; adds up over mechanisms."""
-    return n_draws * (RELATIVE_ERROR * max(stddev, 1.0)) ** 2
+    return n_draws * (RELATIVE_ERROR * max(stddev / grid_of(stddev), _LEAST_STEPS)) ** 2
 
 
-def numeric_epsilon(squared_error: float, probability: float) -> float:
+def numeric_epsilon(squared_error: float, mu: float, probability: float) -> float:
     """Gives how much float64 may add to the privacy loss, but for an event of this probability.
 
-    Source: Azuma-Hoeffding for a martingale with differences of at most 2 eta, and drift of at most eta^2 a draw.
+    Let a released value c have the probability P(c) (1 + e_c) in place of P(c), |e_c| <= eta, and Q(c) (1 + f_c) under
+    a neighbour that moves the coordinate by s. A draw's loss then changes by log(1 + e_c) - log(1 + f_c): by nothing
+    where s = 0, so only draws that one unit can move count. Its mean is of first order, for f_c averages to 0 under Q
+    and not under P: at most 2 eta TV(P, Q) <= 0.8 eta s / stddev, and over all draws (Cauchy and Schwarz)
+    sqrt(sum eta^2) mu. The second order adds at most 3 eta^2 a draw, and what is left is a martingale with differences
+    of at most 2 eta.
+
+    Args:
+      squared_error: Sum of eta^2 over the draws that one unit can move.
+      mu: Of all the mechanisms, before any amplification: a sample changes the loss of a sum by no more than its own.
+      probability: In (0, 1), of the event that is left out.
+
+    Source: Azuma and Hoeffding for the martingale; the rest is the argument above.
     """
-    return 2.0 * math.sqrt(2.0 * squared_error * math.log(1.0 / probability)) + squared_error
+    spread = 2.0 * math.sqrt(2.0 * squared_error * math.log(1.0 / probability))
+    return spread + math.sqrt(squared_error) * mu + 4.0 * squared_error
 
 
 def _uniform_words(key: bytes, context: Context, size: int) -> NDArray[np.uint64]:
+    """Reads 128 bits for each draw, shape (size, 2): high word, low word."""
     stream = hashlib.shake_256(key + context_bytes(context)).digest(size * _BYTES_PER_DRAW)
-    return np.frombuffer(stream, dtype="<u8")
+    return np.frombuffer(stream, dtype="<u8").reshape(size, 2)
 
 
 def _symmetric_normal(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Maps uniform 64-bit words to standard normals; the top bit is the sign, so the law is exactly symmetric."""
-    sign = np.where(words >> np.uint64(63), 1.0, -1.0)
-    step = (words & np.uint64(2**63 - 1)).astype(np.float64)
-    lower_half = np.minimum((step + 0.5) * 2.0**-64, 0.5)  # float64 rounds the topmost steps up to 1/2
-    return -sign * ndtri(lower_half)
+    """Maps 128-bit uniforms, shape (n, 2), to standard normals; the top bit is the sign: an exactly symmetric law.
+
+    The other 127 bits are a uniform on (0, 1/2), (high + (low + 1/2) 2^-64) 2^-64, in the middle of its step: never 0,
+    and float64 holds it to 53 bits wherever it is 2^-75 or more, and to the step's own half width below.
+    """
+    high = words[:, 0]
+    step = (high & np.uint64(2**63 - 1)).astype(np.float64)
+    step += (words[:, 1].astype(np.float64) + 0.5) * 2.0**-64
+    step *= 2.0**-64
+    normal = ndtri(np.minimum(step, 0.5))  # float64 rounds the topmost steps up to 1/2
+    return np.asarray(np.where(high >> np.uint64(63), -normal, normal), dtype=np.float64)
 
 
 def stddev_of(sensitivity: float, mu: float) -> float:

@@ -1,19 +1,18 @@
-"""The guarantee in words and numbers, made from the events that ran and from nothing else."""
+"""The guarantee in words and numbers: the plan's, once all that ran is known to lie within it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dp_accounting import DpEvent, GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEvent
+from dp_accounting import GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEvent
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.accounting import Relation, delta_curve, epsilon_of, gaussian_mu_of, is_amplified
-from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.noise import numeric_epsilon
-from threea_spark.privacy.plan import PrivacyPlan, Stage
+from threea_spark.privacy.accounting import Relation, delta_curve
+from threea_spark.privacy.mechanism import TOLERANCE, PrivacyMeter
+from threea_spark.privacy.plan import PrivacyPlan, Stage, certified_epsilon, planned_events
 
 _CURVE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 _CLAIM_SHARES = tuple(step / 16.0 for step in range(1, 25))
@@ -27,12 +26,15 @@ COVERED = {
 }
 NOT_COVERED = (
     "the configuration and the domain (column names, bounds, listed categories): public by declaration",
+    "other releases of this source: what each may tell adds up, and only a ledger adds it up",
     "that the release ran, and how long it took",
     "figures of `threea evaluate` and of `threea report --held-out`, which are internal and never published",
 )
 _CONDITIONAL = (
-    "NOT COVERED: the clusters and their centres were fitted on the private rows without noise. The guarantee holds "
-    "for the mixing step alone, given the partition; a row's influence on the partition is not bounded."
+    "NOT COVERED: clusters, their centres and sizes, the number of groups, class shares, the cells of every column "
+    "(exact quantiles) and the names of open columns (verbatim, also one that a single person holds) were computed "
+    "from the private rows without noise, and the released rows show them. The guarantee holds for the mixing step "
+    "alone, given this partition; a row's influence on the partition is not bounded."
 )
 
 
@@ -42,9 +44,10 @@ class StageSpend:
 
     Attributes:
       stage, covers: Its name, and what of the release it covers, in words.
-      mechanisms: Noisy sums.
-      mu: Of all of them in GDP, before sampling; None if they had no noise.
-      sampling_probability: Rate of the sample that they read.
+      mechanisms: Noisy sums that ran.
+      mu: What the plan allowed the stage in GDP, before sampling: what is promised. None if it read without noise.
+      sampling_probability: Rate of the sample that they read, as priced.
+      mu_ran: What the sums that ran add up to, at most `mu`; it may follow from noisy figures, and promises nothing.
     """
 
     stage: str
@@ -52,6 +55,7 @@ class StageSpend:
     mechanisms: int
     mu: float | None
     sampling_probability: float
+    mu_ran: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,11 @@ class PrivacyStatement:
 
     Attributes:
       epsilon, delta: What was claimed and holds.
-      epsilon_spent: What the PLD accountant certifies for the events that ran, at this delta; never above epsilon.
-      mu: Of the whole in GDP; None where a sampled stage makes mu alone too coarse.
-      curve: Pairs (epsilon, delta) of the same guarantee.
+      epsilon_spent: What the PLD accountant certifies for the plan, fixed before a row was read, at this delta and with
+        what float64 may add; never above epsilon. What ran is within the plan: the meter refuses anything else.
+      mu: Of the plan's noisy sums together, in GDP; None where a sample makes mu alone too coarse, or where names were
+        selected, which no mu describes.
+      curve: Pairs (epsilon, delta) of the same guarantee, of the plan too.
       relation, unit, accounting: In words.
       stages: What each stage spent.
       not_covered: What the guarantee says nothing about.
@@ -99,91 +105,111 @@ class PrivacyStatement:
             f"({self.epsilon:g}, {self.delta:g})-differential privacy for {scope}.",
             f"  unit        {self.unit}",
             f"  neighbours  {self.relation}",
-            f"  spent       epsilon {self.epsilon_spent:.4f} at delta {self.delta:g}"
-            + (f", which is mu = {self.mu:.4f} in Gaussian DP" if self.mu is not None else ""),
+            f"  spent       epsilon {_rounded_up(self.epsilon_spent)} at delta {self.delta:g}, as planned"
+            + (f"; its noisy sums are mu = {_rounded_up(self.mu)} in Gaussian DP" if self.mu is not None else ""),
         ]
         for spend in self.stages:
-            cost = "no noise" if spend.mu is None else f"mu {spend.mu:.4f}"
-            sampled = f" on a sample of {spend.sampling_probability:.3g}" if spend.sampling_probability < 1.0 else ""
-            lines.append(f"  {spend.stage:<11} {cost}{sampled}, {spend.mechanisms} sums: {spend.covers}")
+            lines.append(f"  {spend.stage:<11} {_cost_in_words(spend)}: {spend.covers}")
         lines.append(
             "  curve       "
-            + ", ".join(f"epsilon {e:g}: delta {d:.2g}" for e, d in self.curve if e in _CURVE and d < 1.0)
+            + ", ".join(f"epsilon {e:g}: delta {_two_digits_up(d)}" for e, d in self.curve if e in _CURVE and d < 1.0)
         )
         lines += [f"  not covered {text}" for text in self.not_covered]
         return "\n".join(lines)
 
 
 def statement_of(meter: PrivacyMeter) -> PrivacyStatement:
-    """States what the booked events guarantee.
+    """States what the plan guarantees, once all that ran is known to lie within it.
+
+    The pair, the curve and mu are the plan's: how many events run may hang on noisy figures, and a promise that is read
+    off them would be made after the fact.
 
     Args:
       meter: Of the finished release.
 
     Raises:
-      PrivacyError: if the events cost more than the plan claims; nothing may be written then.
+      PrivacyError: if what ran cost more than the plan allows; nothing may be written then.
     """
     plan = meter.plan
-    claimed = _claimed_events(meter)
-    delta = plan.delta_composition
-    spent = epsilon_of(claimed, delta, plan.relation, near=plan.epsilon) if claimed else 0.0
-    likely = plan.delta_noise - meter.unreachable_mass
-    if not likely > 0.0:
-        raise PrivacyError(
-            f"delta {plan.delta:g} is too small for so many draws of noise; raise it. Nothing was written"
-        )
-    numeric = numeric_epsilon(meter.squared_numeric_error, likely)
-    spent += numeric
-    if not spent <= plan.epsilon:
-        raise PrivacyError(f"the events cost epsilon {spent:.6g}, the claim is {plan.epsilon:g}; nothing was written")
+    certified = certified_epsilon(plan)
+    _check_within(meter)
     return PrivacyStatement(
         epsilon=plan.epsilon,
         delta=plan.delta,
-        epsilon_spent=spent,
-        mu=_whole_mu(claimed, plan.relation),
-        curve=_curve(claimed, plan, numeric),
+        epsilon_spent=certified,
+        mu=None if plan.is_sampled or plan.delta_selection > 0.0 else plan.whole_mu,
+        curve=_curve(plan),
         relation=_relation_in_words(plan),
         unit=str(plan.unit),
         accounting=plan.accounting.value,
-        stages=tuple(_spend(stage, events, plan.relation) for stage, events in meter.events_by_stage().items()),
-        not_covered=_not_covered(plan),
+        stages=tuple(_spends(meter)),
+        not_covered=(_CONDITIONAL, *NOT_COVERED) if plan.is_conditional else NOT_COVERED,
     )
 
 
-def _claimed_events(meter: PrivacyMeter) -> list[DpEvent]:
-    events = meter.flat_events()
-    if meter.plan.is_conditional:  # the claim is the mixing step's; the statement says what it leaves out
-        return [event for event in events if not isinstance(event, NonPrivateDpEvent)]
-    return events
+def _check_within(meter: PrivacyMeter) -> None:
+    """Refuses what the meter should never have let run."""
+    plan = meter.plan
+    for stage, events in meter.events_by_stage().items():
+        exact = any(isinstance(event, NonPrivateDpEvent) for event in events)
+        if exact and not (plan.is_conditional and stage is not Stage.ANONYMIZE):
+            raise PrivacyError(f"{stage.value}: read rows without noise, so epsilon is inf; nothing was written")
+        planned, rate = plan.mu_of(stage), plan.sampling_probability if stage is Stage.ADAPT else 1.0
+        larger = any(event.sampling_probability > rate for event in events if isinstance(event, PoissonSampledDpEvent))
+        unsampled = rate < 1.0 and any(isinstance(event, GaussianDpEvent) for event in events)
+        if larger or unsampled or meter.spent_mu(stage) > planned * (1.0 + TOLERANCE):
+            raise PrivacyError(
+                f"{stage.value}: its events cost more than the plan's mu {planned:g}; nothing was written"
+            )
+    if not plan.numeric_error(meter.squared_numeric_error, meter.moved_draws) <= plan.numeric_epsilon * (1 + TOLERANCE):
+        raise PrivacyError("the noise was coarser in float64 than the plan allows; nothing was written")
 
 
-def _curve(claimed: list[DpEvent], plan: PrivacyPlan, numeric: float) -> tuple[tuple[float, float], ...]:
+def _curve(plan: PrivacyPlan) -> tuple[tuple[float, float], ...]:
     """Pairs that hold at once. An epsilon below 0 adds itself to delta at 0: 1 - e^-x is at most x."""
+    numeric, slack = plan.numeric_epsilon, plan.delta_selection + plan.delta_noise
     epsilons = sorted({0.0, *_CURVE, *(share * plan.epsilon for share in _CLAIM_SHARES)})
-    deltas = delta_curve(claimed, [max(e - numeric, 0.0) for e in epsilons], plan.relation) if claimed else []
-    slack = plan.delta - plan.delta_composition
+    deltas = delta_curve(planned_events(plan), [max(e - numeric, 0.0) for e in epsilons], plan.relation)
     return tuple(
-        (e, min(1.0, d + max(numeric - e, 0.0) + slack))
-        for e, d in zip(epsilons, deltas or [0.0] * len(epsilons), strict=True)
+        (e, min(1.0, math.exp(numeric) * d + max(numeric - e, 0.0) + slack))
+        for e, d in zip(epsilons, deltas, strict=True)
     )
 
 
-def _whole_mu(events: list[DpEvent], relation: Relation) -> float | None:
-    if is_amplified(events):
-        return None
-    return compose_mu(gaussian_mu_of(event, relation) for event in events if isinstance(event, GaussianDpEvent))
+def _spends(meter: PrivacyMeter) -> Iterator[StageSpend]:
+    """One for each stage that the plan pays or that read rows, in order."""
+    plan, booked = meter.plan, meter.events_by_stage()
+    for stage in Stage:
+        events, planned = booked.get(stage, []), plan.mu_of(stage)
+        if not events and not planned:
+            continue
+        exact = any(isinstance(event, NonPrivateDpEvent) for event in events)
+        rate = plan.sampling_probability if stage is Stage.ADAPT else 1.0
+        mu, ran = (None, None) if exact else (planned, meter.spent_mu(stage))
+        yield StageSpend(stage.value, COVERED[stage], meter.n_sums(stage), mu, rate, ran)
 
 
-def _spend(stage: Stage, events: list[DpEvent], relation: Relation) -> StageSpend:
-    rate, mus = 1.0, []
-    for event in events:
-        inner = event
-        if isinstance(event, PoissonSampledDpEvent):
-            rate, inner = float(event.sampling_probability), event.event
-        if isinstance(inner, GaussianDpEvent):
-            mus.append(gaussian_mu_of(inner, relation))
-    mu = compose_mu(mus) if mus else None
-    return StageSpend(stage.value, COVERED[stage], len(events), mu, rate)
+def _cost_in_words(spend: StageSpend) -> str:
+    if spend.mu is None:
+        return "no noise"
+    sampled = f" on a sample of {spend.sampling_probability:.3g}" if spend.sampling_probability < 1.0 else ""
+    less = spend.mu_ran is not None and spend.mu_ran < spend.mu * (1.0 - TOLERANCE)
+    ran = f", of which {_rounded_up(spend.mu_ran)} ran" if less and spend.mu_ran is not None else ""
+    return f"mu {_rounded_up(spend.mu)}{sampled}{ran}, {spend.mechanisms} sums"
+
+
+def _rounded_up(value: float, digits: int = 4) -> str:
+    """A cost as text, never less than it is: what was certified at 0.99996 is not printed as less."""
+    scale = 10.0**digits
+    return f"{math.ceil(value * scale - 1e-9) / scale:.{digits}f}"
+
+
+def _two_digits_up(delta: float) -> str:
+    """A delta in two digits, never less than it is."""
+    if not delta > 0.0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(delta)) - 1)
+    return f"{math.ceil(delta / unit * (1.0 - 1e-12)) * unit:.2g}"
 
 
 def _relation_in_words(plan: PrivacyPlan) -> str:
@@ -192,15 +218,11 @@ def _relation_in_words(plan: PrivacyPlan) -> str:
     return "tables that differ by one unit, added or removed (add_or_remove_one)"
 
 
-def _not_covered(plan: PrivacyPlan) -> tuple[str, ...]:
-    if not plan.is_conditional:
-        return NOT_COVERED
-    return (_CONDITIONAL, *NOT_COVERED)
-
-
 def plan_in_words(plan: PrivacyPlan) -> str:
     """What each stage may spend, before a row is read."""
     lines = [f"epsilon {plan.epsilon:g}, delta {plan.delta:g}, {_relation_in_words(plan)}", f"unit: {plan.unit}"]
+    if plan.is_conditional:
+        lines.append(f"accounting: conditional. {_CONDITIONAL}")
     whole = math.fsum(mu * mu for mu in plan.stage_mu.values())
     for stage, mu in plan.stage_mu.items():
         lines.append(f"  {stage.value:<11} mu {mu:.4f} ({100.0 * mu * mu / whole:.0f} % of mu^2)")

@@ -50,14 +50,6 @@ _MISSING_IN_WORDS = {
 
 def unit_token(key: bytes, unit_id: bytes | None) -> int:
     """Maps a unit's identifier to a secret 63-bit token; null identifiers are together one unit."""
-    return _keyed_63_bits(key, b"unit", b"\x00null" if unit_id is None else b"\x01" + unit_id)
-
-
-def order_token(key: bytes, content: bytes) -> int:
-    """Maps a row's content to its place in its unit's secret order, independent of every other row."""
-    return _keyed_63_bits(key, b"order", content)
-
-
-def _keyed_63_bits(key: bytes, purpose: bytes, content: bytes) -> int:
-    digest = hashlib.blake2b(content, digest_size=8, key=key, person=purpose).digest()
+    content = b"\x00null" if unit_id is None else b"\x01" + unit_id
+    digest = hashlib.blake2b(content, digest_size=8, key=key, person=b"unit").digest()
     return int.from_bytes(digest, "big") >> 1

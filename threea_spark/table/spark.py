@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from threea_spark.columns import CONTENT, UNIT, UNIT_ID
+from threea_spark.columns import UNIT, UNIT_ID
 from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
+from threea_spark.domain import Column as DomainColumn
 from threea_spark.encode.raw import column_name
-from threea_spark.privacy.unit import Missing, PrivacyUnit, order_token, unit_token
+from threea_spark.privacy.unit import Missing, PrivacyUnit, unit_token
+from threea_spark.table.row_order import row_digests
 from threea_spark.task import as_task
 
 if TYPE_CHECKING:
@@ -33,21 +35,38 @@ def schema_of(table: DataFrame) -> dict[str, str]:
 
 def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
     """Selects the domain's columns as c0, c1, ... in types that Arrow carries; no cast here can fail on a value."""
-    from pyspark.sql import functions as F
-
-    columns: list[Column] = []
-    for position, (name, column) in enumerate(domain.columns.items()):
-        cell = F.col(quoted(name))
-        if isinstance(column, CategoricalColumn):
-            cell = cell.cast("string")
-        elif not isinstance(column, TimestampColumn):
-            cell = cell.cast("double")
-        columns.append(cell.alias(column_name(position)))
+    types = schema_of(table)
+    columns = [
+        _cell(name, column, types[name]).alias(column_name(position))
+        for position, (name, column) in enumerate(domain.columns.items())
+    ]
     if unit.column is None:
         return table.select(*columns)
-    identifier = F.col(quoted(unit.column))
+    identifier = _identifier(unit.column)
     kept = table.where(identifier.isNotNull()) if unit.missing is Missing.DROP else table
-    return kept.select(*columns, identifier.cast("string").alias(UNIT_ID))
+    return kept.select(*columns, identifier.alias(UNIT_ID))
+
+
+def _cell(name: str, column: DomainColumn, simple: str) -> Column:
+    """A column's cells as they are read: text, numbers as float64, times as they are."""
+    from pyspark.sql import functions as F
+
+    cell = F.col(quoted(name))
+    if isinstance(column, TimestampColumn):
+        return cell
+    if not isinstance(column, CategoricalColumn):
+        return cell.cast("double")
+    if simple == "timestamp":  # as text in UTC, whatever the zone of the session
+        epoch = F.lit("1970-01-01 00:00:00").cast("timestamp_ntz")
+        cell = F.timestamp_add("MICROSECOND", F.unix_micros(cell), epoch)
+    return cell.cast("string")
+
+
+def _identifier(column: str) -> Column:
+    """A unit's identifier as bytes, which no collation calls equal where they differ."""
+    from pyspark.sql import functions as F
+
+    return F.col(quoted(column)).cast("string").cast("binary")
 
 
 def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
@@ -55,7 +74,8 @@ def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyU
 
     A unit's rows are kept or not by what that unit alone has in the two versions. Where each row is a unit, that holds
     only if no row was changed or removed in between, which the caller has checked; as many rows are then kept of each
-    content as came since.
+    content as came since. Contents are compared as they are read (text by its bytes), for of rows that Spark calls
+    equal it keeps any.
 
     Args:
       rows, earlier: The version that is read and the earlier one. PRIVATE.
@@ -66,17 +86,21 @@ def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyU
 
     if unit.column is not None:
         free = UNIT_ID + "_" * max(map(len, rows.columns))  # longer than any column's name, so that it is none of them
-        known = earlier.select(F.col(quoted(unit.column)).cast("string").alias(free)).distinct()
-        same = F.col(quoted(unit.column)).cast("string").eqNullSafe(F.col(free))
-        return rows.join(known, same, "left_anti")
-    types = {name: simple for name, simple in schema_of(rows).items() if name in domain.columns}
-    held = set(earlier.columns)  # a column that was added later is null in the rows from before
-    then = [F.col(quoted(name)) if name in held else F.lit(None).cast(types[name]).alias(name) for name in types]
-    return rows.select(*[F.col(quoted(name)) for name in types]).exceptAll(earlier.select(*then))
+        known = earlier.select(_identifier(unit.column).alias(free)).distinct()
+        return rows.join(known, _identifier(unit.column).eqNullSafe(F.col(free)), "left_anti")
+    types = schema_of(rows)
+    late = {name: F.lit(None).cast(types[name]).alias(name) for name in domain.columns if name not in earlier.columns}
+    before = earlier.select("*", *late.values())  # a column that came later is null in the rows from before
+    cells = [_cell(name, column, types[name]).alias(name) for name, column in domain.columns.items()]
+    return rows.select(*cells).exceptAll(before.select(*cells))
 
 
 def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
     """Keeps at most `max_rows` rows of each unit, in a secret order, and gives every row its unit's token.
+
+    The order is total: by a keyed digest of all that is read of a row, then by the cells themselves. So the rows that
+    are kept of a unit are a function of its own rows and the key; rows that still tie are equal, and it does not matter
+    which of them is kept.
 
     Where each row is a unit, tokens are drawn when the table is staged (see encode), once and for all.
 
@@ -91,22 +115,24 @@ def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
     from pyspark.sql.window import Window
 
     kept = [name for name in rows.columns if name != UNIT_ID]
-    hashed = rows.withColumn(CONTENT, F.xxhash64(*kept))
-    schema = hashed.select(*kept).schema
+    schema = rows.select(*kept).schema
 
     def tokens(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            ids = batch.column(UNIT_ID).cast(pa.binary()).dictionary_encode()  # bytes: not all text is valid UTF-8
+            ids = batch.column(UNIT_ID).dictionary_encode()
             known = np.array([unit_token(key, value) for value in [*ids.dictionary.to_pylist(), None]], dtype=np.int64)
             index = ids.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
-            content = batch.column(CONTENT).to_numpy(zero_copy_only=False).astype("<i8")
-            order = np.array([order_token(key, item.tobytes()) for item in content], dtype=np.int64)
-            arrays = [batch.column(name) for name in (*kept, UNIT_ID)]
-            names = [*kept, UNIT_ID, UNIT, _ORDER]
-            yield pa.RecordBatch.from_arrays([*arrays, pa.array(known[index]), pa.array(order)], names)
+            cells = [batch.column(name) for name in kept]
+            arrays = [*cells, batch.column(UNIT_ID), pa.array(known[index]), row_digests(cells, key).cast(pa.binary())]
+            yield pa.RecordBatch.from_arrays(arrays, [*kept, UNIT_ID, UNIT, _ORDER])
 
     ddl = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema.fields)
-    tokened = hashed.mapInArrow(as_task(tokens), f"{ddl}, {UNIT_ID} string, {UNIT} bigint, {_ORDER} bigint")
-    within_unit = Window.partitionBy(UNIT_ID).orderBy(_ORDER)  # not by the token: two units may share one
+    tokened = rows.mapInArrow(as_task(tokens), f"{ddl}, {UNIT_ID} binary, {UNIT} bigint, {_ORDER} binary")
+    within_unit = Window.partitionBy(UNIT_ID).orderBy(*_total_order(kept))  # not by the token: two units may share one
     ranked = tokened.withColumn(_RANK, F.row_number().over(within_unit))
     return ranked.where(F.col(_RANK) <= unit.max_rows).select(*kept, UNIT)
+
+
+def _total_order(cells: Sequence[str]) -> list[str]:
+    """The secret order of a unit's rows: rows that it does not tell apart are equal."""
+    return [_ORDER, *cells]
