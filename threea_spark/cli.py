@@ -95,7 +95,7 @@ def sample(
     spark = build_session("threea-sample", master=master)
     place = Place.named(target)
     if exists(spark, place):
-        raise TargetExistsError(f"--target: {target} exists; drop it or choose another")
+        raise TargetExistsError(f"--target: {target} exists and is never written over; choose another")
     statement = loaded.privacy
     drawn = loaded.sample(spark, rows, seed=seed, where=wanted, class_shares=shares)
     properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}
@@ -130,13 +130,11 @@ def cleanup(
     as_json: JsonOption = False,
 ) -> None:
     """Lists, and with --yes drops, private staging that a killed driver left behind."""
-    from threea_spark.places import Place
     from threea_spark.publish.leftovers import drop, leftovers
     from threea_spark.session import build_session
 
-    target = ReleaseConfig.from_yaml(config).target
-    spark = build_session("threea-cleanup", master=master)
-    found = leftovers(spark, Place.of(target.table, target.path), hours=hours)
+    schema = ReleaseConfig.from_yaml(config).source.schema_of_staging
+    found = leftovers(spark := build_session("threea-cleanup", master=master), schema, hours=hours)
     for item in found:
         if yes:
             drop(spark, item)

@@ -6,19 +6,19 @@ numbers (see auto.py) and stated in the receipt.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from threea_spark.config_places import PlaceConfig, Rows, SourceConfig, TargetConfig
+from threea_spark.config_digest import digest_of
+from threea_spark.config_places import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
+from threea_spark.delta_size import declared_problem
 from threea_spark.domain import CategoricalColumn, Domain
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.plan import Accounting, Stage
-from threea_spark.privacy.unit import PrivacyUnit
+from threea_spark.privacy.unit import Missing, PrivacyUnit
 from threea_spark.reading import Frozen, parse_model, read_yaml
 
 Auto: TypeAlias = Literal["auto"]
@@ -34,6 +34,9 @@ class UnitConfig(Frozen):
 
     column: str = Field(min_length=1, description="tells units apart; it is never released")
     max_rows: int = Field(ge=1, le=10_000, description="rows of a unit that are read at most")
+    missing: Literal["together", "drop", "refuse"] = Field(
+        default="together", description="rows without an identifier: one unit, never read, or none allowed"
+    )
 
 
 class BudgetConfig(Frozen):
@@ -54,15 +57,15 @@ class PrivacyConfig(Frozen):
 
     epsilon: float = Field(gt=0, le=1000, strict=True, description="of the claim")
     delta: float = Field(gt=0, lt=1, strict=True, description="of the claim; well below one in as many people")
+    allow_large_delta: bool = Field(
+        default=False, description="also above one in as many units, where single people's values may be released"
+    )
     unit: Literal["row"] | UnitConfig = Field(description="who is protected: a row, or all rows of one person")
     accounting: Literal["end_to_end", "conditional"] = Field(
         default="end_to_end", description="what the claim covers; conditional reproduces the paper"
     )
     relation: Literal["add_or_remove_one", "replace_one"] = Field(
         default="add_or_remove_one", description="which tables are neighbours"
-    )
-    partition: Literal["private", "public_or_disjoint"] = Field(
-        default="private", description="conditional mode only: what the partition was fitted on"
     )
     shares: dict[Literal["encode", "approximate", "adapt", "anonymize"], float] | Auto = Field(
         default=AUTO, description="of mu^2, by stage; they sum to 1"
@@ -84,17 +87,11 @@ class PrivacyConfig(Frozen):
             raise ValueError(f"shares must sum to 1, got {math.fsum(shares.values()):g}; scale them")
         return shares
 
-    @model_validator(mode="after")
-    def _partition_fits(self) -> PrivacyConfig:
-        if self.partition != "private" and self.accounting != "conditional":
-            raise ValueError("`partition` belongs to `accounting: conditional`; drop one of the two")
-        return self
-
     @property
     def privacy_unit(self) -> PrivacyUnit:
         """The unit as the accounting sees it."""
         if isinstance(self.unit, UnitConfig):
-            return PrivacyUnit(column=self.unit.column, max_rows=self.unit.max_rows)
+            return PrivacyUnit(self.unit.column, self.unit.max_rows, Missing(self.unit.missing))
         return PrivacyUnit()
 
     @property
@@ -178,7 +175,13 @@ class ReleaseConfig(Frozen):
             raise ValueError("anonymize.rows: mix and random release one row a group; drop it, or set mix_size")
         if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
             raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")
-        unit = self.privacy.privacy_unit.column
+        ledger = self.privacy.ledger
+        if problem := clash_of(self.source.key, self.target.key, None if ledger is None else ledger.key):
+            raise ValueError(problem)
+        unit, max_rows = self.privacy.privacy_unit.column, self.privacy.privacy_unit.max_rows
+        problem = declared_problem(self.privacy.delta, max_rows, self.source.rows)
+        if problem is not None and not self.privacy.allow_large_delta:
+            raise ValueError(problem)
         if unit is not None and unit in self.domain.columns:
             raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")
         return self
@@ -191,11 +194,7 @@ class ReleaseConfig(Frozen):
     @property
     def digest(self) -> str:
         """Names this configuration: 16 hex digits of SHA-256 over its canonical JSON."""
-        content = self.model_dump(mode="json")
-        if content["source"]["since"] is None:  # so that releases from before it was an option keep their names
-            del content["source"]["since"]
-        text = json.dumps(content, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest_of(self.model_dump(mode="json"))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> ReleaseConfig:

@@ -111,6 +111,9 @@ class CategoricalColumn(Frozen):
     values: tuple[str, ...] | Literal["open"] = Field(description="public, or open")
     nullable: bool = Field(default=False, description="null is kept; else it counts as the first value")
     max_values: int = Field(default=200, ge=1, le=100_000, description="most values an open set may keep")
+    min_units: int = Field(
+        default=10, ge=2, le=1_000_000, description="an open set keeps no name that fewer units than this hold"
+    )
 
     @field_validator("values", mode="before")
     @classmethod

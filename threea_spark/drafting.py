@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from threea_spark.identifying import what_it_looks_like
 from threea_spark.places import Place, read_latest
 from threea_spark.table.schema import NUMERIC_TYPES, TEXT_TYPES, TIME_TYPES, base_type
 from threea_spark.table.spark import schema_of
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 _HEAD = """# Domain of {place}, drafted from its schema alone: no row was read.
 # Replace every `TODO` by what is publicly known. Bounds that were looked up in the rows would leak them.
-# Remove columns that shall not be released, and identifiers above all.
+# Remove columns that shall not be released, and identifiers above all. Columns whose name looks like one, or like free
+# text, are left out: take the `#` away if everybody may see their values.
 """
 _RELEASE_HEAD = """# Release of {place}, drafted from its schema alone: no row was read.
 source: {{{kind}: {source}}}
@@ -27,7 +29,8 @@ privacy:
   unit: TODO           # row, or {{column: ..., max_rows: ...}}: the column that tells people apart
 
 # What is publicly known of the table. Replace every `TODO`; bounds that were looked up in the rows would leak them.
-# Remove columns that shall not be released, identifiers above all, and the column of the unit of privacy.
+# Remove columns that shall not be released, identifiers above all, and the column of the unit of privacy. Columns whose
+# name looks like an identifier or free text are left out: take the `#` away if everybody may see their values.
 domain:
 """
 _DOMAIN = """label: TODO            # the column a model is to predict; its values must be listed
@@ -85,6 +88,12 @@ def _domain(found: Mapping[str, str]) -> str:
 
 
 def _line(name: str, simple: str) -> str:
+    looks_like = what_it_looks_like(name, simple)
+    line = _described(name, simple)
+    return line if looks_like is None else f"  # {line.strip()}   # looks like {looks_like}: left out\n"
+
+
+def _described(name: str, simple: str) -> str:
     kind = base_type(simple)
     key = json.dumps(name, ensure_ascii=False)
     if kind in _WHOLE:

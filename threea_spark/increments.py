@@ -10,6 +10,7 @@ from threea_spark.errors import ConfigError, SchemaError, SourceError
 from threea_spark.places import Place
 from threea_spark.table import spark as table
 from threea_spark.table.history import first_that_takes_rows
+from threea_spark.table.schema import unit_problem
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -48,4 +49,6 @@ def rows_to_read(spark: SparkSession, source: Place, rows: DataFrame, config: Re
             )
     elif unit.column not in earlier.columns:
         raise SchemaError(f"  {unit.column!r}: is no column of version {since}; name a later version in source.since")
+    elif problem := unit_problem(unit.column, table.schema_of(earlier)):
+        raise SchemaError(f"version {since} of the source does not fit:\n{problem}, and name a later version")
     return table.only_new(rows, earlier, config.domain, unit)

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from threea_spark import auto
+from threea_spark import auto, delta_size
 from threea_spark.approximate.marginals import squared_bound
 from threea_spark.config import ReleaseConfig
 from threea_spark.domain import CategoricalColumn, TimestampColumn
@@ -36,6 +36,7 @@ class Outlook:
     plan_words: str
     stages: tuple[StageOutlook, ...]
     resolved: dict[str, Any]
+    delta: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -51,6 +52,7 @@ class Outlook:
             ratio = "" if stage.signal_to_noise is None else f"signal to noise {stage.signal_to_noise:.3g} "
             lines.append(f"  {stage.stage:<11} {noise}{ratio}({stage.meaning})")
         lines += [f"  {name:<22}{value:.4g}" for name, value in self.resolved.items()]
+        lines += self.delta
         return "\n".join(lines)
 
 
@@ -65,7 +67,9 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
     n_classes, width = _sizes(config)
     resolved = auto.resolve(config, plan, n_rows=n_rows, n_classes=n_classes, width=width)
     shown = resolved.as_dict(mixing=auto.is_mixing(config))
-    return Outlook(n_rows, plan_in_words(plan), tuple(_stages(config, plan, n_rows, n_classes)), shown)
+    stages = tuple(_stages(config, plan, n_rows, n_classes))
+    said = delta_size.outlook_words(plan.delta, plan.unit.max_rows, n_rows, is_allowed=config.privacy.allow_large_delta)
+    return Outlook(n_rows, plan_in_words(plan), stages, shown, said)
 
 
 def _stages(config: ReleaseConfig, plan: PrivacyPlan, n_rows: int, n_classes: int) -> list[StageOutlook]:

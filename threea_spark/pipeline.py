@@ -16,7 +16,7 @@ from threea_spark.config import ReleaseConfig
 from threea_spark.errors import ConfigError, PrivacyError, ReleaseFailedError, ThreeAError
 from threea_spark.model import ReleaseModel
 from threea_spark.planned import make_plan
-from threea_spark.prepared import Prepared, checked_types, prepare
+from threea_spark.prepared import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.progress import Listener, Progress
 from threea_spark.publish import spark as delta
@@ -40,16 +40,17 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     """Fits a model of a table under the configured guarantee.
 
     Args:
-      rows: The private table; `config.source` is not read. The types of its columns are released. Those of a table
-        are public; those that Spark inferred from rows (`createDataFrame` of a pandas frame or of Python objects,
-        `inferSchema`) are functions of the rows, which no noise covers: declare the schema, or use `Synthesizer`.
+      rows: The private table; `config.source` is not read, but says where private rows are staged. The types of its
+        columns are released. Those of a table are public; those that Spark inferred from rows (`createDataFrame` of a
+        pandas frame or of Python objects, `inferSchema`) are functions of the rows, which no noise covers: declare the
+        schema, or use `Synthesizer`.
       config: Of the release; the generator must be `sample`, for a mixed table is no model. Its ledger is charged
         under `config.source`.
       listener: Shows progress.
 
     Raises:
       ConfigError: if the generator mixes rows, or the source is to be read since a version.
-      SchemaError, BudgetError: before any row is read.
+      SchemaError, SourceError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
     if auto.is_mixing(config):
@@ -59,8 +60,9 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     types = checked_types(rows, config)
     progress, release_id = Progress(N_STEPS - 1, listener), f"{config.digest}-{secrets.token_hex(4)}"
     spark, plan = rows.sparkSession, make_plan(config)
+    schema = checked_staging_schema(spark, config)
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
-    with _booked(ledger), delta.staging(spark, release_id, None) as name:
+    with _booked(ledger), delta.staging(spark, release_id, schema) as name:
         fitted = run_stages(rows, config, plan, release_id, name, progress)
         ledger.require_counting()
         return _model(fitted, config, types, statement_of(fitted.meter))
@@ -91,7 +93,7 @@ def release_with_model(
 ) -> tuple[Receipt, ReleaseModel | None]:
     """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
     ready, progress = prepare(spark, config), Progress(N_STEPS, listener)
-    with _booked(ready.ledger), delta.staging(spark, ready.release_id, ready.target) as name:
+    with _booked(ready.ledger), delta.staging(spark, ready.release_id, ready.staging) as name:
         fitted = run_stages(ready.rows, config, ready.plan, ready.release_id, name, progress)
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
         ready.ledger.require_counting()

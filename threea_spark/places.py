@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from threea_spark.errors import SourceError
+from threea_spark.place_names import PlaceKey
 from threea_spark.table.history import Commit
 
 if TYPE_CHECKING:
@@ -123,13 +124,18 @@ def read_latest(spark: SparkSession, place: Place) -> DataFrame:
 
 def table_id(spark: SparkSession, place: Place) -> str:
     """Delta's own identifier of a table, the same under all its names, or nothing if there is no such table."""
+    return identity(spark, place)[0]
+
+
+def identity(spark: SparkSession, place: Place) -> tuple[str, PlaceKey | None]:
+    """Delta's own identifier of a table and the folder of its files; nothing of a table that is not there."""
     from pyspark.errors import AnalysisException
 
     try:
-        found = spark.sql(f"DESCRIBE DETAIL {place.identifier}").select("id").collect()  # bounded: one row
+        found = spark.sql(f"DESCRIBE DETAIL {place.identifier}").select("id", "location").collect()  # bounded: one row
     except AnalysisException:
-        return ""
-    return str(found[0]["id"] or "")
+        return "", PlaceKey.of(None, place.name) if place.is_path else None
+    return str(found[0]["id"] or ""), PlaceKey.of(None, found[0]["location"]) if found[0]["location"] else None
 
 
 def created_at(spark: SparkSession, place: Place) -> float:

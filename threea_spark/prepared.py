@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from threea_spark import increments, places
 from threea_spark.config import ReleaseConfig
-from threea_spark.errors import ReleaseExistsError, TargetExistsError
+from threea_spark.config_places import PlaceConfig, clash_of
+from threea_spark.errors import ConfigError, ReleaseExistsError, SchemaError, SourceError, TargetExistsError
+from threea_spark.place_names import PlaceKey
 from threea_spark.planned import make_plan
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.privacy.statement import plan_in_words
+from threea_spark.privacy.unit import Missing
 from threea_spark.publish.held import Held, hashed, held_in
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import PROPERTY_RELEASE
@@ -35,6 +38,7 @@ class Prepared:
       types: Spark's simple type string by released column.
       left_out: Columns of the source that the domain does not name.
       plan: What each stage may spend.
+      staging: Schema for private staging, quoted; the session's own where empty.
       ledger: Its entry, not yet made.
       held: What the target's properties will say of it.
     """
@@ -46,6 +50,7 @@ class Prepared:
     types: dict[str, str]
     left_out: tuple[str, ...]
     plan: PrivacyPlan
+    staging: str
     ledger: Ledger
     held: Held
 
@@ -88,12 +93,14 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
       config: Of the release.
 
     Raises:
+      ConfigError: if source, target and ledger are not three places.
       ReleaseExistsError, TargetExistsError, SourceError, SchemaError: as `release`.
     """
     source = places.Place.of(config.source.table, config.source.path)
     target = places.Place.of(config.target.table, config.target.path)
     version = places.latest_version(spark, source, config.source.version)
     release_id = f"{config.digest}-v{version}"
+    _check_apart(spark, config)
     _check_target(spark, target, config, release_id)
     every = places.read_version(spark, source, version)
     types, plan = checked_types(every, config), make_plan(config)
@@ -108,6 +115,7 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
         plan=plan,
         ledger=ledger,
         held=Held.of(ledger.spend, plan, places.table_id(spark, source)),
+        staging=checked_staging_schema(spark, config),
     )
 
 
@@ -119,11 +127,46 @@ def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
       config: Of the release.
 
     Raises:
-      SchemaError: if the domain does not fit.
+      SchemaError: if the domain does not fit, or null is allowed where a unit's identifier must be.
     """
-    found = table.schema_of(rows)
-    check_schema(found, config.domain, config.privacy.privacy_unit.column)
+    found, unit = table.schema_of(rows), config.privacy.privacy_unit
+    check_schema(found, config.domain, unit.column)
+    if unit.missing is Missing.REFUSE and rows.schema[str(unit.column)].nullable:
+        raise SchemaError(
+            f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, whose schema allows "
+            "null; declare it so (a copy of the table can), or use drop or together"
+        )
     return {name: simple for name, simple in found.items() if name in config.domain.columns}
+
+
+def checked_staging_schema(spark: SparkSession, config: ReleaseConfig) -> str:
+    """The schema in which private rows will be staged, quoted; empty for the session's own. Creates nothing.
+
+    Raises:
+      SourceError: if there is no such schema.
+    """
+    schema = config.source.schema_of_staging
+    if schema and not spark.catalog.databaseExists(schema):
+        raise SourceError(
+            f"source.staging_schema: there is no schema {schema} in this session, where private rows would be staged; "
+            "create it, or name another"
+        )
+    return schema
+
+
+def _check_apart(spark: SparkSession, config: ReleaseConfig) -> None:
+    """Compares source, target and ledger by Delta's identifiers and folders: one table may have many names."""
+    known: dict[str, PlaceKey] = {}
+
+    def key_of(configured: PlaceConfig) -> PlaceKey:
+        found, folder = places.identity(spark, places.Place.of(configured.table, configured.path))
+        key = folder or configured.key
+        return known.setdefault(found, key) if found else key
+
+    ledger = config.privacy.ledger
+    problem = clash_of(key_of(config.source), key_of(config.target), None if ledger is None else key_of(ledger))
+    if problem is not None:
+        raise ConfigError(problem)
 
 
 def _check_target(spark: SparkSession, target: places.Place, config: ReleaseConfig, release_id: str) -> None:

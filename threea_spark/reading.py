@@ -26,6 +26,11 @@ _WHOLE = {
 }
 """Sentences for rules that say nothing about the value."""
 
+_REMOVED = {
+    "privacy.partition": "was removed in 0.2.0: the partition is always fitted on the private rows; drop it",
+}
+"""Fields of earlier versions, and what became of them."""
+
 _RULES = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
@@ -209,6 +214,8 @@ def _lines(breaches: Sequence[_Breach]) -> Iterator[str]:
 def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
     name = plain(".".join(field)) or "(whole file)"
     first = items[0]
+    if first["type"] == "extra_forbidden" and name in _REMOVED:
+        return f"  {name}: {_REMOVED[name]}"
     if first["type"] in _WHOLE:
         return f"  {name}: {_WHOLE[first['type']]}"
     if any(item["type"] not in _RULES for item in items):

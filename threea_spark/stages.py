@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from threea_spark import auto, diagnostics
+from threea_spark import auto, delta_size, diagnostics
 from threea_spark.adapt import features, learn, move, second_look
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.anonymize.sample import RowSampler
@@ -68,6 +68,9 @@ def run_stages(
       config, plan, release_id: Of the release.
       staging: Name of the private staging table, which the caller drops.
       progress: Announces each step.
+
+    Raises:
+      PrivacyError: if delta is one in fewer units than were counted, and nobody allowed it; nothing is staged then.
     """
     key = new_key()
     meter = PrivacyMeter(plan, KeyedNoise(key), release_id)
@@ -75,16 +78,22 @@ def run_stages(
     bounded = table.bound_rows(table.canonical(rows, config.domain, plan.unit), plan.unit, key)
     with progress.step("encode: histograms of every column"):
         encoded = measure_encoding(bounded, config, meter)
+    if not config.privacy.allow_large_delta:
+        delta_size.require_small(plan.delta, plan.unit.max_rows, encoded.n_rows)
     with progress.step("encode: stage packed vectors"):
         packed = encode_passes.packed_vectors(bounded, encoded.reader, encoded.encoding, mixes=auto.is_mixing(config))
         staged = delta.stage(packed, staging)
     encoding = encoded.encoding
     resolved = auto.resolve(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes, width=encoding.width)
     if auto.is_mixing(config):
-        return _mixing_stages(staged, encoded, config, resolved, meter, rng, progress)
-    if auto.looks_twice(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes):
-        return _wide_stages(staged, encoded, config, resolved, meter, progress)
-    return _sampling_stages(staged, encoded, config, resolved, meter, rng, progress)
+        fitted = _mixing_stages(staged, encoded, config, resolved, meter, rng, progress)
+    elif auto.looks_twice(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes):
+        fitted = _wide_stages(staged, encoded, config, resolved, meter, progress)
+    else:
+        fitted = _sampling_stages(staged, encoded, config, resolved, meter, rng, progress)
+    large = delta_size.advice(plan.delta, plan.unit.max_rows, encoded.n_rows)
+    missing = [] if plan.unit.missing_in_words is None else [f"unit: {plan.unit.missing_in_words}"]
+    return replace(fitted, advice=(*large, *fitted.advice, *missing))
 
 
 def _wide_stages(

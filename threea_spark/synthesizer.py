@@ -22,7 +22,7 @@ from threea_spark.table.frames import arrow_table, released_types
 if TYPE_CHECKING:
     import pandas as pd
 
-_NOWHERE = {"path": "a pandas frame"}
+_NOWHERE, _RELEASED = {"path": "a pandas frame"}, {"path": "released rows of a pandas frame"}
 
 
 class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -122,5 +122,5 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         if taken := sorted({"source", "target", "privacy", "domain"} & set(sections)):
             raise ConfigError(f"sections: {taken[0]!r} is set by the other parameters; drop it from sections")
         privacy = {"epsilon": self.epsilon, "delta": self.delta, "unit": self.unit}
-        content = {"source": _NOWHERE, "target": _NOWHERE, "privacy": privacy, "domain": plain, **sections}
+        content = {"source": _NOWHERE, "target": _RELEASED, "privacy": privacy, "domain": plain, **sections}
         return ReleaseConfig.from_dict(content, where="Synthesizer")

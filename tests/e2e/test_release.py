@@ -5,7 +5,7 @@ import pytest
 from pyspark.sql import functions as F
 from tables import COLUMNS, clinic, config_of, write_delta
 
-from threea_spark import ReleaseConfig, evaluate, fit, release
+from threea_spark import ReleaseConfig, evaluate, fit, release, report_html
 from threea_spark.errors import (
     BudgetError,
     ConfigError,
@@ -169,6 +169,39 @@ def test_a_unit_with_many_rows_raises_the_noise_and_is_named(spark, source, tmp_
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.parametrize("missing", ["together", "drop", "refuse"])
+def test_rows_of_nobody_count_together_are_dropped_or_are_refused_before_a_row_is_read(spark, tmp_path, missing):
+    frame = clinic(900)
+    frame.loc[::3, "patient"] = None  # 300 rows of nobody, 600 of 300 patients
+    place = write_delta(spark, frame, tmp_path / "source")
+    unit = {"column": "patient", "max_rows": 2, "missing": missing}
+    if missing == "refuse":
+        with pytest.raises(SchemaError, match=r"privacy\.unit\.missing: refuse needs 'patient' to be NOT NULL"):
+            run(spark, place, tmp_path / "out", privacy={"unit": unit})
+        with pytest.raises(SchemaError, match="NOT NULL"):
+            fit(spark.read.format("delta").load(str(place)), of_unit(place, unit))
+        return
+    receipt = run(spark, place, tmp_path / "out", privacy={"unit": unit})
+    words = {"together": "count as one unit together", "drop": "are left out and were not read"}
+    assert words[missing] in receipt.in_words()
+    assert receipt.privacy.unit == "all rows with the same 'patient', of which at most 2 are read"
+
+
+def of_unit(place, unit):
+    return ReleaseConfig.from_dict(config_of(place, f"{place}_unused", privacy={"unit": unit}))
+
+
+def test_identifiers_that_the_schema_says_are_never_null_are_not_refused(spark, tmp_path):
+    place = str(tmp_path / "source")
+    spark.sql(f"CREATE TABLE delta.`{place}` (patient STRING NOT NULL, age INT, died STRING) USING delta")
+    rows = spark.createDataFrame(clinic(900)[["patient", "age", "died"]])
+    rows.write.format("delta").mode("append").save(place)
+    columns = {name: COLUMNS[name] for name in ("age", "died")}
+    unit = {"column": "patient", "max_rows": 2, "missing": "refuse"}
+    receipt = run(spark, place, tmp_path / "out", columns=columns, privacy={"unit": unit})
+    assert "the source declares it NOT NULL" in receipt.in_words()
+
+
 @pytest.mark.classic
 def test_replace_one_and_a_sampled_adaptation_meet_the_claim(spark, source, tmp_path):
     config = config_of(source, tmp_path / "out", privacy={"relation": "replace_one"})
@@ -219,6 +252,19 @@ def test_open_categories_are_found_and_rare_ones_stay_hidden(spark, tmp_path):
     assert "secret-ward" not in receipt.to_json()
 
 
+@pytest.mark.parametrize("min_units", [2, 200])
+def test_a_name_of_fewer_units_than_the_domain_asks_for_stays_hidden_at_any_epsilon(spark, tmp_path, min_units):
+    frame = clinic(900)
+    frame["ward name"] = ["few"] * 100 + ["many"] * 800
+    place = write_delta(spark, frame, tmp_path / "source")
+    ward = {"type": "categorical", "values": "open", "min_units": min_units}
+    columns = {"ward name": ward, "died": COLUMNS["died"]}
+    run(spark, place, tmp_path / "out", columns=columns, privacy={"epsilon": 100.0})
+    found = set(spark.read.format("delta").load(str(tmp_path / "out")).toPandas()["ward name"])
+    assert "many" in found
+    assert ("few" in found) == (min_units == 2)
+
+
 def test_a_ledger_refuses_before_any_read_when_the_rest_does_not_suffice(spark, source, tmp_path):
     ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
     receipt = run(spark, source, tmp_path / "one", privacy={"ledger": ledger})
@@ -246,6 +292,25 @@ def test_a_failing_write_leaves_neither_target_nor_staging_and_stays_spent(spark
     assert "12345" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert kinds(spark, tmp_path / "ledger") == ["start", "fail"]
+
+
+def test_a_delta_of_one_in_fewer_people_is_refused_before_staging_and_told_where_it_is_allowed(spark, source, tmp_path):
+    seen = []
+    large = config_of(source, tmp_path / "out", privacy={"delta": 2e-3})
+    with pytest.raises(PrivacyError, match=r"privacy\.delta: .* one in as many units as the table has"):
+        release(spark, ReleaseConfig.from_dict(large), listener=lambda name, *_: seen.append(name))
+    assert not [name for name in seen if "stage packed" in name]
+    assert not (tmp_path / "out").exists()
+    large["privacy"]["allow_large_delta"] = True
+    receipt = release(spark, ReleaseConfig.from_dict(large))
+    assert "real values of single people may be among the released ones" in receipt.in_words()
+    page = report_html(spark, ReleaseConfig.from_dict(large))
+    assert "real values of single people may be among the released ones" in page
+    by_patient = config_of(
+        source, tmp_path / "by_patient", privacy={"delta": 1.5e-3, "unit": {"column": "patient", "max_rows": 3}}
+    )
+    told = release(spark, ReleaseConfig.from_dict(by_patient))  # 1500 rows of 500 patients
+    assert "real values" not in told.in_words()
 
 
 def as_a_notebook_prints(error):

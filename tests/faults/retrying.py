@@ -52,7 +52,7 @@ def main():
     table = read_version(spark, source, latest_version(spark, source, None))
     types = {f.name: f.dataType.simpleString() for f in table.schema.fields if f.name in config.domain.columns}
     plan, label = make_plan(config), config.domain.label
-    with delta.staging(spark, "retrying", None) as name:
+    with delta.staging(spark, "retrying", "") as name:
         fitted = run_stages(table, config, plan, "retrying", name, Progress(6))
         encoding, mark = fitted.encoded.encoding, given.scratch / "again"
         if fitted.mixer is None:

@@ -62,5 +62,5 @@ def test_staging_of_a_killed_driver_is_named_for_clean_up(spark, releasing, conf
     local.mkdir(parents=True)
     folder.rename(local / folder.name)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert [item.name for item in leftovers(spark, None, hours=0.0)] == [str(local / folder.name)]
-    assert leftovers(spark, None, hours=1.0) == []
+    assert [item.name for item in leftovers(spark, "", hours=0.0)] == [str(local / folder.name)]
+    assert leftovers(spark, "", hours=1.0) == []

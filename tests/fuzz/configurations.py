@@ -13,7 +13,7 @@ COLUMNS = {
     "age": {"type": "integer", "lower": 0, "upper": 120},
     "cost.usd": NUMBER,
     "ward name": {"type": "categorical", "values": ["CCU", "MICU", 3, True], "nullable": True},
-    "place": {"type": "categorical", "values": "open", "max_values": 50},
+    "place": {"type": "categorical", "values": "open", "max_values": 50, "min_units": 5},
     "admitted": {"type": "timestamp", "lower": "2010-01-01", "upper": "2030-01-01", "parts": ["hour", "month"]},
     "died": {"type": "categorical", "values": ["no", "yes"]},
 }
@@ -32,7 +32,7 @@ def config_of(privacy=None, *, label="died", task="classification", **sections):
 
 LEDGER = {"table": "gov.ledger", "budget": {"epsilon": 3.0, "delta": 1e-5}}
 EVERY_FIELD = {
-    "source": {"table": "main.ehr.stays", "version": 3},
+    "source": {"table": "main.ehr.stays", "version": 3, "staging_schema": "main.private"},
     "target": {"table": "main.out.stays", "mode": "append"},
     "encode": {"numeric": "quantile", "cells": 16, "clip_norm": 2.0},
     "approximate": {"components": 2, "per_class": True, "covariance": "diagonal", "min_cluster_size": 50},
@@ -42,7 +42,15 @@ EVERY_FIELD = {
 SHARES = {"encode": 0.1, "approximate": 0.2, "adapt": 0.6, "anonymize": 0.1}
 SOUND = [
     config_of(),
-    config_of({"unit": {"column": "p", "max_rows": 4}, "ledger": LEDGER, "shares": SHARES}, **EVERY_FIELD),
+    config_of(
+        {
+            "unit": {"column": "p", "max_rows": 4, "missing": "drop"},
+            "ledger": LEDGER,
+            "shares": SHARES,
+            "allow_large_delta": True,
+        },
+        **EVERY_FIELD,
+    ),
     config_of({"relation": "replace_one"}, label="age", task="regression", anonymize={"generator": "mix"}),
     config_of({"accounting": "conditional"}, adapt={"targets": "plain"}, anonymize={"generator": "mix"}),
     config_of(label=None, task="none", anonymize={"generator": "random", "mix_size": 5}),

@@ -1,7 +1,7 @@
 """Names of open categories on Spark: which are counted, and which no name can be made of."""
 
 from threea_spark.encode.selection import Selection
-from threea_spark.encode.spark import selected_values
+from threea_spark.encode.spark import frequent_values, selected_values
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise
@@ -18,3 +18,11 @@ def test_names_that_are_no_text_are_passed_over_and_the_others_found(spark):
         frame.selectExpr("cast(c0 as string) AS c0"), "c0", Selection(SHARP, 20.0), KeyedNoise(bytes(range(32)))
     )
     assert dict(found) == {"p": 40, "größe ☃": 30}
+
+
+def test_exact_selection_too_passes_over_names_of_few_rows(spark):
+    cells = ["p"] * 40 + ["q"] * 9 + ["r"] * 10 + [None] * 50
+    frame = spark.createDataFrame([(cell,) for cell in cells], "c0 string")
+    assert frequent_values(frame, "c0", 5, above=9) == ["p", "r"]
+    assert frequent_values(frame, "c0", 1, above=9) == ["p"]
+    assert frequent_values(frame, "c0", 5, above=40) == []

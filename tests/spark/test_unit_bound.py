@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from threea_spark.columns import UNIT
@@ -13,7 +14,7 @@ from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.measure import reader_of
 from threea_spark.encode.spark import histogram_sums, packed_vectors
-from threea_spark.privacy.unit import PrivacyUnit
+from threea_spark.privacy.unit import Missing, PrivacyUnit
 from threea_spark.staged import joined, unpacked
 from threea_spark.table.spark import bound_rows, canonical
 
@@ -96,3 +97,23 @@ def test_rows_of_one_unit_share_coin_and_group(spark):
     assert len(tokens) == SMALL_UNITS + 2
     assert max(tokens.values()) == 3
     assert len({coin for coin, _ in tokens}) == len(tokens)
+
+
+def test_rows_without_an_identifier_are_one_unit_or_are_never_read(spark):
+    rows = [("u", 1.0, 1.0), ("u", 2.0, 1.0), ("u", 3.0, 1.0), (None, 4.0, 1.0), (None, 5.0, 1.0), (None, 6.0, 1.0)]
+    frame = spark.createDataFrame(rows, "id string, a double, b double")
+    kept = {}
+    for missing in Missing:
+        unit = PrivacyUnit("id", 2, missing)
+        kept[missing] = bound_rows(canonical(frame, DOMAIN, unit), unit, KEY).select("c0").collect()
+    assert len(kept[Missing.TOGETHER]) == len(kept[Missing.REFUSE]) == 4
+    assert len(kept[Missing.DROP]) == 2
+    assert max(row["c0"] for row in kept[Missing.DROP]) <= 3.0
+
+
+def test_a_row_that_is_dropped_is_not_read_at_all(spark):
+    sql = "SELECT IF(id = 0, NULL, 'u') AS id, IF(id = 0, raise_error('read'), 1.0D) AS a, 1.0D AS b FROM range(2)"
+    dropped, together = (PrivacyUnit("id", 2, missing) for missing in (Missing.DROP, Missing.TOGETHER))
+    assert len(canonical(spark.sql(sql), DOMAIN, dropped).collect()) == 1
+    with pytest.raises(PySparkException, match="read"):
+        canonical(spark.sql(sql), DOMAIN, together).collect()

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from noise_sources import SeededNoise, drawn
-from scipy.stats import binom
+from scipy.stats import binom, norm
 from thresholds import SELECTION_DELTA, SELECTION_RUNS, SLACK_STDDEVS
 
-from threea_spark.encode.selection import Selection, ordered_values, threshold
+from threea_spark.encode.selection import RARE_CHANCE, Selection, ordered_values, threshold
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise
@@ -20,28 +20,46 @@ def allowed(delta):
     return delta + SLACK_STDDEVS * np.sqrt(delta / SELECTION_RUNS)
 
 
+def measurable(stddev, *, max_rows=1, n_columns=1, min_units=2, factor=1.0):
+    """The threshold where passing is seen often enough to be counted: the real rule without its floor of 1e-7."""
+    return factor * threshold(
+        stddev, max_rows=max_rows, distance=1, n_columns=n_columns, delta=SELECTION_DELTA, min_units=min_units,
+        rare_chance=1.0,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("stddev", [2.0, 40.0])
 @pytest.mark.parametrize("max_rows", [1, 4])
-def test_a_value_of_one_unit_passes_with_probability_delta_at_most(stddev, max_rows):
-    least = threshold(stddev, max_rows=max_rows, distance=1, n_columns=1, delta=SELECTION_DELTA)
+@pytest.mark.parametrize("min_units", [2, 10])
+def test_a_value_of_fewer_units_passes_with_probability_delta_at_most(stddev, max_rows, min_units):
+    least = measurable(stddev, max_rows=max_rows, min_units=min_units)
     one_value = SELECTION_DELTA / max_rows  # a unit's rows may bring that many new values
-    rate = passing_rate(max_rows, least, stddev)
+    rate = passing_rate(max_rows * (min_units - 1), least, stddev)
     assert rate <= allowed(one_value)
     assert rate > 0.2 * one_value  # and the threshold is not far too high
+    enough = passing_rate(max_rows * (min_units - 1) + int(4 * stddev), least, stddev)
+    assert enough > allowed(one_value)  # a name that stands out passes more often, and is seen to
+
+
+@pytest.mark.parametrize("min_units", [3, 10])
+def test_a_threshold_for_fewer_units_than_asked_would_be_seen(min_units):
+    stddev = 2.0
+    count = min_units - 1
+    assert passing_rate(count, measurable(stddev, min_units=min_units), stddev) <= allowed(SELECTION_DELTA)
+    assert passing_rate(count, measurable(stddev, min_units=min_units - 1), stddev) > allowed(SELECTION_DELTA)
 
 
 @pytest.mark.parametrize("stddev", [2.0, 40.0])
 def test_half_the_threshold_or_half_again_the_noise_would_be_seen(stddev):
-    least = threshold(stddev, max_rows=1, distance=1, n_columns=1, delta=SELECTION_DELTA)
-    assert passing_rate(1, least / 2.0, stddev) > allowed(SELECTION_DELTA)
-    assert passing_rate(1, least, 1.5 * stddev) > allowed(SELECTION_DELTA)
-    weak = passing_rate(1, least, stddev, noise=SeededNoise(1, factor=1.3))
+    assert passing_rate(1, measurable(stddev, factor=0.5), stddev) > allowed(SELECTION_DELTA)
+    assert passing_rate(1, measurable(stddev), 1.5 * stddev) > allowed(SELECTION_DELTA)
+    weak = passing_rate(1, measurable(stddev), stddev, noise=SeededNoise(1, factor=1.3))
     assert weak > allowed(SELECTION_DELTA)
 
 
 def test_all_the_values_a_unit_brings_pass_together_with_probability_delta_at_most():
     max_rows, stddev, n_columns = 4, 10.0, 2
-    least = threshold(stddev, max_rows=max_rows, distance=1, n_columns=n_columns, delta=SELECTION_DELTA)
+    least = measurable(stddev, max_rows=max_rows, n_columns=n_columns)
     runs = SELECTION_RUNS // 8
     found = drawn(NOISE, stddev, runs * max_rows * n_columns, ("together",)).reshape(runs, -1)
     any_passes = (1 + found >= least).any(axis=1)  # each new value is held by one row
@@ -50,13 +68,43 @@ def test_all_the_values_a_unit_brings_pass_together_with_probability_delta_at_mo
     assert binom.sf(int(lower.sum()) - 1, runs, SELECTION_DELTA) < 1e-4
 
 
+def chance(count, least, stddev):
+    """Of an ideal draw, rounded: the noise's own law is tested in test_noise_law.py."""
+    return float(norm.sf((np.ceil(least) - 0.5 - count) / stddev))
+
+
+@pytest.mark.parametrize("delta", [0.1, 1e-3, 1e-6, 1e-12])
+@pytest.mark.parametrize("stddev", [0.7, 2.0, 40.0])
+@pytest.mark.parametrize(("max_rows", "min_units"), [(1, 2), (1, 10), (4, 2), (4, 10)])
+def test_however_large_delta_is_a_value_of_fewer_units_hardly_ever_passes(delta, stddev, max_rows, min_units):
+    given = {"max_rows": max_rows, "distance": 1, "n_columns": 3, "delta": delta, "min_units": min_units}
+    wanted = min(delta / (max_rows * 3), RARE_CHANCE)
+    fewer = max_rows * (min_units - 1)
+    assert chance(fewer, threshold(stddev, **given), stddev) <= wanted
+    assert chance(1, threshold(stddev, **given), stddev) <= wanted  # what one unit alone can hold of a new name
+    if delta > 1e-3:
+        assert chance(fewer, threshold(stddev, **given, rare_chance=1.0), stddev) > wanted  # the floor is needed
+
+
+def test_at_two_units_and_a_small_delta_it_is_the_rule_without_a_minimum():
+    least = threshold(10.0, max_rows=3, distance=2, n_columns=2, delta=1.2e-8, min_units=2)
+    assert least == pytest.approx(3 + 10.0 * norm.isf(1e-9) + 0.5)
+
+
 def test_the_threshold_rises_with_all_that_one_unit_can_do():
-    base = threshold(10.0, max_rows=1, distance=1, n_columns=1, delta=1e-6)
-    assert threshold(10.0, max_rows=2, distance=1, n_columns=1, delta=1e-6) > base + 1.0
-    assert threshold(10.0, max_rows=1, distance=2, n_columns=1, delta=1e-6) > base
-    assert threshold(10.0, max_rows=1, distance=1, n_columns=5, delta=1e-6) > base
-    assert threshold(10.0, max_rows=1, distance=1, n_columns=1, delta=1e-9) > base
-    assert threshold(20.0, max_rows=1, distance=1, n_columns=1, delta=1e-6) > base
+    given = {"max_rows": 1, "distance": 1, "n_columns": 1, "delta": 1e-7, "min_units": 2}
+
+    def least(stddev=10.0, **changes):
+        return threshold(stddev, **{**given, **changes})
+
+    base = least()
+    assert least(max_rows=2) > base + 1.0
+    assert least(distance=2) > base
+    assert least(n_columns=5) > base
+    assert least(delta=1e-9) > base
+    assert least(stddev=20.0) > base
+    assert least(min_units=3) == pytest.approx(base + 1.0)
+    assert least(min_units=3, max_rows=4) == pytest.approx(least(max_rows=4) + 4.0)
 
 
 def selection():

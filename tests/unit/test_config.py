@@ -89,6 +89,10 @@ RULES = [
     ({"privacy__unit": {"column": "p", "max_rows": 0}}, "privacy.unit.max_rows: must be at least 1, got 0"),
     ({"privacy__unit": {"column": "p", "max_rows": 1.5}}, "privacy.unit.max_rows: must be a whole number, got 1.5"),
     ({"privacy__unit": {"column": "", "max_rows": 1}}, "privacy.unit.column: must be text that is not empty, got ''"),
+    (
+        {"privacy__unit": {"column": "p", "max_rows": 1, "missing": "keep"}},
+        "privacy.unit.missing: must be 'together', 'drop' or 'refuse', got 'keep'",
+    ),
     ({"privacy__unit": {"columm": "p", "max_rows": 1, "column": "p"}}, "privacy.unit.columm: is not a known field"),
     ({"privacy__accounting": "partial"}, "privacy.accounting: must be 'end_to_end' or 'conditional', got 'partial'"),
     ({"privacy__relation": "swap"}, "privacy.relation: must be 'add_or_remove_one' or 'replace_one', got 'swap'"),
@@ -108,10 +112,20 @@ RULES = [
         "privacy.shares.encode: must be a finite number, got nan",
     ),
     ({"privacy__ledger": {"table": "l", "budget": {"epsilon": 1}}}, "privacy.ledger.budget.delta: is missing; add it"),
-    ({"privacy__partition": "public_or_disjoint"}, "privacy: `partition` belongs to `accounting: conditional`"),
+    ({"privacy__partition": "public_or_disjoint"}, "privacy.partition: was removed in 0.2.0: the partition is always"),
+    ({"privacy__partition": "private"}, "privacy.partition: was removed in 0.2.0: the partition is always"),
     ({"source": {}}, "source: give either `table` or `path`"),
     ({"source": {"table": "a", "path": "b"}}, "source: give either `table` or `path`"),
     ({"source__version": -1}, "source.version: must be at least 0, got -1"),
+    (
+        {"source__staging_schema": "main..x"},
+        "source.staging_schema: staging_schema names a schema, such as main.private",
+    ),
+    (
+        {"source__staging_schema": "a; DROP"},
+        "source.staging_schema: staging_schema names a schema, such as main.private",
+    ),
+    ({"source__staging_schema": ""}, "source.staging_schema: staging_schema names a schema, such as main.private"),
     ({"source__rows": 0}, "source.rows: must be at least 1, got 0"),
     ({"target__mode": "overwrite"}, "target.mode: must be 'create' or 'append', got 'overwrite'"),
     ({"encode__cells": 1}, "encode.cells: must be at least 2 or 'auto', got 1"),
@@ -136,6 +150,22 @@ RULES = [
     ),
     ({"anonymize__generator": "mix", "anonymize__rows": 10}, "(whole file): anonymize.rows: mix and random release"),
     ({"privacy__unit": {"column": "age", "max_rows": 2}}, "(whole file): privacy.unit: 'age' is also in the domain"),
+    ({"target": {"path": "/lake/stays"}}, "(whole file): target: is the private source; choose another target"),
+    ({"target": {"path": "file:/lake/x/../stays/"}}, "(whole file): target: is the private source; choose another"),
+    (
+        {"source": {"table": "main.ehr.stays"}, "target": {"table": "main.EHR.`stays`", "mode": "append"}},
+        "(whole file): target: is the private source; choose another target",
+    ),
+    ({"target": {"path": "/lake/stays/out"}}, "(whole file): target: lies inside the folder of the private source"),
+    ({"target": {"path": "/lake"}}, "(whole file): target: is a folder that holds the private source; choose another"),
+    (
+        {"privacy__ledger": {"path": "/lake/stays"}},
+        "(whole file): privacy.ledger: is the private source; choose another place for the ledger",
+    ),
+    (
+        {"privacy__ledger": {"path": "/lake/released/ledger"}},
+        "(whole file): privacy.ledger: lies inside the folder of the target; choose another place",
+    ),
     ({"epsilon": 1.0}, "epsilon: is not a known field; drop it or correct its spelling"),
     ({"domain": ...}, "domain: is missing; add it"),
     ({"domain": 3}, "domain: must be a mapping of fields, got 3"),
@@ -171,6 +201,70 @@ def test_the_digest_names_the_content():
     one, same = ReleaseConfig.from_dict(GIVEN), ReleaseConfig.from_dict(copy.deepcopy(GIVEN))
     other = ReleaseConfig.from_dict(config_with(privacy__epsilon=1.1))
     assert one.digest == same.digest != other.digest
+
+
+NAMES_OF_0_1 = [
+    ({}, "589cae157a0b1b9d"),
+    ({"privacy__unit": {"column": "p", "max_rows": 4}}, "e4cc1288ddc42845"),
+    ({"source": {"table": "main.ehr.stays", "since": 3}}, "183414e1f7de5151"),
+    (
+        {"privacy__accounting": "conditional", "anonymize__generator": "mix", "adapt__targets": "plain"},
+        "b6a060927f2a1aa1",
+    ),
+]
+"""What version 0.1.0 called each: releases that it made are found by these names."""
+
+
+def of_0_1(**sections):
+    """The plain values of a configuration of version 0.1.0, with every kind of column."""
+    columns = {
+        "age": {"type": "integer", "lower": 0, "upper": 120},
+        "cost": {"type": "float", "lower": -10.0, "upper": 10.0, "nullable": True},
+        "place": {"type": "categorical", "values": "open", "max_values": 50},
+        "admitted": {"type": "timestamp", "lower": "2010-01-01", "upper": "2030-01-01", "parts": ["hour"]},
+        "died": {"type": "categorical", "values": ["no", "yes"]},
+    }
+    return config_with(domain={"label": "died", "columns": columns}, **sections)
+
+
+@pytest.mark.parametrize(("changes", "digest"), NAMES_OF_0_1)
+def test_a_configuration_of_0_1_keeps_its_name(changes, digest):
+    assert ReleaseConfig.from_dict(of_0_1(**changes)).digest == digest
+
+
+def test_a_later_option_at_its_default_is_no_part_of_the_name_and_another_choice_is():
+    units = [{"column": "p", "max_rows": 4, **more} for more in ({}, {"missing": "together"}, {"missing": "drop"})]
+    plain, same, other = (ReleaseConfig.from_dict(config_with(privacy__unit=unit)).digest for unit in units)
+    assert plain == same != other
+    ward = {"type": "categorical", "values": "open"}
+    names = [
+        ReleaseConfig.from_dict(config_with(domain__columns__ward={**ward, **more})).digest
+        for more in ({}, {"min_units": 10}, {"min_units": 11})
+    ]
+    assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "schema"),
+    [
+        ({"table": "main.ehr.stays"}, "`main`.`ehr`"),
+        ({"table": "`odd.one`.stays"}, "`odd.one`"),
+        ({"table": "stays"}, ""),
+        ({"table": "delta.`/lake/stays`"}, ""),
+        ({"path": "/lake/stays"}, ""),
+        ({"path": "/lake/stays", "staging_schema": "main.private"}, "`main`.`private`"),
+        ({"table": "main.ehr.stays", "staging_schema": "`a``b`.c-d"}, "`a``b`.`c-d`"),
+    ],
+)
+def test_private_rows_are_staged_where_it_is_configured_or_beside_the_source(source, schema):
+    for target in ({"table": "main.public.stays"}, {"path": "/lake/released"}):
+        config = ReleaseConfig.from_dict(config_with(source=source, target=target))
+        assert config.source.schema_of_staging == schema
+
+
+def test_where_private_rows_are_staged_is_no_part_of_the_name():
+    staged = ReleaseConfig.from_dict(config_with(source__staging_schema="main.private"))
+    assert staged.digest == ReleaseConfig.from_dict(GIVEN).digest
 
 
 def test_the_unit_carries_its_bound_to_the_accounting():

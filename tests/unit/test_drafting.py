@@ -1,5 +1,7 @@
 """Drafts from a schema, and what is said of the fields that nobody has filled in."""
 
+import json
+
 import pytest
 import yaml
 
@@ -32,6 +34,81 @@ def test_a_whole_release_is_drafted_beside_its_source(place, source, target):
     assert (drafted["source"], drafted["target"]) == (source, target)
     assert set(drafted["privacy"]) == {"epsilon", "delta", "unit"}
     assert drafted["domain"] == yaml.safe_load(domain_text(place, SCHEMA))
+    assert list(drafted["domain"]["columns"]) == ["age", "cost", "at", "ward", "died", "x: y"]
+
+
+IDENTIFIERS = [
+    "id", "ID", "patient_id", "PATIENT_ID", "patientId", "patientID", "PatientID", "patientid", "stay id", "hadm-id",
+    "uuid", "rowUuid", "guid", "surrogate_key", "ssn", "SSN", "mrn", "patient_mrn", "phone", "home_phone",
+    "phone_number", "account_no", "id2",
+]  # fmt: skip
+NAMES = [
+    "name",
+    "last_name",
+    "lastName",
+    "LASTNAME",
+    "surname",
+    "user_name",
+    "email",
+    "workEmail",
+    "address",
+    "ip_address",
+]
+TEXTS = ["note", "notes", "discharge_notes", "freeText", "comment", "Comments", "description", "product_description"]
+PLAIN = [
+    "age",
+    "ward",
+    "paid",
+    "valid",
+    "grid",
+    "humid",
+    "note_count",
+    "id_type",
+    "named",
+    "monkey",
+    "keyword",
+    "phones_ok",
+    "zip3",
+    "unit",
+]
+
+
+def commented(name, simple):
+    """The line that a draft has for a column, and whether it is a comment."""
+    line = domain_text("t", {name: simple, "last": "double"}).splitlines()[-2]
+    assert json.dumps(name) in line
+    return line, line.startswith("  # ")
+
+
+@pytest.mark.parametrize("name", IDENTIFIERS)
+def test_an_identifier_is_left_out_as_text_and_as_a_whole_number(name):
+    for simple in ("string", "varchar(10)", "int", "bigint", "decimal(38,0)"):
+        line, is_comment = commented(name, simple)
+        assert is_comment
+        assert line.endswith("# looks like an identifier: left out")
+        assert name in yaml.safe_load(line.replace("# ", "", 1))  # and it can be taken back
+    for simple in ("double", "timestamp", "boolean", "decimal(10,2)"):
+        assert not commented(name, simple)[1]
+
+
+@pytest.mark.parametrize(("names", "looks"), [(NAMES, "an identifier"), (TEXTS, "free text")])
+def test_names_and_free_text_are_left_out_as_text_alone(names, looks):
+    for name in names:
+        line, is_comment = commented(name, "string")
+        assert is_comment, name
+        assert line.endswith(f"# looks like {looks}: left out")
+        assert not commented(name, "int")[1]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_column_that_only_looks_alike_is_drafted(name):
+    assert not commented(name, "string")[1]
+    assert not commented(name, "bigint")[1]
+
+
+def test_a_draft_proposes_no_column_that_looks_like_an_identifier():
+    schema = {**SCHEMA, "stay_id": "string", "note": "string", "patientId": "bigint"}
+    drafted = yaml.safe_load(release_text("stays", schema))
     assert list(drafted["domain"]["columns"]) == ["age", "cost", "at", "ward", "died", "x: y"]
 
 

@@ -45,5 +45,33 @@ def test_an_absent_unit_column_and_a_near_name_are_pointed_out():
         check_schema({"X": "int", "y": "int"}, Domain.from_dict({"task": "none", "columns": {"x": NUMBER}}), None)
 
 
+@pytest.mark.parametrize(
+    "simple",
+    [
+        "string", "varchar(20)", "char(5)", "tinyint", "smallint", "int", "bigint", "decimal(38,0)", "decimal(10,2)",
+        "date", "boolean", "binary",
+    ],
+)  # fmt: skip
+def test_a_unit_whose_values_are_equal_where_their_text_is_passes(simple):
+    check_schema({"x": simple, "y": "int"}, Domain.from_dict({"task": "none", "columns": {"y": NUMBER}}), "x")
+
+
+@pytest.mark.parametrize(
+    "simple",
+    [
+        "string collate UTF8_LCASE", "string collate UNICODE_CI", "string collate UTF8_BINARY_RTRIM", "float", "double",
+        "timestamp", "timestamp_ntz", "time(6)", "interval day to second", "interval year to month", "void",
+        "struct<a:int>", "array<string>", "map<string,int>", "variant", "geometry(4326)", "a type of later years",
+    ],
+)  # fmt: skip
+def test_a_unit_whose_text_does_not_tell_its_values_apart_is_refused_in_one_line(simple):
+    with pytest.raises(SchemaError) as caught:
+        check_schema({"x": simple, "y": "int"}, Domain.from_dict({"task": "none", "columns": {"y": NUMBER}}), "x")
+    _, line = str(caught.value).splitlines()
+    assert line.startswith("  'x': the unit of privacy")
+    assert simple in line
+    assert "privacy.unit.column" in line
+
+
 def test_what_the_domain_does_not_name_is_left_out():
     assert left_out({"x": "int", "z": "int"}, Domain.from_dict({"task": "none", "columns": {"x": NUMBER}})) == ["z"]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from threea_spark.privacy.unit import PrivacyUnit, unit_token
+from threea_spark.privacy.unit import Missing, PrivacyUnit, unit_token
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 
@@ -35,3 +35,13 @@ def test_tokens_fit_a_bigint_and_spread_evenly():
 @pytest.mark.parametrize(("unit", "text"), [(PrivacyUnit(), "one row"), (PrivacyUnit("id", 3), "at most 3")])
 def test_the_unit_says_what_it_is(unit, text):
     assert text in str(unit)
+
+
+def test_what_becomes_of_missing_identifiers_is_told_beside_the_unit_whose_name_stays():
+    units = [PrivacyUnit("id", 3, missing) for missing in Missing]
+    assert {str(unit) for unit in units} == {str(PrivacyUnit("id", 3))}  # one account of the ledger
+    together, dropped, refused = (unit.missing_in_words for unit in units)
+    assert "'id', if any, count as one unit together" in together
+    assert "'id', if any, are left out and were not read" in dropped
+    assert "no row is without a value in 'id'" in refused
+    assert PrivacyUnit().missing_in_words is None

@@ -94,11 +94,11 @@ def _select(
 ) -> tuple[str, ...]:
     """Finds the values of one open column; the last one stands for all that were not found."""
     column = config.domain.columns[name]
-    most = column.max_values if isinstance(column, CategoricalColumn) else 0
+    most, min_units = (column.max_values, column.min_units) if isinstance(column, CategoricalColumn) else (0, 2)
     source = column_name(list(config.domain.columns).index(name))
     plan = meter.plan
     if plan.is_conditional:
-        found = passes.frequent_values(rows, source, most)
+        found = passes.frequent_values(rows, source, most, above=plan.unit.max_rows * (min_units - 1))
         meter.book_exact(Stage.ENCODE)
         return (*found, selection.OTHER) if found else (selection.OTHER,)
     mechanism = meter.grant(Stage.ENCODE, f"values-of-{name}", squared_bound=1, mu=mu, moved=1)
@@ -108,6 +108,7 @@ def _select(
         distance=plan.relation.distance,
         n_columns=n_columns,
         delta=plan.delta_selection,
+        min_units=min_units,
     )
     passed = passes.selected_values(rows, source, selection.Selection(mechanism, least), meter.noise)
     values = tuple(value for value in selection.ordered_values(passed, most) if value != selection.OTHER)

@@ -1,8 +1,11 @@
 """Category names that may leave: DP partition selection with a Gaussian threshold.
 
-A name passes when its noisy count reaches tau = m + stddev * z. A name that only one unit holds has a count of at
-most m, so it passes with probability at most P(noise >= stddev * z); z is set so that all the names a unit could add
-together cost no more than the part of delta kept for them.
+A name passes when its noisy count reaches tau = m * (k - 1) + stddev * z, where a unit owns m rows at most and k >= 2
+is the fewest units whose name may leave. A name that fewer than k units hold has a count of at most m * (k - 1), so it
+passes with probability at most P(noise >= stddev * z). That z is set twice. So that all the names a unit could add
+together cost no more than the part of delta kept for them: such a name is held by that unit alone, its count is at most
+m, and m <= m * (k - 1). And so that a name of few units, which delta does not speak of, passes with probability 1e-7 at
+most: k is what the domain promises of every name, delta what the claim allows for those of one unit.
 Source: Desfontaines, Voss, Gipson, Mandayam 2022, arXiv 2006.03684, and Swanberg, Globus-Harris et al. 2023,
 arXiv 2301.01998, Theorem 9, for the Gaussian threshold at contribution bound m.
 """
@@ -17,6 +20,9 @@ from scipy.special import ndtri
 
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import NoiseSource, grid_of
+
+RARE_CHANCE = 1e-7
+"""Most that the chance may be at which a name passes that fewer units hold than the domain asks for."""
 
 OTHER = "other"
 """Stands for every value that was not selected, where the column is not nullable."""
@@ -41,7 +47,16 @@ class Selection:
         return noisy if noisy >= self.threshold else None
 
 
-def threshold(stddev: float, *, max_rows: int, distance: int, n_columns: int, delta: float) -> float:
+def threshold(
+    stddev: float,
+    *,
+    max_rows: int,
+    distance: int,
+    n_columns: int,
+    delta: float,
+    min_units: int,
+    rare_chance: float = RARE_CHANCE,
+) -> float:
     """Gives the least noisy count at which a value is selected.
 
     Args:
@@ -50,9 +65,12 @@ def threshold(stddev: float, *, max_rows: int, distance: int, n_columns: int, de
       distance: 2 under replace-one, where two units differ, else 1.
       n_columns: Open columns that share `delta`.
       delta: Probability that any value known from one unit alone is selected.
+      min_units: A value that fewer units hold is not selected, at least 2.
+      rare_chance: Probability at most that such a value is selected all the same.
     """
-    one_value = delta / (distance * max_rows * n_columns)
-    return max_rows + stddev * float(-ndtri(one_value)) + 0.5 * grid_of(stddev)  # rounding may lift by half a step
+    one_value = min(delta / (distance * max_rows * n_columns), rare_chance)
+    lift = 0.5 * grid_of(stddev)  # rounding may lift by half a step
+    return max_rows * (min_units - 1) + stddev * float(-ndtri(one_value)) + lift
 
 
 def ordered_values(passed: Iterable[tuple[str, int]], most: int) -> tuple[str, ...]:

@@ -92,12 +92,15 @@ def _texts(cells: pa.Array) -> list[str | None]:
     return [text(cell) for cell in cells.cast(pa.binary()).to_pylist()]
 
 
-def frequent_values(rows: DataFrame, source: str, most: int) -> list[str]:
-    """Finds the most frequent values of one column, exactly; conditional mode only. PRIVATE."""
+def frequent_values(rows: DataFrame, source: str, most: int, *, above: int) -> list[str]:
+    """Finds the most frequent values of one column among those of more rows than `above`, exactly. PRIVATE.
+
+    Conditional mode only: no noise hides which values these are.
+    """
     from pyspark.sql import functions as F
 
     counted = rows.where(F.col(source).isNotNull()).groupBy(source).agg(F.count(F.lit(1)).alias("n"))
-    top = counted.orderBy(F.desc("n"), source).limit(most)
+    top = counted.where(F.col("n") > above).orderBy(F.desc("n"), source).limit(most)
     return [str(row[source]) for row in top.collect()]  # bounded: `most` values
 
 

@@ -32,8 +32,8 @@ NOT_COVERED = (
 )
 _CONDITIONAL = (
     "NOT COVERED: clusters, their centres and sizes, the number of groups, class shares, the cells of every column "
-    "(exact quantiles) and the names of open columns (verbatim, also one that a single person holds) were computed "
-    "from the private rows without noise, and the released rows show them. The guarantee holds for the mixing step "
+    "(exact quantiles) and the names of open columns (verbatim) were computed from the private rows without noise, and "
+    "the released rows show them. The guarantee holds for the mixing step "
     "alone, given this partition; a row's influence on the partition is not bounded."
 )
 

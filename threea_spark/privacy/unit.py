@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Missing(Enum):
+    """What becomes of rows without an identifier: they are one unit, are never read, or may not be there at all."""
+
+    TOGETHER = "together"
+    DROP = "drop"
+    REFUSE = "refuse"
 
 
 @dataclass(frozen=True)
@@ -13,15 +22,30 @@ class PrivacyUnit:
     Attributes:
       column: None where each row is a unit of its own.
       max_rows: Contribution bound m; every sensitivity is m times a row's.
+      missing: What becomes of rows that have no value in the column. Not part of the unit's text, which names an
+        account of the ledger: the units are the same.
     """
 
     column: str | None = None
     max_rows: int = 1
+    missing: Missing = Missing.TOGETHER
+
+    @property
+    def missing_in_words(self) -> str | None:
+        """What became of rows without an identifier, for a receipt; None where each row is a unit."""
+        return None if self.column is None else _MISSING_IN_WORDS[self.missing].format(self.column)
 
     def __str__(self) -> str:
         if self.column is None:
             return "one row"
         return f"all rows with the same {self.column!r}, of which at most {self.max_rows} are read"
+
+
+_MISSING_IN_WORDS = {
+    Missing.TOGETHER: "rows without a value in {0!r}, if any, count as one unit together",
+    Missing.DROP: "rows without a value in {0!r}, if any, are left out and were not read",
+    Missing.REFUSE: "no row is without a value in {0!r}: the source declares it NOT NULL",
+}
 
 
 def unit_token(key: bytes, unit_id: bytes | None) -> int:

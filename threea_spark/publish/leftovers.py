@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from threea_spark.errors import SourceError
 from threea_spark.places import STAGING, Place, created_at
 from threea_spark.session import SCRATCH
 
@@ -33,12 +34,21 @@ class Leftover:
     is_folder: bool
 
 
-def leftovers(spark: SparkSession, target: Place | None, *, hours: float) -> list[Leftover]:
-    """Lists staging older than `hours`: tables beside the target, and folders of local sessions.
+def leftovers(spark: SparkSession, schema: str, *, hours: float) -> list[Leftover]:
+    """Lists staging older than `hours`: tables of the schema that releases stage in, and folders of local sessions.
 
     A release that still runs has staging too: choose more hours than your longest release takes.
+
+    Args:
+      spark: A session.
+      schema: Quoted; the session's own where empty.
+      hours: Least age.
+
+    Raises:
+      SourceError: if there is no such schema.
     """
-    schema = _schema(target)
+    if schema and not spark.catalog.databaseExists(schema):
+        raise SourceError(f"source: there is no schema {schema} in this session to look for staging in; check its name")
     tables = spark.catalog.listTables(schema) if schema else spark.catalog.listTables()
     names = [f"{schema}.{t.name}" if schema else t.name for t in tables if t.name.startswith(STAGING)]
     found = [Leftover(name, _age(created_at(spark, Place(name, is_path=False))), False) for name in names]
@@ -57,7 +67,3 @@ def drop(spark: SparkSession, leftover: Leftover) -> None:
 
 def _age(created: float) -> float:
     return max(0.0, time.time() - created) / _HOUR_S
-
-
-def _schema(target: Place | None) -> str:
-    return "" if target is None or target.is_path else target.name.rpartition(".")[0]

@@ -105,10 +105,10 @@ def _save(writer: DataFrameWriter, place: Place) -> None:
 
 
 @contextmanager
-def staging(spark: SparkSession, release_id: str, target: Place | None) -> Iterator[str]:
-    """Names a private staging table, beside the target where that is a catalog table, and drops it in any case."""
-    schema = "" if target is None or target.is_path or "." not in target.name else target.name.rpartition(".")[0] + "."
-    name = f"{schema}{STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # no two runs share one
+def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
+    """Names a private staging table in a schema (quoted; the session's own where empty), and drops it in any case."""
+    name = f"{STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # no two runs share one
+    name = f"{schema}.{name}" if schema else name
     try:
         yield name
     finally:

@@ -11,6 +11,14 @@ from threea_spark.errors import SchemaError
 NUMERIC_TYPES = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 TIME_TYPES = ("timestamp", "timestamp_ntz", "date")
 TEXT_TYPES = ("string", "boolean", "varchar", "char")
+UNIT_TYPES = (
+    "string", "varchar", "char", "tinyint", "smallint", "int", "bigint", "decimal", "date", "boolean", "binary",
+)  # fmt: skip
+"""Types in which two values are equal if, and only if, their text is: units are told apart by that text's bytes.
+
+Not so in floats (0.0 and -0.0), times (an hour that a zone has twice), nested types, and text that is compared under a
+collation (Bob and BOB), whose simple type string is `string collate ...`.
+"""
 
 
 def check_schema(found: Mapping[str, str], domain: Domain, unit_column: str | None) -> None:
@@ -25,12 +33,28 @@ def check_schema(found: Mapping[str, str], domain: Domain, unit_column: str | No
       SchemaError: one line for each column: what is wrong and how to mend it.
     """
     problems = [problem for name, column in domain.columns.items() if (problem := _problem(name, column, found))]
-    if unit_column is not None and unit_column not in found:
-        problems.append(
-            f"  {unit_column!r}: the unit of privacy is not a column of the source; mend privacy.unit.column"
-        )
+    if unit_column is not None and (problem := unit_problem(unit_column, found)):
+        problems.append(problem)
     if problems:
         raise SchemaError("\n".join(["the source does not fit the domain:", *problems]))
+
+
+def unit_problem(name: str, found: Mapping[str, str]) -> str | None:
+    """What is wrong with the column that tells units apart, as one line, or None.
+
+    Args:
+      name: Of the column.
+      found: Spark's simple type string by column name.
+    """
+    if name not in found:
+        return f"  {name!r}: the unit of privacy is not a column of the source; mend privacy.unit.column"
+    if base_type(found[name]) in UNIT_TYPES:
+        return None
+    return (
+        f"  {name!r}: the unit of privacy is told apart by its text, and values of {found[name]} may be equal and "
+        "differ in text, or the other way round; name a column of plain text, whole numbers, decimals, dates, booleans "
+        "or binary in privacy.unit.column, or write it as one into the source"
+    )
 
 
 def left_out(found: Mapping[str, str], domain: Domain) -> list[str]:

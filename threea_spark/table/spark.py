@@ -12,7 +12,7 @@ from threea_spark.columns import UNIT, UNIT_ID
 from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
 from threea_spark.domain import Column as DomainColumn
 from threea_spark.encode.raw import column_name
-from threea_spark.privacy.unit import PrivacyUnit, unit_token
+from threea_spark.privacy.unit import Missing, PrivacyUnit, unit_token
 from threea_spark.table.row_order import row_digests
 from threea_spark.task import as_task
 
@@ -40,9 +40,11 @@ def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
         _cell(name, column, types[name]).alias(column_name(position))
         for position, (name, column) in enumerate(domain.columns.items())
     ]
-    if unit.column is not None:
-        columns.append(_identifier(unit.column).alias(UNIT_ID))
-    return table.select(*columns)
+    if unit.column is None:
+        return table.select(*columns)
+    identifier = _identifier(unit.column)
+    kept = table.where(identifier.isNotNull()) if unit.missing is Missing.DROP else table
+    return kept.select(*columns, identifier.alias(UNIT_ID))
 
 
 def _cell(name: str, column: DomainColumn, simple: str) -> Column:

@@ -1,0 +1,108 @@
+"""Places compared by what they are called: which are surely one, and which lie one inside the other. Opens no table."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_PART = re.compile(r"`((?:[^`]|``)+)`|([^`.\s]+)")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
+_ONE_STORE = {"s3a": "s3", "s3n": "s3", "abfs": "abfss", "wasb": "wasbs"}
+"""Schemes that are another's under a different driver."""
+_TABLE = "table"
+_NAME_A_PATH = ("delta", "parquet")  # delta.`/lake/stays` is SQL's name of a path
+
+
+def parts_of(name: str) -> tuple[str, ...] | None:
+    """Splits a chain of identifiers at its dots and takes the backticks off; None where it is no such chain."""
+    parts: list[str] = []
+    place = 0
+    while found := _PART.match(name, place):
+        parts.append(found[1].replace("``", "`") if found[1] is not None else found[2])
+        if found.end() == len(name):
+            return tuple(parts)
+        if name[found.end()] != ".":
+            return None
+        place = found.end() + 1
+    return None
+
+
+def quoted_chain(parts: tuple[str, ...]) -> str:
+    """Writes a chain of identifiers for SQL, whatever they hold."""
+    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+
+
+@dataclass(frozen=True)
+class PlaceKey:
+    """What a place is called, without the ways in which one place is written differently.
+
+    Attributes:
+      store: The kind of place: a catalog's table, or the scheme of a path.
+      parts: Of the name, or folders from the top.
+    """
+
+    store: str
+    parts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, table: str | None, path: str | None) -> PlaceKey:
+        """The key of a place as it is configured: this machine's symlinks are followed, a name's case is ignored.
+
+        Args:
+          table, path: One of the two.
+        """
+        if table is None:
+            return _key_of_path(str(path))
+        parts = parts_of(table.strip()) or (table.strip(),)
+        if len(parts) == 2 and parts[0].lower() in _NAME_A_PATH and ("/" in parts[1] or ":" in parts[1]):
+            return _key_of_path(parts[1])
+        return cls(_TABLE, tuple(part.lower() for part in parts))
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a folder, and no table of a catalog."""
+        return self.store != _TABLE
+
+    def contains(self, other: PlaceKey) -> bool:
+        """Whether the other place is this folder or lies inside of it."""
+        if self.store != other.store:
+            return False
+        if not self.is_path:
+            return self.parts == other.parts
+        return other.parts[: len(self.parts)] == self.parts
+
+
+def clash(one: PlaceKey, other: PlaceKey) -> str | None:
+    """How the first place lies to the second where the two are not apart: `is`, `lies inside` or `holds`."""
+    if one == other:
+        return "is"
+    if other.contains(one):
+        return "lies inside"
+    return "holds" if one.contains(other) else None
+
+
+def _key_of_path(path: str) -> PlaceKey:
+    found = _SCHEME.fullmatch(path)
+    scheme, rest = (found[1].lower(), found[2]) if found is not None else ("file", path)
+    if scheme == "file":
+        parts = _folders(_real(rest if found is None else "/" + rest.lstrip("/")))
+        return PlaceKey("dbfs", parts[1:]) if parts[:1] == ("dbfs",) else PlaceKey("file", parts)
+    if not rest.startswith("//"):
+        return PlaceKey(_ONE_STORE.get(scheme, scheme), _folders(posixpath.normpath("/" + rest)))
+    authority, _, folders = rest[2:].partition("/")
+    start = (authority.lower(),) if authority else ()
+    return PlaceKey(_ONE_STORE.get(scheme, scheme), (*start, *_folders(posixpath.normpath("/" + folders))))
+
+
+def _folders(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part)
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # a loop of links, or a name that no file can have
+        return posixpath.normpath(str(Path(path).absolute()))
