@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from threea_spark import auto, delta_size
-from threea_spark.approximate.marginals import squared_bound
+from threea_spark import auto, delta_size, planned
 from threea_spark.config import ReleaseConfig
-from threea_spark.domain import CategoricalColumn, TimestampColumn
-from threea_spark.encode.histogram import HistogramLayout, fields_of
+from threea_spark.domain import CategoricalColumn
 from threea_spark.planned import make_plan
-from threea_spark.privacy.noise import stddev_of
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
 
@@ -63,8 +59,8 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
       config: Of the release.
       n_rows: Assumed.
     """
-    plan = make_plan(config)
-    n_classes, width = _sizes(config)
+    plan, features = make_plan(config), planned.features_of(config)
+    n_classes, width = _usual_classes(config), planned.widest(features)
     resolved = auto.resolve(config, plan, n_rows=n_rows, n_classes=n_classes, width=width)
     shown = resolved.as_dict(mixing=auto.is_mixing(config))
     stages = tuple(_stages(config, plan, n_rows, n_classes))
@@ -73,17 +69,18 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
 
 
 def _stages(config: ReleaseConfig, plan: PrivacyPlan, n_rows: int, n_classes: int) -> list[StageOutlook]:
+    """Each stage by the sums that the plan was certified for; of those that a release may leave out, as if it ran."""
     found = []
     rows_in_cell = n_rows / auto.default_cells(config)
-    factor = plan.relation.distance * plan.unit.max_rows
+    noise = _noise_of_counts(config, plan)
     for stage, mu in plan.stage_mu.items():
         if stage is Stage.ENCODE:
-            noise = stddev_of(factor * math.sqrt(_layout(config).squared_bound), mu)
-            found.append(StageOutlook(stage.value, mu, noise, rows_in_cell / noise, "a cell of a column"))
-        elif stage is Stage.APPROXIMATE and not auto.is_mixing(config):
-            noise = stddev_of(factor * math.sqrt(squared_bound(_n_features(config))), mu)
-            ratio = rows_in_cell / n_classes / noise
-            found.append(StageOutlook(stage.value, mu, noise, ratio, "a cell of a column in one class"))
+            own = noise["histograms"]
+            found.append(StageOutlook(stage.value, mu, own, rows_in_cell / own, "a cell of a column"))
+        elif stage is Stage.APPROXIMATE and "marginals" in noise:
+            own = noise["marginals"]
+            ratio = rows_in_cell / n_classes / own
+            found.append(StageOutlook(stage.value, mu, own, ratio, "a cell of a column in one class"))
         elif stage is Stage.ADAPT:
             found.append(StageOutlook(stage.value, mu, None, n_rows * mu, "all gradients together, rows times mu"))
         else:
@@ -91,25 +88,17 @@ def _stages(config: ReleaseConfig, plan: PrivacyPlan, n_rows: int, n_classes: in
     return found
 
 
-def _layout(config: ReleaseConfig) -> HistogramLayout:
-    selected: dict[str, tuple[str, ...]] = {name: ("",) for name in config.domain.columns}
-    fields = [field for name, column in config.domain.columns.items() for field in fields_of(name, column, selected)]
-    return HistogramLayout(tuple(fields))
+def _noise_of_counts(config: ReleaseConfig, plan: PrivacyPlan) -> dict[str, float]:
+    """Standard deviation of the noise on a count, in rows, by the name of the sum."""
+    units = {"histograms": planned.histogram_layout(config).unit, "marginals": 1}
+    sums = next(planned.ways_through(config, plan))
+    return {own.name: own.stddev_under(plan) / units[own.name] for own in sums if own.name in units}
 
 
-def _n_features(config: ReleaseConfig) -> int:
-    parts = sum(len(c.parts) for c in config.domain.features.values() if isinstance(c, TimestampColumn))
-    return len(config.domain.features) + parts
-
-
-def _sizes(config: ReleaseConfig) -> tuple[int, int]:
-    """Classes and coordinates as far as the domain tells; open categories count as one level."""
-    width = 0
-    for column in config.domain.features.values():
-        if isinstance(column, CategoricalColumn):
-            width += (1 if column.is_open else len(column.values)) + int(column.nullable)
-        else:
-            width += 1 + int(column.nullable)
-    if config.domain.task == "regression":
-        return auto.default_cells(config), width
-    return max(1, len(config.domain.classes)), width
+def _usual_classes(config: ReleaseConfig) -> int:
+    """Classes of the label; of a numeric one the cells that it is cut into as a rule."""
+    if config.domain.label is None:
+        return 1
+    column = config.domain.columns[config.domain.label]
+    own = len(column.values) if isinstance(column, CategoricalColumn) else auto.LABEL_CELLS
+    return own + int(column.nullable)

@@ -97,12 +97,11 @@ def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[Plan
       config: Of the release.
       plan: Calibrated for it.
     """
-    fields = _fields(config)
-    features = fields[: len(fields) - (config.domain.label is not None)]
+    features = features_of(config)
     if plan.is_conditional:
         yield list(_mixed_rows(config, plan, features))
         return
-    encode = list(_encode(config, plan, fields))
+    encode = list(_encode(config, plan))
     if auto.is_mixing(config):
         mixing = [*_clusters(config, plan.mu_of(Stage.APPROXIMATE), features, plan), *_centres(config, plan, features)]
         yield [*encode, *mixing, *_mixed_rows(config, plan, features)]
@@ -112,14 +111,20 @@ def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[Plan
         yield [*encode, *_two_looks(plan, features)]
 
 
-def _fields(config: ReleaseConfig) -> tuple[Field, ...]:
-    """What is coded, features first; an open column has as many values as it may keep, and `other`."""
+def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
+    """What Encode sums; an open column has as many values as it may keep, and `other`."""
     most = {
         name: tuple(str(value) for value in range(column.max_values + 1))
         for name, column in config.domain.columns.items()
         if isinstance(column, CategoricalColumn)
     }
-    return reader_of(config.domain, most, affine=auto.codes_affinely(config)).fields
+    return HistogramLayout(reader_of(config.domain, most, affine=auto.codes_affinely(config)).fields)
+
+
+def features_of(config: ReleaseConfig) -> tuple[Field, ...]:
+    """What is coded but the label: columns, and parts of timestamps."""
+    fields = histogram_layout(config).fields
+    return fields[: len(fields) - (config.domain.label is not None)]
 
 
 def _n_classes(config: ReleaseConfig) -> int:
@@ -130,22 +135,22 @@ def _n_classes(config: ReleaseConfig) -> int:
     return own + int(label.nullable)
 
 
-def _width(features: tuple[Field, ...]) -> int:
-    """Coordinates of a packed vector at most."""
+def widest(features: tuple[Field, ...]) -> int:
+    """Coordinates of a packed vector at most; levels that are too rare share one."""
     cells = [
         min(len(field.values), MAX_CATEGORY_CELLS + 1) if isinstance(field, CategoryField) else 1 for field in features
     ]
     return sum(cells) + sum(field.nullable for field in features)
 
 
-def _encode(config: ReleaseConfig, plan: PrivacyPlan, fields: tuple[Field, ...]) -> Iterator[PlannedSum]:
+def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
     mu = plan.mu_of(Stage.ENCODE)
     open_columns = [n for n, c in config.domain.columns.items() if isinstance(c, CategoricalColumn) and c.is_open]
     for name in open_columns:
         yield PlannedSum(Stage.ENCODE, f"values-of-{name}", 1, 1, mu * math.sqrt(SELECTION_SHARE / len(open_columns)))
     if open_columns:
         mu *= math.sqrt(1.0 - SELECTION_SHARE)
-    layout = HistogramLayout(fields)
+    layout = histogram_layout(config)
     yield PlannedSum(Stage.ENCODE, "histograms", layout.squared_bound, layout.moved, mu)
 
 
@@ -169,14 +174,16 @@ def _components(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field,
     if config.approximate.components not in ("auto", 1):
         mu, mu_mixture = fit.split_mu(mu)
         yield from _clusters(config, mu_mixture, features, plan)
-    each = mu * math.sqrt(0.5 * (1.0 - measure.CORRELATION_SHARE))
-    yield PlannedSum(Stage.APPROXIMATE, "marginals", counts, counts, each, 2)
-    if measure.may_correlate(len(features)):
+    correlates = measure.may_correlate(len(features))
+    twice = config.approximate.per_class is False and _n_classes(config) > 1
+    left = (1.0 - measure.CORRELATION_SHARE if correlates else 1.0) * (0.5 if twice else 1.0)
+    yield PlannedSum(Stage.APPROXIMATE, "marginals", counts, counts, mu * math.sqrt(left), 2 if twice else 1)
+    if correlates:
         bound, n_pairs = correlation.largest_bound(len(features)), len(features) * (len(features) - 1) // 2
         share = math.sqrt(measure.CORRELATION_SHARE)
         yield PlannedSum(Stage.APPROXIMATE, "correlations", bound * bound, n_pairs, mu * share)
-    if (left := plan.mu_of(Stage.ANONYMIZE)) > 0.0:
-        yield PlannedSum(Stage.ANONYMIZE, "marginals", counts, counts, left)
+    if (rest := plan.mu_of(Stage.ANONYMIZE)) > 0.0:
+        yield PlannedSum(Stage.ANONYMIZE, "marginals", counts, counts, rest)
 
 
 def _labels(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
@@ -206,7 +213,7 @@ def _two_looks(plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[Plann
     yield PlannedSum(Stage.APPROXIMATE, "norms", counts, counts, mu * math.sqrt(measure.NORMS_SHARE))
     mu_sums = mu * math.sqrt(1.0 - measure.NORMS_SHARE)
     yield PlannedSum(Stage.APPROXIMATE, "class-sums", bound**2, len(features), mu_sums)
-    mu, width = plan.mu_of(Stage.ADAPT) * (1.0 - 1e-9), _width(features)
+    mu, width = plan.mu_of(Stage.ADAPT) * (1.0 - 1e-9), widest(features)
     of_means = mu * math.sqrt(1.0 - second_look.PAIRS_SHARE)
     yield PlannedSum(Stage.ADAPT, "norms", 1, 1, of_means * math.sqrt(second_look.NORMS_SHARE))
     bound = class_means.largest_clip(math.sqrt(width))
@@ -228,16 +235,16 @@ def _centres(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ..
     asked = config.approximate.components
     n_points = (auto.MOST_COMPONENTS if asked == "auto" else asked) * n_classes
     bound, steps = KipSettings.norm_bound, config.adapt.steps
-    gradient = min(KipSettings.moving_points, n_points) * _width(features) + n_points * n_classes
+    gradient = min(KipSettings.moving_points, n_points) * widest(features) + n_points * n_classes
     yield PlannedSum(Stage.ADAPT, "points", bound * bound, gradient, mu / math.sqrt(steps), steps)
 
 
 def _mixed_rows(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
     norm = max(1, int(_resolved(config, plan, features).mix_clip_norm * SCORE_GRID))
-    length = _width(features) + _n_classes(config)
+    length = widest(features) + _n_classes(config)
     yield PlannedSum(Stage.ANONYMIZE, "mixed-rows", norm**2, length, plan.mu_of(Stage.ANONYMIZE))
 
 
 def _resolved(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> auto.Resolved:
     """What `auto` stands for where the number of rows has no say in it."""
-    return auto.resolve(config, plan, n_rows=1.0, n_classes=_n_classes(config), width=_width(features))
+    return auto.resolve(config, plan, n_rows=1.0, n_classes=_n_classes(config), width=widest(features))
