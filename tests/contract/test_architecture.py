@@ -29,6 +29,14 @@ PUBLIC_RANDOMNESS = {  # draws that are no noise on anything private
 }
 # the driver's side of a stage, which calls the stage's own spark.py
 OWN_PASSES = {"measure.py", "fit.py"}
+ORDERED_BY_SPARK = {
+    "monotonically_increasing_id", "dropDuplicates", "drop_duplicates", "first_value", "any_value", "rand", "randn",
+    "sampleBy", "randomSplit", "row_number", "spark_partition_id", "input_file_name", "zipWithIndex", "uuid",
+}  # fmt: skip
+NO_PRIVATE_NUMBERS = {
+    "table/spark.py",  # `bound_rows`, whose order is total: tests/spark/test_kept_rows.py
+    "probing.py",  # looks at workers, over a range of its own
+}
 FORBIDDEN_NAMES = {"rdd", "RDD", "SparkContext", "sparkContext", "_jvm", "_jsc", "_jdf", "_sc"}
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
 MOST_LINES, MOST_FUNCTION_LINES, HARD_STOP = 250, 40, 70
@@ -145,6 +153,19 @@ def test_only_privacy_draws_noise(name):
         assert drawn, f"{name} no longer draws; take it off the list"
     else:
         assert drawn == []
+
+
+@each_file
+def test_nothing_that_spark_orders_by_itself_touches_rows(name):
+    """Which rows these keep follows from files and partitions, and so from other units' rows."""
+    if name in NO_PRIVATE_NUMBERS:
+        return
+    found = [
+        (node.lineno, node.func.attr)
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ORDERED_BY_SPARK
+    ]
+    assert found == [], f"{found}: rows would hang on their files"
 
 
 @each_file
@@ -362,6 +383,8 @@ SOUND = '"""Module."""\nfrom __future__ import annotations\n'
             "try:\n    f()\nexcept OSError as error:\n    raise ValueError from error\n",
         ),
         (test_no_error_shows_what_it_came_of, "encode/x.py", "try:\n    f()\nexcept OSError:\n    raise ValueError\n"),
+        (test_nothing_that_spark_orders_by_itself_touches_rows, "table/x.py", "rows.dropDuplicates(['a'])\n"),
+        (test_nothing_that_spark_orders_by_itself_touches_rows, "encode/x.py", "F.row_number()\n"),
     ],
 )
 def test_each_rule_fires_on_what_it_forbids(monkeypatch, check, name, text):

@@ -115,6 +115,16 @@ MUTANTS = {
     ),
     "histograms priced at half": (lambda: granted(lambda name, bound: (name, max(1, bound // 2))), "histograms", {}),
     "histograms count a row twice": (counted_twice, "histograms", {}),
+    "labels: coordinates of the cells not booked": (
+        lambda: patch.object(label_fit.Targets, "moved", 1),
+        "points and labels",
+        {},
+    ),
+    "histograms: coordinates of parents not booked": (
+        lambda: patch.object(HistogramLayout, "moved", property(lambda layout: 1 + len(layout.fields))),
+        "histograms",
+        {},
+    ),
     "a unit's rows priced one by one": (rows_priced_one_by_one, "histograms", {"max_rows": 3}),
     "category names of a unit priced one by one": (rows_priced_one_by_one, "open categories", {"max_rows": 3}),
 }
@@ -133,5 +143,8 @@ def passes_unbroken(mode, own):
 def test_the_check_finds(mutant):
     broken, mode, own = MUTANTS[mutant]
     passes_unbroken(mode, own)
-    with broken(), pytest.raises(AssertionError, match=r"priced for|two sums under one noise|does not cover"):
+    with (
+        broken(),
+        pytest.raises(AssertionError, match=r"priced for|coordinates|two sums under one noise|does not cover"),
+    ):
         check_modes([mode], **own)

@@ -109,3 +109,9 @@ def _with(node, place, value):
     copy = dict(node) if isinstance(node, dict) else list(node)
     copy[place[0]] = _with(node[place[0]], place[1:], value)
     return copy
+
+
+def lower_tail(z):
+    """Phi(z), in 40 digits."""
+    with mp.workdps(_DIGITS):
+        return mp.ncdf(mp.mpf(z))

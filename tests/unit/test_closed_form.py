@@ -106,3 +106,39 @@ def test_each_validator_fires(wrong):
 def test_settings_and_closed_form_need_no_jax():
     code = "import sys, threea_spark.adapt.settings; sys.exit(bool({'jax', 'pyspark', 'pandas'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def batched(product, rows, points, sizes):
+    """Kernels of all rows, computed in batches of these sizes."""
+    parts, start = [], 0
+    while start < len(rows):
+        size = sizes[len(parts) % len(sizes)]
+        parts.append(product(rows[start : start + size], points))
+        start += size
+    return np.concatenate(parts)
+
+
+@BOTH
+@pytest.mark.parametrize("width", [3, 23, 61])
+def test_a_row_s_kernel_depends_on_no_other_row_of_its_batch(activation, width):
+    """On the grid that features lie on, to the last bit: products are exact there, and are scaled only afterwards."""
+    on_grid = [np.rint(RNG.normal(size=(n, width)) * 2.0**18) / 2.0**18 for n in (4000, 200)]
+    architecture = Architecture(activation=activation, depth=2)
+
+    def kernel(rows, points):
+        return ntk(rows, points, architecture)
+
+    whole = kernel(*on_grid)
+    for sizes in ((1,), (7, 64, 3), (1000,)):
+        assert np.array_equal(batched(kernel, *on_grid, sizes), whole)
+
+
+def test_products_that_are_scaled_first_depend_on_their_batch():
+    """The twin: what is off the grid is rounded as BLAS adds it up, which differs with a batch's shape."""
+    rows, points = (np.rint(RNG.normal(size=(n, 23)) * 2.0**18) / 2.0**18 for n in (4000, 200))
+
+    def scaled_first(rows, points):
+        return rows @ (points.T * (2.25 / 23))
+
+    whole = scaled_first(rows, points)
+    assert any(not np.array_equal(batched(scaled_first, rows, points, sizes), whole) for sizes in ((1,), (7, 64, 3)))

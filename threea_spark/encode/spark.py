@@ -61,7 +61,8 @@ def selected_values(rows: DataFrame, source: str, selection: Selection, noise: N
     """
     from pyspark.sql import functions as F
 
-    counted = rows.where(F.col(source).isNotNull()).groupBy(source).agg(F.count(F.lit(1)).alias("n"))
+    value = F.col(source).cast("binary").alias(source)  # which no collation calls equal to another
+    counted = rows.where(F.col(source).isNotNull()).groupBy(value).agg(F.count(F.lit(1)).alias("n"))
 
     def select(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -125,12 +125,15 @@ def stage(rows: DataFrame, name: str) -> DataFrame:
 
 
 def without_layout(rows: DataFrame, salt: int, n_files: int) -> DataFrame:
-    """Re-makes order and files from a salted hash of the released rows themselves, so that neither tells anything."""
+    """Re-makes order and files from a salted hash of the released rows themselves, so that neither tells anything.
+
+    The hash skips nulls, so rows may tie; the cells decide then, and rows that still tie are equal.
+    """
     from pyspark.sql import functions as F
 
-    quoted = ["`" + name.replace("`", "``") + "`" for name in rows.columns]
-    key = F.xxhash64(F.lit(salt), *[F.col(name) for name in quoted])
-    return rows.repartition(n_files, key).sortWithinPartitions(key)
+    cells = [F.col("`" + name.replace("`", "``") + "`") for name in rows.columns]
+    key = F.xxhash64(F.lit(salt), *cells)
+    return rows.repartition(n_files, key).sortWithinPartitions(key, *cells)
 
 
 def _local_folder(place: Place) -> Path | None:
