@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from threea_spark.synthesizer import Synthesizer
     from threea_spark.tracking import log_release
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Domain": "threea_spark.domain",
