@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import re
 from html.parser import HTMLParser
 
@@ -260,3 +261,13 @@ def test_what_a_page_must_not_hold_is_replaced():
     assert inert("größe ☃") == "größe ☃"
     assert clipped("x" * 1000) == "x" * 199 + "…"
     assert templates().autoescape is True
+
+
+def test_a_page_rounds_costs_up_and_never_down(pages):
+    stated = statement()
+    text = Page(pages["public"]).words
+    spent = float(re.search(r"epsilon ([0-9.]+) at that delta, as planned", text).group(1))
+    assert stated.epsilon_spent - 1e-9 <= spent <= stated.epsilon_spent + 1e-4
+    mu = float(re.search(r"noisy sums are mu ([0-9.]+)", text).group(1))
+    assert stated.mu - 1e-9 <= mu <= stated.mu + 1e-4
+    assert all(f"{math.ceil(spend.mu * 1e4 - 1e-8) / 1e4:.4f}" in text for spend in stated.stages)

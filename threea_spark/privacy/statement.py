@@ -105,8 +105,8 @@ class PrivacyStatement:
             f"({self.epsilon:g}, {self.delta:g})-differential privacy for {scope}.",
             f"  unit        {self.unit}",
             f"  neighbours  {self.relation}",
-            f"  spent       epsilon {_rounded_up(self.epsilon_spent)} at delta {self.delta:g}, as planned"
-            + (f"; its noisy sums are mu = {_rounded_up(self.mu)} in Gaussian DP" if self.mu is not None else ""),
+            f"  spent       epsilon {rounded_up(self.epsilon_spent)} at delta {self.delta:g}, as planned"
+            + (f"; its noisy sums are mu = {rounded_up(self.mu)} in Gaussian DP" if self.mu is not None else ""),
         ]
         for spend in self.stages:
             lines.append(f"  {spend.stage:<11} {_cost_in_words(spend)}: {spend.covers}")
@@ -194,11 +194,11 @@ def _cost_in_words(spend: StageSpend) -> str:
         return "no noise"
     sampled = f" on a sample of {spend.sampling_probability:.3g}" if spend.sampling_probability < 1.0 else ""
     less = spend.mu_ran is not None and spend.mu_ran < spend.mu * (1.0 - TOLERANCE)
-    ran = f", of which {_rounded_up(spend.mu_ran)} ran" if less and spend.mu_ran is not None else ""
-    return f"mu {_rounded_up(spend.mu)}{sampled}{ran}, {spend.mechanisms} sums"
+    ran = f", of which {rounded_up(spend.mu_ran)} ran" if less and spend.mu_ran is not None else ""
+    return f"mu {rounded_up(spend.mu)}{sampled}{ran}, {spend.mechanisms} sums"
 
 
-def _rounded_up(value: float, digits: int = 4) -> str:
+def rounded_up(value: float, digits: int = 4) -> str:
     """A cost as text, never less than it is: what was certified at 0.99996 is not printed as less."""
     scale = 10.0**digits
     return f"{math.ceil(value * scale - 1e-9) / scale:.{digits}f}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from threea_spark.privacy.statement import PrivacyStatement
+from threea_spark.privacy.statement import PrivacyStatement, rounded_up
 from threea_spark.report.bar_charts import bar_list
 from threea_spark.report.charts import Axis, Series, line_chart
 from threea_spark.report.scales import percent, percent_at_most
@@ -77,11 +77,11 @@ def delta_chart(statement: PrivacyStatement) -> Markup:
 
 
 def budget_rows(statement: PrivacyStatement) -> list[StageRow]:
-    """What each stage spent, in the order in which they ran."""
+    """What each stage was allowed to spend, in the order in which they ran."""
     whole = math.fsum(spend.mu**2 for spend in statement.stages if spend.mu is not None)
     rows = []
     for spend in statement.stages:
-        cost = "no noise: not covered" if spend.mu is None else f"{spend.mu:.4f}"
+        cost = "no noise: not covered" if spend.mu is None else rounded_up(spend.mu)
         sampled = spend.sampling_probability < 1.0
         if sampled:
             cost += f" on a random sample of {percent(spend.sampling_probability)}"

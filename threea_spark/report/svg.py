@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from threea_spark.privacy.statement import rounded_up
 from threea_spark.report.scales import percent
 
 _LONGEST_TEXT = 200
@@ -26,7 +27,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clip=clipped, percent=percent, plain=_plain)
+    environment.filters.update(clip=clipped, percent=percent, plain=_plain, rounded_up=rounded_up)
     return environment
 
 
