@@ -21,9 +21,10 @@ from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.label_function import KernelInput, LabelFunction
 from threea_spark.anonymize.sample import RowSampler
 from threea_spark.domain import Domain
-from threea_spark.encode.codes import AffineCode, CategoryCode, QuantileCode
+from threea_spark.encode.codes import AffineCode, CategoryCode, ColumnCode, QuantileCode
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.grid import LeafGrid
+from threea_spark.encode.histogram import PARTS
 from threea_spark.encode.point import PointCode
 from threea_spark.errors import ModelError
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
@@ -137,4 +138,18 @@ def _rebuilt(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 
         return {key: _rebuilt(item, arrays) for key, item in value["$dict"]}
     kind = _CLASSES[value["$class"]]
     known = {field.name for field in dataclasses.fields(kind)}
-    return kind(**{name: _rebuilt(item, arrays) for name, item in value["fields"].items() if name in known})
+    found = kind(**{name: _rebuilt(item, arrays) for name, item in value["fields"].items() if name in known})
+    return _with_parts(found) if isinstance(found, Encoding) and "'part'" not in repr(value) else found
+
+
+def _with_parts(encoding: Encoding) -> Encoding:
+    """Reads an encoding of 0.1.0, which named the parts of a timestamp after it: `seen#hour`."""
+    times = {code.name for code in encoding.codes if not isinstance(code, CategoryCode) and code.kind == "timestamp"}
+
+    def mended(code: ColumnCode) -> ColumnCode:
+        name, _, part = code.name.rpartition("#")
+        if not isinstance(code, CategoryCode) or part not in PARTS or name not in times:
+            return code
+        return dataclasses.replace(code, name=name, part=part)
+
+    return dataclasses.replace(encoding, codes=tuple(map(mended, encoding.codes)))

@@ -18,10 +18,10 @@ def number(
     return quantile_code(name, kind, nullable, grid, np.ones(N_LEAVES), cell_rows=grid.n_leaves / 8)
 
 
-def category(name: str, *values: str, nullable: bool = False) -> CategoryCode:
+def category(name: str, *values: str, nullable: bool = False, part: str = "") -> CategoryCode:
     """A category whose levels are as frequent as one another."""
     n_levels = len(values) + int(nullable)
-    return CategoryCode(name, values, nullable, np.arange(n_levels), np.full(n_levels, 10.0))
+    return CategoryCode(name, values, nullable, np.arange(n_levels), np.full(n_levels, 10.0), part)
 
 
 def mixed_encoding(clip_norm: float = 2.0) -> Encoding:

@@ -115,7 +115,7 @@ def joined(parts, seconds, levels):
     columns = [Numbers(seconds)]
     for part, level in zip(parts, levels, strict=True):
         sizes = {"hour": 24, "weekday": 7, "month": 12}
-        codes.append(category(f"seen#{part}", *map(str, range(sizes[part])), nullable=True))
+        codes.append(category("seen", *map(str, range(sizes[part])), nullable=True, part=part))
         columns.append(Levels(level, codes[-1].values))
     return join_parts(codes, columns)["seen"].values
 
@@ -152,9 +152,13 @@ def test_null_times_and_null_parts_move_nothing():
 
 
 def test_parts_are_no_columns_of_their_own():
-    codes = [time_code(), category("seen#hour", *map(str, range(24))), category("odd#hour", "1", "2")]
-    columns = [Numbers(SECONDS[:2]), Levels(np.array([1, 2]), codes[1].values), Levels(np.array([0, 1]), ("1", "2"))]
-    assert list(join_parts(codes, columns)) == ["seen", "odd#hour"]
+    hours = category("seen", *map(str, range(24)), part="hour")
+    codes = [time_code(), hours, category("seen#hour", "1", "2"), category("seen#weekday", "7", "8")]
+    of_hours, first, second = Levels(np.array([1, 2]), hours.values), *([Levels(np.array([0, 1]), ("1", "2"))] * 2)
+    columns = join_parts(codes, [Numbers(SECONDS[:2]), of_hours, first, second])
+    assert list(columns) == ["seen", "seen#hour", "seen#weekday"]
+    assert columns["seen#hour"] is first  # a column's own name decides nothing
+    assert part_of(columns["seen"].values, "hour").tolist() == [1, 2]
 
 
 def test_dates_and_arrow_batches_can_hold_what_was_drawn():

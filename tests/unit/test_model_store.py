@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_tables import mixed_encoding, number
+from small_tables import category, mixed_encoding, number
 
 from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.label_function import KernelInput, LabelFunction
 from threea_spark.anonymize.sample import RowSampler
 from threea_spark.domain import Domain
-from threea_spark.encode.codes import AffineCode
+from threea_spark.encode.codes import AffineCode, quantile_code
 from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.grid import leaf_grid
 from threea_spark.errors import ModelError
 from threea_spark.model import ReleaseModel
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
@@ -183,3 +184,26 @@ def test_the_first_format_is_read_for_ever():
 def test_as_many_rows_as_the_source_are_at_least_one():
     assert model_of().matching_rows == 1234
     assert dataclasses.replace(model_of(), n_rows=-5.0).matching_rows == 1
+
+
+def test_parts_of_times_in_models_of_0_1_0_are_read(tmp_path):
+    """They were named after their timestamp; a column of such a name beside no timestamp is a column."""
+    model = model_of()
+    codes = (time_code(), category("seen", *map(str, range(24)), part="hour"), category("odd#hour", "a", "b"))
+    now = dataclasses.replace(model, encoding=dataclasses.replace(model.encoding, codes=codes))
+    now.save(tmp_path / "now")
+    document = json.loads((tmp_path / "now" / "model.json").read_text())
+    encoding = document["parts"]["encoding"]["fields"]
+    for code in [*encoding["codes"]["$tuple"], encoding["label"]]:
+        if (part := code["fields"].pop("part", "")) != "":
+            code["fields"]["name"] += f"#{part}"
+    (tmp_path / "now" / "model.json").write_text(json.dumps(document))
+    found = ReleaseModel.load(tmp_path / "now").encoding.codes
+    assert [(code.name, getattr(code, "part", "")) for code in found] == [
+        ("seen", ""), ("seen", "hour"), ("odd#hour", ""),
+    ]  # fmt: skip
+
+
+def time_code():
+    grid = leaf_grid(1.5e9, 1.6e9, whole=True)
+    return quantile_code("seen", "timestamp", False, grid, np.ones(grid.n_leaves), cell_rows=16.0)

@@ -51,7 +51,7 @@ def test_packed_rows_of_points_say_only_what_is_null():
 def test_a_point_in_time_still_moves_to_its_drawn_hour():
     noon = 1_600_000_000.0 // 86_400 * 86_400 + 12 * 3_600
     seen = PointCode("seen", "timestamp", False, noon - 1e6, noon + 1e6, noon)
-    hour = category("seen#hour", *map(str, range(24)))
+    hour = category("seen", *map(str, range(24)), part="hour")
     cells = np.array([0, 12, 23])
     rng = np.random.default_rng(1)
     drawn = [draw_column(seen, np.zeros(3, dtype=np.int64), rng), draw_column(hour, cells, rng)]

@@ -83,9 +83,9 @@ def test_both_kinds_of_text_are_read(type_):
 def test_parts_of_a_time_are_read_from_its_column():
     fields = [
         NumberField("seen", "timestamp", True, leaf_grid(0.0, 2e9, whole=True)),
-        CategoryField("seen#hour", tuple(map(str, range(24))), True),
-        CategoryField("seen#weekday", tuple(map(str, range(7))), True),
-        CategoryField("seen#month", tuple(map(str, range(12))), False),
+        CategoryField("seen", tuple(map(str, range(24))), True, part="hour"),
+        CategoryField("seen", tuple(map(str, range(7))), True, part="weekday"),
+        CategoryField("seen", tuple(map(str, range(12))), False, part="month"),
     ]
     when = [dt.datetime(2024, 2, 29, 23, 59), dt.datetime(1970, 1, 1), None]
     batch = pa.RecordBatch.from_arrays([pa.array(when, pa.timestamp("us"))], ["c0"])
@@ -113,7 +113,7 @@ def test_times_beyond_the_calendar_have_parts_too():
         assert 0 <= part_of(np.array([moment]), "hour")[0] < 24
 
 
-def test_a_column_whose_name_holds_the_mark_is_no_part():
+def test_a_column_that_is_named_like_a_part_is_none():
     assert levels(["a", "b"], nullable=False) == [0, 1]
     batch = pa.RecordBatch.from_arrays([pa.array(["b", "zz"])], ["c0"])
     (found,) = columns_of(batch, [CategoryField("odd#hour", ("a", "b"), True)], ["c0"])

@@ -188,11 +188,12 @@ class CategoryCode:
     Levels too rare to be told from noise share a cell; inside a cell levels are drawn by their DP mass.
 
     Attributes:
-      name: Of the column, or of the timestamp it is a part of, as `column#hour`.
+      name: Of the column, or of the timestamp it is a part of.
       values: Public, or found by DP partition selection.
       nullable: Whether null is a level, the last one.
       cell_of: Cell of each level, shape (n_levels,), from 0 without gaps.
       level_mass: DP mass of each level, non-negative, shape (n_levels,).
+      part: hour, weekday or month, where it is a part of a timestamp; else empty.
     """
 
     name: str
@@ -200,6 +201,7 @@ class CategoryCode:
     nullable: bool
     cell_of: IntArray
     level_mass: Float64Array
+    part: str = ""
 
     @property
     def n_levels(self) -> int:

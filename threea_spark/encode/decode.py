@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.encode.codes import CategoryCode, ColumnCode, NumberCode
-from threea_spark.encode.histogram import PART_MARK
 from threea_spark.encode.raw import part_of
 
 Float64Array = NDArray[np.float64]
@@ -60,24 +59,15 @@ def join_parts(codes: Sequence[ColumnCode], decoded: Sequence[Decoded]) -> dict[
       codes: Of the features, in order; parts follow their timestamp.
       decoded: One for each code.
     """
-    columns: dict[str, Decoded] = {}
-    for code, column in zip(codes, decoded, strict=True):
-        name, _, part = code.name.rpartition(PART_MARK) if _is_part(code, columns) else (code.name, "", "")
-        if not part:
-            columns[name] = column
-    for part in ("month", "weekday", "hour"):  # a later, finer part is not undone by a coarser one
-        for code, column in zip(codes, decoded, strict=True):
-            if code.name.endswith(f"{PART_MARK}{part}") and _is_part(code, columns) and isinstance(column, Levels):
-                name = code.name.rpartition(PART_MARK)[0]
-                time, whole = columns[name], next(c for c in codes if c.name == name)
-                if isinstance(time, Numbers) and not isinstance(whole, CategoryCode):
-                    columns[name] = Numbers(_moved(time.values, part, column.levels, whole))
+    whole = {code.name: code for code in codes if not isinstance(code, CategoryCode)}
+    parts = [code.part if isinstance(code, CategoryCode) else "" for code in codes]
+    columns = {code.name: column for code, part, column in zip(codes, parts, decoded, strict=True) if not part}
+    for wanted in ("month", "weekday", "hour"):  # a later, finer part is not undone by a coarser one
+        for code, part, column in zip(codes, parts, decoded, strict=True):
+            time = columns.get(code.name)
+            if part == wanted and isinstance(column, Levels) and isinstance(time, Numbers):
+                columns[code.name] = Numbers(_moved(time.values, part, column.levels, whole[code.name]))
     return columns
-
-
-def _is_part(code: ColumnCode, columns: dict[str, Decoded]) -> bool:
-    name, mark, part = code.name.rpartition(PART_MARK)
-    return bool(mark) and part in ("hour", "weekday", "month") and isinstance(columns.get(name), Numbers)
 
 
 def _moved(seconds: Float64Array, part: str, level: IntArray, code: NumberCode) -> Float64Array:

@@ -7,7 +7,7 @@ each category, so its squared norm is at most 1 + N_LEVELS * numbers + categorie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -24,7 +24,6 @@ Float64Array = NDArray[np.float64]
 Int64Array = NDArray[np.int64]
 
 PARTS = {"hour": 24, "weekday": 7, "month": 12}
-PART_MARK = "#"
 _CELL_STDDEVS = 3.0
 _LEVEL_STDDEVS = 2.0
 _LEAST_CLASS_ROWS = 1e-3
@@ -69,6 +68,7 @@ class CategoryField:
     nullable: bool
     catch_all: bool = False  # whether the last value stands for all that were not selected
     is_label: bool = False  # classes keep cells of their own, however few rows they have
+    part: str = ""  # hour, weekday or month of the timestamp of this name, if it is one
 
     @property
     def n_nodes(self) -> int:
@@ -114,7 +114,7 @@ def fields_of(name: str, column: Column, selected: dict[str, tuple[str, ...]], *
     if isinstance(column, TimestampColumn):
         grid = leaf_grid(column.lower_seconds, column.upper_seconds, whole=True)
         parts: list[Field] = [
-            CategoryField(f"{name}{PART_MARK}{part}", tuple(map(str, range(PARTS[part]))), column.nullable)
+            CategoryField(name, tuple(map(str, range(PARTS[part]))), column.nullable, part=part)
             for part in column.parts
         ]
         return [NumberField(name, "timestamp", column.nullable, grid), *parts]
@@ -207,7 +207,8 @@ def _code(field: Field, block: Float64Array, n_rows: float, stddev: float, n_cel
         least, most = (0.0, len(field.values)) if field.is_label else (_LEVEL_STDDEVS * stddev, MAX_CATEGORY_CELLS)
         if field.is_label:
             block = np.maximum(block, _LEAST_CLASS_ROWS)
-        return category_code(field.name, field.values, field.nullable, block, least_rows=least, max_cells=most)
+        code = category_code(field.name, field.values, field.nullable, block, least_rows=least, max_cells=most)
+        return replace(code, part=field.part)
     if isinstance(field, MomentField):
         return field.code(block, n_rows, stddev, n_cells)
     nulls = min(max(float(block[-1]), 0.0), n_rows) if field.nullable else 0.0

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from threea_spark.encode.histogram import PART_MARK, CategoryField, Field, NumberField
+from threea_spark.encode.histogram import CategoryField, Field, NumberField
 from threea_spark.encode.moments import MomentField
 
 Float64Array = NDArray[np.float64]
@@ -46,7 +46,7 @@ def columns_of(batch: pa.RecordBatch, fields: Sequence[Field], sources: Sequence
         cells = batch.column(source)
         if isinstance(field, NumberField | MomentField):
             arrays.append(numbers_of(cells))
-        elif PART_MARK in field.name and not _is_text(cells):
+        elif field.part:
             arrays.append(_levels_of_part(cells, field))
         else:
             arrays.append(_levels_of(cells, field))
@@ -68,10 +68,6 @@ def _plain(cells: pa.Array) -> Float64Array:
     return np.asarray(cells.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _is_text(cells: pa.Array) -> bool:
-    return bool(pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type))
-
-
 def _levels_of(cells: pa.Array, field: CategoryField) -> IntArray:
     listed = pa.array(field.values, type=cells.type)
     found = pc.fill_null(pc.index_in(cells, value_set=listed), field.unknown_level)
@@ -82,7 +78,7 @@ def _levels_of(cells: pa.Array, field: CategoryField) -> IntArray:
 def _levels_of_part(cells: pa.Array, field: CategoryField) -> IntArray:
     seconds = numbers_of(cells)
     missing = np.isnan(seconds)
-    level = part_of(np.where(missing, 0.0, seconds), field.name.rsplit(PART_MARK, 1)[1])
+    level = part_of(np.where(missing, 0.0, seconds), field.part)
     return np.where(missing, field.null_level, level)
 
 
