@@ -249,3 +249,13 @@ def test_a_heat_map_shades_by_sign_and_strength_and_lists_the_strongest():
         ("a", "b", -0.5),
         ("b", "c", 0.3),
     ]
+
+
+def test_times_beyond_nanoseconds_are_read_as_they_are():
+    """Nanoseconds end in 2262: the year 3000 came out as 1831."""
+    column = {"type": "timestamp", "lower": "2000-01-01", "upper": "4000-01-01"}
+    domain = Domain.from_dict({"task": "none", "columns": {"t": column}})
+    when = np.array(["2020-01-01", "3000-06-01", "NaT"], dtype="datetime64[us]")
+    (found,) = values_of(pd.DataFrame({"t": when}), domain)
+    assert found.cells[:2].tolist() == (when[:2].astype(np.int64) / 1e6).tolist()
+    assert np.isnan(found.cells[2])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
-from threea_spark.local_sample import category_text
+from threea_spark.local_sample import category_text, numbers, seconds
 from threea_spark.report.associations import associations, with_one
 from threea_spark.report.bins import Bins, Values, bins_of
 
@@ -21,7 +21,6 @@ Float64Array = NDArray[np.float64]
 
 MOST_CORRELATED = 40
 _ROWS_TO_CHOOSE = 5_000
-_NANOSECONDS = 1e9
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,6 @@ def summary_of(frame: pd.DataFrame, domain: Domain, n_rows: int) -> TableSummary
 
 def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
     """Reads the domain's columns, in the frame's order: numbers and seconds as float64, categories as text."""
-    import pandas as pd
-
     found = []
     for name in (name for name in frame.columns if name in domain.columns):
         column, cells = domain.columns[name], frame[name]
@@ -98,12 +95,9 @@ def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
             texts[:] = [category_text(cell) for cell in cells.tolist()]
             found.append(Values(name, "category", texts))
         elif isinstance(column, TimestampColumn):
-            moments = pd.to_datetime(cells, utc=True, errors="coerce")
-            seconds = moments.to_numpy(dtype="datetime64[ns]").astype(np.int64) / _NANOSECONDS
-            found.append(Values(name, "time", np.where(moments.isna().to_numpy(), np.nan, seconds)))
+            found.append(Values(name, "time", seconds(cells).to_numpy(dtype=np.float64)))
         else:
-            numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-            found.append(Values(name, "number", numbers))
+            found.append(Values(name, "number", numbers(cells).to_numpy(dtype=np.float64)))
     return found
 
 
