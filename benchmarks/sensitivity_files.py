@@ -29,7 +29,8 @@ from threea_spark.table.spark import bound_rows, canonical
 ID = "id"
 ODD = "one more"
 MOST_FILES = 5
-_FEW_VALUES = 2
+_FEW_VALUES = 1
+_ODD_ROWS = 300  # far more than are read: they make their file the largest
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,21 @@ class Files:
 
 
 def tied_files(domain: Domain, rng: np.random.Generator, *, n_units: int, most_rows: int) -> Files:
-    """Units of up to `most_rows` rows that are alike but for the columns in which they are null: what tempts a tie."""
-    values = [[plain_cell(column, rng) for _ in range(_FEW_VALUES)] for column in domain.columns.values()]
+    """Units of up to `most_rows` rows that are alike but for the columns in which they are null: what tempts a tie.
+
+    Columns of one type draw from the same few values, so that a value may stand in one of them or in another.
+    """
+    kinds = [str(arrow_type(column)) for column in domain.columns.values()]
+    columns = dict(zip(kinds, domain.columns.values(), strict=True))
+    pools = {kind: [plain_cell(column, rng) for _ in range(_FEW_VALUES)] for kind, column in columns.items()}
+    values = [pools[kind] for kind in kinds]
     rows: list[tuple[str | None, Row]] = []
     for unit in range(n_units):
         who = None if unit == 0 else f"u{unit}"
         for _ in range(1 + int(rng.integers(most_rows))):
             absent = rng.random(len(values)) < 0.5
+            if unit % 2:  # one number alone, in this column or in that
+                absent = np.arange(len(values)) != rng.choice(np.flatnonzero(np.array(kinds) == kinds[0]))
             own = [pool[rng.integers(_FEW_VALUES)] for pool in values]
             rows.append((who, tuple(None if gone else cell for gone, cell in zip(absent, own, strict=True))))
     rng.shuffle(rows)
@@ -119,10 +128,10 @@ def search_files(
     config = release_config(mode, relation=relation, max_rows=max_rows)
     found: dict[str, Moved] = {}
     for number in range(tries):
-        files = tied_files(config.domain, rng, n_units=25, most_rows=3)
+        files = tied_files(config.domain, rng, n_units=40, most_rows=4)
         part, key = int(rng.integers(len(files.parts))), rng.bytes(32)
-        most = 60 if config.privacy.privacy_unit.column is not None else 1  # far more than are read
-        one, other = ([hard_row(config.domain, rng)] * int(rng.integers(1, most + 1)) for _ in range(2))
+        most = _ODD_ROWS if config.privacy.privacy_unit.column is not None else 1
+        one, other = ([hard_row(config.domain, rng) for _ in range(most)] for _ in range(2))
         neighbours = [files.with_unit(one, part)]
         neighbours += [files.with_unit(other, part)] if relation == "replace_one" else [files]
         batches = [

@@ -50,7 +50,8 @@ def skipping_nulls():
     whole = table.row_digests
 
     def digests(cells, key):  # not at the top level: workers cannot import a test
-        texts = [repr([cell for cell in row if cell is not None]) for row in zip(*map(list, cells), strict=True)]
+        rows = zip(*(column.to_pylist() for column in cells), strict=True)
+        texts = [repr([cell for cell in row if cell is not None]) for row in rows]
         return whole([pa.array(texts, pa.string())], key)
 
     return patch.object(table, "row_digests", digests)
