@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from threea_spark.columns import UNIT_ID
 from threea_spark.table import spark as table
 
+pytestmark = pytest.mark.classic  # test_kept_rows holds the same property on Connect
 load("local_rows")
 rows = load("sensitivity_rows")
 load("sensitivity_sums")
