@@ -112,5 +112,5 @@ def test_a_ledger_that_is_the_source_or_the_target_under_another_name_is_refused
 def test_a_table_that_no_release_wrote_is_never_called_one_to_drop(spark, one_table):
     with pytest.raises(TargetExistsError) as caught:
         prepare(spark, placed({"table": "threea_names.stays"}, {"table": "threea_names.other"}))
-    assert "holds something that no release wrote; choose another target" in str(caught.value)
+    assert "was not made by a release; it is left as it is. Choose another target" in str(caught.value)
     assert "drop" not in str(caught.value)

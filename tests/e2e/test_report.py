@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from threea_spark import ReleaseConfig, internal_report_html, report_html
 from threea_spark.cli import app
 from threea_spark.errors import SourceError
+from threea_spark.privacy.statement import rounded_up
 from threea_spark.publish.receipt import Receipt
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")
@@ -62,7 +63,7 @@ def test_the_public_report_holds_the_receipt_and_nothing_only_real_rows_hold(rel
     receipt = json.loads((released / "out.receipt.json").read_text())
     assert receipt["release_id"] in page
     assert f"{receipt['n_released']:,}" in page
-    assert f"{receipt['privacy']['epsilon_spent']:.4f}" in page
+    assert rounded_up(receipt["privacy"]["epsilon_spent"]) in page
     for text in (*OPEN, "Not covered", "Dong, Roth and Su (2022)", "How released columns go together"):
         assert text in page, text
     wanted = real_values(hospital()) | real_values(hospital(500, seed=6))
@@ -112,7 +113,7 @@ def test_a_receipt_of_another_release_is_refused(spark, released):
     config = yaml.safe_load((released / "release.yaml").read_text())
     receipt = Receipt.read(released / "out.receipt.json")
     with pytest.raises(SourceError, match="the receipt of this release"):
-        report_html(spark, ReleaseConfig.from_dict({**config, "target": {"path": str(released / "source")}}), receipt)
+        report_html(spark, ReleaseConfig.from_dict({**config, "target": {"path": str(released / "held_out")}}), receipt)
     config["domain"]["columns"].pop("age")
     with pytest.raises(SourceError, match="with 5 columns"):
         report_html(spark, ReleaseConfig.from_dict(config), receipt)
