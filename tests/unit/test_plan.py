@@ -1,8 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 from dp_accounting import GaussianDpEvent, NeighboringRelation, NonPrivateDpEvent, PoissonSampledDpEvent
 from dp_accounting.pld import PLDAccountant
+from scipy.integrate import trapezoid
+from scipy.stats import norm
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import (
@@ -161,3 +164,35 @@ def test_calibrated_delta_is_met_by_the_closed_form():
     plan = plan_of()
     whole = math.sqrt(sum(mu * mu for mu in plan.stage_mu.values()))
     assert gaussian_delta(whole, plan.epsilon) <= plan.delta_composition
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("q", [0.05, 0.5])
+def test_a_sample_under_replace_one_is_priced_for_the_worst_pair_of_rows(q, epsilon):
+    """A unit adds v to a sum in the one table and w in the other: opposite directions of full length are the worst."""
+    event = gaussian_event(1.4, REPLACE)
+    axis = np.linspace(-9.0, 9.0, 601)
+    x, y = np.meshgrid(axis, axis)
+
+    def density(at):
+        away = ((x - at[0]) ** 2 + (y - at[1]) ** 2) / event.noise_multiplier**2
+        return np.exp(-0.5 * away) / (2.0 * math.pi * event.noise_multiplier**2)
+
+    def delta(v, w):
+        one, other = ((1.0 - q) * density((0.0, 0.0)) + q * density(own) for own in (v, w))
+        return float(np.maximum(one - math.exp(epsilon) * other, 0.0).sum()) * (axis[1] - axis[0]) ** 2
+
+    worst = delta((1.0, 0.0), (-1.0, 0.0))
+    for angle in np.linspace(0.0, math.pi, 7):
+        for length in (0.0, 0.5, 1.0):
+            assert delta((1.0, 0.0), (length * math.cos(angle), length * math.sin(angle))) <= worst + 1e-9
+            assert delta((length * math.cos(angle), length * math.sin(angle)), (1.0, 0.0)) <= worst + 1e-9
+    fine = np.linspace(-20.0, 20.0, 400_001)
+    away, here = ([norm.pdf(fine, at, event.noise_multiplier) for at in places] for places in ((1.0, -1.0), (0.0, 0.0)))
+    mixed = [(1.0 - q) * stays + q * moves for stays, moves in zip(here, away, strict=True)]
+    exact = trapezoid(np.maximum(mixed[0] - math.exp(epsilon) * mixed[1], 0.0), fine)
+    assert exact == pytest.approx(worst, rel=0.05)  # the grid is coarse in two dimensions
+    (priced,) = delta_curve([PoissonSampledDpEvent(q, event)], [epsilon], REPLACE)
+    assert exact <= priced * (1.0 + 1e-7)
+    (one_sided,) = delta_curve([PoissonSampledDpEvent(q, event)], [epsilon], ADD)
+    assert worst > one_sided  # so a sample priced as if a unit were added would be too cheap
