@@ -169,6 +169,7 @@ def test_a_unit_with_many_rows_raises_the_noise_and_is_named(spark, source, tmp_
     assert 0.99 * 3.0 <= receipt.privacy.epsilon_spent <= 3.0
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("missing", ["together", "drop", "refuse"])
 def test_rows_of_nobody_count_together_are_dropped_or_are_refused_before_a_row_is_read(spark, tmp_path, missing):
     frame = clinic(900)
@@ -191,6 +192,7 @@ def of_unit(place, unit):
     return ReleaseConfig.from_dict(config_of(place, f"{place}_unused", privacy={"unit": unit}))
 
 
+@pytest.mark.classic
 def test_identifiers_that_the_schema_says_are_never_null_are_not_refused(spark, tmp_path):
     place = str(tmp_path / "source")
     spark.sql(f"CREATE TABLE delta.`{place}` (patient STRING NOT NULL, age INT, died STRING) USING delta")
@@ -252,6 +254,7 @@ def test_open_categories_are_found_and_rare_ones_stay_hidden(spark, tmp_path):
     assert "secret-ward" not in receipt.to_json()
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("min_units", [2, 200])
 def test_a_name_of_fewer_units_than_the_domain_asks_for_stays_hidden_at_any_epsilon(spark, tmp_path, min_units):
     frame = clinic(900)
@@ -294,6 +297,7 @@ def test_a_failing_write_leaves_neither_target_nor_staging_and_stays_spent(spark
     assert kinds(spark, tmp_path / "ledger") == ["start", "fail"]
 
 
+@pytest.mark.classic
 def test_a_delta_of_one_in_fewer_people_is_refused_before_staging_and_told_where_it_is_allowed(spark, source, tmp_path):
     seen = []
     large = config_of(source, tmp_path / "out", privacy={"delta": 2e-3})
@@ -365,6 +369,7 @@ def test_append_adds_a_release_once(spark, source, tmp_path):
         release(spark, ReleaseConfig.from_dict(conditional))
 
 
+@pytest.mark.classic
 def test_a_release_that_is_voided_while_it_runs_writes_nothing(spark, source, tmp_path):
     ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
     config = ReleaseConfig.from_dict(

@@ -79,6 +79,7 @@ def test_the_properties_of_an_appended_table_speak_of_all_its_releases(spark, pl
     assert n_rows(spark, place) == 5
 
 
+@pytest.mark.classic
 def test_releases_of_different_units_count_in_parallel(spark, place):
     more = {"cohort": Cohort(0, 4)}
     write(appending(spark, place, "r2", 2.0, apart=True, **more), spark.range(2), receipt_of("r2", 2.0))
@@ -87,6 +88,7 @@ def test_releases_of_different_units_count_in_parallel(spark, place):
     assert totals(spark, place)[0] > 2.0  # something left the source since
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("comes_back", [False, True])
 def test_a_driver_that_dies_before_its_rows_are_committed_leaves_totals_that_are_too_large(spark, place, comes_back):
     dying = appending(spark, place, "r2", 8.0)
@@ -99,6 +101,7 @@ def test_a_driver_that_dies_before_its_rows_are_committed_leaves_totals_that_are
         assert n_rows(spark, place) == 5
 
 
+@pytest.mark.classic
 def test_a_driver_that_dies_right_after_its_commit_leaves_true_totals(spark, place):
     dying = appending(spark, place, "r2", 8.0)
     dying.announce()
@@ -161,6 +164,7 @@ def test_of_many_appends_at_once_none_is_lost_in_the_totals(spark, place):
     assert properties_of(spark, place).items() >= wanted.items()
 
 
+@pytest.mark.classic
 def test_a_table_of_0_1_0_is_counted_by_its_receipts_and_keeps_them(spark, tmp_path):
     place = Place.of(None, str(tmp_path / "old"))
     old = {"threea.release_id": "r1", "threea.epsilon": "0.5", "threea.delta": "1e-06"}

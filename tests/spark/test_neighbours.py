@@ -70,6 +70,7 @@ def squared_distance(spark, encoding, added, sums):
     return int(((one_more - fewer) ** 2).sum())
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED)
 def test_histograms(spark, added):
     one_more, fewer = (
@@ -79,6 +80,7 @@ def test_histograms(spark, added):
     assert 0 < int(((one_more - fewer) ** 2).sum()) <= LAYOUT.squared_bound
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED[:2])
 def test_cluster_statistics_marginals_and_products(spark, encoding, added):
     rng = np.random.default_rng(0)
@@ -123,6 +125,7 @@ def test_mixed_groups_move_by_one_clipped_residual(spark, encoding, added, tmp_p
 ENDS = class_means.norm_bins(np.sqrt(3.0))
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED[:3])
 def test_norms_and_class_sums_of_cut_rows(spark, encoding, added):
     bound = encoding.norm_bound // 3  # nearly every row is cut
@@ -132,6 +135,7 @@ def test_norms_and_class_sums_of_cut_rows(spark, encoding, added):
     assert moved == class_means.NORMS_SQUARED_BOUND
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize("partitions", [1, 3, 7])
 def test_norms_and_class_sums_equal_their_numpy_twins(spark, encoding, partitions):
     rows = staged(spark, [*FEW, *ADDED] * 5, encoding)
@@ -146,6 +150,7 @@ def test_norms_and_class_sums_equal_their_numpy_twins(spark, encoding, partition
     assert counts.tolist() == class_means.norm_counts(packed, classes, N_CLASSES, ENDS).tolist()
 
 
+@pytest.mark.classic
 @pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), (3, 0.5), (1, 1.0)])
 def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(spark, encoding, tmp_path, kept, rate):
     columns = encoding.codes[-kept:]  # the last one alone is a category: no number, no pair
