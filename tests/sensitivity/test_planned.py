@@ -26,7 +26,11 @@ def granted(mode, **own):
     return ran.config, list(ran._published.mechanisms.values())
 
 
-@pytest.mark.parametrize("mode", rows.MODES)
+SLOWER = {"points and labels of two classes", "points and labels of a sample", "a numeric label", "no label"}
+MODES = [pytest.param(mode, marks=pytest.mark.slow) if mode in SLOWER else mode for mode in rows.MODES]
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_every_sum_that_runs_was_certified(mode):
     max_rows = 1 + 2 * (list(rows.MODES).index(mode) % 2)
     config, mechanisms = granted(mode, max_rows=max_rows, n_base=60)

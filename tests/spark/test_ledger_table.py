@@ -201,6 +201,7 @@ def test_a_table_that_is_no_ledger_is_refused_by_name(spark, source, tmp_path):
         summary(spark, elsewhere)
 
 
+@pytest.mark.classic
 def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, tmp_path):
     file = tmp_path / "release.json"  # JSON is YAML
     file.write_text(config.model_dump_json(exclude_none=True))
