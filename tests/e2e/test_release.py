@@ -268,6 +268,7 @@ def test_a_name_of_fewer_units_than_the_domain_asks_for_stays_hidden_at_any_epsi
     assert ("few" in found) == (min_units == 2)
 
 
+@pytest.mark.classic
 def test_a_ledger_refuses_before_any_read_when_the_rest_does_not_suffice(spark, source, tmp_path):
     ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
     receipt = run(spark, source, tmp_path / "one", privacy={"ledger": ledger})
@@ -348,6 +349,7 @@ def test_no_error_of_our_own_brings_along_what_it_came_of(spark, source, tmp_pat
     assert "planted-p" not in as_a_notebook_prints(caught.value)
 
 
+@pytest.mark.classic
 def test_append_adds_a_release_once(spark, source, tmp_path):
     first = config_of(source, tmp_path / "out")
     release(spark, ReleaseConfig.from_dict(first))
