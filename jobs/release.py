@@ -15,6 +15,7 @@ from threea_spark import ReleaseConfig
 from threea_spark.errors import ThreeAError
 from threea_spark.outputs import Outputs
 from threea_spark.pipeline import release_with_model
+from threea_spark.planned import make_plan
 from threea_spark.session import build_session
 
 
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = ReleaseConfig.from_yaml(arguments.config)
         outputs.check(config)
+        make_plan(config)  # a claim that cannot be certified is refused before Spark starts
         spark = build_session("threea-release")
         receipt, model = release_with_model(spark, config)
         outputs.write(spark, config, receipt, model)

@@ -31,11 +31,13 @@ def release(
 ) -> None:
     """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
     from threea_spark.pipeline import release_with_model
+    from threea_spark.planned import make_plan
     from threea_spark.session import build_session
 
     parsed = ReleaseConfig.from_yaml(config)
     outputs = Outputs(receipt, report, not no_report, save_model, mlflow, mlflow_experiment)
     outputs.check(parsed)
+    make_plan(parsed)  # a claim that cannot be certified is refused before Spark starts
     spark = build_session("threea-release", master=master)
     if dry_run:
         _say_dry_run(spark, parsed, as_json=as_json)

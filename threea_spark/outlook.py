@@ -7,7 +7,6 @@ from typing import Any
 
 from threea_spark import auto, delta_size, planned
 from threea_spark.config import ReleaseConfig
-from threea_spark.domain import CategoricalColumn
 from threea_spark.planned import make_plan
 from threea_spark.privacy.plan import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
@@ -60,7 +59,7 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
       n_rows: Assumed.
     """
     plan, features = make_plan(config), planned.features_of(config)
-    n_classes, width = _usual_classes(config), planned.widest(features)
+    n_classes, width = planned.n_classes_of(config, label_cells=auto.LABEL_CELLS), planned.widest(features)
     resolved = auto.resolve(config, plan, n_rows=n_rows, n_classes=n_classes, width=width)
     shown = resolved.as_dict(mixing=auto.is_mixing(config))
     stages = tuple(_stages(config, plan, n_rows, n_classes))
@@ -93,12 +92,3 @@ def _noise_of_counts(config: ReleaseConfig, plan: PrivacyPlan) -> dict[str, floa
     units = {"histograms": planned.histogram_layout(config).unit, "marginals": 1}
     sums = next(planned.ways_through(config, plan))
     return {own.name: own.stddev_under(plan) / units[own.name] for own in sums if own.name in units}
-
-
-def _usual_classes(config: ReleaseConfig) -> int:
-    """Classes of the label; of a numeric one the cells that it is cut into as a rule."""
-    if config.domain.label is None:
-        return 1
-    column = config.domain.columns[config.domain.label]
-    own = len(column.values) if isinstance(column, CategoricalColumn) else auto.LABEL_CELLS
-    return own + int(column.nullable)

@@ -1,7 +1,7 @@
 """The plan of a release, certified before a row is read: every noisy sum that it may ask for, with bound and noise.
 
 Stages choose between sums by noisy figures (correlations or not, histograms or means); here each choice that could be
-made is priced, so that what `plan` accepts `release` can write. A test holds these bounds against every sum that runs.
+made is priced, so that the meter lets run what is accepted here. A test holds these bounds against every sum that runs.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
     unit = f"units of up to {plan.unit.max_rows} rows, " if plan.unit.max_rows > 1 else ""
     raise PrivacyError(
         f"privacy: epsilon {plan.epsilon:g} at delta {plan.delta:g} cannot be certified for {unit}"
-        f"{len(config.domain.columns)} columns and {_n_classes(config)} classes: float64 cannot draw so much noise to "
-        "the precision that the claim needs. Raise epsilon or delta, or lower privacy.unit.max_rows or the number of "
-        "columns or classes"
+        f"{len(config.domain.columns)} columns and {n_classes_of(config)} classes: float64 cannot draw so much noise "
+        "to the precision that the claim needs. Raise epsilon or delta, or lower privacy.unit.max_rows or the number "
+        "of columns or classes"
     )
 
 
@@ -107,7 +107,7 @@ def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[Plan
         yield [*encode, *mixing, *_mixed_rows(config, plan, features)]
         return
     yield [*encode, *_components(config, plan, features), *_labels(config, plan, features)]
-    if auto.may_look_twice(config, plan, n_classes=_n_classes(config)):
+    if auto.may_look_twice(config, plan, n_classes=n_classes_of(config)):
         yield [*encode, *_two_looks(plan, features)]
 
 
@@ -127,11 +127,12 @@ def features_of(config: ReleaseConfig) -> tuple[Field, ...]:
     return fields[: len(fields) - (config.domain.label is not None)]
 
 
-def _n_classes(config: ReleaseConfig) -> int:
+def n_classes_of(config: ReleaseConfig, *, label_cells: int = _MOST_LABEL_CELLS) -> int:
+    """Classes of the label, null included; of a numeric one `label_cells`, the most it can be cut into by default."""
     if config.domain.label is None:
         return 1
     label = config.domain.columns[config.domain.label]
-    own = len(label.values) if isinstance(label, CategoricalColumn) else _MOST_LABEL_CELLS
+    own = len(label.values) if isinstance(label, CategoricalColumn) else label_cells
     return own + int(label.nullable)
 
 
@@ -175,7 +176,7 @@ def _components(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field,
         mu, mu_mixture = fit.split_mu(mu)
         yield from _clusters(config, mu_mixture, features, plan)
     correlates = measure.may_correlate(len(features))
-    twice = config.approximate.per_class is False and _n_classes(config) > 1
+    twice = config.approximate.per_class is False and n_classes_of(config) > 1
     left = (1.0 - measure.CORRELATION_SHARE if correlates else 1.0) * (0.5 if twice else 1.0)
     yield PlannedSum(Stage.APPROXIMATE, "marginals", counts, counts, mu * math.sqrt(left), 2 if twice else 1)
     if correlates:
@@ -191,7 +192,7 @@ def _labels(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...
     mu = plan.mu_of(Stage.ADAPT)
     if not mu > 0.0:
         return
-    n_classes, n_points = _n_classes(config), _resolved(config, plan, features).support_size
+    n_classes, n_points = n_classes_of(config), _resolved(config, plan, features).support_size
     steps = min(config.adapt.steps, POINTS_STEPS)
     moving = min(KipSettings.moving_points, n_points)
     gradient = moving * len(features) + n_points * n_classes
@@ -231,8 +232,7 @@ def _centres(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ..
     mu = plan.mu_of(Stage.ADAPT)
     if not mu > 0.0:
         return
-    n_classes = _n_classes(config)
-    asked = config.approximate.components
+    n_classes, asked = n_classes_of(config), config.approximate.components
     n_points = (auto.MOST_COMPONENTS if asked == "auto" else asked) * n_classes
     bound, steps = KipSettings.norm_bound, config.adapt.steps
     gradient = min(KipSettings.moving_points, n_points) * widest(features) + n_points * n_classes
@@ -241,10 +241,10 @@ def _centres(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ..
 
 def _mixed_rows(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
     norm = max(1, int(_resolved(config, plan, features).mix_clip_norm * SCORE_GRID))
-    length = widest(features) + _n_classes(config)
+    length = widest(features) + n_classes_of(config)
     yield PlannedSum(Stage.ANONYMIZE, "mixed-rows", norm**2, length, plan.mu_of(Stage.ANONYMIZE))
 
 
 def _resolved(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> auto.Resolved:
     """What `auto` stands for where the number of rows has no say in it."""
-    return auto.resolve(config, plan, n_rows=1.0, n_classes=_n_classes(config), width=widest(features))
+    return auto.resolve(config, plan, n_rows=1.0, n_classes=n_classes_of(config), width=widest(features))

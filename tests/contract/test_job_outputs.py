@@ -8,11 +8,13 @@ import pytest
 import yaml
 from tables import config_of
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from threea_spark.cli import app
 
 JOB = runpy.run_path(str(Path(__file__).resolve().parents[2] / "jobs" / "release.py"))
 OF_A_TERMINAL_ONLY = {"--master", "--no-report", "--dry-run", "--json", "--help", "-c"}
+TINY = {"epsilon": 1e-7, "delta": 1e-9}
 
 
 @pytest.fixture
@@ -40,3 +42,20 @@ def test_a_missing_mlflow_is_refused_before_spark_starts(config, options, monkey
     monkeypatch.setitem(sys.modules, "mlflow", None)  # what an import of a package that is not there does
     assert JOB["main"](["--config", config, *options]) == 11
     assert capsys.readouterr().err == "error: mlflow is missing; pip install 'threea-spark[mlflow]'\n"
+
+
+@pytest.mark.parametrize("run", ["job", "command"])
+def test_a_claim_that_cannot_be_certified_is_refused_before_spark_starts(run, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "release.yaml"
+    path.write_text(yaml.safe_dump(config_of(tmp_path / "nowhere", tmp_path / "out", privacy=TINY)))
+    started = []
+    monkeypatch.setitem(JOB["main"].__globals__, "build_session", started.append)
+    monkeypatch.setattr("threea_spark.session.build_session", lambda app, *, master: started.append(app))
+    if run == "job":
+        code, said = JOB["main"](["--config", str(path)]), capsys.readouterr().err
+    else:
+        result = CliRunner().invoke(app, ["release", "-c", str(path), "--no-report"])
+        code, said = result.exit_code, str(result.exception)
+    assert code != 0
+    assert "cannot be certified" in said
+    assert not started

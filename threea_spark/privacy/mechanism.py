@@ -107,7 +107,6 @@ class PrivacyMeter:
     moved_draws: int = 0
     _booked: dict[Stage, list[DpEvent]] = field(default_factory=dict)
     _contexts: set[Context] = field(default_factory=set)
-    _sums: dict[Stage, int] = field(default_factory=dict)
     _open_sample: list[GaussianDpEvent] | None = None
     _sampled_stage: Stage | None = None
 
@@ -163,7 +162,6 @@ class PrivacyMeter:
         )
         self._check_numerics(mechanism)
         self._contexts.add(context)
-        self._sums[stage] = self.n_sums(stage) + 1
         self._book(stage, mechanism.event)
         return mechanism
 
@@ -221,7 +219,6 @@ class PrivacyMeter:
         if not self.plan.is_conditional:
             raise PrivacyError(f"{stage.value}: readings without noise exist in the conditional mode only")
         self._booked.setdefault(stage, []).append(NonPrivateDpEvent())
-        self._sums[stage] = self.n_sums(stage) + 1
 
     def spent_mu(self, stage: Stage) -> float:
         """What the stage has spent so far, before any amplification."""
@@ -231,7 +228,8 @@ class PrivacyMeter:
 
     def n_sums(self, stage: Stage) -> int:
         """How many sums of the stage ran; those of one sample are booked as one event and counted each."""
-        return self._sums.get(stage, 0)
+        exact = sum(isinstance(event, NonPrivateDpEvent) for event in self._booked.get(stage, []))
+        return exact + sum(context[1] == stage.value for context in self._contexts)
 
     def remaining_mu(self, stage: Stage) -> float:
         """What the stage may still spend."""

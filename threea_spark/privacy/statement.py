@@ -154,7 +154,7 @@ def _check_within(meter: PrivacyMeter) -> None:
         exact = any(isinstance(event, NonPrivateDpEvent) for event in events)
         if exact and not (plan.is_conditional and stage is not Stage.ANONYMIZE):
             raise PrivacyError(f"{stage.value}: read rows without noise, so epsilon is inf; nothing was written")
-        planned, rate = plan.mu_of(stage), plan.sampling_probability if stage is Stage.ADAPT else 1.0
+        planned, rate = plan.mu_of(stage), _sampling_rate(plan, stage)
         larger = any(event.sampling_probability > rate for event in events if isinstance(event, PoissonSampledDpEvent))
         unsampled = rate < 1.0 and any(isinstance(event, GaussianDpEvent) for event in events)
         if larger or unsampled or meter.spent_mu(stage) > planned * (1.0 + TOLERANCE):
@@ -184,9 +184,13 @@ def _spends(meter: PrivacyMeter) -> Iterator[StageSpend]:
         if not events and not planned:
             continue
         exact = any(isinstance(event, NonPrivateDpEvent) for event in events)
-        rate = plan.sampling_probability if stage is Stage.ADAPT else 1.0
         mu, ran = (None, None) if exact else (planned, meter.spent_mu(stage))
-        yield StageSpend(stage.value, COVERED[stage], meter.n_sums(stage), mu, rate, ran)
+        yield StageSpend(stage.value, COVERED[stage], meter.n_sums(stage), mu, _sampling_rate(plan, stage), ran)
+
+
+def _sampling_rate(plan: PrivacyPlan, stage: Stage) -> float:
+    """Rate of the sample that a stage may read: Adapt alone reads one."""
+    return plan.sampling_probability if stage is Stage.ADAPT else 1.0
 
 
 def _cost_in_words(spend: StageSpend) -> str:
@@ -225,5 +229,5 @@ def plan_in_words(plan: PrivacyPlan) -> str:
         lines.append(f"accounting: conditional. {_CONDITIONAL}")
     whole = math.fsum(mu * mu for mu in plan.stage_mu.values())
     for stage, mu in plan.stage_mu.items():
-        lines.append(f"  {stage.value:<11} mu {mu:.4f} ({100.0 * mu * mu / whole:.0f} % of mu^2)")
+        lines.append(f"  {stage.value:<11} mu {rounded_up(mu)} ({100.0 * mu * mu / whole:.0f} % of mu^2)")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from threea_spark.errors import ReleaseExistsError
+from threea_spark.place_names import quoted_chain
 from threea_spark.places import STAGING, Place, commit_metadata
 from threea_spark.publish.claim import claimed
 
@@ -131,7 +132,7 @@ def without_layout(rows: DataFrame, salt: int, n_files: int) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    cells = [F.col("`" + name.replace("`", "``") + "`") for name in rows.columns]
+    cells = [F.col(quoted_chain((name,))) for name in rows.columns]
     key = F.xxhash64(F.lit(salt), *cells)
     return rows.repartition(n_files, key).sortWithinPartitions(key, *cells)
 
