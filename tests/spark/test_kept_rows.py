@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from threea_spark.columns import UNIT
 from threea_spark.domain import Domain
@@ -57,10 +58,10 @@ def twin(table):
         units.setdefault(who, []).append(own)
     kept = Counter()
     for who, rows in units.items():
-        columns = [[own[at] for own in rows] for at in range(5)] + [[text_of(own[5]) for own in rows]]
-        kinds = [*list(KINDS.values())[:5], pa.string()]
-        digests = row_digests([pa.array(c, kind) for c, kind in zip(columns, kinds, strict=True)], KEY).to_pylist()
         token = unit_token(KEY, None if who is None else who.encode())
+        columns = [[own[at] for own in rows] for at in range(5)] + [[text_of(own[5]) for own in rows]]
+        columns, kinds = [[token] * len(rows), *columns], [pa.int64(), *list(KINDS.values())[:5], pa.string()]
+        digests = row_digests([pa.array(c, kind) for c, kind in zip(columns, kinds, strict=True)], KEY).to_pylist()
         kept.update(
             (token, repr(own)) for _, own in sorted(zip(digests, rows, strict=True), key=lambda p: p[0])[:MAX_ROWS]
         )
@@ -126,3 +127,14 @@ def test_files_order_settings_and_other_units_change_no_unit_s_rows(
     found = with_settings(changes, written(folder / "one", shuffled, cuts))
     assert found == wanted + twin(added)
     assert with_settings({}, written(folder / "base", base, [])) == wanted
+
+
+def test_units_that_own_equal_rows_choose_among_them_apart(spark, tmp_path):
+    """All would read the same rows if the order knew the rows alone; the key is fixed, so that this is no draw."""
+    rows = [(value, None, None, None, None, None) for value in (0.0, 1.0, 2.0, 3.0)]
+    path = written(tmp_path / "equal", [(f"unit {number}", own) for number in range(400) for own in rows], [])
+    found = kept(spark, path)
+    assert sum(found.values()) == 400 * MAX_ROWS
+    for own in rows:
+        times = sum(count for (_, cells), count in found.items() if cells == repr(own))
+        assert binomtest(times, 400, MAX_ROWS / len(rows)).pvalue > 1e-4

@@ -98,9 +98,9 @@ def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyU
 def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
     """Keeps at most `max_rows` rows of each unit, in a secret order, and gives every row its unit's token.
 
-    The order is total: by a keyed digest of all that is read of a row, then by the cells themselves. So the rows that
-    are kept of a unit are a function of its own rows and the key; rows that still tie are equal, and it does not matter
-    which of them is kept.
+    The order is total: by a keyed digest of the unit and of all that is read of a row, then by the cells themselves. So
+    the rows that are kept of a unit are a function of its own rows and the key; rows that still tie are equal, and it
+    does not matter which of them is kept. Units that own the same rows choose among them apart.
 
     Where each row is a unit, tokens are drawn when the table is staged (see encode), once and for all.
 
@@ -122,8 +122,9 @@ def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
             ids = batch.column(UNIT_ID).dictionary_encode()
             known = np.array([unit_token(key, value) for value in [*ids.dictionary.to_pylist(), None]], dtype=np.int64)
             index = ids.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
-            cells = [batch.column(name) for name in kept]
-            arrays = [*cells, batch.column(UNIT_ID), pa.array(known[index]), row_digests(cells, key).cast(pa.binary())]
+            cells, of_unit = [batch.column(name) for name in kept], pa.array(known[index])
+            order = row_digests([of_unit, *cells], key).cast(pa.binary())
+            arrays = [*cells, batch.column(UNIT_ID), of_unit, order]
             yield pa.RecordBatch.from_arrays(arrays, [*kept, UNIT_ID, UNIT, _ORDER])
 
     ddl = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema.fields)
