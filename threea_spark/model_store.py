@@ -139,7 +139,12 @@ def _rebuilt(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 
     kind = _CLASSES[value["$class"]]
     known = {field.name for field in dataclasses.fields(kind)}
     found = kind(**{name: _rebuilt(item, arrays) for name, item in value["fields"].items() if name in known})
-    return _with_parts(found) if isinstance(found, Encoding) and "'part'" not in repr(value) else found
+    return _with_parts(found) if isinstance(found, Encoding) and not _knows_parts(value) else found
+
+
+def _knows_parts(encoding: dict[str, Any]) -> bool:
+    """Whether a stored encoding has a field for the part of a timestamp that a category is."""
+    return any("part" in code["fields"] for code in encoding["fields"]["codes"]["$tuple"])
 
 
 def _with_parts(encoding: Encoding) -> Encoding:

@@ -189,7 +189,7 @@ def test_as_many_rows_as_the_source_are_at_least_one():
 def test_parts_of_times_in_models_of_0_1_0_are_read(tmp_path):
     """They were named after their timestamp; a column of such a name beside no timestamp is a column."""
     model = model_of()
-    codes = (time_code(), category("seen", *map(str, range(24)), part="hour"), category("odd#hour", "a", "b"))
+    codes = (time_code(), category("seen", *map(str, range(24)), part="hour"), category("odd#hour", "a", "part"))
     now = dataclasses.replace(model, encoding=dataclasses.replace(model.encoding, codes=codes))
     now.save(tmp_path / "now")
     document = json.loads((tmp_path / "now" / "model.json").read_text())
