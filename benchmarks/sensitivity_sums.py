@@ -134,14 +134,11 @@ class Release:
 
 def moved(one: Sums, other: Sums) -> list[Moved]:
     """Compares two tables' sums, mechanism by mechanism, in Python's integers."""
-    return [
-        Moved(
-            "/".join(map(str, context[1:])),
-            *_distance(one.exact.get(context, {}), other.exact.get(context, {}), price_of(own)),
-            own.moved,
-        )
-        for context, own in {**other.mechanisms, **one.mechanisms}.items()
-    ]
+    found = []
+    for context, own in {**other.mechanisms, **one.mechanisms}.items():
+        squared, coordinates = _distance(one.exact.get(context, {}), other.exact.get(context, {}))
+        found.append(Moved("/".join(map(str, context[1:])), squared, price_of(own), coordinates, own.moved))
+    return found
 
 
 def price_of(mechanism: NoisySum) -> int:
@@ -153,16 +150,16 @@ def price_of(mechanism: NoisySum) -> int:
     return bound
 
 
-def _distance(one: Mapping[Context, Any], other: Mapping[Context, Any], price: int) -> tuple[int, int, int]:
-    """Squared distance of two sums, what it is priced at, and in how many coordinates they differ."""
-    total, moved = 0, 0
+def _distance(one: Mapping[Context, Any], other: Mapping[Context, Any]) -> tuple[int, int]:
+    """Squared distance of two sums, and in how many coordinates they differ."""
+    total, coordinates = 0, 0
     for part in one.keys() | other.keys():
         nothing = np.zeros_like(next(sums[part] for sums in (one, other) if part in sums))
         own, its = one.get(part, nothing), other.get(part, nothing)
         differing = np.nonzero(own != its)
         total += sum((a - b) ** 2 for a, b in zip(own[differing].tolist(), its[differing].tolist(), strict=True))
-        moved += len(differing[0])
-    return total, price, moved
+        coordinates += len(differing[0])
+    return total, coordinates
 
 
 def run_release(batch: pa.RecordBatch, config: ReleaseConfig, noising: Noising) -> Fitted:
