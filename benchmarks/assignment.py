@@ -22,14 +22,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from ortools.graph.python.min_cost_flow import SimpleMinCostFlow  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
 from threea_spark.approximate.prices import optimal_prices
+from threea_spark.arrays import Float64Array
 
-Float64Array = NDArray[np.float64]
 Record = dict[str, float]
 
 COST_GRID = 2.0**20  # costs are rounded to it: flows are over whole numbers

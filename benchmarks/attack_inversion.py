@@ -13,22 +13,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate.mixture import Mixture
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.engine.packed import PackedRows
 from threea_spark.planned import make_plan
 from threea_spark.privacy.accounting import Relation
+from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.gaussian import gaussian_mu
-from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.meter import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
-from threea_spark.privacy.plan import Stage
-from threea_spark.staged import PackedRows
 
 Record = dict[str, Any]
-Float64Array = NDArray[np.float64]
 N_ROWS, N_COLUMNS, DELTA = 400, 4, 1e-5
 CLIP_NORM = 4.0
 """Longer than nearly all rows, so that clipping hides nothing."""
@@ -67,7 +66,7 @@ def errors(mix_size: int, mu: float, n_releases: int) -> Record:
     }
 
 
-def mixed(rows: Float64Array, mix_size: int, mu: float) -> tuple[NDArray[np.int64], Float64Array]:
+def mixed(rows: Float64Array, mix_size: int, mu: float) -> tuple[Int64Array, Float64Array]:
     """Mixes once: the group of each row, and the groups' noisy sums in units of score."""
     n = len(rows)
     centre = Mixture(
@@ -93,16 +92,14 @@ def allowed(mu: float) -> float:
     return 0.0 if mu == NO_NOISE else 1.0 / math.sqrt(1.0 + (mu / CLIP_NORM) ** 2)
 
 
-def _others_known(
-    rows: Float64Array, groups: NDArray[np.int64], sums: Float64Array, target: int, mu: float
-) -> Float64Array:
+def _others_known(rows: Float64Array, groups: Int64Array, sums: Float64Array, target: int, mu: float) -> Float64Array:
     """The sum less the others, shrunk by how much of it is noise."""
     own = groups == groups[target]
     own[target] = False
     return np.asarray((sums[groups[target]] - rows[own].sum(axis=0)) * (1.0 - allowed(mu) ** 2))
 
 
-def _ridge(releases: Sequence[tuple[NDArray[np.int64], Float64Array]], mu: float) -> Float64Array:
+def _ridge(releases: Sequence[tuple[Int64Array, Float64Array]], mu: float) -> Float64Array:
     """The posterior mean of all rows, given the groups of all releases."""
     design = np.concatenate([np.arange(len(sums))[:, None] == groups for groups, sums in releases]).astype(np.float64)
     sums = np.concatenate([own for _, own in releases])

@@ -11,17 +11,16 @@ import numpy as np
 import pandas as pd
 from audit_bound import judged, lower_bound  # these lie beside this file
 from local_rows import LocalRows, group_sums, local_rows, plan_of, without_spark
-from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from threea_spark import ReleaseConfig
-from threea_spark.anonymize.sample import decode_rows
+from threea_spark.arrays import Float64Array
 from threea_spark.encode.decode import Decoded
+from threea_spark.engine.progress import Progress
+from threea_spark.model.law import decode_rows
 from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.progress import Progress
 from threea_spark.stages import Fitted, run_stages
 
-Float64Array = NDArray[np.float64]
 Record = dict[str, Any]
 N_ROWS, DELTA, EPSILON = 400, 1e-5, 1.0
 NUMBERS, BOUND, TAIL = ("x0", "x1", "x2", "x3"), 10.0, 6.0

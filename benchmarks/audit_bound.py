@@ -11,13 +11,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import beta
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.privacy.gaussian import gaussian_epsilon
-
-Float64Array = NDArray[np.float64]
 
 _CANDIDATES = 201
 
@@ -77,6 +75,6 @@ def _best_threshold(absent: Float64Array, present: Float64Array, level: float) -
     return float(candidates[np.argmax(bounds)])
 
 
-def _clopper_pearson(events: NDArray[np.int64], n: int, level: float) -> Float64Array:
+def _clopper_pearson(events: Int64Array, n: int, level: float) -> Float64Array:
     """Upper bounds on the rates of events that were seen so often among n."""
     return np.where(events >= n, 1.0, beta.ppf(level, events + 1, np.maximum(n - events, 1)))

@@ -21,10 +21,10 @@ from local_rows import LocalRows, group_sums, plan_of, staged_rows, without_spar
 from threea_spark import ReleaseConfig
 from threea_spark.adapt import learn
 from threea_spark.encode import spark as encode_passes
-from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
-from threea_spark.privacy.plan import Stage
-from threea_spark.progress import Progress
-from threea_spark.staged import COINS, PackedRows
+from threea_spark.engine.packed import COINS, PackedRows
+from threea_spark.engine.progress import Progress
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import NoisySum, PrivacyMeter
 from threea_spark.stages import Fitted, run_stages
 
 ABSENT, PRESENT = 0, 1

@@ -12,10 +12,10 @@ import numpy as np
 from audit_trial import ABSENT, PRESENT, Breaker, Pair  # beside this file
 from local_rows import local_rows  # beside this file
 
-from threea_spark import ReleaseConfig, auto
+from threea_spark import ReleaseConfig, rules
 from threea_spark.anonymize import mix
-from threea_spark.privacy.plan import Stage
-from threea_spark.staged import PackedRows
+from threea_spark.engine.packed import PackedRows
+from threea_spark.privacy.budget import Stage
 
 N_ROWS = 400
 DELTA = 1e-5
@@ -60,7 +60,7 @@ class Variant:
     @property
     def rate(self) -> float:
         """The probability with which a unit is adapted on."""
-        return auto.sampling_probability(self.config) if self.samples else 1.0
+        return rules.sampling_probability(self.config) if self.samples else 1.0
 
 
 def config_of(epsilon: float, **sections: Any) -> ReleaseConfig:

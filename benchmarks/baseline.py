@@ -25,12 +25,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.privacy.gaussian import gaussian_mu
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 N_FINE = 256  # equal in width, between the public bounds
 N_CELLS = 16
@@ -59,13 +56,13 @@ class NumberCells:
         """Counts the cells, null's own among them."""
         return len(self.edges) - 1 + int(self.nullable)
 
-    def index(self, column: pd.Series) -> IntArray:
+    def index(self, column: pd.Series) -> Int64Array:
         """Finds the cell of each value; values outside the bounds count as the bound."""
         values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
         found = np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, len(self.edges) - 2)
         return np.where(np.isnan(values), self.n_cells - 1 if self.nullable else 0, found).astype(np.int64)
 
-    def draw(self, cell: IntArray, rng: np.random.Generator) -> pd.Series:
+    def draw(self, cell: Int64Array, rng: np.random.Generator) -> pd.Series:
         """Draws a value even over each cell; null's cell gives null."""
         low, high = np.append(self.edges[:-1], np.nan)[cell], np.append(self.edges[1:], np.nan)[cell]
         values = low + rng.random(len(cell)) * (high - low)
@@ -84,13 +81,13 @@ class LevelCells:
         """Counts the cells, null's own among them."""
         return len(self.values) + int(self.nullable)
 
-    def index(self, column: pd.Series) -> IntArray:
+    def index(self, column: pd.Series) -> Int64Array:
         """Finds the cell of each value; what is not listed counts as null, or as the first where null has no cell."""
         text = column.map(lambda value: None if pd.isna(value) else str(value))
         found = pd.Index(self.values).get_indexer(pd.Index(text))
         return np.where(found < 0, len(self.values) if self.nullable else 0, found).astype(np.int64)
 
-    def draw(self, cell: IntArray, rng: np.random.Generator) -> pd.Series:
+    def draw(self, cell: Int64Array, rng: np.random.Generator) -> pd.Series:
         """Names the category of each cell; null's cell gives null."""
         return pd.Series(np.array([*self.values, None], dtype=object)[cell])
 
@@ -133,7 +130,7 @@ def noise_stddev(n_columns: int, mu: float) -> float:
     return math.sqrt(n_columns) / mu if n_columns else 0.0
 
 
-def noisy_counts(index: IntArray, n_cells: int, stddev: float, rng: np.random.Generator) -> Float64Array:
+def noisy_counts(index: Int64Array, n_cells: int, stddev: float, rng: np.random.Generator) -> Float64Array:
     """Counts the rows of each cell and adds noise; RELEASED, may be negative."""
     return np.bincount(index, minlength=n_cells) + rng.normal(0.0, stddev, n_cells)
 
@@ -171,7 +168,7 @@ def _noisy_table(
     return noisy_counts(joint, label.n_cells * cells.n_cells, stddev, rng).reshape(label.n_cells, -1)
 
 
-def _draw_groups(tables: Mapping[str, Float64Array], rng: np.random.Generator) -> IntArray:
+def _draw_groups(tables: Mapping[str, Float64Array], rng: np.random.Generator) -> Int64Array:
     """Gives the class of each row to draw: every column counts the classes, the one with fewer cells more exactly."""
     weights = [1.0 / table.shape[1] for table in tables.values()]
     sizes = np.average([table.sum(axis=1) for table in tables.values()], axis=0, weights=weights)
@@ -179,7 +176,7 @@ def _draw_groups(tables: Mapping[str, Float64Array], rng: np.random.Generator) -
     return np.asarray(rng.permutation(group), dtype=np.int64)
 
 
-def _draw_cells(table: Float64Array, group: IntArray, rng: np.random.Generator) -> IntArray:
+def _draw_cells(table: Float64Array, group: Int64Array, rng: np.random.Generator) -> Int64Array:
     """Draws a cell for each row by its class's histogram; negative counts are none, a class without counts is even."""
     law = np.maximum(table, 0.0)
     law[law.sum(axis=1) == 0.0] = 1.0

@@ -16,14 +16,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark import ReleaseConfig, summing
+from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.encode.encoding import Encoding
+from threea_spark.engine import sums
+from threea_spark.engine.packed import PackedRows, blocks_of, joined, unpacked
 from threea_spark.planned import make_plan
-from threea_spark.privacy.plan import PrivacyPlan
-from threea_spark.publish import spark as delta
-from threea_spark.staged import PackedRows, blocks_of, joined, unpacked
-from threea_spark.table import spark as table
+from threea_spark.privacy.budget import PrivacyPlan
+from threea_spark.publish import write as delta
+from threea_spark.source import rows as table
 
 ArrowTask = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -55,8 +56,8 @@ class LocalRows:
         """Adds the arrays of each chunk up."""
         totals: dict[int, Any] = {}
         for batch in self.batches:
-            for chunk, sums in zip(batch.column("chunk").to_pylist(), batch.column("sums"), strict=True):
-                part = sums.values.to_numpy()
+            for chunk, added in zip(batch.column("chunk").to_pylist(), batch.column("sums"), strict=True):
+                part = added.values.to_numpy()
                 totals[chunk] = totals[chunk] + part if chunk in totals else part.copy()
         return [{"chunk": chunk, "sums": sums} for chunk, sums in totals.items()]
 
@@ -76,7 +77,7 @@ def without_spark(stage: Callable[[LocalRows], LocalRows]) -> Iterator[None]:
         patches.enter_context(patch.object(table, "canonical", lambda rows, domain, unit: rows))
         patches.enter_context(patch.object(table, "bound_rows", lambda rows, unit, key: rows))
         patches.enter_context(patch.object(delta, "stage", lambda rows, name: stage(rows)))
-        patches.enter_context(patch.object(summing, "summed_arrays", lambda column, length: None))
+        patches.enter_context(patch.object(sums, "summed_arrays", lambda column, length: None))
         yield
 
 

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from local_rows import LocalRows, local_rows  # these lie beside this file
-from numpy.typing import NDArray
 from one_run_attack import Weakened, readings, recording, scores_of_release, scores_of_sums
 from one_run_bound import Guesses, epsilon_bound, gaussian_epsilon_bound
 from rich.console import Console
@@ -30,12 +29,12 @@ from rich.table import Table
 from source import write_source
 
 from threea_spark import ReleaseConfig
+from threea_spark.arrays import BoolArray, Float64Array
 from threea_spark.pipeline import release_with_model
-from threea_spark.privacy.plan import Stage
+from threea_spark.privacy.budget import Stage
 from threea_spark.session import build_session
 
 Record = dict[str, Any]
-Float64Array = NDArray[np.float64]
 DELTA = 1e-5
 LABEL = "y"
 PLAIN, GAUSSIAN = "(epsilon, delta)", "f-DP"
@@ -132,9 +131,7 @@ def audit(spark: Any, variant: Variant, n_canaries: int, confidence: float) -> l
     ]
 
 
-def best_bound(
-    scores: Mapping[str, Float64Array], coins: NDArray[np.bool_], confidence: float, *, gaussian: bool
-) -> Record:
+def best_bound(scores: Mapping[str, Float64Array], coins: BoolArray, confidence: float, *, gaussian: bool) -> Record:
     """The best bound over all scores and numbers of guesses, each at a level that lets all of them hold together."""
     level = 1.0 - (1.0 - confidence) / (len(scores) * len(SHARES_GUESSED))
     found: list[Record] = []
@@ -147,7 +144,7 @@ def best_bound(
     return max(found, key=lambda record: record["lower_bound"])
 
 
-def guessed(scores: Float64Array, coins: NDArray[np.bool_], share: float) -> Guesses:
+def guessed(scores: Float64Array, coins: BoolArray, share: float) -> Guesses:
     """Guesses that the highest scores are in and the lowest are out, as many of each; ties are broken by chance."""
     half = max(1, round(0.5 * share * len(scores)))
     order = np.lexsort((np.random.default_rng().random(len(scores)), scores))

@@ -16,19 +16,19 @@ from unittest.mock import patch
 
 import numpy as np
 from local_rows import LocalRows, group_sums, plan_of, without_spark  # beside this file
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from threea_spark import ReleaseConfig, summing
+from threea_spark import ReleaseConfig
 from threea_spark.adapt.label_fit import Targets, Weights
 from threea_spark.anonymize import spark as generators
-from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.privacy.plan import Stage
-from threea_spark.progress import Progress
-from threea_spark.staged import joined, unpacked
+from threea_spark.arrays import Float64Array
+from threea_spark.engine import sums
+from threea_spark.engine.packed import joined, unpacked
+from threea_spark.engine.progress import Progress
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import NoisySum
 from threea_spark.stages import Fitted, run_stages
 
-Float64Array = NDArray[np.float64]
 _COIN_PRECISION = 4.0  # of a fair coin
 
 
@@ -123,7 +123,7 @@ def readings(recorded: Recorded, batches: LocalRows, n_canaries: int, config: Re
     gradient_sums = Targets.gradient_sums
     with (
         without_spark(lambda staged: staged),
-        patch.object(summing, "_added_up", added_up),
+        patch.object(sums, "_added_up", added_up),
         patch.object(Targets, "gradient_sums", gradients),
         patch.object(NoisySum, "noised", replay),
     ):

@@ -14,7 +14,7 @@ from sklearn.datasets import make_classification, make_friedman1
 from sklearn.preprocessing import StandardScaler
 from source import load_protocol  # beside this file
 
-Float64Array = NDArray[np.float64]
+from threea_spark.arrays import Float64Array
 
 N_REAL = 11_000
 """Rows kept of a real table, 30 % of them held out: a release then takes seconds, not minutes."""

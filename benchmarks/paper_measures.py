@@ -18,7 +18,7 @@ from sklearn.metrics import adjusted_rand_score, r2_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-Float64Array = NDArray[np.float64]
+from threea_spark.arrays import Float64Array
 
 _MOST_ROWS = 1_500
 N_CLUSTERS = 8

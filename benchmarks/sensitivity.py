@@ -26,7 +26,7 @@ from sensitivity_rows import MODES, Row, hard_cell, hard_row, plain_table, relea
 from sensitivity_sums import Moved, Release, Sums, moved  # beside this file
 
 from threea_spark import ReleaseConfig
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
 
 Found = dict[str, Moved]
 Pair = tuple[list[Row], list[Row]]

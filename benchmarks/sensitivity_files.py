@@ -22,9 +22,9 @@ from sensitivity_rows import Row, arrow_type, hard_row, plain_cell, release_conf
 from sensitivity_sums import Moved, Release, moved  # beside this file
 
 from threea_spark import ReleaseConfig
-from threea_spark.columns import UNIT
-from threea_spark.domain import Domain
-from threea_spark.table.spark import bound_rows, canonical
+from threea_spark.config.domain import Domain
+from threea_spark.engine.packed import UNIT
+from threea_spark.source.rows import bound_rows, canonical
 
 ID = "id"
 ODD = "one more"

@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from threea_spark import ReleaseConfig
-from threea_spark.columns import UNIT
-from threea_spark.domain import CategoricalColumn, Column, Domain, TimestampColumn
-from threea_spark.encode.raw import column_name
+from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.engine.packed import UNIT, column_name
 
 Row = tuple[Any, ...]
 ODD_UNIT = (2**31 - 1) << 32  # its coin is zero: it is in every sample

@@ -19,13 +19,13 @@ from local_rows import LocalRows, plan_of, without_spark  # beside this file
 from sensitivity_rows import Table, batch_of  # beside this file
 
 from threea_spark import ReleaseConfig
-from threea_spark.anonymize.ranges import RANGE, GroupRanges
+from threea_spark.anonymize.groups import RANGE, GroupRanges
 from threea_spark.encode import spark as encode_passes
 from threea_spark.encode.selection import Selection
+from threea_spark.engine.packed import unpacked
+from threea_spark.engine.progress import Progress
 from threea_spark.privacy.accounting import gaussian_mu_of
-from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.progress import Progress
-from threea_spark.staged import unpacked
+from threea_spark.privacy.meter import NoisySum
 from threea_spark.stages import Fitted, run_stages
 
 Context = tuple[Any, ...]

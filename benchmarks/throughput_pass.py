@@ -28,7 +28,7 @@ from threea_spark.approximate.spark import statistics_sums
 from threea_spark.approximate.statistics import Covariance, first_statistics, second_statistics
 from threea_spark.encode.codes import SCORE_GRID, AffineCode
 from threea_spark.encode.encoding import Encoding
-from threea_spark.staged import SCHEMA, PackedRows, blocks_of, unpacked
+from threea_spark.engine.packed import SCHEMA, PackedRows, blocks_of, unpacked
 
 N_CLUSTERS = 32
 N_PROCESSES = 2

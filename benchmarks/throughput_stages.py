@@ -15,18 +15,19 @@ from threea_spark import ReleaseConfig
 from threea_spark.adapt import inducing
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize.mix import Mixer
-from threea_spark.anonymize.spark import mixed_rows, sampled_rows
+from threea_spark.anonymize.spark import mixed_rows
 from threea_spark.approximate.mixture import starting_mixture
-from threea_spark.encode.measure import measure_encoding
+from threea_spark.encode.fit import measure_encoding
 from threea_spark.encode.spark import packed_vectors
-from threea_spark.model import ReleaseModel
+from threea_spark.model.draw import sampled_rows
+from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import fit
 from threea_spark.planned import make_plan
-from threea_spark.privacy.mechanism import PrivacyMeter
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
-from threea_spark.privacy.plan import Stage
-from threea_spark.table import spark as table
-from threea_spark.table.spark import schema_of
+from threea_spark.source import rows as table
+from threea_spark.source.rows import schema_of
 
 Record = dict[str, Any]
 _MIX_SIZE = 100

@@ -13,22 +13,22 @@ import typer
 from typer.cli import get_docs_for_click
 
 import threea_spark
-from threea_spark import cli
+from threea_spark.cli import main
 
 MODULES = (
     "threea_spark",
-    "threea_spark.config",
-    "threea_spark.domain",
-    "threea_spark.model",
+    "threea_spark.config.release",
+    "threea_spark.config.domain",
+    "threea_spark.model.released",
     "threea_spark.pipeline",
-    "threea_spark.judge.evaluation",
+    "threea_spark.evaluation.evaluate",
     "threea_spark.publish.receipt",
     "threea_spark.privacy.statement",
     "threea_spark.report.pages",
     "threea_spark.synthesizer",
-    "threea_spark.tracking",
+    "threea_spark.publish.mlflow",
     "threea_spark.errors",
-    "threea_spark.cli",
+    "threea_spark.cli.main",
 )
 
 
@@ -36,10 +36,10 @@ def build(folder: Path) -> None:
     """Writes one page a module; the page of `threea_spark` holds every public name, that of the cli every option."""
     for name in threea_spark.__all__:  # they are imported on first use, and pdoc looks for them in the module
         setattr(threea_spark, name, getattr(threea_spark, name))
-    commands = typer.main.get_command(cli.app)
+    commands = typer.main.get_command(main.app)
     context = typer.Context(commands, info_name="threea")
-    cli.__doc__ = get_docs_for_click(obj=commands, ctx=context, name="threea")
-    vars(cli).update(__docformat__="markdown", __all__=[])
+    main.__doc__ = get_docs_for_click(obj=commands, ctx=context, name="threea")
+    vars(main).update(__docformat__="markdown", __all__=[])
     pdoc.render.configure(docformat="google", show_source=False, footer_text=f"threea_spark {threea_spark.__version__}")
     pdoc.pdoc(*MODULES, output_directory=folder)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from flights import make_tables  # beside this file, as spark-submit finds it
 
 from threea_spark import ReleaseConfig, evaluate, release
-from threea_spark.cli_report import receipt_path, report_path, try_report
 from threea_spark.errors import ThreeAError
+from threea_spark.outputs import receipt_path, report_path, write_report
 from threea_spark.session import build_session
 
 START = time.monotonic()
@@ -44,7 +44,7 @@ def run(out: Path, master: str) -> None:
     receipt.write(receipt_path(config, receipt.release_id))
     say("report: HTML from the receipt and the released rows")
     report = report_path(config, receipt.release_id)
-    try_report(spark, config, receipt, report)
+    write_report(spark, config, receipt, report)
     say("judging: LightGBM on released and on real rows")
     judged = evaluate(spark, config, str(held_out))
     say("done")

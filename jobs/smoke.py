@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from threea_spark.cli_doctor import check_up
+from threea_spark.cli.doctor import check_up
 from threea_spark.errors import ThreeAError
 
 

@@ -13,29 +13,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from threea_spark.config import ReleaseConfig
-    from threea_spark.domain import Domain
-    from threea_spark.judge.evaluation import Evaluation, evaluate
-    from threea_spark.model import ReleaseModel
+    from threea_spark.config.domain import Domain
+    from threea_spark.config.release import ReleaseConfig
+    from threea_spark.evaluation.evaluate import Evaluation, evaluate
+    from threea_spark.model.released import ReleaseModel
     from threea_spark.pipeline import fit, release
+    from threea_spark.publish.mlflow import log_release
     from threea_spark.publish.receipt import Receipt
     from threea_spark.report.pages import internal_report_html, report_html
     from threea_spark.synthesizer import Synthesizer
-    from threea_spark.tracking import log_release
 
 __version__ = "0.2.0"
 
 _HOMES = {
-    "Domain": "threea_spark.domain",
-    "Evaluation": "threea_spark.judge.evaluation",
+    "Domain": "threea_spark.config.domain",
+    "Evaluation": "threea_spark.evaluation.evaluate",
     "Receipt": "threea_spark.publish.receipt",
-    "ReleaseConfig": "threea_spark.config",
-    "ReleaseModel": "threea_spark.model",
+    "ReleaseConfig": "threea_spark.config.release",
+    "ReleaseModel": "threea_spark.model.released",
     "Synthesizer": "threea_spark.synthesizer",
-    "evaluate": "threea_spark.judge.evaluation",
+    "evaluate": "threea_spark.evaluation.evaluate",
     "fit": "threea_spark.pipeline",
     "internal_report_html": "threea_spark.report.pages",
-    "log_release": "threea_spark.tracking",
+    "log_release": "threea_spark.publish.mlflow",
     "release": "threea_spark.pipeline",
     "report_html": "threea_spark.report.pages",
 }

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threea_spark.cli_report import receipt_path, report_path, try_report
-from threea_spark.cli_tracking import try_tracking
-from threea_spark.config import ReleaseConfig
-from threea_spark.console import err, escaped
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError, ModelError
 from threea_spark.publish.receipt import Receipt
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from threea_spark.model import ReleaseModel
+    from threea_spark.model.released import ReleaseModel
+
+log = logging.getLogger("threea_spark")
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class Outputs:
           ModelError: if the model's folder holds something.
           EnvironmentNotReadyError: if MLflow is asked for and missing.
         """
-        from threea_spark.auto import is_mixing
-        from threea_spark.model_store import require_empty
-        from threea_spark.tracking import require_mlflow
+        from threea_spark.config.release import is_mixing
+        from threea_spark.model.store import require_empty
+        from threea_spark.publish.mlflow import require_mlflow
 
         if self.model is not None:
             if is_mixing(config):
@@ -74,9 +75,9 @@ class Outputs:
         if self.model is not None and model is not None:
             _save(model, self.model)
         page = self.report or report_path(config, receipt.release_id)
-        is_written = self.with_report and try_report(spark, config, receipt, page)
+        is_written = self.with_report and write_report(spark, config, receipt, page)
         if self.is_tracked:
-            try_tracking(receipt, config, model, page if is_written else None, self.mlflow_experiment)
+            _log_to_mlflow(receipt, config, model, page if is_written else None, self.mlflow_experiment)
 
 
 def _write_receipt(receipt: Receipt, path: Path) -> None:
@@ -118,5 +119,73 @@ def _require_writable(option: str, path: Path) -> None:
         raise ConfigError(f"{option}: {path} cannot be written; choose a file in a folder that can")
 
 
+def write_report(spark: SparkSession, config: ReleaseConfig, receipt: Receipt, path: Path) -> bool:
+    """Writes the report of a release that was just made; if that fails, the release stands, and it is said.
+
+    Returns:
+      Whether it was written.
+    """
+    from threea_spark.report.pages import report_html, write_html
+
+    try:
+        write_html(report_html(spark, config, receipt), path)
+    except Exception as error:  # whatever it was, the release is done and must not look as if it were not
+        log.debug("the report could not be written", exc_info=True)
+        _say(
+            f"the release stands, but its report could not be written ({type(error).__name__}); "
+            "`threea report` makes it again"
+        )
+        return False
+    _say(f"report written to {path}")
+    return True
+
+
+def receipt_path(config: ReleaseConfig, release_id: str) -> Path:
+    """Where a receipt goes by default: beside a local target, else into the working directory."""
+    return _beside(config, ".receipt.json", f"receipt-{release_id}.json")
+
+
+def report_path(config: ReleaseConfig, release_id: str) -> Path:
+    """Where a report goes by default: beside the receipt."""
+    return _beside(config, ".report.html", f"report-{release_id}.html")
+
+
+def _beside(config: ReleaseConfig, suffix: str, elsewhere: str) -> Path:
+    path = config.target.path
+    if path is not None and "://" not in path:
+        return Path(path.rstrip("/") + suffix)
+    return Path(elsewhere)
+
+
+def _log_to_mlflow(
+    receipt: Receipt,
+    config: ReleaseConfig,
+    model: ReleaseModel | None,
+    report: Path | None,
+    experiment: str | None,
+) -> None:
+    """Logs a release that was just made to MLflow; if that fails, the release stands, and it is said.
+
+    Args:
+      receipt, config, model: Of the release.
+      report: Its public report; None where none was written.
+      experiment: Of MLflow, by name; as MLflow's environment says where None.
+    """
+    from threea_spark.publish.mlflow import log_release
+
+    try:
+        html = None if report is None else report.read_text(encoding="utf-8")
+        run_id = log_release(receipt, config=config, model=model, report=html, experiment=experiment)
+    except Exception as error:  # whatever it was, the release is done and must not look as if it were not
+        log.debug("the release could not be logged to MLflow", exc_info=True)
+        cause = type(error.__cause__ or error).__name__
+        _say(
+            f"the release stands, but MLflow did not take it ({cause}); check MLFLOW_TRACKING_URI, then log it "
+            "with threea_spark.log_release"
+        )
+    else:
+        _say(f"logged to MLflow as run {run_id}")
+
+
 def _say(line: str) -> None:
-    err.print(escaped(line))
+    sys.stderr.write(line + "\n")

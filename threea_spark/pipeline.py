@@ -9,22 +9,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from threea_spark import auto, places
-from threea_spark.anonymize import spark as generators
-from threea_spark.anonymize.blocks import BlockDraw
-from threea_spark.config import ReleaseConfig
+from threea_spark.anonymize.spark import mixed_rows
+from threea_spark.config.release import ReleaseConfig, is_mixing
+from threea_spark.engine import delta
+from threea_spark.engine.progress import Listener, Progress
+from threea_spark.engine.quiet import unprinted_query_errors
+from threea_spark.engine.staging import staging
 from threea_spark.errors import ConfigError, PrivacyError, ReleaseFailedError, ThreeAError
-from threea_spark.model import ReleaseModel
+from threea_spark.model.blocks import BlockDraw
+from threea_spark.model.draw import sampled_rows
+from threea_spark.model.released import ReleaseModel
 from threea_spark.planned import make_plan
-from threea_spark.prepared import Prepared, checked_staging_schema, checked_types, prepare
+from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
-from threea_spark.progress import Listener, Progress
-from threea_spark.publish import spark as delta
+from threea_spark.publish import write
 from threea_spark.publish.appending import Appending
 from threea_spark.publish.ledger import Ledger, SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
 from threea_spark.publish.standing import standing_of
-from threea_spark.query_errors import unprinted_query_errors
 from threea_spark.stages import Fitted, run_stages
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
       SchemaError, SourceError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
-    if auto.is_mixing(config):
+    if is_mixing(config):
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     if config.source.since is not None:
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
@@ -62,7 +64,7 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
     spark, plan = rows.sparkSession, make_plan(config)
     schema = checked_staging_schema(spark, config)
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
-    with _booked(ledger), delta.staging(spark, release_id, schema) as name:
+    with _booked(ledger), staging(spark, release_id, schema) as name:
         fitted = run_stages(rows, config, plan, release_id, name, progress)
         ledger.require_counting()
         return _model(fitted, config, types, statement_of(fitted.meter))
@@ -93,7 +95,7 @@ def release_with_model(
 ) -> tuple[Receipt, ReleaseModel | None]:
     """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
     ready, progress = prepare(spark, config), Progress(N_STEPS, listener)
-    with _booked(ready.ledger), delta.staging(spark, ready.release_id, ready.staging) as name:
+    with _booked(ready.ledger), staging(spark, ready.release_id, ready.staging) as name:
         fitted = run_stages(ready.rows, config, ready.plan, ready.release_id, name, progress)
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
         ready.ledger.require_counting()
@@ -164,12 +166,12 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
 def _write(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared, receipt: Receipt) -> None:
     """Writes the released rows in one commit, the receipt in its metadata."""
     rows, target, text = _released_rows(spark, fitted, config, ready.types, receipt), ready.target, receipt.to_json()
-    if config.target.mode == "append" and places.exists(spark, target):
+    if config.target.mode == "append" and delta.exists(spark, target):
         on_its_way = Appending(spark, target, ready.held, SourceHistory.of(spark, config).keeps_apart)
-        on_its_way.write(lambda: delta.append(rows, target, text, release_id=receipt.release_id), text)
+        on_its_way.write(lambda: write.append(rows, target, text, release_id=receipt.release_id), text)
     else:
         properties = {PROPERTY_RELEASE: receipt.release_id, **standing_of([ready.held.as_written]).properties}
-        delta.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
+        write.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
 
 
 def _released_rows(
@@ -178,10 +180,8 @@ def _released_rows(
     encoding, label, seed = fitted.encoded.encoding, config.domain.label, secrets.randbits(62)  # public randomness
     if fitted.sampler is not None:
         drawn = BlockDraw(fitted.sampler, encoding, label, types, receipt.n_released, seed)
-        return generators.sampled_rows(spark, drawn)
+        return sampled_rows(spark, drawn)
     if fitted.mixer is None or fitted.mechanism is None:
         raise PrivacyError("anonymize: neither a model nor groups of rows were made; nothing was written")
-    mixed = generators.mixed_rows(
-        fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, fitted.meter.noise, seed
-    )
-    return delta.without_layout(mixed, seed, max(1, receipt.n_released // _RELEASED_FILE_ROWS))
+    mixed = mixed_rows(fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, fitted.meter.noise, seed)
+    return write.without_layout(mixed, seed, max(1, receipt.n_released // _RELEASED_FILE_ROWS))

@@ -10,27 +10,27 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from threea_spark import auto
+from threea_spark import rules
 from threea_spark.adapt import second_look
 from threea_spark.adapt.features import FEATURE_GRID
 from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings
 from threea_spark.adapt.learn import POINTS_SHARE
 from threea_spark.adapt.move import POINTS_STEPS
 from threea_spark.adapt.settings import KipSettings
-from threea_spark.approximate import class_means, correlation, fit, marginals, measure
+from threea_spark.approximate import class_means, clusters, components, correlation, marginals
 from threea_spark.approximate.statistics import product_bound
-from threea_spark.config import ReleaseConfig
-from threea_spark.domain import CategoricalColumn
+from threea_spark.config.domain import CategoricalColumn
+from threea_spark.config.release import ReleaseConfig, is_mixing
 from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.encode.fit import SELECTION_SHARE, reader_of
 from threea_spark.encode.histogram import MAX_CATEGORY_CELLS, CategoryField, Field, HistogramLayout
-from threea_spark.encode.measure import SELECTION_SHARE, reader_of
+from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.errors import PrivacyError
+from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
-from threea_spark.privacy.plan import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 
-_NUMERIC_SHARES = (NUMERIC_SHARE, 1e-3, 1e-2, 1e-1)
-"""Parts of epsilon that may be kept for float64; the first that suffices is taken."""
-_MOST_LABEL_CELLS = 2 * auto.LABEL_CELLS + 2  # a heavy leaf has a cell alone, and may leave a light one beside it
+_NUMERIC_SHARES = (NUMERIC_SHARE, 1e-3, 1e-2, 1e-1)  # parts of epsilon for float64: the first that suffices
+_MOST_LABEL_CELLS = 2 * LABEL_CELLS + 2  # a heavy leaf has a cell alone, and may leave a light one beside it
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
       PrivacyError: if no plan for this claim can be certified: the release would be refused in the end.
     """
     for share in _NUMERIC_SHARES:
-        plan = auto.calibrated(config, numeric_share=share)
+        plan = rules.calibrated(config, numeric_share=share)
         certified_epsilon(plan)
         if worst_numeric_error(config, plan) <= plan.numeric_epsilon:
             return plan
@@ -102,12 +102,12 @@ def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[Plan
         yield list(_mixed_rows(config, plan, features))
         return
     encode = list(_encode(config, plan))
-    if auto.is_mixing(config):
+    if is_mixing(config):
         mixing = [*_clusters(config, plan.mu_of(Stage.APPROXIMATE), features, plan), *_centres(config, plan, features)]
         yield [*encode, *mixing, *_mixed_rows(config, plan, features)]
         return
     yield [*encode, *_components(config, plan, features), *_labels(config, plan, features)]
-    if auto.may_look_twice(config, plan, n_classes=n_classes_of(config)):
+    if rules.may_look_twice(config, plan, n_classes=n_classes_of(config)):
         yield [*encode, *_two_looks(plan, features)]
 
 
@@ -118,7 +118,7 @@ def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
         for name, column in config.domain.columns.items()
         if isinstance(column, CategoricalColumn)
     }
-    return HistogramLayout(reader_of(config.domain, most, affine=auto.codes_affinely(config)).fields)
+    return HistogramLayout(reader_of(config.domain, most, affine=codes_affinely(config)).fields)
 
 
 def features_of(config: ReleaseConfig) -> tuple[Field, ...]:
@@ -160,28 +160,28 @@ def _clusters(config: ReleaseConfig, mu: float, features: tuple[Field, ...], pla
     norm = int(_resolved(config, plan, features).clip_norm * SCORE_GRID)
     passes = 1 if config.anonymize.generator == "random" else config.approximate.iterations
     full, needs_second = config.approximate.covariance == "full", config.approximate.covariance in ("diagonal", "full")
-    mu_pass = mu * math.sqrt((1.0 - fit.SIZES_SHARE) / passes * (0.5 if needs_second else 1.0))
+    mu_pass = mu * math.sqrt((1.0 - clusters.SIZES_SHARE) / passes * (0.5 if needs_second else 1.0))
     held = len(features)
     yield PlannedSum(Stage.APPROXIMATE, "first-pass", 2 * norm**2, 1 + held, mu_pass, passes)
     if needs_second:
         bound, moved = product_bound(norm) ** 2, held * held if full else held
         yield PlannedSum(Stage.APPROXIMATE, "second-pass", bound, moved, mu_pass, passes)
-    yield PlannedSum(Stage.APPROXIMATE, "sizes", 1, 1, mu * math.sqrt(0.5 * fit.SIZES_SHARE), 2)
+    yield PlannedSum(Stage.APPROXIMATE, "sizes", 1, 1, mu * math.sqrt(0.5 * clusters.SIZES_SHARE), 2)
 
 
 def _components(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
     """Clusters where there are any, then marginals (twice where components hold all classes) and correlations."""
     mu, counts = plan.mu_of(Stage.APPROXIMATE), marginals.squared_bound(len(features))
     if config.approximate.components not in ("auto", 1):
-        mu, mu_mixture = fit.split_mu(mu)
+        mu, mu_mixture = clusters.split_mu(mu)
         yield from _clusters(config, mu_mixture, features, plan)
-    correlates = measure.may_correlate(len(features))
+    correlates = components.may_correlate(len(features))
     twice = config.approximate.per_class is False and n_classes_of(config) > 1
-    left = (1.0 - measure.CORRELATION_SHARE if correlates else 1.0) * (0.5 if twice else 1.0)
+    left = (1.0 - components.CORRELATION_SHARE if correlates else 1.0) * (0.5 if twice else 1.0)
     yield PlannedSum(Stage.APPROXIMATE, "marginals", counts, counts, mu * math.sqrt(left), 2 if twice else 1)
     if correlates:
         bound, n_pairs = correlation.largest_bound(len(features)), len(features) * (len(features) - 1) // 2
-        share = math.sqrt(measure.CORRELATION_SHARE)
+        share = math.sqrt(components.CORRELATION_SHARE)
         yield PlannedSum(Stage.APPROXIMATE, "correlations", bound * bound, n_pairs, mu * share)
     if (rest := plan.mu_of(Stage.ANONYMIZE)) > 0.0:
         yield PlannedSum(Stage.ANONYMIZE, "marginals", counts, counts, rest)
@@ -211,8 +211,8 @@ def _two_looks(plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[Plann
     mu = plan.mu_of(Stage.APPROXIMATE)
     bound = class_means.largest_clip(math.sqrt(len(features)))
     counts = class_means.NORMS_SQUARED_BOUND
-    yield PlannedSum(Stage.APPROXIMATE, "norms", counts, counts, mu * math.sqrt(measure.NORMS_SHARE))
-    mu_sums = mu * math.sqrt(1.0 - measure.NORMS_SHARE)
+    yield PlannedSum(Stage.APPROXIMATE, "norms", counts, counts, mu * math.sqrt(components.NORMS_SHARE))
+    mu_sums = mu * math.sqrt(1.0 - components.NORMS_SHARE)
     yield PlannedSum(Stage.APPROXIMATE, "class-sums", bound**2, len(features), mu_sums)
     mu, width = plan.mu_of(Stage.ADAPT) * (1.0 - 1e-9), widest(features)
     of_means = mu * math.sqrt(1.0 - second_look.PAIRS_SHARE)
@@ -233,7 +233,7 @@ def _centres(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ..
     if not mu > 0.0:
         return
     n_classes, asked = n_classes_of(config), config.approximate.components
-    n_points = (auto.MOST_COMPONENTS if asked == "auto" else asked) * n_classes
+    n_points = (rules.MOST_COMPONENTS if asked == "auto" else asked) * n_classes
     bound, steps = KipSettings.norm_bound, config.adapt.steps
     gradient = min(KipSettings.moving_points, n_points) * widest(features) + n_points * n_classes
     yield PlannedSum(Stage.ADAPT, "points", bound * bound, gradient, mu / math.sqrt(steps), steps)
@@ -245,6 +245,6 @@ def _mixed_rows(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field,
     yield PlannedSum(Stage.ANONYMIZE, "mixed-rows", norm**2, length, plan.mu_of(Stage.ANONYMIZE))
 
 
-def _resolved(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> auto.Resolved:
+def _resolved(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> rules.Resolved:
     """What `auto` stands for where the number of rows has no say in it."""
-    return auto.resolve(config, plan, n_rows=1.0, n_classes=n_classes_of(config), width=widest(features))
+    return rules.resolve(config, plan, n_rows=1.0, n_classes=n_classes_of(config), width=widest(features))

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from threea_spark.engine.staging import SCRATCH
 from threea_spark.errors import EnvironmentNotReadyError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("threea_spark")
 
 LOG_FILE = "spark.log"
-SCRATCH = "threea-spark-"
 """How the names of local sessions' folders begin."""
 MASTER_VARIABLE = "THREEA_MASTER"
 _LOCAL_MASTER = "local[*]"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from threea_spark.config import ReleaseConfig
-from threea_spark.domain import CategoricalColumn
-from threea_spark.privacy.plan import Stage
+from threea_spark.config.domain import CategoricalColumn
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.privacy.budget import Stage
 
 _CROWDED = 32
 """Columns times classes from which counts are worth more than a steadier label function."""

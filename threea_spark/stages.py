@@ -7,27 +7,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from threea_spark import auto, delta_size, diagnostics
+from threea_spark import rules
 from threea_spark.adapt import features, learn, move, second_look
+from threea_spark.advice import (
+    CONDITIONAL,
+    diagnose_class_means,
+    diagnose_components,
+    diagnose_labels,
+    diagnose_mixing,
+    paper_formula,
+)
 from threea_spark.anonymize.mix import Mixer
-from threea_spark.anonymize.sample import RowSampler
-from threea_spark.approximate import fit as clusters
-from threea_spark.approximate import measure as approximate
-from threea_spark.approximate.discriminant import discriminant_sampler
-from threea_spark.approximate.fit import FittedMixture
+from threea_spark.approximate import clusters
+from threea_spark.approximate import components as approximate
+from threea_spark.approximate.clusters import FittedMixture
+from threea_spark.approximate.components import ComponentModel
 from threea_spark.approximate.marginals import pooled
-from threea_spark.approximate.measure import ComponentModel
-from threea_spark.auto import Resolved
-from threea_spark.config import ReleaseConfig
+from threea_spark.approximate.odds import cell_log_odds
+from threea_spark.config.release import ReleaseConfig, is_mixing
 from threea_spark.encode import spark as encode_passes
 from threea_spark.encode.encoding import Encoding
-from threea_spark.encode.measure import EncodedTable, measure_encoding
-from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
+from threea_spark.encode.fit import EncodedTable, measure_encoding
+from threea_spark.engine.progress import Progress
+from threea_spark.engine.staging import stage
+from threea_spark.model.gaussian_classes import discriminant_sampler
+from threea_spark.model.law import RowSampler
+from threea_spark.privacy import large_delta
+from threea_spark.privacy.budget import PrivacyPlan, Stage
+from threea_spark.privacy.meter import NoisySum, PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
-from threea_spark.privacy.plan import PrivacyPlan, Stage
-from threea_spark.progress import Progress
-from threea_spark.publish import spark as delta
-from threea_spark.table import spark as table
+from threea_spark.rules import Resolved
+from threea_spark.source import rows as table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -79,19 +89,19 @@ def run_stages(
     with progress.step("encode: histograms of every column"):
         encoded = measure_encoding(bounded, config, meter)
     if not config.privacy.allow_large_delta:
-        delta_size.require_small(plan.delta, plan.unit.max_rows, encoded.n_rows)
+        large_delta.require_small(plan.delta, plan.unit.max_rows, encoded.n_rows)
     with progress.step("encode: stage packed vectors"):
-        packed = encode_passes.packed_vectors(bounded, encoded.reader, encoded.encoding, mixes=auto.is_mixing(config))
-        staged = delta.stage(packed, staging)
+        packed = encode_passes.packed_vectors(bounded, encoded.reader, encoded.encoding, mixes=is_mixing(config))
+        staged = stage(packed, staging)
     encoding = encoded.encoding
-    resolved = auto.resolve(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes, width=encoding.width)
-    if auto.is_mixing(config):
+    resolved = rules.resolve(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes, width=encoding.width)
+    if is_mixing(config):
         fitted = _mixing_stages(staged, encoded, config, resolved, meter, rng, progress)
-    elif auto.looks_twice(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes):
+    elif rules.looks_twice(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes):
         fitted = _wide_stages(staged, encoded, config, resolved, meter, progress)
     else:
         fitted = _sampling_stages(staged, encoded, config, resolved, meter, rng, progress)
-    large = delta_size.advice(plan.delta, plan.unit.max_rows, encoded.n_rows)
+    large = large_delta.advice(plan.delta, plan.unit.max_rows, encoded.n_rows)
     missing = [] if plan.unit.missing_in_words is None else [f"unit: {plan.unit.missing_in_words}"]
     return replace(fitted, advice=(*large, *fitted.advice, *missing))
 
@@ -111,7 +121,7 @@ def _wide_stages(
     with progress.step("adapt: a second look at the columns that tell classes apart"):
         model = second_look.look_again(staged, encoded.encoding, means, encoded.n_rows, config.adapt, meter)
         encoding, sampler = discriminant_sampler(encoded.encoding, model)
-    advice = tuple(diagnostics.diagnose_class_means(encoded.encoding, model, means))
+    advice = tuple(diagnose_class_means(encoded.encoding, model, means))
     return Fitted(replace(encoded, encoding=encoding), staged, sampler, None, resolved, advice, meter)
 
 
@@ -135,13 +145,13 @@ def _sampling_stages(
     with progress.step("adapt: inducing points and label function"):
         if config.domain.task != "none" and encoding.codes and encoding.n_classes > 1:
             problem = _problem(encoded, components, sampler)
-            if auto.learns_labels(config):
+            if rules.learns_labels(config):
                 adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)
                 sampler = replace(sampler, labels=adapted.labels)
                 advice.append(f"adapt: {adapted.status.value}")
                 if adapted.labels is not None:
                     drawn, _ = sampler.draw_cells(encoding, _DIAGNOSED_ROWS, rng)
-                    advice += diagnostics.diagnose_labels(adapted.labels, drawn, problem.class_weights)
+                    advice += diagnose_labels(adapted.labels, drawn, problem.class_weights)
             elif components.by_class is not None:  # joint components have no class of their own
                 sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
     with progress.step("anonymize: released statistics"):
@@ -149,9 +159,9 @@ def _sampling_stages(
             again = approximate.measure_marginals(staged, encoding, components.mixture, meter, Stage.ANONYMIZE, left)
             components = replace(components, marginals=pooled(components.marginals, again))
             sampler = replace(_sampler(encoding, components), labels=sampler.labels)
-    advice += diagnostics.diagnose_components(encoding, components, encoded.n_rows)
+    advice += diagnose_components(encoding, components, encoded.n_rows)
     if meter.plan.is_conditional:
-        advice.append(diagnostics.CONDITIONAL)
+        advice.append(CONDITIONAL)
     return Fitted(encoded, staged, sampler, None, resolved, tuple(advice), meter)
 
 
@@ -170,7 +180,7 @@ def _mixing_stages(
         fitted = _clusters(staged, encoded, config, resolved, meter, rng, mu)
     mixture, advice = fitted.mixture, list[str]()
     with progress.step("adapt: centres by kernel inducing points"):
-        if auto.moves_centres(config):
+        if rules.moves_centres(config):
             adapted = move.move_centres(staged, encoding, fitted, encoded.n_rows, config.adapt, meter, rng)
             mixture = adapted.mixture or mixture
             advice.append(f"adapt: {adapted.status.value}")
@@ -184,9 +194,9 @@ def _mixing_stages(
             moved=mixer.length,
             size=mixer.n_groups * mixer.length,
         )
-    advice += diagnostics.diagnose_mixing(mixer, resolved, encoded.n_rows, mechanism.stddev)
+    advice += diagnose_mixing(mixer, resolved, encoded.n_rows, mechanism.stddev)
     if meter.plan.is_conditional:
-        advice += [diagnostics.CONDITIONAL, diagnostics.paper_formula(mixer, mechanism)]
+        advice += [CONDITIONAL, paper_formula(mixer, mechanism)]
     return Fitted(encoded, staged, None, mixer, resolved, tuple(advice), meter, mechanism)
 
 
@@ -203,8 +213,10 @@ def _clusters(
     return clusters.fit_mixture(
         staged,
         encoded.encoding,
-        resolved,
         meter,
+        per_class=resolved.per_class,
+        n_components=resolved.components_per_class,
+        min_size=resolved.min_cluster_size,
         n_rows=encoded.n_rows,
         iterations=1 if config.anonymize.generator == "random" else config.approximate.iterations,
         covariance="isotropic" if covariance == "auto" else covariance,
@@ -227,6 +239,6 @@ def _sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:
 def _problem(encoded: EncodedTable, components: ComponentModel, sampler: RowSampler) -> learn.Problem:
     n_classes = encoded.encoding.n_classes
     weights = components.class_weights(n_classes)
-    odds = features.cell_log_odds(components.class_counts(n_classes), components.marginals.stddev, weights)
+    odds = cell_log_odds(components.class_counts(n_classes), components.marginals.stddev, weights)
     laws = approximate.pooled_laws(encoded.encoding, components.marginals)
     return learn.Problem(encoded.encoding, odds, laws, weights, sampler, encoded.n_rows)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
 
-from threea_spark.config import ReleaseConfig
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
+from threea_spark.config.reading import read_yaml
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError
-from threea_spark.model import ReleaseModel
+from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import fit as fit_table
 from threea_spark.privacy.statement import PrivacyStatement
-from threea_spark.reading import read_yaml
 from threea_spark.session import build_session
-from threea_spark.table.frames import arrow_table, released_types
+from threea_spark.source.pandas import arrow_table, released_types
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from benchmark_files import load
 
-from threea_spark.anonymize.sample import decode_rows
+from threea_spark.model.law import decode_rows
 
 load("local_rows")
 trial = load("audit_trial")
@@ -67,7 +67,7 @@ def assert_same_rows(config, one, other):
 
 def test_a_number_that_passes_the_noise_by_is_noticed(monkeypatch):
     """The twin: a stage that peeks at the exact number of rows."""
-    from threea_spark.privacy.mechanism import PrivacyMeter
+    from threea_spark.privacy.meter import PrivacyMeter
 
     measure = PrivacyMeter.measure
 

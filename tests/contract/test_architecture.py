@@ -11,8 +11,32 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "threea_spark"
 FILES = sorted(PACKAGE.rglob("*.py"))
-STAGES = ("table", "encode", "approximate", "adapt", "anonymize", "publish", "judge", "report")
+ROOMS = (
+    ("errors", "arrays"),
+    ("privacy",),
+    ("config",),
+    ("engine",),
+    ("source",),
+    ("encode",),
+    ("model",),
+    ("approximate",),
+    ("adapt",),
+    ("anonymize",),
+    ("publish",),
+    ("evaluation",),
+    ("report",),
+    (None,),  # the top-level modules: pipeline, stages, recipe, ...
+    ("doctor",),
+    ("cli",),
+)
+"""Folders (and the two modules that know nobody) in the order in which they may import: only from above themselves."""
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+FOLDERS = sorted(
+    {name.split("/")[0] for name in (path.relative_to(PACKAGE).as_posix() for path in FILES) if "/" in name}
+)
+MOST_AT_THE_ROOT = 15
 TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+TOP_LEVEL = {name.removesuffix(".py") for name in TREES if "/" not in name and name != "__init__.py"}
 LINES = {name: (PACKAGE / name).read_text(encoding="utf-8").splitlines() for name in TREES}
 
 HEAVY = {"pyspark", "pandas", "jax", "neural_tangents", "lightgbm", "delta", "mlflow"}
@@ -24,18 +48,16 @@ MODULE_LEVEL = {  # heavy packages a file may import at module level
 GENERATORS = {"normal", "standard_normal", "laplace", "gauss", "normalvariate", "multivariate_normal", "randn"}
 PUBLIC_RANDOMNESS = {  # draws that are no noise on anything private
     "approximate/mixture.py": "starting centres, before a row is read",
-    "anonymize/sample.py": "rows drawn from released laws: post-processing",
+    "model/law.py": "rows drawn from released laws: post-processing",
     "adapt/move.py": "targets drawn from the released mixture: post-processing",
 }
-# the driver's side of a stage, which calls the stage's own spark.py
-OWN_PASSES = {"measure.py", "fit.py"}
 ORDERED_BY_SPARK = {
     "monotonically_increasing_id", "dropDuplicates", "drop_duplicates", "first_value", "any_value", "rand", "randn",
     "sampleBy", "randomSplit", "row_number", "spark_partition_id", "input_file_name", "zipWithIndex", "uuid",
 }  # fmt: skip
 NO_PRIVATE_NUMBERS = {
-    "table/spark.py",  # `bound_rows`, whose order is total: tests/spark/test_kept_rows.py
-    "probing.py",  # looks at workers, over a range of its own
+    "source/rows.py",  # `bound_rows`, whose order is total: tests/spark/test_kept_rows.py
+    "doctor/probe.py",  # looks at workers, over a range of its own
 }
 FORBIDDEN_NAMES = {"rdd", "RDD", "SparkContext", "sparkContext", "_jvm", "_jsc", "_jdf", "_sc"}
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
@@ -132,29 +154,35 @@ def test_jax_stays_in_adapt_and_neural_tangents_in_the_kernel(name):
         assert "neural_tangents" not in found
 
 
-@each_file
-def test_no_stage_reaches_into_another_stages_passes(name):
-    own = stage_of(name)
-    found = {
-        module for module, _ in imports(TREES[name]) if module.endswith(".spark") and root(module) == "threea_spark"
-    }
-    if own in STAGES:
-        allowed = {f"threea_spark.{own}.spark"} if Path(name).name in OWN_PASSES else set()
-        assert found <= allowed
+def room_of(module):
+    """The folder of a module of the package, by its dotted name below it; None for a top-level module."""
+    first = module.split(".")[0]
+    return first if first in FOLDERS or first in ROOMS[0] else None
 
 
 @each_file
-def test_privacy_knows_no_stage(name):
-    if stage_of(name) == "privacy":
-        found = {module for module, _ in imports(TREES[name]) if root(module) == "threea_spark"}
-        assert all(m.split(".")[1] in ("privacy", "errors") for m in found if "." in m)
+def test_imports_go_one_way(name):
+    own = room_of(name.removesuffix(".py").replace("/", "."))
+    for module, line in imports(TREES[name]):
+        below = module.removeprefix("threea_spark.")
+        if below == module or (name == "__init__.py"):
+            continue
+        theirs = room_of(below)
+        if theirs is None and below.split(".")[0] not in TOP_LEVEL:
+            continue  # a name of the package itself, such as its version
+        assert theirs == own or FLOOR[theirs] < FLOOR[own], f"line {line}: {own or name} imports {below}"
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "privacy"])
-def test_the_init_of_a_folder_holds_a_docstring_only(stage):
-    body = TREES[f"{stage}/__init__.py"].body
-    assert len(body) == 1
-    assert ast.get_docstring(TREES[f"{stage}/__init__.py"])
+def test_every_folder_has_its_floor_and_few_files_stand_at_the_root():
+    assert set(FOLDERS) == set(FLOOR) - {None, *ROOMS[0]}
+    assert len(TOP_LEVEL) <= MOST_AT_THE_ROOT
+
+
+@each_file
+def test_the_init_of_a_folder_holds_a_docstring_only(name):
+    if name.endswith("/__init__.py"):
+        assert len(TREES[name].body) == 1
+        assert ast.get_docstring(TREES[name])
 
 
 @each_file
@@ -314,17 +342,17 @@ IMPORTED = {
     ("numpy", "pandas", "pydantic", "pyspark", "jax"): ["threea_spark"],
     ("pandas", "pyspark", "jax"): [
         "threea_spark.privacy",
-        "threea_spark.privacy.mechanism",
+        "threea_spark.privacy.meter",
         "threea_spark.privacy.statement",
-        "threea_spark.privacy.ledger",
-        "threea_spark.config",
-        "threea_spark.model",
+        "threea_spark.privacy.account",
+        "threea_spark.config.release",
+        "threea_spark.model.released",
         "threea_spark.report.pages",
         "threea_spark.report.public",
     ],
     ("pyspark", "jax"): ["threea_spark.pipeline", "threea_spark.anonymize.spark"],
-    ("mlflow", "pyspark", "jax"): ["threea_spark.cli"],
-    ("mlflow", "pandas", "pyspark", "jax"): ["threea_spark.tracking"],
+    ("mlflow", "pyspark", "jax"): ["threea_spark.cli.main"],
+    ("mlflow", "pandas", "pyspark", "jax"): ["threea_spark.publish.mlflow"],
     ("lightgbm", "pandas", "pyspark", "jax"): ["threea_spark.report.internal"],
 }
 """What importing these modules must not bring along."""
@@ -359,19 +387,13 @@ SOUND = '"""Module."""\nfrom __future__ import annotations\n'
             "adapt/x.py",
             "def f():\n    from neural_tangents import stax\n",
         ),
-        (
-            test_no_stage_reaches_into_another_stages_passes,
-            "encode/measure.py",
-            "from threea_spark.table import spark\n",
-        ),
-        (
-            test_no_stage_reaches_into_another_stages_passes,
-            "encode/codes.py",
-            "from threea_spark.encode.spark import Reader\n",
-        ),
-        (test_privacy_knows_no_stage, "privacy/x.py", "from threea_spark.encode.grid import LeafGrid\n"),
+        (test_imports_go_one_way, "privacy/x.py", "from threea_spark.encode.grid import LeafGrid\n"),
+        (test_imports_go_one_way, "encode/x.py", "from threea_spark.rules import resolve\n"),
+        (test_imports_go_one_way, "approximate/x.py", "from threea_spark.adapt import learn\n"),
+        (test_imports_go_one_way, "rules.py", "from threea_spark.cli.console import say\n"),
+        (test_the_init_of_a_folder_holds_a_docstring_only, "encode/__init__.py", "x = 1\n"),
         (test_only_privacy_draws_noise, "encode/x.py", "x = np.random.default_rng().normal(0, 1)\n"),
-        (test_only_privacy_draws_noise, "anonymize/sample.py", ""),
+        (test_only_privacy_draws_noise, "model/law.py", ""),
         (test_only_the_data_frame_api_is_used, "encode/x.py", "x = df.rdd\n"),
         (
             test_only_the_data_frame_api_is_used,
@@ -401,7 +423,7 @@ SOUND = '"""Module."""\nfrom __future__ import annotations\n'
             "try:\n    f()\nexcept OSError as error:\n    raise ValueError from error\n",
         ),
         (test_no_error_shows_what_it_came_of, "encode/x.py", "try:\n    f()\nexcept OSError:\n    raise ValueError\n"),
-        (test_nothing_that_spark_orders_by_itself_touches_rows, "table/x.py", "rows.dropDuplicates(['a'])\n"),
+        (test_nothing_that_spark_orders_by_itself_touches_rows, "source/x.py", "rows.dropDuplicates(['a'])\n"),
         (test_nothing_that_spark_orders_by_itself_touches_rows, "encode/x.py", "F.row_number()\n"),
     ],
 )

@@ -17,7 +17,7 @@ def environment(tmp_path_factory):
     """An environment in which `threea` is this very package."""
     folder = tmp_path_factory.mktemp("bin")
     script = folder / "threea"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "from threea_spark.cli import main; main()" "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "from threea_spark.cli.main import main; main()" "$@"\n')
     script.chmod(0o755)
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 

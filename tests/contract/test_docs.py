@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from threea_spark import cli, errors
+from threea_spark import errors
+from threea_spark.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "deploy" / "README.md"])
@@ -34,7 +35,7 @@ def test_every_exit_code_is_in_the_readme_the_docs_and_the_help(code):
     stated = (ROOT / "README.md").read_text().split("## Exit codes")[1]
     assert re.search(rf"(^|· ){code} \S", stated, re.MULTILINE)
     assert re.search(rf"^\| {code} \|", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
-    assert re.search(rf"\b{code} \S", cli.HELP)
+    assert re.search(rf"\b{code} \S", main.HELP)
 
 
 def test_the_drawing_stands_alone_and_is_described():

@@ -10,7 +10,7 @@ from tables import config_of
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from threea_spark.cli import app
+from threea_spark.cli.main import app
 
 JOB = runpy.run_path(str(Path(__file__).resolve().parents[2] / "jobs" / "release.py"))
 OF_A_TERMINAL_ONLY = {"--master", "--no-report", "--dry-run", "--json", "--help", "-c"}

@@ -13,7 +13,8 @@ import typer.main
 from pydantic import BaseModel
 
 import threea_spark
-from threea_spark import ReleaseConfig, cli
+from threea_spark import ReleaseConfig
+from threea_spark.cli import main
 from threea_spark.privacy.noise import KeyedNoise, new_key
 
 PACKAGE = Path(threea_spark.__file__).parent
@@ -52,7 +53,7 @@ def fields(model):
 
 def options():
     """Every option of every command that reads rows."""
-    group = typer.main.get_command(cli.app)
+    group = typer.main.get_command(main.app)
     for name, command in group.commands.items():
         if name != "sample":
             yield from (f"{name}.{option.name}" for option in command.params)

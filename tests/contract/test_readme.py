@@ -36,7 +36,7 @@ def test_the_commands_exist():
     for target in re.findall(r"^make (\w+)", "\n".join(block("sh")), flags=re.MULTILINE):
         assert f"\n{target}:" in MAKEFILE
     helped = subprocess.run(
-        [sys.executable, "-c", "from threea_spark.cli import app; app(['--help'])"],
+        [sys.executable, "-c", "from threea_spark.cli.main import app; app(['--help'])"],
         capture_output=True,
         text=True,
         check=True,

@@ -13,7 +13,7 @@ import typer
 from pydantic import BaseModel
 
 import threea_spark
-from threea_spark.cli import app
+from threea_spark.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = re.findall(r'^    "(threea_spark[\w.]*)",$', (ROOT / "docs" / "reference.py").read_text(), flags=re.MULTILINE)
@@ -72,7 +72,7 @@ def undocumented(cls):
     return [name for name in members(cls) if said_of(cls, name) is None]
 
 
-@pytest.mark.parametrize("module", [name for name in PAGES if name != "threea_spark.cli"])
+@pytest.mark.parametrize("module", [name for name in PAGES if name != "threea_spark.cli.main"])
 def test_every_name_and_member_is_documented_and_on_its_page(pages, module):
     assert defined_in(module)
     for name, value in defined_in(module).items():
@@ -100,7 +100,7 @@ COMMANDS = {" ".join(path): command for path, command in commands(typer.main.get
 
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_and_option_has_help_and_is_on_the_page(pages, path):
-    page = pages["threea_spark.cli"]
+    page = pages["threea_spark.cli.main"]
     assert COMMANDS[path].help
     section = page.split(f"<code>{path}</code></h")[1].split("</code></h")[0]
     for option in COMMANDS[path].params:

@@ -11,12 +11,12 @@ import yaml
 from tables import clinic, config_of, write_delta
 from typer.testing import CliRunner
 
-from threea_spark.cli import app
+from threea_spark.cli.main import app
 from threea_spark.errors import ReleaseExistsError
-from threea_spark.model import ReleaseModel
+from threea_spark.model.released import ReleaseModel
 
 ROOT = Path(__file__).resolve().parents[2]
-THREEA = [sys.executable, "-c", "from threea_spark.cli import main; main()"]
+THREEA = [sys.executable, "-c", "from threea_spark.cli.main import main; main()"]
 QUIET = {key: value for key, value in os.environ.items() if key != "THREEA_TEST_MASTER"}
 
 

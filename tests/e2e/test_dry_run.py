@@ -9,9 +9,9 @@ from tables import clinic, config_of, write_delta
 from typer.testing import CliRunner
 
 from threea_spark import ReleaseConfig
-from threea_spark.cli import app
+from threea_spark.cli.main import app
 from threea_spark.errors import BudgetError, ConfigError, SchemaError, SourceError, TargetExistsError
-from threea_spark.prepared import prepare
+from threea_spark.preflight import prepare
 
 LEDGER = {"path": "ledger", "budget": {"epsilon": 4.0, "delta": 3e-5}}
 

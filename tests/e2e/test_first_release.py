@@ -33,7 +33,7 @@ def shell(tmp_path):
     """Runs a line in a fresh folder in which `threea` is this very package."""
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "threea"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "from threea_spark.cli import main; main()" "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "from threea_spark.cli.main import main; main()" "$@"\n')
     script.chmod(0o755)
     (tmp_path / "fresh").mkdir()
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "THREEA_MASTER": "local[2]"}

@@ -5,8 +5,8 @@ import pytest
 from tables import clinic, config_of, write_delta
 
 from threea_spark import ReleaseConfig, fit, release, report_html
+from threea_spark.engine.delta import Place, properties_of
 from threea_spark.errors import BudgetError, ConfigError, SourceError
-from threea_spark.places import Place, properties_of
 from threea_spark.publish.ledger import summary
 
 QUICKEST = {"adapt": {"method": "none"}}

@@ -14,7 +14,7 @@ import yaml
 from planting import COLUMNS, NUMBERS, SPELLINGS, TEXTS, files_with_planted, planted_in, planted_rows
 from tables import config_of
 
-THREEA = [sys.executable, "-c", "from threea_spark.cli import main; main()"]
+THREEA = [sys.executable, "-c", "from threea_spark.cli.main import main; main()"]
 
 
 class Site:

@@ -17,7 +17,7 @@ from threea_spark.errors import (
     SourceError,
     TargetExistsError,
 )
-from threea_spark.model import ReleaseModel
+from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import _booked
 from threea_spark.planned import make_plan
 from threea_spark.publish.ledger import Ledger, summary, void

@@ -11,7 +11,7 @@ from tables import COLUMNS, clinic, config_of, write_delta
 from typer.testing import CliRunner
 
 from threea_spark import ReleaseConfig, internal_report_html, report_html
-from threea_spark.cli import app
+from threea_spark.cli.main import app
 from threea_spark.errors import SourceError
 from threea_spark.privacy.statement import rounded_up
 from threea_spark.publish.receipt import Receipt

@@ -9,8 +9,9 @@ from tables import config_of
 
 from threea_spark import ReleaseConfig, release
 from threea_spark.adapt import label_fit
-from threea_spark.adapt.closed_form import Architecture
-from threea_spark.adapt.features import Scales, cell_log_odds, feature_map, kernel_scores
+from threea_spark.adapt.features import Scales, feature_map, kernel_scores
+from threea_spark.approximate.odds import cell_log_odds
+from threea_spark.model.ntk import Architecture
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")
 

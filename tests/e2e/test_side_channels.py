@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from tables import clinic, config_of, write_delta
 
 from threea_spark import ReleaseConfig, release
-from threea_spark.anonymize.blocks import BLOCK_ROWS
-from threea_spark.anonymize.spark import n_draw_tasks
-from threea_spark.publish.spark import without_layout
+from threea_spark.model.blocks import BLOCK_ROWS
+from threea_spark.model.draw import n_draw_tasks
+from threea_spark.publish.write import without_layout
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from threea_spark.doctor import Level, wrong
+from threea_spark.doctor.checks import Level, wrong
+from threea_spark.doctor.probe import SMOKE, diagnose
 from threea_spark.errors import ClusterNotReadyError
-from threea_spark.probing import SMOKE, diagnose
 from threea_spark.session import delta_coordinate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,7 @@ def test_the_job_ends_with_0_on_a_good_cluster(tmp_path):
 
 @pytest.mark.slow
 def test_the_command_does_the_same_through_connect(tmp_path):
-    command = (sys.executable, "-c", "from threea_spark.cli import main; main()", "doctor")
+    command = (sys.executable, "-c", "from threea_spark.cli.main import main; main()", "doctor")
     done = subprocess.run(
         [*command, "--master", "connect:local[2]", "--json"], cwd=tmp_path, capture_output=True, text=True, check=False,
         env=QUIET,

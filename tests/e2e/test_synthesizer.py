@@ -15,7 +15,7 @@ from tables import COLUMNS, QUICK, clinic
 
 from threea_spark import Domain, Synthesizer
 from threea_spark.errors import ConfigError, SchemaError, SourceError
-from threea_spark.table.frames import arrow_table
+from threea_spark.source.pandas import arrow_table
 
 DOMAIN = {"columns": COLUMNS, "label": "died"}
 CLAIM = {"epsilon": 3.0, "delta": 1e-5}

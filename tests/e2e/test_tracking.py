@@ -12,10 +12,10 @@ from tables import config_of
 from typer.testing import CliRunner
 
 from threea_spark import ReleaseConfig, ReleaseModel, log_release
-from threea_spark.cli import app
+from threea_spark.cli.main import app
 from threea_spark.errors import EnvironmentNotReadyError
+from threea_spark.publish.mlflow_fields import metrics_of, params_of, tags_of
 from threea_spark.publish.receipt import Receipt
-from threea_spark.tracked import metrics_of, params_of, tags_of
 
 pytestmark = [
     pytest.mark.usefixtures("no_staging_left"),

@@ -9,11 +9,11 @@ from pyspark import TaskContext
 
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize import spark as generators
-from threea_spark.anonymize.blocks import BlockDraw
-from threea_spark.places import Place, latest_version, read_version
+from threea_spark.engine.delta import Place, latest_version, read_version
+from threea_spark.engine.progress import Progress
+from threea_spark.model.blocks import BlockDraw
 from threea_spark.planned import make_plan
-from threea_spark.progress import Progress
-from threea_spark.publish import spark as delta
+from threea_spark.publish import write as delta
 from threea_spark.session import build_session
 from threea_spark.stages import run_stages
 

@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from threea_spark.publish.claim import is_committed
-from threea_spark.publish.leftovers import leftovers
+from threea_spark.publish.cleanup import is_committed, leftovers
 
 pytestmark = pytest.mark.faults
 

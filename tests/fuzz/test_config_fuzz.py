@@ -11,9 +11,9 @@ from configurations import mutated, texts
 from profiles import few_or_many, for_all
 
 from threea_spark import ReleaseConfig
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
 from threea_spark.errors import ConfigError, PrivacyError
-from threea_spark.outlook import outlook
+from threea_spark.forecast import outlook
 from threea_spark.planned import make_plan
 from threea_spark.privacy.statement import plan_in_words
 

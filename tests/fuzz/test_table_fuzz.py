@@ -14,15 +14,14 @@ from profiles import few_or_many, for_all
 from pyspark.sql import functions as F
 
 from threea_spark import release
-from threea_spark.anonymize.blocks import arrow_rows
-from threea_spark.anonymize.sample import decode_rows
-from threea_spark.columns import UNIT
-from threea_spark.domain import CategoricalColumn, TimestampColumn
-from threea_spark.encode.raw import column_name
-from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.privacy.plan import Stage
-from threea_spark.table.schema import check_schema
-from threea_spark.table.spark import quoted
+from threea_spark.config.domain import CategoricalColumn, TimestampColumn
+from threea_spark.engine.packed import UNIT, column_name
+from threea_spark.model.blocks import arrow_rows
+from threea_spark.model.law import decode_rows
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import NoisySum
+from threea_spark.source.rows import quoted
+from threea_spark.source.schema import check_schema
 
 load("local_rows")
 load("sensitivity_rows")

@@ -5,10 +5,10 @@ import pytest
 from jax.scipy.linalg import cho_factor, cho_solve
 
 from threea_spark.adapt import inducing, kernel, row_gradient
-from threea_spark.adapt.closed_form import Architecture, ntk
 from threea_spark.adapt.row_gradient import clipped_sum, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, KipSettings
 from threea_spark.errors import ConfigError
+from threea_spark.model.ntk import Architecture, ntk
 from threea_spark.privacy.noise import KeyedNoise, stddev_of
 
 BOTH = pytest.mark.parametrize("activation", ["relu", "erf"])

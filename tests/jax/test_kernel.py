@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from threea_spark.adapt import kernel
-from threea_spark.adapt.closed_form import Architecture, ntk
 from threea_spark.errors import EnvironmentNotReadyError
+from threea_spark.model.ntk import Architecture, ntk
 
 RNG = np.random.default_rng(20240602)
 ROWS, POINTS = RNG.normal(size=(7, 5)), RNG.normal(size=(4, 5))

@@ -12,13 +12,13 @@ import numpy as np
 import promises
 import pytest
 
+from threea_spark.engine.delta import Place
 from threea_spark.errors import BudgetError, PrivacyError, TargetExistsError
-from threea_spark.places import Place
-from threea_spark.privacy import ledger, noise, spend
+from threea_spark.privacy import account, noise, spend
+from threea_spark.privacy.account import Account, Booking, Budget
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.ledger import Account, Booking, Budget
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.plan import Accounting, PrivacyPlan, Stage, calibrate
+from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
+from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.spend import Spend, planned_spend
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.publish import standing
@@ -36,7 +36,7 @@ def plan_of(epsilon=1.0, *, relation=ADD, accounting=Accounting.END_TO_END, **ch
 
 
 def account_of(*spends):
-    bookings = tuple(Booking(n, own, str(UNIT), ledger.FINISHED, "") for n, own in enumerate(spends))
+    bookings = tuple(Booking(n, own, str(UNIT), account.FINISHED, "") for n, own in enumerate(spends))
     return Account(Budget(3.0, 1e-4), bookings, str(UNIT))
 
 
@@ -136,7 +136,7 @@ MUTANTS = {
         conditional_never_joins_end_to_end,
     ),
     "relations not compared": (
-        lambda: patch.multiple(ledger, check_relations=lambda own: None, check_budget=lambda *own, **named: None),
+        lambda: patch.multiple(account, check_relations=lambda own: None, check_budget=lambda *own, **named: None),
         relations_are_compared,
     ),
     "a conditional release counts as its mixing step": (

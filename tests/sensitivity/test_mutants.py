@@ -14,9 +14,9 @@ from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, correlation
 from threea_spark.encode import encoding
 from threea_spark.encode.histogram import HistogramLayout
+from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy import clipping
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.staged import PackedRows
+from threea_spark.privacy.meter import PrivacyMeter
 
 TIGHT = {"encode": {"clip_norm": 0.3}}
 

@@ -6,10 +6,10 @@ import pytest
 from pairs import release, rows
 
 from threea_spark import planned
-from threea_spark.config import ReleaseConfig
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import PrivacyError
-from threea_spark.outlook import outlook
-from threea_spark.privacy.plan import Stage
+from threea_spark.forecast import outlook
+from threea_spark.privacy.budget import Stage
 
 KINDS = {"marginals-by-class": "marginals", "sizes-of-kept": "sizes"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pairs import rows, search
 
-from threea_spark.privacy.mechanism import PrivacyMeter
+from threea_spark.privacy.meter import PrivacyMeter
 
 QUICK = ["histograms", "two looks", "open categories"]  # mixing is searched below
 

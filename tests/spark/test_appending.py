@@ -6,17 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from threea_spark.engine.delta import Place, commit_metadata, properties_of
 from threea_spark.errors import ReleaseExistsError, TargetExistsError
-from threea_spark.places import Place, commit_metadata, properties_of
 from threea_spark.privacy.accounting import Relation
+from threea_spark.privacy.budget import Accounting, Stage, calibrate
 from threea_spark.privacy.cohorts import Cohort
-from threea_spark.privacy.plan import Accounting, Stage, calibrate
 from threea_spark.privacy.spend import planned_spend
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.publish.appending import Appending
 from threea_spark.publish.held import Held
-from threea_spark.publish.spark import append, write_new
 from threea_spark.publish.standing import standing_at, standing_of
+from threea_spark.publish.write import append, write_new
 
 
 def held(name, epsilon, *, accounting=Accounting.END_TO_END, cohort=None):

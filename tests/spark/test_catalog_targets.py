@@ -6,9 +6,9 @@ import pytest
 from tables import clinic, config_of
 
 from threea_spark import ReleaseConfig, release
+from threea_spark.engine.delta import Place, commit_metadata, properties_of
 from threea_spark.errors import ReleaseExistsError, ReleaseFailedError, TargetExistsError
-from threea_spark.places import Place, commit_metadata, properties_of
-from threea_spark.publish import spark as publish
+from threea_spark.publish import write as publish
 from threea_spark.report.pages import receipt_of
 
 SOURCE, TARGET = "threea_catalog.stays", "threea_catalog.released"

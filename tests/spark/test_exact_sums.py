@@ -2,22 +2,22 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from threea_spark.anonymize.blocks import BlockDraw
-from threea_spark.anonymize.sample import RowSampler
-from threea_spark.anonymize.spark import sampled_rows
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
 from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.measure import reader_of
 from threea_spark.encode.selection import Selection
 from threea_spark.encode.spark import histogram_sums, packed_vectors, selected_values
+from threea_spark.engine.sample import poisson_sample
+from threea_spark.engine.sums import exact_sums
+from threea_spark.model.blocks import BlockDraw
+from threea_spark.model.draw import sampled_rows
+from threea_spark.model.law import RowSampler
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.meter import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.unit import PrivacyUnit
-from threea_spark.sampling import poisson_sample
-from threea_spark.summing import exact_sums
-from threea_spark.table.spark import bound_rows, canonical
+from threea_spark.source.rows import bound_rows, canonical
 
 DOMAIN = Domain.from_dict(
     {

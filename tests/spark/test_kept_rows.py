@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from threea_spark.columns import UNIT
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
+from threea_spark.engine.packed import UNIT
 from threea_spark.privacy.unit import PrivacyUnit, unit_token
-from threea_spark.table.row_order import row_digests
-from threea_spark.table.spark import bound_rows, canonical
+from threea_spark.source.row_order import row_digests
+from threea_spark.source.rows import bound_rows, canonical
 
 KEY = bytes(range(32))
 NUMBER = {"type": "float", "lower": 0, "upper": 9, "nullable": True}

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from threea_spark.cli import app
-from threea_spark.config import ReleaseConfig
+from threea_spark.cli.main import app
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import BudgetError, LedgerError
 from threea_spark.planned import make_plan
-from threea_spark.privacy.ledger import Budget
+from threea_spark.privacy.account import Budget
 from threea_spark.publish.ledger import Ledger, grant, summary, void
 
 NUMBER = {"type": "float", "lower": 0, "upper": 1}

@@ -9,22 +9,22 @@ from threea_spark.adapt.second_look import look_again
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate import class_means, correlation, marginals
 from threea_spark.approximate import spark as passes
-from threea_spark.approximate.measure import measure_class_means
+from threea_spark.approximate.components import measure_class_means
 from threea_spark.approximate.mixture import starting_mixture
 from threea_spark.approximate.statistics import product_bound
-from threea_spark.config import AdaptConfig
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
+from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.measure import reader_of
 from threea_spark.encode.spark import histogram_sums, packed_vectors
+from threea_spark.engine.packed import joined, unpacked
+from threea_spark.engine.sums import staged_sums
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.plan import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.unit import PrivacyUnit
-from threea_spark.staged import joined, unpacked
-from threea_spark.summing import staged_sums
-from threea_spark.table.spark import canonical
+from threea_spark.source.rows import canonical
 
 NUMBER = {"type": "float", "lower": -3, "upper": 3, "nullable": True}
 DOMAIN = Domain.from_dict(

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from threea_spark.columns import UNIT_ID
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
+from threea_spark.engine.packed import UNIT_ID
 from threea_spark.privacy.unit import PrivacyUnit
-from threea_spark.table.spark import only_new
+from threea_spark.source.rows import only_new
 
 DOMAIN = Domain.from_dict(
     {

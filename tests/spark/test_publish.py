@@ -2,9 +2,9 @@
 
 import pytest
 
+from threea_spark.engine.delta import Place, commit_metadata
 from threea_spark.errors import ReleaseExistsError
-from threea_spark.places import Place, commit_metadata
-from threea_spark.publish.spark import append, write_new
+from threea_spark.publish.write import append, write_new
 
 
 def rows_at(spark, place):

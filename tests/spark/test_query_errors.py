@@ -7,7 +7,7 @@ from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import functions as F
 
-from threea_spark.query_errors import unprinted_query_errors
+from threea_spark.engine.quiet import unprinted_query_errors
 
 PLANTED = "PLANTED-7f3a91"
 

@@ -11,8 +11,8 @@ import pytest
 from benchmark_files import load
 from pyspark.sql import functions as F
 
-from threea_spark.columns import UNIT_ID
-from threea_spark.table import spark as table
+from threea_spark.engine.packed import UNIT_ID
+from threea_spark.source import rows as table
 
 pytestmark = pytest.mark.classic  # test_kept_rows holds the same property on Connect
 load("local_rows")

@@ -10,7 +10,7 @@ from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.spark import class_sums
 from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.encoding import Encoding
-from threea_spark.staged import SCHEMA, PackedRows, blocks_of
+from threea_spark.engine.packed import SCHEMA, PackedRows, blocks_of
 
 WIDTH, K = 3, 6
 

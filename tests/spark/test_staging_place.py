@@ -7,9 +7,9 @@ from tables import clinic, config_of, write_delta
 from typer.testing import CliRunner
 
 from threea_spark import ReleaseConfig, fit, release
-from threea_spark.cli import app
+from threea_spark.cli.main import app
 from threea_spark.errors import SourceError
-from threea_spark.prepared import prepare
+from threea_spark.preflight import prepare
 
 COLUMNS = {
     "age": {"type": "integer", "lower": 18, "upper": 100},

@@ -8,15 +8,14 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from threea_spark.columns import UNIT
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
 from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.measure import reader_of
 from threea_spark.encode.spark import histogram_sums, packed_vectors
+from threea_spark.engine.packed import UNIT, joined, unpacked
 from threea_spark.privacy.unit import Missing, PrivacyUnit
-from threea_spark.staged import joined, unpacked
-from threea_spark.table.spark import bound_rows, canonical
+from threea_spark.source.rows import bound_rows, canonical
 
 KEY = bytes(range(32))
 NUMBER = {"type": "float", "lower": 0, "upper": 1e6}

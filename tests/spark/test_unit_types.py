@@ -5,7 +5,7 @@ from tables import config_of
 
 from threea_spark import ReleaseConfig, fit
 from threea_spark.errors import ReleaseFailedError, SchemaError
-from threea_spark.prepared import checked_types, prepare
+from threea_spark.preflight import checked_types, prepare
 
 ONE = {
     "double": "1.5D",

@@ -8,7 +8,7 @@ import promises
 import pytest
 from scipy.special import ndtri
 
-from threea_spark.config import ReleaseConfig
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import PrivacyError
 from threea_spark.planned import make_plan, ways_through
 from threea_spark.privacy.noise import _symmetric_normal, grid_of

@@ -6,7 +6,7 @@ from thresholds import SELECTION_DELTA, SELECTION_RUNS, SLACK_STDDEVS
 
 from threea_spark.encode.selection import RARE_CHANCE, Selection, ordered_values, threshold
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.meter import NoisySum
 from threea_spark.privacy.noise import KeyedNoise
 
 NOISE = KeyedNoise(bytes(range(32)))

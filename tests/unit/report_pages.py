@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from noise_sources import SeededNoise
 
-from threea_spark.domain import Domain
-from threea_spark.judge.evaluation import JudgedRows
+from threea_spark.config.domain import Domain
+from threea_spark.evaluation.evaluate import JudgedRows
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.plan import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.statement import statement_of
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.publish.receipt import Receipt

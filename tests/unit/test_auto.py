@@ -2,10 +2,11 @@ import copy
 
 import pytest
 
-from threea_spark import auto, shares
-from threea_spark.config import ReleaseConfig
+from threea_spark import rules, shares
+from threea_spark.config.release import ReleaseConfig, is_mixing
+from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.planned import make_plan
-from threea_spark.privacy.plan import Stage, calibrate
+from threea_spark.privacy.budget import Stage, calibrate
 
 GIVEN = {
     "source": {"path": "/lake/stays"},
@@ -30,7 +31,7 @@ def config_of(**sections):
 
 
 def resolved(config, n_rows=30_000.0):
-    return auto.resolve(config, make_plan(config), n_rows=n_rows, n_classes=2, width=10)
+    return rules.resolve(config, make_plan(config), n_rows=n_rows, n_classes=2, width=10)
 
 
 def test_shares_follow_the_generator():
@@ -60,10 +61,10 @@ def test_conditional_mode_gives_all_to_mixing():
 
 
 def test_amplification_needs_a_public_number_of_rows():
-    assert auto.sampling_probability(config_of()) == 1.0
-    assert auto.sampling_probability(config_of(source={"rows": 10**6}, adapt={"max_rows": 10**4})) == 0.01
-    assert auto.sampling_probability(config_of(source={"rows": 100}, adapt={"max_rows": 10**4})) == 1.0
-    assert auto.sampling_probability(config_of(source={"rows": 10**6}, adapt={"method": "none"})) == 1.0
+    assert rules.sampling_probability(config_of()) == 1.0
+    assert rules.sampling_probability(config_of(source={"rows": 10**6}, adapt={"max_rows": 10**4})) == 0.01
+    assert rules.sampling_probability(config_of(source={"rows": 100}, adapt={"max_rows": 10**4})) == 1.0
+    assert rules.sampling_probability(config_of(source={"rows": 10**6}, adapt={"method": "none"})) == 1.0
 
 
 def test_a_plan_claims_no_more_sampling_than_its_rate():
@@ -116,7 +117,7 @@ def test_drawing_needs_no_clipping_where_only_cells_are_counted():
 
 def test_the_receipt_can_hold_what_auto_became():
     drawn, mixed = (set(resolved(config_of()).as_dict(mixing=mixing)) for mixing in (False, True))
-    assert drawn | mixed == set(auto.Resolved.__dataclass_fields__)
+    assert drawn | mixed == set(rules.Resolved.__dataclass_fields__)
     assert "mix_size" in mixed - drawn
     assert "support_size" in drawn - mixed
 
@@ -124,10 +125,10 @@ def test_the_receipt_can_hold_what_auto_became():
 def test_wide_tables_are_coded_by_moments_unless_told_otherwise():
     columns = {f"x{i}": {"type": "float", "lower": 0, "upper": 1} for i in range(300)}
     wide = {"domain": {"columns": {**GIVEN["domain"]["columns"], **columns}}}
-    assert auto.codes_affinely(config_of(**wide))
-    assert not auto.codes_affinely(config_of(**wide, encode={"numeric": "quantile"}))
-    assert not auto.codes_affinely(config_of())
-    assert auto.codes_affinely(config_of(encode={"numeric": "affine"}))
+    assert codes_affinely(config_of(**wide))
+    assert not codes_affinely(config_of(**wide, encode={"numeric": "quantile"}))
+    assert not codes_affinely(config_of())
+    assert codes_affinely(config_of(encode={"numeric": "affine"}))
 
 
 def table_of(n_numbers, n_classes, *, n_categories=0, task="classification", **sections):
@@ -143,7 +144,7 @@ def table_of(n_numbers, n_classes, *, n_categories=0, task="classification", **s
 
 
 def looks_twice(config, n_rows, n_classes):
-    return auto.looks_twice(config, make_plan(config), n_rows=n_rows, n_classes=n_classes)
+    return rules.looks_twice(config, make_plan(config), n_rows=n_rows, n_classes=n_classes)
 
 
 @pytest.mark.parametrize("given", [{}, {"approximate": {"components": 1}}, {"approximate": {"per_class": True}}])
@@ -231,7 +232,7 @@ def test_each_rule_shares_in_its_own_way():
     [
         ({"type": "categorical", "values": [str(i) for i in range(7)]}, 7),
         ({"type": "categorical", "values": [True, False], "nullable": True}, 2),
-        ({"type": "float", "lower": 0, "upper": 1}, auto.LABEL_CELLS),
+        ({"type": "float", "lower": 0, "upper": 1}, LABEL_CELLS),
     ],
 )
 def test_classes_are_counted_from_the_domain_alone(label, expected):
@@ -242,9 +243,9 @@ def test_classes_are_counted_from_the_domain_alone(label, expected):
 
 
 def chosen_shares(config):
-    affine = auto.codes_affinely(config)
-    return shares.auto_shares(config, mixes=auto.is_mixing(config), affine=affine, label_cells=auto.LABEL_CELLS)
+    affine = codes_affinely(config)
+    return shares.auto_shares(config, mixes=is_mixing(config), affine=affine, label_cells=LABEL_CELLS)
 
 
 def n_public_classes(config):
-    return shares._n_classes(config, auto.LABEL_CELLS)
+    return shares._n_classes(config, LABEL_CELLS)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from threea_spark.publish.claim import claimed, is_committed
+from threea_spark.publish.cleanup import claimed, is_committed
 
 
 def write(folder, *names):

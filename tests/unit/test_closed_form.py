@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from threea_spark.adapt.closed_form import Architecture, ntk
 from threea_spark.errors import ConfigError
+from threea_spark.model.ntk import Architecture, ntk
 
 RNG = np.random.default_rng(20240601)
 ROWS, POINTS = RNG.normal(size=(6, 4)), RNG.normal(size=(5, 4))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from threea_spark.engine.history import Commit, first_that_takes_rows
 from threea_spark.privacy.cohorts import Cohort, concerning_one_unit, versions_between
-from threea_spark.table.history import Commit, first_that_takes_rows
 
 
 @dataclass(frozen=True)

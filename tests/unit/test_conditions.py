@@ -8,11 +8,11 @@ from scipy.stats import chisquare
 from small_tables import mixed_encoding
 from test_sample import sampler_of
 
-from threea_spark.anonymize.conditions import LEAST_SHARE, Conditions, conditions_of
-from threea_spark.anonymize.sample import draw_rows
-from threea_spark.cli_values import parsed_shares, parsed_where
-from threea_spark.domain import Domain
+from threea_spark.cli.values import parsed_shares, parsed_where
+from threea_spark.config.domain import Domain
 from threea_spark.errors import ConfigError
+from threea_spark.model.conditions import LEAST_SHARE, Conditions, conditions_of
+from threea_spark.model.law import draw_rows
 
 ENCODING = mixed_encoding()
 DOMAIN = Domain.from_dict(

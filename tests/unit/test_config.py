@@ -2,10 +2,10 @@ import copy
 
 import pytest
 
-from threea_spark.config import ReleaseConfig
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.plan import Accounting
+from threea_spark.privacy.budget import Accounting
 
 NAN, INF = float("nan"), float("inf")
 GIVEN = {

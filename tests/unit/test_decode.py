@@ -6,12 +6,13 @@ import pyarrow as pa
 import pytest
 from small_tables import category, number
 
-from threea_spark.domain import TimestampColumn
-from threea_spark.encode.arrow import arrow_type, castable, to_arrow
+from threea_spark.config.domain import TimestampColumn
+from threea_spark.encode.arrow import to_arrow
 from threea_spark.encode.codes import quantile_code
 from threea_spark.encode.decode import Levels, Numbers, draw_column, join_parts
 from threea_spark.encode.grid import N_LEAVES, leaf_grid
 from threea_spark.encode.raw import part_of
+from threea_spark.engine.types import arrow_type, castable
 
 NAN = float("nan")
 RNG = np.random.default_rng(3)

@@ -3,10 +3,10 @@
 import pytest
 from test_config import config_with, refusal
 
-from threea_spark import delta_size
-from threea_spark.config import ReleaseConfig
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import PrivacyError
-from threea_spark.outlook import outlook
+from threea_spark.forecast import outlook
+from threea_spark.privacy import large_delta
 
 UNIT = {"column": "p", "max_rows": 4}
 
@@ -42,25 +42,25 @@ def test_a_delta_of_one_in_as_many_units_at_most_passes(changes):
 
 @pytest.mark.parametrize(("max_rows", "delta"), [(1, 1.01e-3), (3, 3.01e-3)])
 def test_a_release_of_so_many_rows_is_refused_with_field_rule_and_fix(max_rows, delta):
-    delta_size.require_small(0.98 * delta, max_rows, 1_000.0)
+    large_delta.require_small(0.98 * delta, max_rows, 1_000.0)
     with pytest.raises(PrivacyError, match=r"privacy\.delta: .* one in as many units as the table has") as caught:
-        delta_size.require_small(delta, max_rows, 1_000.0)
+        large_delta.require_small(delta, max_rows, 1_000.0)
     assert "`allow_large_delta: true`" in str(caught.value)
     assert "1000" not in str(caught.value).replace(",", "")
 
 
 @pytest.mark.parametrize("n_rows", [0.0, -12.0])
 def test_a_noisy_count_of_no_rows_refuses_nothing(n_rows):
-    delta_size.require_small(0.5, 1, n_rows)
-    assert delta_size.one_in_units(n_rows, 1) == float("inf")
+    large_delta.require_small(0.5, 1, n_rows)
+    assert large_delta.one_in_units(n_rows, 1) == float("inf")
 
 
 def test_a_large_delta_that_was_allowed_is_told_and_a_small_one_is_not():
-    (told,) = delta_size.advice(2e-3, 1, 1_000.0)
+    (told,) = large_delta.advice(2e-3, 1, 1_000.0)
     assert "larger than one in as many people as were read: real values of single people may be among" in told
-    (told,) = delta_size.advice(0.02, 1, 10.0)
+    (told,) = large_delta.advice(0.02, 1, 10.0)
     assert "above 0.01: real values of single people may be among" in told
-    assert delta_size.advice(1e-3, 1, 1_000.0) == ()
+    assert large_delta.advice(1e-3, 1, 1_000.0) == ()
 
 
 def planned(n_rows, **changes):

@@ -5,19 +5,19 @@ import pytest
 from small_tables import category, mixed_encoding, number
 from test_auto import config_of, resolved
 
-from threea_spark import diagnostics
-from threea_spark.adapt.closed_form import Architecture
-from threea_spark.adapt.label_function import KernelInput, LabelFunction
+from threea_spark import advice
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate.class_means import ClassMeans
-from threea_spark.approximate.discriminant import Discriminant
+from threea_spark.approximate.components import ComponentModel, single_components
 from threea_spark.approximate.marginals import Marginals
-from threea_spark.approximate.measure import ComponentModel, single_components
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.encoding import Encoding
+from threea_spark.model.gaussian_classes import Discriminant
+from threea_spark.model.labels import KernelInput, LabelFunction
+from threea_spark.model.ntk import Architecture
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.meter import NoisySum
 
 ENCODING = mixed_encoding()
 
@@ -44,41 +44,41 @@ def components(sizes, *, cell=60.0, stddev=5.0, encoding=ENCODING):
 
 
 def test_clear_components_need_no_advice():
-    assert diagnostics.diagnose_components(ENCODING, components([400.0, 600.0]), 1_000.0) == []
+    assert advice.diagnose_components(ENCODING, components([400.0, 600.0]), 1_000.0) == []
 
 
 def test_few_rows_against_the_noise_are_told():
-    found = diagnostics.diagnose_components(ENCODING, components([20.0, 20.0]), 40.0)
+    found = advice.diagnose_components(ENCODING, components([20.0, 20.0]), 40.0)
     only(found, "about 40 rows against noise of 5", "raise epsilon")
-    assert diagnostics.diagnose_components(ENCODING, components([25.0, 25.0]), 50.0) == []
+    assert advice.diagnose_components(ENCODING, components([25.0, 25.0]), 50.0) == []
 
 
 def test_a_small_class_is_named():
-    found = diagnostics.diagnose_components(ENCODING, components([10.0, 990.0]), 1_000.0)
+    found = advice.diagnose_components(ENCODING, components([10.0, 990.0]), 1_000.0)
     only(found, "1 of 2 classes (no)", "merge rare classes")
-    only(diagnostics.diagnose_components(ENCODING, components([990.0, 10.0]), 1_000.0), "1 of 2 classes (yes)")
-    assert diagnostics.diagnose_components(ENCODING, components([15.0, 985.0]), 1_000.0) == []
+    only(advice.diagnose_components(ENCODING, components([990.0, 10.0]), 1_000.0), "1 of 2 classes (yes)")
+    assert advice.diagnose_components(ENCODING, components([15.0, 985.0]), 1_000.0) == []
 
 
 def test_many_small_classes_are_counted_and_not_named():
     encoding = Encoding(ENCODING.codes, label_of(8), 2.0)
-    found = diagnostics.diagnose_components(encoding, components([5.0] * 6 + [500.0] * 2, encoding=encoding), 1_000.0)
+    found = advice.diagnose_components(encoding, components([5.0] * 6 + [500.0] * 2, encoding=encoding), 1_000.0)
     only(found, "6 of 8 classes hardly")
     assert "k0" not in found[0]
 
 
 def test_a_single_class_is_never_small():
     encoding = Encoding(ENCODING.codes, None, 2.0)
-    assert diagnostics.diagnose_components(encoding, components([60.0], stddev=6.0, encoding=encoding), 60.0) == []
+    assert advice.diagnose_components(encoding, components([60.0], stddev=6.0, encoding=encoding), 60.0) == []
 
 
 def test_cells_fainter_than_their_noise_are_told():
     only(
-        diagnostics.diagnose_components(ENCODING, components([400.0, 600.0], cell=4.0), 1_000.0),
+        advice.diagnose_components(ENCODING, components([400.0, 600.0], cell=4.0), 1_000.0),
         "100% of the cells hold less than their noise",
         "encode.cells",
     )
-    assert diagnostics.diagnose_components(ENCODING, components([400.0, 600.0], cell=6.0), 1_000.0) == []
+    assert advice.diagnose_components(ENCODING, components([400.0, 600.0], cell=6.0), 1_000.0) == []
 
 
 def test_half_of_the_cells_may_be_faint():
@@ -86,13 +86,13 @@ def test_half_of_the_cells_may_be_faint():
     counts = model.marginals.counts.copy()
     counts[0] = 1.0
     half = dataclasses.replace(model, marginals=dataclasses.replace(model.marginals, counts=counts))
-    assert diagnostics.diagnose_components(ENCODING, half, 1_000.0) == []
+    assert advice.diagnose_components(ENCODING, half, 1_000.0) == []
     counts[1, 0] = 1.0
-    only(diagnostics.diagnose_components(ENCODING, half, 1_000.0), "of the cells hold less")
+    only(advice.diagnose_components(ENCODING, half, 1_000.0), "of the cells hold less")
 
 
 def test_exact_counts_of_the_conditional_mode_need_no_advice():
-    assert diagnostics.diagnose_components(ENCODING, components([1.0, 3.0], cell=1.0, stddev=0.0), 4.0) == []
+    assert advice.diagnose_components(ENCODING, components([1.0, 3.0], cell=1.0, stddev=0.0), 4.0) == []
 
 
 # --- class means
@@ -123,30 +123,30 @@ def chosen_of(n, encoding=WIDE):
 
 def test_a_second_look_says_how_many_columns_it_kept():
     only(
-        diagnostics.diagnose_class_means(WIDE, chosen_of(64), first_look()),
+        advice.diagnose_class_means(WIDE, chosen_of(64), first_look()),
         "told apart by 64 of 101 columns",
         "36 other numeric columns are released as their mean",  # the category is not a mean
     )
-    only(diagnostics.diagnose_class_means(WIDE, chosen_of(101), first_look()), "101 of 101 columns; 0 other numeric")
+    only(advice.diagnose_class_means(WIDE, chosen_of(101), first_look()), "101 of 101 columns; 0 other numeric")
 
 
 @pytest.mark.parametrize("informative", [0, 2])
 def test_few_relevant_columns_are_told(informative):
-    found = diagnostics.diagnose_class_means(WIDE, chosen_of(64), first_look(informative, strength=2.0, stddev=10.0))
+    found = advice.diagnose_class_means(WIDE, chosen_of(64), first_look(informative, strength=2.0, stddev=10.0))
     assert len(found) == 2
     assert "columns differ between classes beyond noise" in found[1]
     assert "raise epsilon" in found[1]
 
 
 def test_a_small_class_is_named_beside_the_columns_kept():
-    found = diagnostics.diagnose_class_means(WIDE, chosen_of(64), first_look(sizes=(400.0, 50.0, 400.0, 400.0)))
+    found = advice.diagnose_class_means(WIDE, chosen_of(64), first_look(sizes=(400.0, 50.0, 400.0, 400.0)))
     assert len(found) == 2
     assert "1 of 4 classes (k1)" in found[1]
 
 
 def test_a_small_class_of_nulls_is_not_named_by_nothing():
     encoding = Encoding(ENCODING.codes, label_of(2, nullable=True), 2.0)
-    found = diagnostics.diagnose_components(encoding, components([500.0, 500.0, 5.0], encoding=encoding), 1_000.0)
+    found = advice.diagnose_components(encoding, components([500.0, 500.0, 5.0], encoding=encoding), 1_000.0)
     only(found, "1 of 3 classes")
     assert "()" not in found[0]
 
@@ -167,18 +167,18 @@ def label_function(*, additive=1.0, support=None, dual=0.0, scores=SCORES):
 
 
 def test_a_label_function_that_tells_needs_no_advice():
-    assert diagnostics.diagnose_labels(label_function(), CELLS, EVEN) == []
+    assert advice.diagnose_labels(label_function(), CELLS, EVEN) == []
 
 
 @pytest.mark.parametrize("additive", [0.0, 0.01])
 def test_a_label_function_that_is_nearly_constant_is_told(additive):
-    found = diagnostics.diagnose_labels(label_function(additive=additive), CELLS, EVEN)
+    found = advice.diagnose_labels(label_function(additive=additive), CELLS, EVEN)
     only(found, "the label function is nearly constant", "raise epsilon")
 
 
 def test_a_kernel_that_knows_only_its_own_points_is_told():
     far = 4.0 * np.random.default_rng(6).normal(size=(20, 2))
-    found = diagnostics.diagnose_labels(label_function(support=far, dual=0.5, scores=0.01 * SCORES), CELLS, EVEN)
+    found = advice.diagnose_labels(label_function(support=far, dual=0.5, scores=0.01 * SCORES), CELLS, EVEN)
     only(found, "knows its inducing points better", "raise adapt.support_size")
 
 
@@ -186,13 +186,13 @@ def test_a_kernel_whose_points_lie_among_the_rows_needs_no_advice():
     among = KernelInput(SCORES)(CELLS[:20])
     healthy = label_function(support=among, dual=0.5)
     assert float(healthy.kernel_logits(among).var(axis=0).sum()) > 0.25  # it does say something
-    assert diagnostics.diagnose_labels(healthy, CELLS, EVEN) == []
+    assert advice.diagnose_labels(healthy, CELLS, EVEN) == []
 
 
 def test_a_faint_kernel_is_not_called_overfit():
     far = 4.0 * np.random.default_rng(6).normal(size=(20, 2))
     faint = label_function(support=far, dual=1e-3, scores=0.01 * SCORES)
-    assert diagnostics.diagnose_labels(faint, CELLS, EVEN) == []
+    assert advice.diagnose_labels(faint, CELLS, EVEN) == []
 
 
 # --- mixing
@@ -210,7 +210,7 @@ def mixing(mixer=None, *, n_rows=3_000.0, noise=0.5, **changes):
     usual = {"min_cluster_size": 400, "components_per_class": 8}
     mixer = mixer or mixer_of()
     stddev = noise * SCORE_GRID * mixer.mix_size
-    return diagnostics.diagnose_mixing(mixer, dataclasses.replace(given, **(usual | changes)), n_rows, stddev)
+    return advice.diagnose_mixing(mixer, dataclasses.replace(given, **(usual | changes)), n_rows, stddev)
 
 
 def test_large_clusters_under_little_noise_need_no_advice():
@@ -246,8 +246,8 @@ def test_the_papers_formula_prices_mixing_as_it_was_booked():
         relation=Relation.ADD_OR_REMOVE_ONE,
         moved=mixer.length,
     )
-    said = diagnostics.paper_formula(mixer, mechanism)
+    said = advice.paper_formula(mixer, mechanism)
     assert "= 0.8 with p = 1" in said
     assert "mix_size 10" in said
     cheaper = dataclasses.replace(mechanism, mu=0.4)
-    assert "= 0.4 with p = 1" in diagnostics.paper_formula(mixer, cheaper)
+    assert "= 0.4 with p = 1" in advice.paper_formula(mixer, cheaper)

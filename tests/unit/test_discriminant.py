@@ -9,12 +9,12 @@ from scipy.stats import chisquare, spearmanr
 from small_tables import category, number
 from test_model_store import model_of, same
 
-from threea_spark.anonymize.sample import decode_rows
-from threea_spark.approximate.discriminant import Discriminant, discriminant_sampler, within_classes
 from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, AffineCode, CategoryCode
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.point import PointCode
-from threea_spark.model import ReleaseModel
+from threea_spark.model.gaussian_classes import Discriminant, discriminant_sampler, within_classes
+from threea_spark.model.law import decode_rows
+from threea_spark.model.released import ReleaseModel
 
 ALPHA = 1e-4
 N = 40_000

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from threea_spark import doctor
-from threea_spark.cli_doctor import check_up, table_of
-from threea_spark.doctor import MISSING, Finding, Level, Machine
+from threea_spark.cli.doctor import check_up, table_of
+from threea_spark.doctor import checks
+from threea_spark.doctor.checks import MISSING, Finding, Level, Machine
+from threea_spark.doctor.probe import SMOKE, read_machine, require_answer, temporary_place
+from threea_spark.engine.delta import Place
 from threea_spark.errors import ClusterNotReadyError, EnvironmentNotReadyError
-from threea_spark.places import Place
-from threea_spark.probing import SMOKE, read_machine, require_answer, temporary_place
 
 PYPROJECT = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
 VERSIONS = {"numpy": "2.1.0", "scipy": "1.14.1", "pandas": "2.2.3", "pyarrow": "17.0.0", "pydantic": "2.9.2",
@@ -31,14 +31,14 @@ def worker(**changes):
     return dataclasses.replace(WORKER, versions=versions, **changes)
 
 
-@pytest.mark.parametrize("name", sorted(set(doctor.NEEDED) - {"python"}))
+@pytest.mark.parametrize("name", sorted(set(checks.NEEDED) - {"python"}))
 def test_the_versions_needed_are_those_of_pyproject(name):
     line = re.search(rf'"{PYPI.get(name, name)}(?:\[connect\])?>=([\d.]+)(?:,<([\d.]+))?"', PYPROJECT)
-    assert doctor.NEEDED[name] == line.groups()
+    assert checks.NEEDED[name] == line.groups()
 
 
 def test_the_python_needed_is_that_of_pyproject():
-    assert f'requires-python = ">={doctor.NEEDED["python"][0]},<{doctor.NEEDED["python"][1]}"' in PYPROJECT
+    assert f'requires-python = ">={checks.NEEDED["python"][0]},<{checks.NEEDED["python"][1]}"' in PYPROJECT
 
 
 @pytest.mark.parametrize(
@@ -64,24 +64,24 @@ def test_the_python_needed_is_that_of_pyproject():
     ],
 )
 def test_a_version_is_held_against_its_bounds(name, version, level):
-    found = doctor.check_version(name, version)
+    found = checks.check_version(name, version)
     assert found.level is level
     assert bool(found.mend) is (level is not Level.OK)
 
 
 def test_a_sound_driver_has_nothing_wrong():
-    assert doctor.wrong(doctor.check_driver(DRIVER)) == []
+    assert checks.wrong(checks.check_driver(DRIVER)) == []
     broken = dataclasses.replace(DRIVER, versions={**VERSIONS, "pandas": "3.0.1"})
-    assert doctor.wrong(doctor.check_driver(broken)) == ["pandas on the driver"]
+    assert checks.wrong(checks.check_driver(broken)) == ["pandas on the driver"]
 
 
 def test_another_line_of_pyspark_than_the_servers_is_a_warning():
-    assert [f.level for f in doctor.check_spark("4.1.1", "4.1.0")] == [Level.OK]
-    assert [f.level for f in doctor.check_spark("4.0.2", "4.2.0")] == [Level.OK, Level.WARN]
+    assert [f.level for f in checks.check_spark("4.1.1", "4.1.0")] == [Level.OK]
+    assert [f.level for f in checks.check_spark("4.0.2", "4.2.0")] == [Level.OK, Level.WARN]
 
 
 def test_equal_workers_have_nothing_wrong():
-    found = doctor.check_workers(DRIVER, [WORKER, dataclasses.replace(WORKER, host="another")])
+    found = checks.check_workers(DRIVER, [WORKER, dataclasses.replace(WORKER, host="another")])
     assert {f.level for f in found} == {Level.OK}
     assert found[0].found == "hosts: 2, environments: 2"
 
@@ -99,46 +99,46 @@ def test_equal_workers_have_nothing_wrong():
     ],
 )
 def test_one_worker_of_two_that_differs_is_found(changes, check, level):
-    found = doctor.check_workers(DRIVER, [WORKER, worker(host="odd", **changes)])
+    found = checks.check_workers(DRIVER, [WORKER, worker(host="odd", **changes)])
     (odd,) = (f for f in found if f.level is not Level.OK)
     assert (odd.check, odd.level) == (check, level)
     assert odd.mend
 
 
 def test_pandas_may_differ_on_workers_which_never_import_it():
-    assert doctor.wrong(doctor.check_workers(DRIVER, [worker(pandas=MISSING)])) == []
+    assert checks.wrong(checks.check_workers(DRIVER, [worker(pandas=MISSING)])) == []
 
 
 def test_a_package_that_is_missing_everywhere_is_not_called_the_same():
     nowhere = {**VERSIONS, "scipy": MISSING}
     both = [dataclasses.replace(machine, versions=nowhere) for machine in (DRIVER, WORKER)]
-    assert doctor.wrong(doctor.check_workers(both[0], both[1:])) == ["scipy on workers"]
+    assert checks.wrong(checks.check_workers(both[0], both[1:])) == ["scipy on workers"]
 
 
 def test_lost_and_doubled_rows_are_found():
-    assert doctor.check_arrow(10, 45, expected_rows=10).level is Level.OK
-    assert doctor.check_arrow(9, 45, expected_rows=10).level is Level.WRONG
-    assert doctor.check_arrow(10, 46, expected_rows=10).level is Level.WRONG
+    assert checks.check_arrow(10, 45, expected_rows=10).level is Level.OK
+    assert checks.check_arrow(9, 45, expected_rows=10).level is Level.WRONG
+    assert checks.check_arrow(10, 46, expected_rows=10).level is Level.WRONG
 
 
 def test_a_delta_that_was_not_tried_is_a_warning_and_a_platforms_own_is_not():
-    assert doctor.check_delta("Apache-Spark/4.2.0 Delta-Lake/4.4.0", "4.4.0").level is Level.OK
-    assert doctor.check_delta("Apache-Spark/4.2.0 Delta-Lake/4.3.1", "4.4.0").level is Level.WARN
-    assert doctor.check_delta("Databricks-Runtime/17.3.x-scala2.13", "4.0.1").level is Level.OK
+    assert checks.check_delta("Apache-Spark/4.2.0 Delta-Lake/4.4.0", "4.4.0").level is Level.OK
+    assert checks.check_delta("Apache-Spark/4.2.0 Delta-Lake/4.3.1", "4.4.0").level is Level.WARN
+    assert checks.check_delta("Databricks-Runtime/17.3.x-scala2.13", "4.0.1").level is Level.OK
 
 
 def test_the_mend_of_delta_depends_on_what_failed():
-    no_jar = doctor.delta_failed("main.x", "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: delta", "a:b:1")
-    no_right = doctor.delta_failed("main.x", "PERMISSION_DENIED: User does not have CREATE TABLE", "a:b:1")
+    no_jar = checks.delta_failed("main.x", "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: delta", "a:b:1")
+    no_right = checks.delta_failed("main.x", "PERMISSION_DENIED: User does not have CREATE TABLE", "a:b:1")
     assert "--packages a:b:1" in no_jar.mend
     assert "grant" in no_right.mend
-    assert doctor.wrong([no_jar, no_right]) == ["delta table in main.x"] * 2
+    assert checks.wrong([no_jar, no_right]) == ["delta table in main.x"] * 2
 
 
 def test_no_gpu_is_a_warning_and_no_jax_is_wrong():
-    assert doctor.check_devices(["cuda (NVIDIA H100)"], "").level is Level.OK
-    assert doctor.check_devices(["cpu (cpu)"], "").level is Level.WARN
-    assert doctor.check_devices([], "ModuleNotFoundError: No module named 'jax'").level is Level.WRONG
+    assert checks.check_devices(["cuda (NVIDIA H100)"], "").level is Level.OK
+    assert checks.check_devices(["cpu (cpu)"], "").level is Level.WARN
+    assert checks.check_devices([], "ModuleNotFoundError: No module named 'jax'").level is Level.WRONG
 
 
 @pytest.mark.parametrize(
@@ -153,23 +153,23 @@ def test_no_gpu_is_a_warning_and_no_jax_is_wrong():
     ],
 )  # fmt: skip
 def test_an_error_becomes_one_line_with_its_cause(text, line):
-    assert doctor.brief(ValueError(text)) == line
+    assert checks.brief(ValueError(text)) == line
 
 
 def test_an_endless_error_is_cut():
-    assert len(doctor.brief(ValueError("x" * 10_000))) <= 300
+    assert len(checks.brief(ValueError("x" * 10_000))) <= 300
 
 
 def test_json_holds_every_check_and_the_verdict():
     findings = [Finding("a", "1"), Finding("b", "2", Level.WARN, "mend")]
-    assert json.loads(doctor.as_json(findings)) == {
+    assert json.loads(checks.as_json(findings)) == {
         "ok": True,
         "checks": [
             {"check": "a", "found": "1", "level": "ok", "mend": ""},
             {"check": "b", "found": "2", "level": "warn", "mend": "mend"},
         ],
     }
-    assert json.loads(doctor.as_json([*findings, Finding("c", "3", Level.WRONG)]))["ok"] is False
+    assert json.loads(checks.as_json([*findings, Finding("c", "3", Level.WRONG)]))["ok"] is False
 
 
 def test_the_table_shows_brackets_as_they_are():
@@ -212,7 +212,7 @@ def test_a_check_that_breaks_off_is_one_line_too(monkeypatch):
     def broken(spark, write_to):
         raise RuntimeError("the server is gone\n  at line 1")
 
-    monkeypatch.setattr("threea_spark.probing.diagnose", broken)
+    monkeypatch.setattr("threea_spark.doctor.probe.diagnose", broken)
     monkeypatch.setattr("threea_spark.session.build_session", lambda app, *, master: None)
     with pytest.raises(ClusterNotReadyError, match=r"^the check itself broke off: RuntimeError: the server is gone$"):
         check_up(write_to=None, master="local[2]", json_wanted=False)

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from threea_spark import ReleaseConfig
-from threea_spark.drafting import domain_text, release_text
 from threea_spark.errors import ConfigError
+from threea_spark.source.draft import domain_text, release_text
 
 SCHEMA = {
     "age": "int", "cost": "decimal(10,2)", "at": "date", "ward": "string", "died": "boolean", "x: y": "double",

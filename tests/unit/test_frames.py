@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
 from threea_spark.errors import SchemaError
-from threea_spark.table.frames import arrow_table, read_cells, released_types
+from threea_spark.source.pandas import arrow_table, read_cells, released_types
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DOMAIN = Domain.from_dict(

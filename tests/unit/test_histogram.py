@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threea_spark.domain import CategoricalColumn, FloatColumn, IntegerColumn, TimestampColumn
+from threea_spark.config.domain import CategoricalColumn, FloatColumn, IntegerColumn, TimestampColumn
 from threea_spark.encode.codes import CategoryCode, QuantileCode
 from threea_spark.encode.histogram import CategoryField, HistogramLayout, NumberField, fields_of
 
@@ -149,8 +149,8 @@ def test_rare_levels_of_a_feature_share_a_cell():
 
 
 def test_the_reader_marks_the_label_and_no_feature():
-    from threea_spark.domain import Domain
-    from threea_spark.encode.measure import reader_of
+    from threea_spark.config.domain import Domain
+    from threea_spark.encode.fit import reader_of
 
     letters = {"type": "categorical", "values": list(LETTERS)}
     reader = reader_of(Domain.from_dict({"label": "y", "columns": {"y": letters, "x": letters}}), {})

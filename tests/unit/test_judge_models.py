@@ -3,12 +3,12 @@ import pytest
 from report_pages import table
 from sklearn.metrics import auc, roc_auc_score, roc_curve
 
-from threea_spark.domain import Domain
-from threea_spark.judge.comparison import compare_models
-from threea_spark.judge.curves import Ranking, bootstrap
-from threea_spark.judge.evaluation import JudgedRows, score
-from threea_spark.judge.models import MODELS, class_chances, predicted_numbers
-from threea_spark.judge.preparation import LinearFeatures
+from threea_spark.config.domain import Domain
+from threea_spark.evaluation.comparison import compare_models
+from threea_spark.evaluation.curves import Ranking, bootstrap
+from threea_spark.evaluation.evaluate import JudgedRows, score
+from threea_spark.evaluation.features import LinearFeatures
+from threea_spark.evaluation.models import MODELS, class_chances, predicted_numbers
 
 RNG = np.random.default_rng(3)
 

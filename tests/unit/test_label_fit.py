@@ -3,16 +3,10 @@ import pytest
 from noise_sources import SeededNoise
 from scipy.special import expit, log_softmax, softmax
 
-from threea_spark.adapt.closed_form import Architecture
-from threea_spark.adapt.features import (
-    FEATURE_GRID,
-    Scales,
-    cell_log_odds,
-    cell_order,
-    feature_map,
-    kernel_scores,
-)
+from threea_spark.adapt.features import FEATURE_GRID, Scales, feature_map, kernel_scores
 from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings, Targets, Weights, fit_weights
+from threea_spark.approximate.odds import cell_log_odds, cell_order
+from threea_spark.model.ntk import Architecture
 
 OFFSETS = np.array([0, 4, 7, 9])
 N_CELLS, N_FEATURES = 9, 3

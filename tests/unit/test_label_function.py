@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from threea_spark.adapt.closed_form import Architecture
-from threea_spark.adapt.label_function import KernelInput, LabelFunction
+from threea_spark.model.labels import KernelInput, LabelFunction
+from threea_spark.model.ntk import Architecture
 
 RNG = np.random.default_rng(1)
 CELLS = np.column_stack([RNG.integers(0, 4, 3_000), RNG.integers(4, 7, 3_000)])

@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 import pytest
 
 from threea_spark.errors import BudgetError, LedgerError
+from threea_spark.privacy.account import Budget, account_of
 from threea_spark.privacy.accounting import Relation, gaussian_event
+from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.cohorts import EVERYONE, Cohort
 from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry, verify
 from threea_spark.privacy.gaussian import gaussian_mu
-from threea_spark.privacy.ledger import Budget, account_of
-from threea_spark.privacy.plan import Accounting
 from threea_spark.privacy.spend import Spend
 
 ONE = gaussian_mu(1.0, 1e-6)

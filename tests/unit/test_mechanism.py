@@ -10,9 +10,9 @@ from noise_sources import NoNoise, SeededNoise
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import Relation, gaussian_mu_of
+from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage
 from threea_spark.privacy.clipping import clip_rows
-from threea_spark.privacy.mechanism import NoisySum, PrivacyMeter
-from threea_spark.privacy.plan import Accounting, PrivacyPlan, Stage
+from threea_spark.privacy.meter import NoisySum, PrivacyMeter
 from threea_spark.privacy.unit import PrivacyUnit
 
 ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tables import mixed_encoding, mixed_rows
 
+from threea_spark.anonymize.groups import RANGE, GroupRanges
 from threea_spark.anonymize.mix import Mixer, auto_mix_size, nearest_cells
-from threea_spark.anonymize.ranges import RANGE, GroupRanges
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.encode.decode import Levels, Numbers
-from threea_spark.staged import PackedRows
+from threea_spark.engine.packed import PackedRows
 
 ENCODING = mixed_encoding(clip_norm=2.0)
 RNG = np.random.default_rng(1)

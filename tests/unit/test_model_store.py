@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from small_tables import category, mixed_encoding, number
 
-from threea_spark.adapt.closed_form import Architecture
-from threea_spark.adapt.label_function import KernelInput, LabelFunction
-from threea_spark.anonymize.sample import RowSampler
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
 from threea_spark.encode.codes import AffineCode, quantile_code
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.grid import leaf_grid
 from threea_spark.errors import ModelError
-from threea_spark.model import ReleaseModel
+from threea_spark.model.labels import KernelInput, LabelFunction
+from threea_spark.model.law import RowSampler
+from threea_spark.model.ntk import Architecture
+from threea_spark.model.released import ReleaseModel
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 

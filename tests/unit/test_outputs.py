@@ -9,7 +9,7 @@ from test_model_store import model_of
 
 from threea_spark import ReleaseConfig
 from threea_spark.errors import ConfigError, ModelError
-from threea_spark.model import ReleaseModel
+from threea_spark.model.released import ReleaseModel
 from threea_spark.outputs import Outputs
 
 

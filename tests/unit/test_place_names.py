@@ -2,8 +2,8 @@
 
 import pytest
 
-from threea_spark.config_places import PlaceConfig
-from threea_spark.place_names import PlaceKey, clash, parts_of, quoted_chain
+from threea_spark.config.table_names import PlaceKey, clash, parts_of, quoted_chain
+from threea_spark.config.tables import PlaceConfig
 
 
 def named(table):

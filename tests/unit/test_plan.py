@@ -17,8 +17,8 @@ from threea_spark.privacy.accounting import (
     gaussian_mu_of,
     merge_gaussians,
 )
+from threea_spark.privacy.budget import Accounting, Stage, calibrate, planned_events
 from threea_spark.privacy.gaussian import gaussian_delta, gaussian_epsilon, gaussian_mu
-from threea_spark.privacy.plan import Accounting, Stage, calibrate, planned_events
 from threea_spark.privacy.unit import PrivacyUnit
 
 ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE

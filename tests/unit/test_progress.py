@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from threea_spark.cli_progress import shown_progress
-from threea_spark.progress import Progress, counted
+from threea_spark.cli.progress import shown_progress
+from threea_spark.engine.progress import Progress, counted
 
 
 def release_like(listener):

@@ -7,7 +7,8 @@ import pytest
 
 from threea_spark.encode.grid import leaf_grid
 from threea_spark.encode.histogram import CategoryField, HistogramLayout, NumberField
-from threea_spark.encode.raw import column_name, columns_of, numbers_of, part_of
+from threea_spark.encode.raw import columns_of, numbers_of, part_of
+from threea_spark.engine.packed import column_name
 
 GRID = leaf_grid(0.0, 10.0, whole=False)
 NAN, INF = float("nan"), float("inf")

@@ -1,9 +1,9 @@
 import pytest
 
-from threea_spark.config import ReleaseConfig
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
+from threea_spark.config.reading import read_yaml
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError
-from threea_spark.reading import read_yaml
 
 RELEASE = """
 source: {table: main.ehr.stays, version: 12}

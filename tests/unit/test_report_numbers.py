@@ -8,15 +8,15 @@ import pytest
 from report_pages import table
 from scipy.stats import spearmanr
 
-from threea_spark.domain import Domain
-from threea_spark.judge.evaluation import JudgedRows
+from threea_spark.config.domain import Domain
+from threea_spark.evaluation.evaluate import JudgedRows
 from threea_spark.report.associations import association, associations, with_one
-from threea_spark.report.bar_charts import bar_list, spread_chart
 from threea_spark.report.bins import MOST_BINS, MOST_CATEGORIES, Values, bins_of
-from threea_spark.report.charts import Axis, Series, line_chart
+from threea_spark.report.charts.bar_charts import bar_list, spread_chart
+from threea_spark.report.charts.charts import Axis, Series, line_chart
+from threea_spark.report.charts.heat_map import heat_map, strongest
+from threea_spark.report.charts.scales import Scale, moment, percent, percent_at_most, short, ticks
 from threea_spark.report.comparison import compare, compare_columns, project
-from threea_spark.report.heat_map import heat_map, strongest
-from threea_spark.report.scales import Scale, moment, percent, percent_at_most, short, ticks
 from threea_spark.report.summary import MOST_CORRELATED, pair_summary, summary_of, values_of
 
 RNG = np.random.default_rng(11)

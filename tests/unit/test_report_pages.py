@@ -6,12 +6,12 @@ from html.parser import HTMLParser
 import pytest
 from report_pages import HOSTILE, internal, public, receipt, statement, table
 
-from threea_spark.privacy.plan import Accounting
+from threea_spark.privacy.budget import Accounting
 from threea_spark.publish.held import Held
 from threea_spark.publish.standing import standing_of
+from threea_spark.report.charts.svg import clipped, inert, templates
 from threea_spark.report.public import MOST_CHARTS, OPEN_CHARTS, public_page
 from threea_spark.report.summary import summary_of
-from threea_spark.report.svg import clipped, inert, templates
 
 VOID = {"meta", "br", "img", "hr", "input", "link", "path", "rect", "circle"}
 HARMLESS = {
@@ -153,7 +153,7 @@ def test_six_hundred_columns_stay_small_and_are_folded_away():
 
 def test_an_internal_page_of_six_hundred_columns_stays_small():
     frames = [table(60, 600, seed=seed)[0] for seed in (1, 2, 3)]
-    from threea_spark.judge.evaluation import JudgedRows
+    from threea_spark.evaluation.evaluate import JudgedRows
     from threea_spark.report.comparison import compare
     from threea_spark.report.internal import internal_page
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from threea_spark.table.row_order import DIGEST_BYTES, row_digests
+from threea_spark.source.row_order import DIGEST_BYTES, row_digests
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 UTC = dt.timezone.utc

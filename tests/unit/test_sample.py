@@ -3,11 +3,11 @@ import pytest
 from scipy.stats import chisquare, spearmanr
 from small_tables import mixed_encoding
 
-from threea_spark.adapt.closed_form import Architecture
-from threea_spark.adapt.label_function import KernelInput, LabelFunction
-from threea_spark.anonymize.sample import RowSampler, decode_rows
-from threea_spark.anonymize.spark import n_draw_tasks
 from threea_spark.encode.decode import Levels, Numbers
+from threea_spark.model.draw import n_draw_tasks
+from threea_spark.model.labels import KernelInput, LabelFunction
+from threea_spark.model.law import RowSampler, decode_rows
+from threea_spark.model.ntk import Architecture
 
 ENCODING = mixed_encoding()
 ALPHA = 1e-4

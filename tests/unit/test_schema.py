@@ -1,8 +1,8 @@
 import pytest
 
-from threea_spark.domain import Domain
+from threea_spark.config.domain import Domain
 from threea_spark.errors import SchemaError
-from threea_spark.table.schema import check_schema, left_out
+from threea_spark.source.schema import check_schema, left_out
 
 NUMBER = {"type": "integer", "lower": 0, "upper": 9}
 

@@ -13,8 +13,8 @@ from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.encoding import Encoding
 from threea_spark.errors import PrivacyError
 from threea_spark.planned import make_plan
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.plan import Stage
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import PrivacyMeter
 
 N_CLASSES = 12
 LABEL = category("y", *(f"k{i}" for i in range(N_CLASSES)))

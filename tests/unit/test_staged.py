@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threea_spark.staged import PackedRows, blocks_of, joined, unpacked
+from threea_spark.engine.packed import PackedRows, blocks_of, joined, unpacked
 
 
 def rows_of(n, width, seed=0):

@@ -11,11 +11,11 @@ from dp_accounting import GaussianDpEvent, NonPrivateDpEvent
 from noise_sources import SeededNoise
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy import plan as plans
+from threea_spark.privacy import budget as plans
 from threea_spark.privacy import statement as statements
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.plan import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.statement import PrivacyStatement, plan_in_words, statement_of
 from threea_spark.privacy.unit import PrivacyUnit
 

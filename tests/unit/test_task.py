@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from threadpoolctl import threadpool_info
 
-from threea_spark import task
-from threea_spark.task import as_task
+from threea_spark.engine import task
+from threea_spark.engine.task import as_task
 
 BATCH = pa.RecordBatch.from_arrays([pa.array([1, 2])], ["a"])
 

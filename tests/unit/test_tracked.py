@@ -14,10 +14,10 @@ from test_model_store import model_of
 
 from threea_spark import ReleaseConfig, log_release
 from threea_spark.errors import ConfigError
-from threea_spark.judge.models import MODELS, class_chances
-from threea_spark.privacy.plan import Accounting
-from threea_spark.tracked import metrics_of, params_of, tags_of
-from threea_spark.tracking import autologging_off
+from threea_spark.evaluation.models import MODELS, class_chances
+from threea_spark.privacy.budget import Accounting
+from threea_spark.publish.mlflow import autologging_off
+from threea_spark.publish.mlflow_fields import metrics_of, params_of, tags_of
 
 KEY = r"[\w .:/-]{1,250}"
 
@@ -120,7 +120,7 @@ def test_a_missing_mlflow_is_one_clear_error_before_the_source_is_looked_for(tmp
     block = "import sys; sys.modules['mlflow'] = None\n"  # what an import of a package that is not there does
     for options in (["--mlflow"], ["--mlflow-experiment", "x"]):
         arguments = ["threea", "release", "-c", str(tmp_path / "release.yaml"), *options]
-        code = f"{block}sys.argv = {arguments!r}\nfrom threea_spark.cli import main; main()"
+        code = f"{block}sys.argv = {arguments!r}\nfrom threea_spark.cli.main import main; main()"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 11, done.stderr
         assert done.stdout == ""

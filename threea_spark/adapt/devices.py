@@ -18,8 +18,8 @@ def try_kernel() -> float:
     """
     import jax.numpy as jnp
 
-    from threea_spark.adapt.closed_form import Architecture
     from threea_spark.adapt.kernel import kernel_fn
+    from threea_spark.model.ntk import Architecture
 
     row = jnp.ones((1, 1))
     return float(kernel_fn(Architecture())(row, row)[0, 0])

@@ -8,17 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from threea_spark.adapt.closed_form import Architecture, ntk
-from threea_spark.adapt.label_function import KernelInput, LabelFunction
 from threea_spark.approximate.correlation import cell_scores
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import Float32Array, Float64Array, Int64Array
+from threea_spark.model.labels import KernelInput, LabelFunction
+from threea_spark.model.ntk import Architecture, ntk
 
 FEATURE_GRID = 128
-_PSEUDO_STDDEVS = 2.0
 _EVEN_SHARE = 0.3
 _EXACT_GRID = 2.0**18
 
@@ -33,39 +29,8 @@ class Scales:
     bias: float = 0.3
 
 
-def cell_log_odds(class_counts: Float64Array, stddev: float, class_weights: Float64Array) -> Float64Array:
-    """How much a cell speaks for each class: log p(class | cell) - log p(class), shrunk where counts are noise.
-
-    Args:
-      class_counts: Noisy counts of each class and cell, shape (n_classes, n_cells). RELEASED.
-      stddev: Of the noise.
-      class_weights: Share of each class, shape (n_classes,).
-
-    Returns:
-      Shape (n_classes, n_cells).
-    """
-    prior = class_weights[:, None]
-    padded = np.maximum(class_counts, 0.0) + _PSEUDO_STDDEVS * max(stddev, 1.0) * prior
-    return np.asarray(np.log(padded / padded.sum(axis=0) / prior), dtype=np.float64)
-
-
-def cell_order(odds: Float64Array, is_number: bool, n_values: int) -> IntArray:
-    """Orders a column's cells for its latent score: numbers by value with null first, categories by log odds.
-
-    Args:
-      odds: Log odds of the column's cells, shape (n_classes, m).
-      is_number: Whether cells have an order of their own.
-      n_values: Cells of values; a further one is null's.
-    """
-    m = odds.shape[1]
-    if is_number:
-        return np.concatenate([np.arange(n_values, m), np.arange(n_values)]).astype(np.int64)
-    along = odds[-1] - odds[0] if len(odds) == 2 else odds[np.argmax((odds**2).sum(axis=1))]
-    return np.argsort(along, kind="stable").astype(np.int64)
-
-
 def kernel_scores(
-    odds: Float64Array, laws: Float64Array, orders: list[IntArray], cell_offsets: IntArray
+    odds: Float64Array, laws: Float64Array, orders: list[Int64Array], cell_offsets: Int64Array
 ) -> KernelInput:
     """Scales each column's cell scores by how much the column says about the label.
 
@@ -126,7 +91,7 @@ class FeatureMap:
         """Value of a cell's indicator."""
         return self.cell_units / FEATURE_GRID
 
-    def dense(self, cells: IntArray) -> NDArray[np.float32]:
+    def dense(self, cells: Int64Array) -> Float32Array:
         """Kernel and bias of each row, shape (n, n_dense)."""
         out = np.empty((len(cells), self.n_dense), dtype=np.float32)
         if len(self.x_support):
@@ -135,12 +100,12 @@ class FeatureMap:
         out[:, -1] = self.scales.bias
         return out
 
-    def column_odds(self, cells: IntArray, output: int) -> NDArray[np.float32]:
+    def column_odds(self, cells: Int64Array, output: int) -> Float32Array:
         """Log odds of each column's cell for one output, scaled, shape (n, n_features)."""
         return np.asarray(self.odds_scale * self.odds[output][cells], dtype=np.float32)
 
     def label_function(
-        self, column_weights: Float64Array, shared_weights: Float64Array, prior: Float64Array, cell_column: IntArray
+        self, column_weights: Float64Array, shared_weights: Float64Array, prior: Float64Array, cell_column: Int64Array
     ) -> LabelFunction:
         """Folds learned weights into one number for each cell and one for each inducing point.
 

@@ -16,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 
-from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.kernel import kernel_fn, x64
 from threea_spark.adapt.row_gradient import Chunk, clipped_sum, to_chunks
-from threea_spark.adapt.settings import AdaptStatus, Float64Array, KipResult, KipSettings, ReleaseSum
+from threea_spark.adapt.settings import AdaptStatus, KipResult, KipSettings, ReleaseSum
+from threea_spark.arrays import Float64Array
+from threea_spark.engine.progress import counted
 from threea_spark.errors import ConfigError
-from threea_spark.progress import counted
+from threea_spark.model.ntk import Architecture
 
 _STILL_FALLING = 1e-3
 _ADAM_SECOND, _ADAM_EPS = 0.999, 1e-12

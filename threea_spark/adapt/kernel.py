@@ -20,8 +20,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from threea_spark.adapt.closed_form import Architecture
 from threea_spark.errors import EnvironmentNotReadyError
+from threea_spark.model.ntk import Architecture
 
 log = logging.getLogger("threea_spark")
 

@@ -11,17 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from threea_spark.adapt.features import FEATURE_GRID, FeatureMap
-from threea_spark.progress import counted
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import Float32Array, Float64Array, Int64Array
+from threea_spark.engine.progress import counted
 
 RESIDUAL_GRID = 128
-ReleaseSum = Callable[[str, IntArray, int], Float64Array]
+ReleaseSum = Callable[[str, Int64Array, int], Float64Array]
 """Takes a name, exact int64 sums and a bound on one row's L2 norm; gives noisy sums, in the same units."""
 _CHUNK_ROWS = 8192
 _CHUNK_VALUES = 1 << 18  # rows times outputs in memory at a time: 2 MB an array
@@ -69,7 +66,7 @@ class Targets:
     float32 that hold integers: products are summed over so few rows at a time that float32 stays exact.
     """
 
-    def __init__(self, features: FeatureMap, cells: IntArray, classes: IntArray) -> None:
+    def __init__(self, features: FeatureMap, cells: Int64Array, classes: Int64Array) -> None:
         self.features = features
         self.cells = np.asfortranarray(cells)
         self.n_outputs, n_cells = features.odds.shape
@@ -97,11 +94,11 @@ class Targets:
         n_features = self.cells.shape[1]
         return int(n_features + self.n_outputs * (n_features + self.features.n_dense))
 
-    def _odds_of_rows(self) -> NDArray[np.float32]:
+    def _odds_of_rows(self) -> Float32Array:
         """Log odds of the only output, looked up once for all steps, shape (n, n_features)."""
         return np.ascontiguousarray(self.odds[0].astype(np.float32)[self.cells])
 
-    def gradient_sums(self, weights: Weights, prior: Float64Array, bound: int) -> IntArray:
+    def gradient_sums(self, weights: Weights, prior: Float64Array, bound: int) -> Int64Array:
         """Exact sum over all rows of the clipped integer gradients, shape (n_features + n_shared * n_outputs,)."""
         by_cell = np.zeros((self.odds.shape[1], self.n_outputs))
         by_dense = np.zeros((self.dense.shape[1], self.n_outputs))
@@ -124,7 +121,7 @@ class Targets:
             size = (column.stop - column.start) * self.n_outputs
             by_cell[column] += np.bincount(cells, held, size).reshape(-1, self.n_outputs)
 
-    def _summed(self, features: NDArray[np.float32], units: Float64Array) -> Float64Array:
+    def _summed(self, features: Float32Array, units: Float64Array) -> Float64Array:
         """Sums feature times residual, exactly: float32 within few rows, float64 over them."""
         whole = units.astype(np.float32)
         parts = [features[own].T @ whole[own] for own in _slices(len(units), self._exact_rows)]
@@ -165,7 +162,7 @@ class Targets:
             units[over] = shrunk
         return units
 
-    def _product_norm(self, own: slice | IntArray, residual: Float64Array) -> Float64Array:
+    def _product_norm(self, own: slice | Int64Array, residual: Float64Array) -> Float64Array:
         """Norm of feature times residual: |shared|^2 |r|^2 + |sum over outputs of odds r|^2, under the root."""
         if self._row_odds is not None:
             mixed = self._row_odds[own] * residual
@@ -174,7 +171,7 @@ class Targets:
         squares = self.shared_square[own] * np.einsum("nc,nc->n", residual, residual)
         return np.asarray(np.sqrt(squares + np.einsum("nf,nf->n", mixed, mixed)), dtype=np.float64)
 
-    def _mixed_odds(self, cells: IntArray, residual: Float64Array) -> Float64Array:
+    def _mixed_odds(self, cells: Int64Array, residual: Float64Array) -> Float64Array:
         """Sum over outputs of log odds times residual, shape (n, n_features), of cells of shape (n_features, n)."""
         mixed = np.zeros(cells.shape)
         for odds, own in zip(self.odds, np.ascontiguousarray(residual.T), strict=True):

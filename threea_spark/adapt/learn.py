@@ -10,24 +10,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from threea_spark.adapt import features as maps
 from threea_spark.adapt.label_fit import FitSettings, Targets, fit_weights
-from threea_spark.adapt.label_function import KernelInput, LabelFunction
 from threea_spark.adapt.move import RELEASED_ROWS, AdaptResult, architecture, move_plain, move_private, sample_rate
-from threea_spark.anonymize.sample import RowSampler
-from threea_spark.config import AdaptConfig
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.encoding import Encoding
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.plan import Stage
-from threea_spark.sampling import poisson_sample
+from threea_spark.engine.sample import poisson_sample
+from threea_spark.model.labels import KernelInput, LabelFunction
+from threea_spark.model.law import RowSampler
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import PrivacyMeter
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 POINTS_SHARE = 0.05
 """Part of Adapt's mu^2 that moves the inducing points; the rest learns the labels."""
@@ -61,7 +59,7 @@ class Problem:
             self.odds, np.concatenate(self.laws), list(self.sampler.orders), self.encoding.cell_offsets
         )
 
-    def centred(self, classes: IntArray) -> Float64Array:
+    def centred(self, classes: Int64Array) -> Float64Array:
         """One-hot classes less their shares, shape (n, n_classes): what KIP regresses on."""
         return np.eye(self.encoding.n_classes)[classes] - self.class_weights
 
@@ -111,8 +109,8 @@ def _fit(
     config: AdaptConfig,
     kernel_input: KernelInput,
     x_support: Float64Array,
-    cells: IntArray,
-    classes: IntArray,
+    cells: Int64Array,
+    classes: Int64Array,
     meter: PrivacyMeter | None,
     rate: float,
 ) -> LabelFunction:
@@ -133,7 +131,7 @@ def _fit(
     mu = meter.remaining_mu(Stage.ADAPT) if meter is not None else 1.0
     mu_step = mu / math.sqrt(settings.steps) * (1.0 - 1e-12)
 
-    def release_sum(name: str, exact: IntArray, bound: int) -> Float64Array:
+    def release_sum(name: str, exact: Int64Array, bound: int) -> Float64Array:
         if meter is None:
             return exact.astype(np.float64)
         square, moved = bound * bound, targets.moved

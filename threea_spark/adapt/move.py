@@ -7,24 +7,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from threea_spark.adapt.closed_form import Architecture
-from threea_spark.adapt.label_function import LabelFunction
 from threea_spark.adapt.settings import AdaptStatus, KipResult, KipSettings
-from threea_spark.approximate.fit import FittedMixture
+from threea_spark.approximate.clusters import FittedMixture
 from threea_spark.approximate.mixture import Mixture
-from threea_spark.config import AdaptConfig
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.encoding import Encoding
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.plan import Stage
-from threea_spark.sampling import poisson_sample
+from threea_spark.engine.sample import poisson_sample
+from threea_spark.model.labels import LabelFunction
+from threea_spark.model.ntk import Architecture
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import PrivacyMeter
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 RELEASED_ROWS = 20_000
 """Rows drawn as targets where no private row is to be read."""
@@ -127,7 +125,7 @@ def move_private(
         steps, learning_rate = min(config.steps, POINTS_STEPS), _POINTS_RATE
     mu = meter.plan.mu_of(Stage.ADAPT) * math.sqrt(share / steps)
 
-    def release_sum(step: int, exact: IntArray, bound: int) -> Float64Array:
+    def release_sum(step: int, exact: Int64Array, bound: int) -> Float64Array:
         name = f"points-{step}"
         return meter.noisy_sum(Stage.ADAPT, name, exact, squared_bound=bound * bound, mu=mu).value.astype(np.float64)
 

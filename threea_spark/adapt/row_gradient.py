@@ -22,9 +22,10 @@ import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve  # noqa: TID253
 from numpy.typing import DTypeLike
 
-from threea_spark.adapt.closed_form import Architecture
 from threea_spark.adapt.kernel import diagonal_slope, input_products, kernel_of_products, slopes, x64
-from threea_spark.adapt.settings import Float64Array, Int64Array, KipSettings
+from threea_spark.adapt.settings import KipSettings
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.model.ntk import Architecture
 
 _SHRINK = 1.0 - 2.0**-20  # room for float32 rounding of the scaled gradient; the bound itself is checked in integers
 _TILE = 128  # rows whose gradients stay in a CPU's cache; chunks are whole multiples, so all rows meet the same code

@@ -9,24 +9,22 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from threea_spark.adapt.move import sample_rate
 from threea_spark.approximate import class_means, correlation
 from threea_spark.approximate.class_means import ClassMeans
-from threea_spark.approximate.discriminant import Discriminant, within_classes
-from threea_spark.config import AdaptConfig
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
+from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.codes import SCORE_GRID, CategoryCode
 from threea_spark.encode.encoding import Encoding
-from threea_spark.privacy.mechanism import PrivacyMeter
-from threea_spark.privacy.plan import Stage
-from threea_spark.sampling import poisson_sample
+from threea_spark.engine.sample import poisson_sample
+from threea_spark.model.gaussian_classes import Discriminant, within_classes
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import PrivacyMeter
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 NORMS_SHARE = 0.02
 PAIRS_SHARE = 0.22
@@ -39,7 +37,7 @@ def n_chosen(n_features: int) -> int:
     return min(n_features, max(_FEWEST, min(_MOST, -(-n_features // _ONE_IN))))
 
 
-def choose(encoding: Encoding, means: ClassMeans) -> NDArray[np.bool_]:
+def choose(encoding: Encoding, means: ClassMeans) -> BoolArray:
     """Chooses the features whose class means differ most, by noisy means alone, shape (n_features,)."""
     relevance = means.relevance(encoding.offsets)
     chosen = np.zeros(len(encoding.codes), dtype=np.bool_)
@@ -84,7 +82,7 @@ def look_again(
 
 
 def _readings(
-    rows: IntArray, scores: Float64Array, classes: IntArray, sizes: Float64Array, meter: PrivacyMeter
+    rows: Int64Array, scores: Float64Array, classes: Int64Array, sizes: Float64Array, meter: PrivacyMeter
 ) -> tuple[ClassMeans, Float64Array]:
     """Reads class means of all chosen coordinates and correlations of the chosen numbers; spends what is left."""
     mu = meter.remaining_mu(Stage.ADAPT)
@@ -93,7 +91,9 @@ def _readings(
     return means, _correlations(scores, max(float(sizes.sum()), 1.0), meter, mu * math.sqrt(pairs_share))
 
 
-def _class_means(rows: IntArray, classes: IntArray, sizes: Float64Array, meter: PrivacyMeter, mu: float) -> ClassMeans:
+def _class_means(
+    rows: Int64Array, classes: Int64Array, sizes: Float64Array, meter: PrivacyMeter, mu: float
+) -> ClassMeans:
     ends = class_means.norm_bins(math.sqrt(rows.shape[1]))
     counted = class_means.norm_counts(rows, classes, len(sizes), ends)[: class_means.NORM_BINS]
     norms = meter.noisy_sum(Stage.ADAPT, "norms", counted, squared_bound=1, mu=mu * math.sqrt(NORMS_SHARE), moved=1)

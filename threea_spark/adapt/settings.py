@@ -7,14 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-import numpy as np
-from numpy.typing import NDArray
-
-from threea_spark.adapt.closed_form import Architecture
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.errors import ConfigError
-
-Float64Array = NDArray[np.float64]
-Int64Array = NDArray[np.int64]
+from threea_spark.model.ntk import Architecture
 
 ReleaseSum = Callable[[int, Int64Array, int], Float64Array]
 """(step, exact sums (n,), integer bound on one row's L2 norm) -> noisy sums (n,), both in grid units."""

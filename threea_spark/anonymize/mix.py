@@ -11,20 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from threea_spark.anonymize.sample import decode_rows
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.statistics import sums_of
+from threea_spark.arrays import Float32Array, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, CategoryCode
 from threea_spark.encode.decode import Decoded
 from threea_spark.encode.encoding import Encoding
+from threea_spark.engine.packed import PackedRows
+from threea_spark.model.law import decode_rows
 from threea_spark.privacy.clipping import clip_rows
-from threea_spark.staged import PackedRows
-
-Float64Array = NDArray[np.float64]
-Float32Array = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 _FARTHEST = 2**17  # grid units; rows lie within 2^15
 NOISE_GOAL = 0.3
@@ -48,12 +44,12 @@ class Mixer:
     clip_norm: float
 
     @cached_property
-    def groups_of(self) -> IntArray:
+    def groups_of(self) -> Int64Array:
         """Groups of each cluster, shape (k,): as many as its DP size holds, at least one."""
         return np.maximum(1, self.mixture.sizes // self.mix_size).astype(np.int64)
 
     @cached_property
-    def first_group(self) -> IntArray:
+    def first_group(self) -> Int64Array:
         """First group of each cluster, and the end, shape (k + 1,)."""
         return np.concatenate([[0], np.cumsum(self.groups_of)]).astype(np.int64)
 
@@ -73,13 +69,13 @@ class Mixer:
         return max(1, int(self.clip_norm * SCORE_GRID))
 
     @cached_property
-    def centres(self) -> IntArray:
+    def centres(self) -> Int64Array:
         """Centres with the classes' shares, in grid units, shape (k, length)."""
         rows = np.hstack([self.mixture.means * SCORE_GRID, self.class_shares * CATEGORY_COORDINATE])
         near = np.clip(np.nan_to_num(rows), -_FARTHEST, _FARTHEST)  # adapted centres may have run away
         return np.rint(near).astype(np.int64)
 
-    def groups(self, rows: PackedRows, scores: Float32Array) -> IntArray:
+    def groups(self, rows: PackedRows, scores: Float32Array) -> Int64Array:
         """Group of each row, a pure function of the row and its unit's secret token, shape (n,).
 
         Args:
@@ -90,14 +86,14 @@ class Mixer:
         share = rows.group_tokens.astype(np.uint64) * self.groups_of[component].astype(np.uint64)
         return self.first_group[component] + (share >> np.uint64(32)).astype(np.int64)  # a token is 32 bits
 
-    def residuals(self, packed: NDArray[np.int16], classes: IntArray, component: IntArray) -> IntArray:
+    def residuals(self, packed: Int16Array, classes: Int64Array, component: Int64Array) -> Int64Array:
         """Clipped residuals from the centres, norm at most norm_bound, shape (n, length). PRIVATE."""
         rows = np.zeros((len(packed), self.length), dtype=np.int64)
         rows[:, : packed.shape[1]] = packed
         rows[np.arange(len(packed)), packed.shape[1] + classes] = CATEGORY_COORDINATE
         return clip_rows(rows - self.centres[component], self.norm_bound)
 
-    def sums(self, rows: PackedRows, groups: IntArray, first: int, n_groups: int) -> IntArray:
+    def sums(self, rows: PackedRows, groups: Int64Array, first: int, n_groups: int) -> Int64Array:
         """Sums the residuals of rows by group.
 
         Args:
@@ -111,12 +107,12 @@ class Mixer:
         residuals = self.residuals(rows.packed, rows.classes, self.component_of(groups))
         return np.asarray(sums_of(residuals, groups - first, n_groups), dtype=np.int64)
 
-    def component_of(self, groups: IntArray) -> IntArray:
+    def component_of(self, groups: Int64Array) -> Int64Array:
         """Cluster of each group, shape (g,)."""
         return np.asarray(np.searchsorted(self.first_group, groups, side="right") - 1, dtype=np.int64)
 
     def decode(
-        self, encoding: Encoding, label: str | None, groups: IntArray, noisy: IntArray, seed: int
+        self, encoding: Encoding, label: str | None, groups: Int64Array, noisy: Int64Array, seed: int
     ) -> dict[str, Decoded]:
         """Turns noisy sums into rows: centre plus sum over mix_size, each column at its nearest cell.
 
@@ -136,7 +132,7 @@ class Mixer:
         return decode_rows(encoding, label, cells, classes, rng)
 
 
-def nearest_cells(encoding: Encoding, rows: Float64Array) -> IntArray:
+def nearest_cells(encoding: Encoding, rows: Float64Array) -> Int64Array:
     """Finds the cell of each feature of mixed rows: the largest level, the number's cell, null where its mark leads.
 
     Args:

@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.privacy.clipping import clip_rows
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 NORM_BINS = 40
 NORM_QUANTILE = 0.5
@@ -74,7 +71,7 @@ class ClassMeans:
         """Sum of each class less its share of the whole sum, shape (n_classes, d): noise is alike in all classes."""
         return np.asarray(self.sums - self.sizes[:, None] * self.pooled, dtype=np.float64)
 
-    def relevance(self, offsets: IntArray) -> Float64Array:
+    def relevance(self, offsets: Int64Array) -> Float64Array:
         """By how many standard deviations of noise each feature's sums differ between classes, shape (n_features,).
 
         Without a difference the squared excess of a coordinate, over the variance of noise, adds up over C classes of
@@ -104,7 +101,7 @@ def largest_clip(typical: float) -> int:
     return int(norm_bins(typical)[-1]) + 1
 
 
-def norm_counts(packed: IntArray, classes: IntArray, n_classes: int, ends: Float64Array) -> IntArray:
+def norm_counts(packed: Int64Array, classes: Int64Array, n_classes: int, ends: Float64Array) -> Int64Array:
     """Counts a batch by norm and by class, shape (NORM_BINS + n_classes,), exact. PRIVATE."""
     norms = np.sqrt(np.einsum("nd,nd->n", packed, packed).astype(np.float64))
     bins = np.minimum(np.searchsorted(ends, norms), NORM_BINS - 1)
@@ -127,7 +124,7 @@ def norm_clip(noisy: Float64Array, ends: Float64Array) -> NormClip:
     return NormClip(bound, float(share @ np.minimum(1.0, bound / middle)))
 
 
-def class_sums(rows: IntArray, classes: IntArray, n_classes: int, bound: int) -> IntArray:
+def class_sums(rows: Int64Array, classes: Int64Array, n_classes: int, bound: int) -> Int64Array:
     """Sums the cut rows of each class over a batch.
 
     Args:
@@ -161,7 +158,7 @@ def class_means(
     return ClassMeans(sizes, noisy.reshape(len(sizes), -1) / unit, stddev / unit, sizes_stddev)
 
 
-def combined(first: ClassMeans, second: ClassMeans, coordinates: IntArray) -> ClassMeans:
+def combined(first: ClassMeans, second: ClassMeans, coordinates: Int64Array) -> ClassMeans:
     """Pools two looks at the deviations of some coordinates by inverse variance.
 
     Args:

@@ -10,19 +10,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.prices import merge_smallest, optimal_prices, unmet
+from threea_spark.arrays import Float32Array, Float64Array, Int64Array
 from threea_spark.encode.encoding import Encoding
+from threea_spark.engine.sample import poisson_sample
 from threea_spark.errors import PrivacyError
-from threea_spark.sampling import poisson_sample
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 CountRows = Callable[[Mixture], Float64Array]
 """Counts the rows of each component over the whole table, shape (k,): one pass."""
 
@@ -43,8 +41,8 @@ class PriceSample:
       rate: Share of the table's rows they are.
     """
 
-    scores: NDArray[np.float32]
-    classes: IntArray
+    scores: Float32Array
+    classes: Int64Array
     rate: float
 
     @classmethod

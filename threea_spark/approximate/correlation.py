@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import norm
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import Float64Array, Int64Array
 
 GRID = 128
 _LARGEST_SCORE = 4.0  # 512 units: the squared norm of the products of 10,000 columns still fits int64
@@ -26,7 +24,7 @@ _NOISE_LIMIT = 0.1
 """Correlations noisier than this are not worth their price; the share goes to the marginals."""
 
 
-def cell_scores(probabilities: Float64Array, order: IntArray) -> Float64Array:
+def cell_scores(probabilities: Float64Array, order: Int64Array) -> Float64Array:
     """Gives each cell the mean normal score of its place in the column's law.
 
     Args:
@@ -72,7 +70,7 @@ def is_worth_it(spread: Float64Array, n_rows: float, mu: float) -> bool:
     return product_bound(spread) / (GRID * GRID) / mu / max(n_rows, 1.0) <= _NOISE_LIMIT * max(typical, 1e-6) ** 2
 
 
-def pair_products(scores: Float64Array, bound: int) -> IntArray:
+def pair_products(scores: Float64Array, bound: int) -> Int64Array:
     """Sums the products of all pairs of columns over a batch.
 
     Args:
@@ -97,7 +95,7 @@ def _shrunk(units: Float64Array, bound: int) -> Float64Array:
     return units
 
 
-def _squared_products(units: Float64Array) -> IntArray:
+def _squared_products(units: Float64Array) -> Int64Array:
     """Squared L2 norm of each row's products of pairs, in exact integers, shape (n,)."""
     squares = units.astype(np.int64) ** 2
     return np.asarray((squares.sum(axis=1) ** 2 - (squares**2).sum(axis=1)) // 2, dtype=np.int64)

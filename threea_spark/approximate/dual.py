@@ -11,10 +11,8 @@ rows as in Tokuyama, Nakano 1995, Efficient algorithms for the Hitchcock transpo
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 
 _MARGINS = 10.0 ** np.arange(-2.0, -11.0, -1.0)
 
@@ -49,7 +47,7 @@ class ResidualGraph:
         self._overflow = np.where(prices > 0.0, 0, self.sizes)
         self._spare = np.append(self.sizes - self._overflow, self._overflow.sum() - cost.shape[1])
 
-    def fill(self, need: IntArray) -> None:
+    def fill(self, need: Int64Array) -> None:
         """Moves rows until every component holds what it needs, or no row is left that could come.
 
         Args:
@@ -94,7 +92,7 @@ class ResidualGraph:
                     return np.asarray(np.maximum(found[0][:-1] - found[0][-1], 0.0), dtype=np.float64)
         return None
 
-    def _measure(self, j: int, others: IntArray) -> None:
+    def _measure(self, j: int, others: Int64Array) -> None:
         """Finds the cheapest row to move from j to each of the others."""
         own = np.flatnonzero(self.component == j)
         self._length[j, others] = np.inf
@@ -105,7 +103,7 @@ class ResidualGraph:
             self._row[j, others] = own[cheapest]
         self._length[j, j] = np.inf
 
-    def _move(self, lacking: NDArray[np.bool_], distance: Float64Array, before: IntArray) -> None:
+    def _move(self, lacking: BoolArray, distance: Float64Array, before: Int64Array) -> None:
         """Moves one row along each edge of shortest paths that share no edge and no row, nearest first."""
         moved: dict[int, tuple[int, int]] = {}
         sinks = np.flatnonzero(lacking)
@@ -151,7 +149,7 @@ class ResidualGraph:
             self._length[k, k] = np.inf
 
 
-def shortest_paths(length: Float64Array, distance: Float64Array) -> tuple[Float64Array, IntArray] | None:
+def shortest_paths(length: Float64Array, distance: Float64Array) -> tuple[Float64Array, Int64Array] | None:
     """Finds shortest paths by Bellman and Ford, one vectorised round for each edge of the longest path.
 
     Args:

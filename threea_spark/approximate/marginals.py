@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import Float64Array, Int64Array
 
 _LEAST_PROBABILITY_ROWS = 1e-6
 _FAINT = 0.25  # of a count below one standard deviation
@@ -27,7 +25,7 @@ def size_of(n_components: int, n_cells: int) -> int:
     return n_components * (1 + n_cells)
 
 
-def cell_counts(cells: IntArray, component: IntArray, n_components: int, n_cells: int) -> IntArray:
+def cell_counts(cells: Int64Array, component: Int64Array, n_components: int, n_cells: int) -> Int64Array:
     """Counts a batch by component and cell.
 
     Args:
@@ -68,7 +66,7 @@ class Marginals:
         """Share of each component, shape (k,), sums to 1."""
         return np.asarray(self.sizes / self.sizes.sum(), dtype=np.float64)
 
-    def probabilities(self, cell_offsets: IntArray) -> Float64Array:
+    def probabilities(self, cell_offsets: Int64Array) -> Float64Array:
         """Turns counts into a law of each feature's cells, shape (k, n_cells); faint counts are held down.
 
         Args:
@@ -82,7 +80,7 @@ class Marginals:
         return np.asarray(held / np.repeat(totals, np.diff(cell_offsets), axis=1), dtype=np.float64)
 
 
-def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_offsets: IntArray) -> Marginals:
+def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_offsets: Int64Array) -> Marginals:
     """Reads a noisy sum of `cell_counts`.
 
     A component's size is read once by itself and once by each feature; all are pooled by inverse variance.

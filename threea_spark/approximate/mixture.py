@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 
 from threea_spark.approximate.nearest import QuadraticForms
 from threea_spark.approximate.statistics import PRODUCT_GRID, Covariance
+from threea_spark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from threea_spark.encode.codes import SCORE_GRID
-
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 REG_COVAR = 0.05
 """Added to every variance, in squared score units: no component is thinner than the noise on its mean."""
@@ -44,7 +41,7 @@ class Mixture:
     covariances: Float64Array
     sizes: Float64Array
     prices: Float64Array
-    class_of: IntArray
+    class_of: Int64Array
     covariance: Covariance
 
     @property
@@ -52,7 +49,7 @@ class Mixture:
         """How many components there are."""
         return len(self.means)
 
-    def keep(self, kept: NDArray[np.bool_]) -> Mixture:
+    def keep(self, kept: BoolArray) -> Mixture:
         """The mixture of some of the components."""
         return replace(
             self,
@@ -93,7 +90,7 @@ class Mixture:
         """Squared distance or negative log-likelihood (without constants) minus price, shape (n, k)."""
         return self.forms.values(scores)
 
-    def assign(self, scores: Float32Array, classes: IntArray) -> IntArray:
+    def assign(self, scores: Float32Array, classes: Int64Array) -> Int64Array:
         """Gives every row its component, shape (n,).
 
         Args:
@@ -148,7 +145,7 @@ def m_step(
     return replace(updated, covariances=_covariances(updated, second, pull))
 
 
-def _by_parent(class_of: IntArray, sums: Float64Array, sizes: Float64Array) -> Float64Array:
+def _by_parent(class_of: Int64Array, sums: Float64Array, sizes: Float64Array) -> Float64Array:
     """Mean over all components of the same class, one row per component."""
     parents = np.zeros_like(sums)
     for klass in np.unique(class_of):

@@ -14,9 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import Float32Array, Float64Array, Int64Array
 
 _UNIT_ROUNDOFF = 2.0**-24
 _SLACK = 2.0  # for the bound's own rounding and its higher-order terms
@@ -38,7 +36,7 @@ class QuadraticForms:
     linear: Float64Array
     quadratic: Float64Array | None
 
-    def some(self, which: IntArray) -> QuadraticForms:
+    def some(self, which: Int64Array) -> QuadraticForms:
         """The forms at these places."""
         quadratic = None if self.quadratic is None else self.quadratic[which]
         return QuadraticForms(self.constant[which], self.linear[:, which], quadratic)
@@ -47,7 +45,7 @@ class QuadraticForms:
         """Evaluates every form at every row (n, d) in float64, shape (n, k)."""
         return np.asarray(_evaluated(x.astype(np.float64), self.linear, self.quadratic) + self.constant)
 
-    def least(self, x: Float32Array) -> IntArray:
+    def least(self, x: Float32Array) -> Int64Array:
         """Finds the least form of each row, the first of equals, as `values(x).argmin(axis=1)` would; shape (n,)."""
         tile = min(max(_TILE_VALUES // max(len(self.constant), 1), _FEWEST_ROWS), _MOST_ROWS)
         found = np.empty(len(x), dtype=np.int64)
@@ -55,7 +53,7 @@ class QuadraticForms:
             found[start : start + tile] = self._least(x[start : start + tile])
         return found
 
-    def _least(self, x: Float32Array) -> IntArray:
+    def _least(self, x: Float32Array) -> Int64Array:
         with np.errstate(over="ignore", invalid="ignore"):  # centres that ran away: such rows are unsure
             constant, linear, quadratic = self._single
             values = _evaluated(x, linear, quadratic)

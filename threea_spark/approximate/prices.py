@@ -12,14 +12,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from threea_spark.approximate.dual import ResidualGraph
 from threea_spark.approximate.mixture import Mixture
-
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 
 _STEP = 0.5
 _MOST = 2.0
@@ -65,7 +61,7 @@ def optimal_prices(
     return _break_ties(rows, graph, need, tolerance * scale) if interior is None else interior
 
 
-def _lowest_prices(rows: Float64Array, need: IntArray) -> Float64Array:
+def _lowest_prices(rows: Float64Array, need: Int64Array) -> Float64Array:
     """No lower price holds the minimum, whatever the others pay: they only pull rows away. Shape (k,)."""
     prices = [np.partition(own, lack - 1)[lack - 1] if lack else 0.0 for own, lack in zip(rows, need, strict=True)]
     return np.asarray(prices, dtype=np.float64)
@@ -142,7 +138,7 @@ def _softened(
     return float(value), shares
 
 
-def _break_ties(rows: Float64Array, graph: ResidualGraph, need: IntArray, margin: float) -> Float64Array:
+def _break_ties(rows: Float64Array, graph: ResidualGraph, need: Int64Array, margin: float) -> Float64Array:
     """Raises whoever lacks most to a price that holds its minimum by a margin, until nobody lacks.
 
     Half-way to the price that would take the next rows: as low as would do starts long price wars over one group.
@@ -203,7 +199,7 @@ def merge_smallest(mixture: Mixture, sizes: Float64Array, min_cluster_size: int)
     return mixture.keep(kept)
 
 
-def large_enough(mixture: Mixture, sizes: Float64Array, min_cluster_size: int) -> NDArray[np.bool_]:
+def large_enough(mixture: Mixture, sizes: Float64Array, min_cluster_size: int) -> BoolArray:
     """Tells which clusters hold the minimum, and the largest of each class in any case; the others are to be merged."""
     kept = np.asarray(sizes >= min_cluster_size)
     for klass in np.unique(mixture.class_of):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from threea_spark.arrays import Int16Array, Int64Array
 from threea_spark.encode.codes import SCORE_GRID
 
-IntArray = NDArray[np.int64]
 Covariance: TypeAlias = Literal["isotropic", "diagonal", "full"]
 
 _COARSER = 64
@@ -19,7 +19,7 @@ PRODUCT_GRID = SCORE_GRID // _COARSER
 _LARGEST_INT32 = 2**31 - 1
 
 
-def first_statistics(packed: NDArray[np.int16], component: IntArray, k: int, norm_bound: int) -> IntArray:
+def first_statistics(packed: Int16Array, component: Int64Array, k: int, norm_bound: int) -> Int64Array:
     """Sums, per component, `norm_bound` for each row and the row itself.
 
     Args:
@@ -37,7 +37,7 @@ def first_statistics(packed: NDArray[np.int16], component: IntArray, k: int, nor
     return sums.ravel()
 
 
-def second_statistics(packed: NDArray[np.int16], component: IntArray, k: int, covariance: Covariance) -> IntArray:
+def second_statistics(packed: Int16Array, component: Int64Array, k: int, covariance: Covariance) -> Int64Array:
     """Sums, per component, products of coordinates: squares (diagonal) or all pairs (full); none (isotropic).
 
     Returns:
@@ -81,7 +81,7 @@ def _summable(n_rows: int, largest: int) -> type[np.int32] | type[np.int64]:
     return np.int32 if n_rows * largest <= _LARGEST_INT32 else np.int64
 
 
-def sums_of(rows: NDArray[np.integer], group: IntArray, n_groups: int) -> NDArray[np.integer]:
+def sums_of(rows: NDArray[np.integer], group: Int64Array, n_groups: int) -> NDArray[np.integer]:
     """Adds up the rows of each group, shape (n_groups, d), in the rows' own type.
 
     The matrix of which row is in which group is sparse, with one entry a row: its product with the rows needs neither

@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.decode import Decoded, Levels
+from threea_spark.engine.types import arrow_type
 
-Float64Array = NDArray[np.float64]
-
-_PLAIN = {
-    "tinyint": pa.int8(),
-    "smallint": pa.int16(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "timestamp_ntz": pa.timestamp("us"),
-}
 _MICROS = 1_000_000
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _DAY_SECONDS = 86_400
-_DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
-
-
-def arrow_type(simple: str) -> pa.DataType:
-    """Gives the Arrow type of Spark's simple type string; text for anything that is not a number, time or boolean."""
-    if found := _DECIMAL.fullmatch(simple):
-        return pa.decimal128(int(found[1]), int(found[2]))
-    return _PLAIN.get(simple, pa.string())
-
-
-def castable(values: tuple[str, ...], simple: str) -> list[str]:
-    """Lists the categories that the column's type cannot hold."""
-    wrong = []
-    for value in values:
-        try:
-            pa.array([value]).cast(arrow_type(simple))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            wrong.append(value)
-    return wrong
 
 
 def to_arrow(column: Decoded, simple: str) -> pa.Array:
@@ -91,7 +58,7 @@ def _fitting_decimal(values: Float64Array, precision: int, scale: int) -> Float6
     return np.where((values == np.rint(values)) & (largest >= 1.0), np.trunc(within), within)
 
 
-def _fitting(values: Float64Array, bits: int) -> NDArray[np.int64]:
+def _fitting(values: Float64Array, bits: int) -> Int64Array:
     """Rounds to whole numbers that the type holds; public bounds wider than the type would overflow it."""
     largest = 2.0 ** (bits - 1)
     return np.clip(np.rint(values), -largest, np.nextafter(largest, 0.0)).astype(np.int64)

@@ -11,16 +11,12 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.grid import LeafGrid
 from threea_spark.encode.guided_search import GuidedSearch
 from threea_spark.encode.point import PointCode
-
-Float64Array = NDArray[np.float64]
-Int32Array = NDArray[np.int32]
-IntArray = NDArray[np.int64]
 
 NumberKind: TypeAlias = Literal["integer", "float", "timestamp"]
 
@@ -51,7 +47,7 @@ class QuantileCode:
     nullable: bool
     grid: LeafGrid
     cdf: Float64Array
-    cell_starts: IntArray
+    cell_starts: Int64Array
     null_share: float = 0.0
 
     @property
@@ -80,7 +76,7 @@ class QuantileCode:
         """Scores at which a new cell begins, shape (n_cells - 1,)."""
         return _normal_score(self.cdf[self.cell_starts[1:]])
 
-    def cell(self, score: Float64Array) -> IntArray:
+    def cell(self, score: Float64Array) -> Int64Array:
         """Finds the cell of each score."""
         return np.searchsorted(self.cell_edges, score, side="right").astype(np.int64)
 
@@ -94,7 +90,7 @@ class QuantileCode:
         """DP mass of each cell, shape (n_cells,)."""
         return np.diff(np.append(self.cdf[self.cell_starts], 1.0))
 
-    def draw(self, cell: IntArray, uniform: Float64Array) -> Float64Array:
+    def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Draws a value inside each cell by the DP distribution of its leaves.
 
         Args:
@@ -149,7 +145,7 @@ class AffineCode:
         clipped = np.clip(values, self.lower, self.upper)
         return np.clip((clipped - self.mean) / self.scale, -SCORE_LIMIT, SCORE_LIMIT)
 
-    def cell(self, score: Float64Array) -> IntArray:
+    def cell(self, score: Float64Array) -> Int64Array:
         """Finds the cell of each score."""
         return np.searchsorted(self.cell_edges, score, side="right").astype(np.int64)
 
@@ -170,7 +166,7 @@ class AffineCode:
         mass = np.maximum(np.diff(ndtr(self._ends)), _LEAST_MASS)
         return np.asarray(mass / mass.sum(), dtype=np.float64)
 
-    def draw(self, cell: IntArray, uniform: Float64Array) -> Float64Array:
+    def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Draws a value inside each cell by a normal law cut to it."""
         below, above = ndtr(self._ends[cell]), ndtr(self._ends[cell + 1])
         return self.value(np.asarray(ndtri(below + uniform * (above - below)), dtype=np.float64))
@@ -199,7 +195,7 @@ class CategoryCode:
     name: str
     values: tuple[str, ...]
     nullable: bool
-    cell_of: IntArray
+    cell_of: Int64Array
     level_mass: Float64Array
     part: str = ""
 
@@ -218,7 +214,7 @@ class CategoryCode:
         """DP mass of each cell, shape (n_cells,)."""
         return np.bincount(self.cell_of, self.level_mass, self.n_cells).astype(np.float64)
 
-    def draw(self, cell: IntArray, uniform: Float64Array) -> IntArray:
+    def draw(self, cell: Int64Array, uniform: Float64Array) -> Int64Array:
         """Draws a level inside each cell by the levels' DP mass."""
         order = np.argsort(self.cell_of, kind="stable")
         weight = np.maximum(self.level_mass[order], _LEAST_MASS)
@@ -260,7 +256,7 @@ def quantile_code(
     return QuantileCode(name, kind, nullable, grid, cdf / cdf[-1], _cut_cells(weight, least), null_share)
 
 
-def _cut_cells(weight: Float64Array, least: float) -> IntArray:
+def _cut_cells(weight: Float64Array, least: float) -> Int64Array:
     """Groups leaves, from the left, into cells of mass `least` or a little more; a heavy leaf is a cell alone."""
     starts, mass = [0], 0.0
     for leaf, own in enumerate(weight):

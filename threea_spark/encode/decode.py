@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codes import CategoryCode, ColumnCode, NumberCode
 from threea_spark.encode.raw import part_of
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 _DAY = 86_400
 _HOUR = 3_600
@@ -29,14 +26,14 @@ class Numbers:
 class Levels:
     """Levels of a categorical column; -1 is null."""
 
-    levels: IntArray
+    levels: Int64Array
     values: tuple[str, ...]
 
 
 Decoded = Numbers | Levels
 
 
-def draw_column(code: ColumnCode, cell: IntArray, rng: np.random.Generator) -> Decoded:
+def draw_column(code: ColumnCode, cell: Int64Array, rng: np.random.Generator) -> Decoded:
     """Draws a value inside each cell.
 
     Args:
@@ -70,7 +67,7 @@ def join_parts(codes: Sequence[ColumnCode], decoded: Sequence[Decoded]) -> dict[
     return columns
 
 
-def _moved(seconds: Float64Array, part: str, level: IntArray, code: NumberCode) -> Float64Array:
+def _moved(seconds: Float64Array, part: str, level: Int64Array, code: NumberCode) -> Float64Array:
     """Moves points in time to the nearest ones with the wanted part, where the bounds allow it."""
     known = ~np.isnan(seconds) & (level >= 0)
     start = np.where(known, seconds, 0.0)

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from threea_spark.arrays import Float32Array, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.codes import (
     CATEGORY_COORDINATE,
     SCORE_GRID,
@@ -22,11 +23,6 @@ from threea_spark.encode.codes import (
     QuantileCode,
 )
 from threea_spark.privacy.clipping import clip_rows
-
-Float64Array = NDArray[np.float64]
-Float32Array = NDArray[np.float32]
-Int16Array = NDArray[np.int16]
-IntArray = NDArray[np.int64]
 
 _LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
 
@@ -66,13 +62,13 @@ class Encoding:
         return sum(_n_coordinates(code) for code in self.codes)
 
     @cached_property
-    def offsets(self) -> IntArray:
+    def offsets(self) -> Int64Array:
         """First coordinate of each feature, shape (n_features,)."""
         sizes = [_n_coordinates(code) for code in self.codes]
         return np.cumsum([0, *sizes[:-1]]).astype(np.int64) if sizes else np.zeros(0, np.int64)
 
     @cached_property
-    def cell_offsets(self) -> IntArray:
+    def cell_offsets(self) -> Int64Array:
         """First cell of each feature among all cells, shape (n_features + 1,)."""
         return np.cumsum([0, *[n_cells_of(code) for code in self.codes]]).astype(np.int64)
 
@@ -115,7 +111,7 @@ class Encoding:
         numbers = len(self.numbers) * SCORE_LIMIT**2
         return SCORE_GRID * float(np.sqrt(numbers + 0.5 * (len(self.codes) - len(self.numbers))))
 
-    def cells(self, packed: Int16Array) -> IntArray:
+    def cells(self, packed: Int16Array) -> Int64Array:
         """Finds the cell of every feature of each packed row, counted through all features.
 
         Args:
@@ -148,7 +144,7 @@ class Encoding:
         """The packed rows in units of score, shape (n, width). PRIVATE if the rows are."""
         return packed.astype(np.float32) / np.float32(SCORE_GRID)
 
-    def class_of(self, values: NDArray[np.generic]) -> IntArray:
+    def class_of(self, values: NDArray[np.generic]) -> Int64Array:
         """Finds the class of each label value: a level, or the cell of a number (null has a cell of its own)."""
         if self.label is None:
             return np.zeros(len(values), dtype=np.int64)

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 
 BRANCHING = 8
 N_LEVELS = 3
@@ -42,7 +40,7 @@ class LeafGrid:
         return len(self.low)
 
     @cached_property
-    def is_atom(self) -> NDArray[np.bool_]:
+    def is_atom(self) -> BoolArray:
         """Which leaves hold a single value."""
         return np.asarray(self.low == self.high)
 
@@ -51,7 +49,7 @@ class LeafGrid:
         """Whether leaf i is the i-th whole number from the bound, so that nothing need be searched."""
         return bool(self.whole and self.is_atom.all() and np.all(np.diff(self.low) == 1.0))
 
-    def index(self, values: Float64Array) -> IntArray:
+    def index(self, values: Float64Array) -> Int64Array:
         """Finds the leaf of each value; values outside the bounds count as the bound. No NaN may enter."""
         values = np.clip(values, self.low[0], self.high[-1])
         if self._holds_every_number:
@@ -61,13 +59,13 @@ class LeafGrid:
         at_atom = self.is_atom[before] & (self.low[before] == values)
         return np.where(at_atom, before, found).astype(np.int64)
 
-    def fraction(self, values: Float64Array, leaf: IntArray) -> Float64Array:
+    def fraction(self, values: Float64Array, leaf: Int64Array) -> Float64Array:
         """How far into its leaf each value lies, in [0, 1]; 1/2 in an atom."""
         width = self.high[leaf] - self.low[leaf]
         inside = (np.clip(values, self.low[0], self.high[-1]) - self.low[leaf]) / np.where(width > 0.0, width, 1.0)
         return np.where(width > 0.0, np.clip(inside, 0.0, 1.0), 0.5)
 
-    def value(self, leaf: IntArray, fraction: Float64Array) -> Float64Array:
+    def value(self, leaf: Int64Array, fraction: Float64Array) -> Float64Array:
         """Gives the value that lies `fraction` into the leaf; whole numbers stay whole."""
         low, high = self.low[leaf], self.high[leaf]
         if not self.whole:

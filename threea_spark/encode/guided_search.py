@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import Float64Array, Int64Array
 
 _STEPS = 1024
 
@@ -32,11 +30,11 @@ class GuidedSearch:
         return len(self.cdf) - 2
 
     @cached_property
-    def _guide(self) -> IntArray:
+    def _guide(self) -> Int64Array:
         """Leaf at which each of _STEPS equal steps of the distribution begins."""
         return np.searchsorted(self.cdf, np.arange(_STEPS + 1) / _STEPS, side="right").astype(np.int64) - 1
 
-    def leaf_of(self, u: Float64Array) -> IntArray:
+    def leaf_of(self, u: Float64Array) -> Int64Array:
         """Leaves of places in [0, 1], shape (n,); equal to a right-sided search for each."""
         leaf = np.minimum(self._guide[(u * _STEPS).astype(np.int64)], self._last)
         ends = self.cdf[1:]

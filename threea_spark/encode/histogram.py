@@ -14,14 +14,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from threea_spark.domain import CategoricalColumn, Column, FloatColumn, TimestampColumn
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.config.domain import CategoricalColumn, Column, FloatColumn, TimestampColumn
 from threea_spark.encode import tree
 from threea_spark.encode.codes import CategoryCode, ColumnCode, NumberKind, category_code, quantile_code
 from threea_spark.encode.grid import BRANCHING, N_LEAVES, LeafGrid, leaf_grid
 from threea_spark.encode.moments import MOMENT_GRID, MomentField
-
-Float64Array = NDArray[np.float64]
-Int64Array = NDArray[np.int64]
 
 PARTS = {"hour": 24, "weekday": 7, "month": 12}
 _CELL_STDDEVS = 3.0

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codes import AffineCode, NumberKind
-
-Float64Array = NDArray[np.float64]
-Int64Array = NDArray[np.int64]
 
 MOMENT_GRID = 64
 """Grid units of half a column's range; rows count this many units too, so that one noise fits both."""

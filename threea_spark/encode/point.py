@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from threea_spark.arrays import Float64Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,11 @@ class PointCode:
         """Maps every value to 0."""
         return np.zeros(values.shape)
 
-    def cell(self, score: Float64Array) -> IntArray:
+    def cell(self, score: Float64Array) -> Int64Array:
         """Finds the only cell."""
         return np.zeros(score.shape, dtype=np.int64)
 
-    def draw(self, cell: IntArray, uniform: Float64Array) -> Float64Array:
+    def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Gives the point, whatever the cell and the uniform numbers, shape (n,)."""
         return np.full(cell.shape, self.point)
 

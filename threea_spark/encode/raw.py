@@ -14,20 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.histogram import CategoryField, Field, NumberField
 from threea_spark.encode.moments import MomentField
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 _MICROS = 1_000_000
 _DAY_SECONDS = 86_400
 _LARGEST = 1e300  # stands for infinity: the code clips it to a bound
-
-
-def column_name(position: int) -> str:
-    """The name under which the domain's column at this position travels, free of dots, blanks and quotes."""
-    return f"c{position}"
 
 
 def columns_of(batch: pa.RecordBatch, fields: Sequence[Field], sources: Sequence[str]) -> list[NDArray[np.generic]]:
@@ -68,21 +61,21 @@ def _plain(cells: pa.Array) -> Float64Array:
     return np.asarray(cells.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _levels_of(cells: pa.Array, field: CategoryField) -> IntArray:
+def _levels_of(cells: pa.Array, field: CategoryField) -> Int64Array:
     listed = pa.array(field.values, type=cells.type)
     found = pc.fill_null(pc.index_in(cells, value_set=listed), field.unknown_level)
     levels = np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
     return np.where(np.asarray(cells.is_null().to_numpy(zero_copy_only=False)), field.null_level, levels)
 
 
-def _levels_of_part(cells: pa.Array, field: CategoryField) -> IntArray:
+def _levels_of_part(cells: pa.Array, field: CategoryField) -> Int64Array:
     seconds = numbers_of(cells)
     missing = np.isnan(seconds)
     level = part_of(np.where(missing, 0.0, seconds), field.part)
     return np.where(missing, field.null_level, level)
 
 
-def part_of(seconds: Float64Array, part: str) -> IntArray:
+def part_of(seconds: Float64Array, part: str) -> Int64Array:
     """Gives the hour, the weekday (Monday is 0) or the month (January is 0) of points in time, UTC."""
     whole = np.clip(np.floor(seconds), -6e10, 2.5e11).astype(np.int64)  # years 68 to 9892
     if part == "hour":

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.meter import NoisySum
 from threea_spark.privacy.noise import NoiseSource, grid_of
 
 RARE_CHANCE = 1e-7

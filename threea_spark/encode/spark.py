@@ -11,21 +11,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark.columns import UNIT
+from threea_spark.arrays import Int64Array, Uint32Array
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.histogram import Field, HistogramLayout
 from threea_spark.encode.raw import columns_of
 from threea_spark.encode.selection import Selection
+from threea_spark.engine.packed import SCHEMA, UNIT, PackedRows, blocks_of
+from threea_spark.engine.sums import exact_sums
+from threea_spark.engine.task import as_task
 from threea_spark.privacy.noise import NoiseSource
-from threea_spark.staged import SCHEMA, PackedRows, blocks_of
-from threea_spark.summing import exact_sums
-from threea_spark.task import as_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Int64Array = NDArray[np.int64]
-Uint32Array = NDArray[np.uint32]
 
 _COIN_BITS = np.uint64(32)
 

@@ -7,13 +7,9 @@ N_LEVELS whatever the number of leaves. Source: Hay, Rastogi, Miklau, Suciu 2010
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.encode.grid import BRANCHING, N_LEAVES, N_LEVELS
-
-Float64Array = NDArray[np.float64]
-Int64Array = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 N_NODES = sum(BRANCHING**level for level in range(1, N_LEVELS + 1))
 SQUARED_SENSITIVITY = N_LEVELS

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.errors import PrivacyError
-
-Int64Array = NDArray[np.int64]
 
 KEY_BYTES = 32
 _BYTES_PER_DRAW = 16
@@ -148,7 +147,7 @@ def _uniform_words(key: bytes, context: Context, size: int) -> NDArray[np.uint64
     return np.frombuffer(stream, dtype="<u8").reshape(size, 2)
 
 
-def _symmetric_normal(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+def _symmetric_normal(words: NDArray[np.uint64]) -> Float64Array:
     """Maps 128-bit uniforms, shape (n, 2), to standard normals; the top bit is the sign: an exactly symmetric law.
 
     The other 127 bits are a uniform on (0, 1/2), (high + (low + 1/2) 2^-64) 2^-64, in the middle of its step: never 0,

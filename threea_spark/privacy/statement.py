@@ -11,8 +11,8 @@ from dp_accounting import GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEv
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import Relation, delta_curve
-from threea_spark.privacy.mechanism import TOLERANCE, PrivacyMeter
-from threea_spark.privacy.plan import PrivacyPlan, Stage, certified_epsilon, planned_events
+from threea_spark.privacy.budget import PrivacyPlan, Stage, certified_epsilon, planned_events
+from threea_spark.privacy.meter import TOLERANCE, PrivacyMeter
 
 _CURVE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 _CLAIM_SHARES = tuple(step / 16.0 for step in range(1, 25))

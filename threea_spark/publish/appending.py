@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from threea_spark.engine.delta import Place, commit_metadata, properties_of
+from threea_spark.engine.quiet import is_conflict
 from threea_spark.errors import ReleaseExistsError, ReleaseFailedError, TargetExistsError
-from threea_spark.places import Place, commit_metadata, properties_of
 from threea_spark.privacy.spend import Spend
 from threea_spark.publish.held import Held, held_in
 from threea_spark.publish.standing import check_may_join, standing_of
-from threea_spark.query_errors import is_conflict
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.plan import Accounting, PrivacyPlan
+from threea_spark.privacy.budget import Accounting, PrivacyPlan
 from threea_spark.privacy.spend import Spend
 from threea_spark.publish.receipt import PROPERTY_ACCOUNTING, PROPERTY_DELTA, PROPERTY_EPSILON, PROPERTY_RELEASE
 

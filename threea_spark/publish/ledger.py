@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from threea_spark.config import LedgerConfig, ReleaseConfig
+from threea_spark.config.release import LedgerConfig, ReleaseConfig
+from threea_spark.engine.delta import Place, history_of, table_id
+from threea_spark.engine.history import first_that_takes_rows
 from threea_spark.errors import ConfigError, LedgerError
-from threea_spark.places import Place, history_of, table_id
+from threea_spark.privacy.account import VOID, Booking, Budget, account_of
+from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.cohorts import EVERYONE, Cohort, versions_between
 from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry
-from threea_spark.privacy.ledger import VOID, Booking, Budget, account_of
-from threea_spark.privacy.plan import PrivacyPlan
 from threea_spark.privacy.spend import Spend, planned_spend
-from threea_spark.publish.chain_table import ChainTable, now
-from threea_spark.table.history import first_that_takes_rows
+from threea_spark.publish.ledger_table import ChainTable, now
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.report.bins import Values
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def association(left: Values, right: Values) -> float:
@@ -43,7 +40,7 @@ def with_one(column: Values, others: Sequence[Values]) -> Float64Array:
     return np.array([_coded_association(coded, _coded(other)) for other in others])
 
 
-def _coded(values: Values) -> tuple[Float64Array | IntArray, NDArray[np.bool_]]:
+def _coded(values: Values) -> tuple[Float64Array | Int64Array, BoolArray]:
     """Ranks as float64, or levels as int64, and which rows are known; the dtype tells the kind."""
     known = values.known
     if values.kind == "category":
@@ -57,7 +54,7 @@ def _coded(values: Values) -> tuple[Float64Array | IntArray, NDArray[np.bool_]]:
 
 
 def _coded_association(
-    left: tuple[Float64Array | IntArray, NDArray[np.bool_]], right: tuple[Float64Array | IntArray, NDArray[np.bool_]]
+    left: tuple[Float64Array | Int64Array, BoolArray], right: tuple[Float64Array | Int64Array, BoolArray]
 ) -> float:
     both = left[1] & right[1]
     x, y = left[0][both], right[0][both]
@@ -72,7 +69,7 @@ def _coded_association(
     return _cramers_v(x.astype(np.int64), y.astype(np.int64))
 
 
-def _correlation_ratio(level: IntArray, value: Float64Array) -> float:
+def _correlation_ratio(level: Int64Array, value: Float64Array) -> float:
     """Source: Kelley 1935, An unbiased correlation ratio measure: epsilon^2 = 1 - (1 - eta^2) (n - 1) / (n - k)."""
     counts = np.bincount(level)
     present = counts > 0
@@ -84,7 +81,7 @@ def _correlation_ratio(level: IntArray, value: Float64Array) -> float:
     return float(np.sqrt(np.clip(1.0 - (1.0 - explained) * (n - 1) / (n - k), 0.0, 1.0)))
 
 
-def _cramers_v(left: IntArray, right: IntArray) -> float:
+def _cramers_v(left: Int64Array, right: Int64Array) -> float:
     """Source: Bergsma 2013, A bias-correction for Cramer's V and Tschuprow's T, Equation for V tilde."""
     _, left = np.unique(left, return_inverse=True)
     _, right = np.unique(right, return_inverse=True)

@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Float64Array = NDArray[np.float64]
+from threea_spark.arrays import BoolArray, Float64Array
+
 ObjectArray = NDArray[np.object_]
 Kind: TypeAlias = Literal["number", "time", "category"]
 
@@ -42,7 +43,7 @@ class Values:
         return float(np.mean(~self.known)) if len(self.cells) else 0.0
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def known(self) -> BoolArray:
         """Which rows hold a value, shape (n,)."""
         if self.kind == "category":
             return np.array([cell is not None for cell in self.cells], dtype=bool)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from threea_spark.domain import Domain
-from threea_spark.judge.comparison import ModelFigure, compare_models
-from threea_spark.judge.evaluation import JudgedRows
-from threea_spark.judge.preparation import LinearFeatures
+from threea_spark.arrays import Float64Array
+from threea_spark.config.domain import Domain
+from threea_spark.evaluation.comparison import ModelFigure, compare_models
+from threea_spark.evaluation.evaluate import JudgedRows
+from threea_spark.evaluation.features import LinearFeatures
 from threea_spark.report.associations import associations
 from threea_spark.report.bins import Bins, Values, bins_of
 from threea_spark.report.summary import pair_summary, values_of
@@ -19,7 +19,6 @@ from threea_spark.report.summary import pair_summary, values_of
 if TYPE_CHECKING:
     import pandas as pd
 
-Float64Array = NDArray[np.float64]
 
 CLOUD_ROWS = 1_500
 _FIT_ROWS = 10_000

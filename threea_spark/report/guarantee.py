@@ -9,9 +9,9 @@ import numpy as np
 from markupsafe import Markup
 
 from threea_spark.privacy.statement import PrivacyStatement, rounded_up
-from threea_spark.report.bar_charts import bar_list
-from threea_spark.report.charts import Axis, Series, line_chart
-from threea_spark.report.scales import percent, percent_at_most
+from threea_spark.report.charts.bar_charts import bar_list
+from threea_spark.report.charts.charts import Axis, Series, line_chart
+from threea_spark.report.charts.scales import percent, percent_at_most
 from threea_spark.report.trade_off import curve_rates, delta_between, right_answers, true_positive_rate
 from threea_spark.report.words import is_whole, pairs_of, stage_in_words
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from threea_spark.judge.comparison import ModelFigure
-from threea_spark.report.bar_charts import spread_chart
-from threea_spark.report.charts import Axis, Series, line_chart, point_cloud
+from threea_spark.evaluation.comparison import ModelFigure
+from threea_spark.report.charts.bar_charts import spread_chart
+from threea_spark.report.charts.charts import Axis, Series, line_chart, point_cloud
+from threea_spark.report.charts.heat_map import heat_map, strongest
+from threea_spark.report.charts.scales import percent
+from threea_spark.report.charts.svg import clipped, templates
 from threea_spark.report.comparison import Clouds, ColumnComparison, Comparison
-from threea_spark.report.heat_map import heat_map, strongest
 from threea_spark.report.public import MOST_CHARTS, OPEN_CHARTS, STRONGEST_PAIRS, Card, grouped
-from threea_spark.report.scales import percent
-from threea_spark.report.svg import clipped, templates
 
 _FARTHEST_COLUMNS = 10
 _EDGE = 0.005  # share of points that may lie beyond each edge of the clouds

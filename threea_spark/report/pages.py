@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threea_spark.config import ReleaseConfig
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.engine.delta import Place, commit_metadata, read_latest
+from threea_spark.engine.frames import local_rows, names_in_order
 from threea_spark.errors import SourceError
-from threea_spark.local_sample import local_rows, names_in_order
-from threea_spark.places import Place, commit_metadata, read_latest
 from threea_spark.publish.receipt import Receipt, receipt_in
 from threea_spark.publish.standing import standing_at
 
@@ -73,7 +73,7 @@ def internal_report_html(
       SourceError: if one of the three tables cannot be read.
       EnvironmentNotReadyError: if lightgbm is missing.
     """
-    from threea_spark.judge.evaluation import read_rows
+    from threea_spark.evaluation.evaluate import read_rows
     from threea_spark.report.comparison import compare
     from threea_spark.report.internal import internal_page
 

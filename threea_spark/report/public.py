@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from threea_spark.privacy.plan import Accounting
+from threea_spark.privacy.budget import Accounting
 from threea_spark.publish.receipt import Receipt
 from threea_spark.publish.standing import Standing
 from threea_spark.report import guarantee, words
-from threea_spark.report.bar_charts import spread_chart
-from threea_spark.report.heat_map import heat_map, strongest
-from threea_spark.report.scales import percent
+from threea_spark.report.charts.bar_charts import spread_chart
+from threea_spark.report.charts.heat_map import heat_map, strongest
+from threea_spark.report.charts.scales import percent
+from threea_spark.report.charts.svg import templates
 from threea_spark.report.summary import ColumnSummary, TableSummary
-from threea_spark.report.svg import templates
 
 OPEN_CHARTS = 24
 """So many charts stand open; the rest is folded away in groups."""

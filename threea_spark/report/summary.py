@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from threea_spark.domain import CategoricalColumn, Domain, TimestampColumn
-from threea_spark.local_sample import category_text, numbers, seconds
+from threea_spark.arrays import Float64Array
+from threea_spark.config.domain import CategoricalColumn, Domain, TimestampColumn
+from threea_spark.engine.frames import category_text, numbers, seconds
 from threea_spark.report.associations import associations, with_one
 from threea_spark.report.bins import Bins, Values, bins_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Float64Array = NDArray[np.float64]
 
 MOST_CORRELATED = 40
 _ROWS_TO_CHOOSE = 5_000

@@ -11,11 +11,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from threea_spark.arrays import Float64Array
 from threea_spark.errors import PrivacyError
 
-Float64Array = NDArray[np.float64]
 Pairs = Sequence[tuple[float, float]]
 
 _LARGEST_EXPONENT = 700.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from threea_spark.privacy.statement import PrivacyStatement
-from threea_spark.report.scales import percent_at_most
+from threea_spark.report.charts.scales import percent_at_most
 from threea_spark.report.trade_off import Pairs, right_answers, true_positive_rate
 
 _RATES = (0.001, 0.01, 0.05, 0.1, 0.25)

@@ -1,0 +1,167 @@
+"""The command line: threea plan | domain draft | release | sample | evaluate | report | cleanup | doctor | ledger.
+
+Every error is one message and its own exit code (see errors.py); `--debug` shows the trace as well.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, err, escaped, say
+from threea_spark.cli.doctor import doctor
+from threea_spark.cli.ledger import ledger_app
+from threea_spark.cli.release import release
+from threea_spark.cli.report import report
+from threea_spark.cli.values import parsed_shares, parsed_where
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.errors import ConfigError, ThreeAError
+
+HELP = """Releases training tables from Delta under a differential privacy guarantee that covers all that read a row.
+
+Start with `threea domain draft`, then `threea plan`, then `threea release`. An error is one message with an exit code
+of its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 8 privacy plan,
+9 a stage failed, 10 model, 11 environment, 12 ledger changed, 13 `threea doctor` found something wrong.
+`--debug` shows traces, which may hold private values.
+"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_help=True)
+app.add_typer(domain_app, name="domain")
+app.add_typer(ledger_app, name="ledger")
+app.command()(release)
+app.command()(report)
+app.command("doctor")(doctor)
+
+
+def main() -> None:
+    """Runs the command line; every ThreeAError becomes one message and its exit code."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+        logging.basicConfig(level=logging.DEBUG)
+        logging.getLogger("py4j").setLevel(logging.INFO)
+    try:
+        app(standalone_mode=True, prog_name="threea")
+    except ThreeAError as error:
+        if debug:
+            err.print_exception()
+        err.print(f"[bold red]error:[/bold red] {escaped(str(error))}")
+        raise SystemExit(error.exit_code) from None
+
+
+@app.command()
+def plan(
+    config: ConfigOption,
+    rows: Annotated[int, typer.Option(min=1, help="Row count to assume; public, no row is read.")] = 100_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows what the budget buys, without reading a row: noise by stage, cluster sizes, expected signal to noise."""
+    from threea_spark.forecast import outlook
+
+    found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
+    say(found.in_words(), json.dumps(found.as_dict(), indent=1) if as_json else None)
+
+
+@app.command()
+def sample(
+    model: Annotated[Path, typer.Option(help="Folder of a saved model.", show_default=False)],
+    target: Annotated[str, typer.Option(help="Path of the Delta table to create.", show_default=False)],
+    rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; as many as the source, if not given.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which of the tables that could be drawn.")] = 0,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN=LOWEST..HIGHEST; repeat.")] = None,
+    class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE; repeat until they sum to 1.")] = None,
+    master: MasterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draws another table from a saved model; it costs no privacy."""
+    from threea_spark.engine.delta import Place, exists
+    from threea_spark.errors import TargetExistsError
+    from threea_spark.model.conditions import conditions_of
+    from threea_spark.model.released import ReleaseModel
+    from threea_spark.publish.receipt import PROPERTY_DELTA, PROPERTY_EPSILON
+    from threea_spark.publish.write import write_new
+    from threea_spark.session import build_session
+
+    loaded = ReleaseModel.load(model)
+    wanted, shares = parsed_where(where or []), parsed_shares(class_share or [])
+    conditions_of(loaded.domain, wanted, shares)  # before Spark starts
+    spark = build_session("threea-sample", master=master)
+    place = Place.named(target)
+    if exists(spark, place):
+        raise TargetExistsError(f"--target: {target} exists and is never written over; choose another")
+    statement = loaded.privacy
+    drawn = loaded.sample(spark, rows, seed=seed, where=wanted, class_shares=shares)
+    properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}
+    write_new(drawn, place, json.dumps(statement.as_dict()), release_id=f"sample-{seed}", properties=properties)
+    n_rows = rows or loaded.matching_rows
+    said = {"rows": n_rows, "target": str(place), "seed": seed, "epsilon": statement.epsilon, "delta": statement.delta}
+    say(f"{n_rows:,} rows written to {target}; no privacy was spent", json.dumps(said) if as_json else None)
+
+
+@app.command()
+def evaluate(
+    config: ConfigOption,
+    held_out: Annotated[str, typer.Option(help="Real rows the release never read: a table or a Delta path.")],
+    master: MasterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Trains on released and on real rows, tests on held-out real rows. INTERNAL figures."""
+    from threea_spark.evaluation.evaluate import evaluate as judge
+    from threea_spark.session import build_session
+
+    parsed = ReleaseConfig.from_yaml(config)
+    found = judge(build_session("threea-evaluate", master=master), parsed, held_out)
+    say(found.in_words(), found.to_json() if as_json else None)
+
+
+@app.command()
+def cleanup(
+    config: ConfigOption,
+    hours: Annotated[float, typer.Option(min=0.0, help="Older than so many hours; a running release stages too.")] = 24,
+    yes: Annotated[bool, typer.Option("--yes", help="Drop them; without it they are only listed.")] = False,
+    master: MasterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lists, and with --yes drops, private staging that a killed driver left behind."""
+    from threea_spark.publish.cleanup import drop, leftovers
+    from threea_spark.session import build_session
+
+    schema = ReleaseConfig.from_yaml(config).source.schema_of_staging
+    found = leftovers(spark := build_session("threea-cleanup", master=master), schema, hours=hours)
+    for item in found:
+        if yes:
+            drop(spark, item)
+    lines = [f"{'dropped' if yes else 'found'}  {item.hours:8.1f} hours old  {item.name}" for item in found]
+    lines.append(f"{len(found)} {'dropped' if yes else 'left behind'}")
+    plain = json.dumps([{**asdict(item), "dropped": yes} for item in found], indent=1)
+    say("\n".join(lines), plain if as_json else None)
+
+
+@domain_app.command("draft")
+def domain_draft(
+    table: Annotated[str, typer.Option(help="A Delta table's name or path.", show_default=False)],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Write a whole release's YAML there, not the domain to standard output."),
+    ] = None,
+    master: MasterOption = None,
+) -> None:
+    """Writes a domain skeleton from a table's schema alone; no row is read, so bounds are yours to fill in."""
+    from threea_spark.session import build_session
+    from threea_spark.source.draft import draft_domain, draft_release
+
+    if config is not None and config.exists():  # before Spark starts
+        raise ConfigError(f"--config: {config} exists; drop it or choose another")
+    spark = build_session("threea-domain", master=master)
+    if config is None:
+        sys.stdout.write(draft_domain(spark, table))
+        return
+    config.write_text(draft_release(spark, table), encoding="utf-8")
+    err.print(escaped(f"{config} written: replace every TODO in it, then `threea release -c {config}`"))

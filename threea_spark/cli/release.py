@@ -1,0 +1,57 @@
+"""The `threea release` command: checks, one release, its receipt, report and, if asked, model and MLflow run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say
+from threea_spark.cli.progress import shown_progress
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.outputs import Outputs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def release(
+    config: ConfigOption,
+    master: MasterOption = None,
+    receipt: Annotated[Path | None, typer.Option(help="Where to write the receipt's JSON.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the report's HTML.")] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
+    save_model: Annotated[Path | None, typer.Option(help="Also save the model, to sample from later.")] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Also log one run to MLFLOW_TRACKING_URI.")] = False,
+    mlflow_experiment: Annotated[str | None, typer.Option(help="Its experiment, by name; implies --mlflow.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all that needs no row, say it, and stop.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
+    from threea_spark.pipeline import release_with_model
+    from threea_spark.planned import make_plan
+    from threea_spark.session import build_session
+
+    parsed = ReleaseConfig.from_yaml(config)
+    outputs = Outputs(receipt, report, not no_report, save_model, mlflow, mlflow_experiment)
+    outputs.check(parsed)
+    make_plan(parsed)  # a claim that cannot be certified is refused before Spark starts
+    spark = build_session("threea-release", master=master)
+    if dry_run:
+        _say_dry_run(spark, parsed, as_json=as_json)
+        return
+    with shown_progress() as listener:
+        done, model = release_with_model(spark, parsed, listener=listener)
+    outputs.write(spark, parsed, done, model)
+    say(done.in_words(), done.to_json() if as_json else None)
+
+
+def _say_dry_run(spark: SparkSession, config: ReleaseConfig, *, as_json: bool) -> None:
+    from threea_spark.preflight import prepare
+
+    ready = prepare(spark, config)
+    is_booked = ready.ledger.check()
+    plain = json.dumps(ready.as_dict(config, is_booked=is_booked), indent=1) if as_json else None
+    say(ready.in_words(config, is_booked=is_booked), plain)

@@ -1,0 +1,48 @@
+"""threea report, and the report that each release writes beside its receipt."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from threea_spark.cli.console import ConfigOption, MasterOption, err, escaped
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.outputs import report_path
+from threea_spark.publish.receipt import Receipt
+
+if TYPE_CHECKING:
+    pass
+
+log = logging.getLogger("threea_spark")
+
+
+def report(
+    config: ConfigOption,
+    receipt: Annotated[Path | None, typer.Option(help="The receipt; else the target's own commits are asked.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the HTML; beside the target, if not given.")] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(help="Real rows the release never read: also writes an INTERNAL report that must not leave."),
+    ] = None,
+    master: MasterOption = None,
+) -> None:
+    """Writes the report of a release as one HTML file, from its receipt and released rows; reads no real row.
+
+    With --held-out a second, INTERNAL file compares released with real rows.
+    """
+    from threea_spark.report.pages import internal_path, internal_report_html, receipt_of, report_html, write_html
+    from threea_spark.session import build_session
+
+    parsed = ReleaseConfig.from_yaml(config)
+    given = None if receipt is None else Receipt.read(receipt)
+    spark = build_session("threea-report", master=master)
+    found = given or receipt_of(spark, parsed)
+    path = out or report_path(parsed, found.release_id)
+    write_html(report_html(spark, parsed, found), path)
+    err.print(escaped(f"report written to {path}"))
+    if held_out is not None:
+        write_html(internal_report_html(spark, parsed, held_out), internal_path(path))
+        err.print(escaped(f"INTERNAL report, not for publication, written to {internal_path(path)}"))

@@ -1,0 +1,236 @@
+"""Reads YAML strictly and turns every broken rule of a model into one readable line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from threea_spark.config.printable import unprintable
+from threea_spark.config.todo import unfilled_fields, unfilled_lines
+from threea_spark.errors import ConfigError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_WHOLE = {
+    "invalid_key": "has a key that is no text; quote it",
+    "missing": "is missing; add it",
+    "extra_forbidden": "is not a known field; drop it or correct its spelling",
+    "union_tag_not_found": "needs a `type`; add one of integer, float, categorical, timestamp",
+}
+"""Sentences for rules that say nothing about the value."""
+
+_REMOVED = {
+    "privacy.partition": "was removed in 0.2.0: the partition is always fitted on the private rows; drop it",
+}
+"""Fields of earlier versions, and what became of them."""
+
+_RULES = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "datetime_from_date_parsing": "a date or a time such as 2020-01-31",
+    "datetime_parsing": "a date or a time such as 2020-01-31",
+    "datetime_type": "a date or a time such as 2020-01-31",
+    "dict_type": "a mapping of fields",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "int_type": "a whole number",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_attributes_type": "a mapping of fields",
+    "model_type": "a mapping of fields",
+    "string_too_short": "text that is not empty",
+    "string_type": "text",
+    "string_unicode": "text of valid Unicode",
+    "tuple_type": "a list",
+    "union_tag_invalid": "of a `type` among {expected_tags}, not {tag!r}",
+}
+"""What a value must be, by pydantic's name of the rule."""
+
+_TAGS = ("integer", "float", "categorical", "timestamp")  # pydantic puts a column's type into the location
+_LONGEST = 120
+_LONGEST_PATH = 1_000
+_LONGEST_TAG = 40
+
+
+class Frozen(BaseModel):
+    """Values that nobody changes, of known fields alone, without NaN and infinities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key given twice, which plain YAML silently resolves to the last, and reads 1e-6 as a number."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - whatever YAML holds
+        """Builds a value; what its constructor cannot read, such as 2020-13-45 or `!!int x`, is named by its line."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            kind = node.tag.rpartition(":")[2]
+            raise ConfigError(f"line {node.start_mark.line + 1}: is no valid {plain(kind)}; mend or quote it") from None
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+    """Takes keys as they are written: a column may be called no, 1 or 2020-01-01, and 1 and true stay two keys."""
+    seen: set[str] = set()
+    for key_node, _ in node.value:
+        key = _key(key_node)
+        if key in seen:
+            raise ConfigError(f"line {key_node.start_mark.line + 1}: {key!r} is given twice; keep one of them")
+        seen.add(key)
+    loader.flatten_mapping(node)  # `<<: *defaults`
+    return {_key(key_node): loader.construct_object(value_node, deep=True) for key_node, value_node in node.value}
+
+
+def _key(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise ConfigError(f"line {node.start_mark.line + 1}: a key must be plain text; quote it")
+    return str(node.value)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_StrictLoader.add_implicit_resolver(  # 1e-6 without a point is text in YAML 1.1; no one means that
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+)
+
+
+def plain(text: str, longest: int = _LONGEST) -> str:
+    """Fits text that someone else wrote into one line: cut, and quoted where it holds what cannot be printed."""
+    cut = text if len(text) <= longest else f"{text[:longest]}..."
+    return cut if cut.isprintable() else repr(cut)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Reads one YAML mapping.
+
+    Raises:
+      ConfigError: if the file is missing, is no YAML, gives a key twice or is no mapping.
+    """
+    where = plain(str(path), _LONGEST_PATH)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot be read ({error.strerror}); give the path of a YAML file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: is not UTF-8 text; save it as UTF-8") from None
+    except ValueError:  # a name that holds a zero byte, say
+        raise ConfigError(f"{where}: is no name of a file; give the path of a YAML file") from None
+    try:
+        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader: builds plain values only
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: is nested too deep; write it flatter") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark is not None else ""
+        problem = plain(getattr(error, "problem", None) or "is not valid YAML")
+        raise ConfigError(f"{where}:{line} {problem}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: must hold a mapping of fields, such as `source: ...`")
+    return content
+
+
+def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> ModelT:
+    """Checks `content` against a pydantic model.
+
+    Raises:
+      ConfigError: one line for each broken rule: field, rule, mend.
+    """
+    refused = unprintable(content)
+    if refused is not None:
+        field, sentence = refused
+        raise ConfigError(f"{plain(where, _LONGEST_PATH)}: 1 field(s) to mend\n  {plain(field)}: {sentence}")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        breaches = [_breach(item, content) for item in error.errors(include_url=False)]
+        unfilled = list(unfilled_fields(content))
+        other = [b for b in breaches if not any(field[: len(b.field)] == b.field for field in unfilled)]
+        told = [f"  {plain(name)}: {sentence}" for name, sentence in unfilled_lines(unfilled).items()]
+        lines = list(dict.fromkeys([*told, *_lines(other)]))
+        raise ConfigError(
+            "\n".join([f"{plain(where, _LONGEST_PATH)}: {len(lines)} field(s) to mend", *lines])
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Breach:
+    """One broken rule: `union` is the field whose alternatives were tried on the way to it, if any."""
+
+    field: tuple[str, ...]
+    union: tuple[str, ...] | None
+    item: ErrorDetails
+
+
+def _breach(item: ErrorDetails, content: object) -> _Breach:
+    """Walks the location along the content: parts that are no key or index there name branches that pydantic tried."""
+    field: list[str] = []
+    union: tuple[str, ...] | None = None
+    here: object = content
+    for place, part in enumerate(item["loc"]):
+        names_a_key = place + 1 == len(item["loc"]) and item["type"] in ("missing", "extra_forbidden")
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+        elif isinstance(here, list | tuple) and isinstance(part, int):
+            here = here[part]
+        elif not names_a_key:
+            if part not in _TAGS and part != "[key]":
+                union = tuple(field)
+            continue
+        field.append(str(part))
+    return _Breach(tuple(field), union, item)
+
+
+def _lines(breaches: Sequence[_Breach]) -> Iterator[str]:
+    """One line a field: a union's branches become one sentence, unless one of them tells which inner field is wrong."""
+    for breach in breaches:
+        if breach.union is None:
+            yield _line(breach.field, [breach.item])
+            continue
+        siblings = [other for other in breaches if other.union == breach.union]
+        inner = [other for other in siblings if other.field != breach.union]
+        if not inner:
+            yield _line(breach.union, [other.item for other in siblings])
+        elif breach in inner:
+            yield _line(breach.field, [breach.item])
+
+
+def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
+    name = plain(".".join(field)) or "(whole file)"
+    first = items[0]
+    if first["type"] == "extra_forbidden" and name in _REMOVED:
+        return f"  {name}: {_REMOVED[name]}"
+    if first["type"] in _WHOLE:
+        return f"  {name}: {_WHOLE[first['type']]}"
+    if any(item["type"] not in _RULES for item in items):
+        own = next(item for item in items if item["type"] not in _RULES)
+        message = str(own["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return f"  {name}: {message[:1].lower()}{message[1:]}"
+    rules = [_rule(item) for item in items]
+    given = first.get("input")
+    short = given is None or isinstance(given, (int, float, str))
+    shown = f", got {given!r}"[:_LONGEST] if short else ""
+    return f"  {name}: must be {' or '.join(dict.fromkeys(rules))}{shown}; change it to that"
+
+
+def _rule(item: ErrorDetails) -> str:
+    told = dict(item.get("ctx", {}))
+    if "tag" in told:
+        told["tag"] = plain(str(told["tag"]), _LONGEST_TAG)
+    return _RULES[item["type"]].format(**told)

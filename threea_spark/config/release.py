@@ -1,0 +1,224 @@
+"""The configuration of a release: one frozen model for each stage, read from one YAML file.
+
+Epsilon, delta and the unit of privacy have no default. Every `auto` is resolved by a written rule from public
+numbers (see rules.py) and stated in the receipt.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, field_validator, model_validator
+
+from threea_spark.config.digest import digest_of
+from threea_spark.config.domain import CategoricalColumn, Domain
+from threea_spark.config.reading import Frozen, parse_model, read_yaml
+from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
+from threea_spark.privacy.accounting import Relation
+from threea_spark.privacy.budget import Accounting, Stage
+from threea_spark.privacy.large_delta import declared_problem
+from threea_spark.privacy.unit import Missing, PrivacyUnit
+
+Auto: TypeAlias = Literal["auto"]
+AUTO: Auto = "auto"
+Cells: TypeAlias = Annotated[int, Field(ge=2, le=256)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
+Norm: TypeAlias = Annotated[float, Field(ge=1e-3, le=1e6)]
+_SHARES_TOLERANCE = 1e-6
+
+
+class UnitConfig(Frozen):
+    """All rows with the same value of `column` are one unit, of which at most `max_rows` are read."""
+
+    column: str = Field(min_length=1, description="tells units apart; it is never released")
+    max_rows: int = Field(ge=1, le=10_000, description="rows of a unit that are read at most")
+    missing: Literal["together", "drop", "refuse"] = Field(
+        default="together", description="rows without an identifier: one unit, never read, or none allowed"
+    )
+
+
+class BudgetConfig(Frozen):
+    """What may be spent on the source in total, over all releases."""
+
+    epsilon: float = Field(gt=0, description="of all releases together")
+    delta: float = Field(gt=0, lt=1, description="of all releases together")
+
+
+class LedgerConfig(PlaceConfig):
+    """The Delta table that remembers what was granted and spent."""
+
+    budget: BudgetConfig | None = Field(default=None, description="can only lower what an officer granted")
+
+
+class PrivacyConfig(Frozen):
+    """The claim, and how it is shared out. No default for epsilon, delta and unit."""
+
+    epsilon: float = Field(gt=0, le=1000, strict=True, description="of the claim")
+    delta: float = Field(gt=0, lt=1, strict=True, description="of the claim; well below one in as many people")
+    allow_large_delta: bool = Field(
+        default=False, description="also above one in as many units, where single people's values may be released"
+    )
+    unit: Literal["row"] | UnitConfig = Field(description="who is protected: a row, or all rows of one person")
+    accounting: Literal["end_to_end", "conditional"] = Field(
+        default="end_to_end", description="what the claim covers; conditional reproduces the paper"
+    )
+    relation: Literal["add_or_remove_one", "replace_one"] = Field(
+        default="add_or_remove_one", description="which tables are neighbours"
+    )
+    shares: dict[Literal["encode", "approximate", "adapt", "anonymize"], float] | Auto = Field(
+        default=AUTO, description="of mu^2, by stage; they sum to 1"
+    )
+    ledger: LedgerConfig | None = Field(default=None, description="keeps the budget of the source, if given")
+
+    @field_validator("shares")
+    @classmethod
+    def _whole(cls, shares: dict[str, float] | str) -> dict[str, float] | str:
+        if isinstance(shares, str):
+            return shares
+        if missing := [stage.value for stage in Stage if stage.value not in shares]:
+            raise ValueError(
+                f"shares must name every stage; add {', '.join(missing)} (0 switches a stage's reading off)"
+            )
+        if negative := [name for name, share in shares.items() if not share >= 0.0]:
+            raise ValueError(f"shares must be non-negative; mend {', '.join(negative)}")
+        if not abs(math.fsum(shares.values()) - 1.0) <= _SHARES_TOLERANCE:
+            raise ValueError(f"shares must sum to 1, got {math.fsum(shares.values()):g}; scale them")
+        return shares
+
+    @property
+    def privacy_unit(self) -> PrivacyUnit:
+        """The unit as the accounting sees it."""
+        if isinstance(self.unit, UnitConfig):
+            return PrivacyUnit(self.unit.column, self.unit.max_rows, Missing(self.unit.missing))
+        return PrivacyUnit()
+
+    @property
+    def accounting_mode(self) -> Accounting:
+        """What the claim covers."""
+        return Accounting(self.accounting)
+
+    @property
+    def neighboring_relation(self) -> Relation:
+        """Which tables are neighbours."""
+        return Relation(self.relation)
+
+
+class EncodeConfig(Frozen):
+    """How cells become coordinates."""
+
+    numeric: Literal["quantile", "affine"] | Auto = Field(default=AUTO, description="codes of numeric columns")
+    cells: Cells | Auto = Field(default=AUTO, description="histogram cells of a numeric column")
+    clip_norm: Norm | Auto = Field(default=AUTO, description="L2 bound on an encoded row")
+
+
+class ApproximateConfig(Frozen):
+    """The mixture of size-constrained components."""
+
+    components: Count | Auto = Field(default=AUTO, description="how many; without clusters one for each class")
+    per_class: bool | Auto = Field(default=AUTO, description="a mixture of its own for each class")
+    covariance: Literal["isotropic", "diagonal", "full"] | Auto = Field(default=AUTO, description="of a component")
+    min_cluster_size: Rows | Auto = Field(default=AUTO, description="rows of a component at least")
+    iterations: int = Field(default=4, ge=1, le=100, description="passes over the rows, where there are clusters")
+
+
+class AdaptConfig(Frozen):
+    """Kernel Inducing Points and the label function."""
+
+    method: Literal["kip", "none"] = Field(default="kip", description="none: no label function")
+    support_size: Annotated[int, Field(ge=2, le=10_000)] | Auto = Field(default=AUTO, description="inducing points")
+    alpha: float = Field(default=0.1, ge=0, le=1, description="share of the density term; 1 keeps the points")
+    targets: Literal["private", "released", "plain"] = Field(default="private", description="rows the points fit")
+    learn_labels: bool = Field(default=True, description="whether the points' labels move too")
+    steps: int = Field(default=60, ge=1, le=10_000, description="noisy steps that move the points")
+    max_rows: Rows = Field(default=200_000, description="rows the driver holds at most")
+    depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
+    activation: Literal["relu", "erf"] = Field(default="relu", description="of the kernel's network")
+    ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
+
+
+class AnonymizeConfig(Frozen):
+    """How rows are made from the clusters."""
+
+    generator: Literal["sample", "mix", "random"] = Field(default="sample", description="draw, or average")
+    rows: Rows | Literal["match"] = Field(
+        default="match", description="rows to release; match: as many as a noisy count says"
+    )
+    mix_size: Rows | Auto = Field(default=AUTO, description="rows of a group that are averaged")
+
+
+class ReleaseConfig(Frozen):
+    """One release, from source to target."""
+
+    source: SourceConfig = Field(description="the private table")
+    target: TargetConfig = Field(description="the released table")
+    privacy: PrivacyConfig = Field(description="the claim, and how it is shared out")
+    domain: Domain = Field(description="what is publicly known of the source")
+    encode: EncodeConfig = Field(default=EncodeConfig(), description="how cells become coordinates")
+    approximate: ApproximateConfig = Field(default=ApproximateConfig(), description="the mixture")
+    adapt: AdaptConfig = Field(default=AdaptConfig(), description="inducing points and the label function")
+    anonymize: AnonymizeConfig = Field(default=AnonymizeConfig(), description="how rows are made")
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> ReleaseConfig:
+        conditional = self.privacy.accounting == "conditional"
+        if self.adapt.method == "kip" and self.adapt.targets == "plain" and not conditional:
+            raise ValueError("adapt.targets: plain reads rows without noise; use private, or accounting: conditional")
+        if conditional and self.anonymize.generator == "sample":
+            raise ValueError("accounting: conditional prices mixing; use anonymize.generator: mix or random")
+        if conditional and self.adapt.method == "kip" and self.adapt.targets == "private":
+            raise ValueError(
+                "adapt.targets: private has no share in accounting: conditional; use plain or method: none"
+            )
+        if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
+            raise ValueError("anonymize.rows: mix and random release one row a group; drop it, or set mix_size")
+        if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
+            raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")
+        ledger = self.privacy.ledger
+        if problem := clash_of(self.source.key, self.target.key, None if ledger is None else ledger.key):
+            raise ValueError(problem)
+        unit, max_rows = self.privacy.privacy_unit.column, self.privacy.privacy_unit.max_rows
+        problem = declared_problem(self.privacy.delta, max_rows, self.source.rows)
+        if problem is not None and not self.privacy.allow_large_delta:
+            raise ValueError(problem)
+        if unit is not None and unit in self.domain.columns:
+            raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")
+        return self
+
+    @property
+    def selects_categories(self) -> bool:
+        """Whether any column's categories are found in the data."""
+        return any(isinstance(c, CategoricalColumn) and c.is_open for c in self.domain.columns.values())
+
+    @property
+    def digest(self) -> str:
+        """Names this configuration: 16 hex digits of SHA-256 over its canonical JSON."""
+        return digest_of(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> ReleaseConfig:
+        """Reads and checks a release's YAML; `domain: {file: ...}` is read relative to it.
+
+        Raises:
+          ConfigError: with one line for each broken rule.
+        """
+        content = read_yaml(path)
+        domain = content.get("domain")
+        if isinstance(domain, dict) and set(domain) == {"file"}:
+            content = {**content, "domain": read_yaml(Path(path).parent / str(domain["file"]))}
+        return cls.from_dict(content, where=str(path))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any], *, where: str = "config") -> ReleaseConfig:
+        """Checks a configuration given as plain Python values.
+
+        Raises:
+          ConfigError: with one line for each broken rule.
+        """
+        return parse_model(cls, content, where=where)
+
+
+def is_mixing(config: ReleaseConfig) -> bool:
+    """Whether rows are averaged rather than drawn."""
+    return config.anonymize.generator in ("mix", "random")

@@ -1,0 +1,1 @@
+"""Checks whether a session and its cluster can make a release."""

@@ -1,0 +1,50 @@
+"""What `auto` means in Encode: written rules that read the configuration alone."""
+
+from __future__ import annotations
+
+import math
+
+from threea_spark.config.release import ReleaseConfig, is_mixing
+from threea_spark.encode.codes import SCORE_LIMIT
+
+N_CELLS = 32
+
+LABEL_CELLS = 8
+"""Cells of a numeric label: each is a class with histograms of its own, so more cells mean fewer rows in each."""
+
+_WIDE_CELLS = 16
+
+_WIDE_COLUMNS = 100
+
+_AFFINE_COLUMNS = 256
+
+
+def codes_affinely(config: ReleaseConfig) -> bool:
+    """Whether numbers are coded by two DP moments each rather than by DP quantiles: in wide tables.
+
+    A tree costs a row three counts a column and needs rows in every cell; two moments cost two and need none.
+    """
+    if config.encode.numeric != "auto":
+        return config.encode.numeric == "affine"
+    return len(config.domain.features) > _AFFINE_COLUMNS
+
+
+def default_cells(config: ReleaseConfig) -> int:
+    """Cells of a number: fewer where many columns share the noise."""
+    if config.encode.cells != "auto":
+        return config.encode.cells
+    return _WIDE_CELLS if len(config.domain.features) > _WIDE_COLUMNS else N_CELLS
+
+
+def default_clip_norm(config: ReleaseConfig) -> float:
+    """L2 norm of a typical encoded row: a normal score has variance 1, a one-hot level norm 1/sqrt(2).
+
+    Where only cells are counted, not sums of rows, no row needs clipping and the largest norm is allowed.
+    """
+    kinds = [column.type for column in config.domain.features.values()]
+    parts = sum(len(column.parts) for column in config.domain.features.values() if column.type == "timestamp")
+    categorical = kinds.count("categorical") + parts
+    numbers = len(kinds) - kinds.count("categorical")
+    sums_rows = is_mixing(config) or config.approximate.components not in ("auto", 1)
+    square = (1.0 if sums_rows else SCORE_LIMIT**2 + 0.5) * numbers + 0.5 * categorical
+    return math.sqrt(max(0.5, square))

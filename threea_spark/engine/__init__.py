@@ -1,0 +1,1 @@
+"""Where rows are: Delta tables, packed rows, and the passes over them, on Spark or in memory."""

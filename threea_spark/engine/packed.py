@@ -1,0 +1,126 @@
+"""The staged format: blocks of packed rows, compressed, each one cell of a Spark table.
+
+Handing a row to Python costs Spark far more than its few dozen bytes, so a row of the staged table holds some hundred
+packed rows. Inside a block every column stands alone, low bytes apart from high ones (a shuffle filter, as in Blosc or
+Parquet's BYTE_STREAM_SPLIT), so that it compresses well and is read as whole columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from threea_spark.arrays import BoolArray, Int16Array, Int64Array, Uint32Array
+
+N_ROWS = "n_rows"  # int: packed rows in a block
+BLOCK = "block"  # binary: packed rows, compressed (engine/packed.py)
+UNIT = "unit"  # bigint: secret uniform token of the row's unit of privacy
+UNIT_ID = "unit_id"  # binary: the unit's identifier, dropped before staging
+SCHEMA = f"{N_ROWS} int, {BLOCK} binary"
+COINS = 2**32
+"""A unit's coin is uniform on [0, COINS)."""
+_BLOCK_BYTES = 1 << 15  # Spark holds thousands of cells at a time, and counts them, not their bytes
+_STEP_COORDINATES = 1 << 18  # of one matrix product: as float32 they stay in a core's own cache
+_CODEC, _LEVEL = "zstd", 1
+_ROW_OVERHEAD = 12  # bytes: class, coin, group token
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """Rows as the stages after Encode see them. PRIVATE.
+
+    Attributes:
+      packed: Shape (n, width), on the public grid; each column is contiguous.
+      classes: Class of each row, shape (n,).
+      coins: Uniform on [0, COINS), one draw a unit: decides whether it is in the sample. Shape (n,).
+      group_tokens: Uniform on [0, 2^32), independent of the coin: decides which group a row is mixed in; zeros where
+        rows are not mixed. Shape (n,).
+    """
+
+    packed: Int16Array
+    classes: Int64Array
+    coins: Uint32Array
+    group_tokens: Uint32Array
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def where(self, chosen: BoolArray) -> PackedRows:
+        """The rows of a mask of shape (n,)."""
+        packed = np.asfortranarray(self.packed[chosen])
+        return PackedRows(packed, self.classes[chosen], self.coins[chosen], self.group_tokens[chosen])
+
+    def sampled(self, rate: float) -> PackedRows:
+        """The rows of units whose coin says so: each with a probability of `rate`, rounded down to a multiple of 2^-32.
+
+        A sample at a lower rate is part of one at a higher rate.
+        """
+        return self if rate >= 1.0 else self.where(self.coins.astype(np.uint64) < np.uint64(rate * COINS))
+
+
+def joined(parts: Iterable[PackedRows], width: int) -> PackedRows:
+    """Puts rows together, in order; none of them gives an empty table of this width."""
+    kept = list(parts)
+    return PackedRows(
+        np.concatenate([np.zeros((0, width), np.int16), *[part.packed for part in kept]]),
+        np.concatenate([np.zeros(0, np.int64), *[part.classes for part in kept]]),
+        np.concatenate([np.zeros(0, np.uint32), *[part.coins for part in kept]]),
+        np.concatenate([np.zeros(0, np.uint32), *[part.group_tokens for part in kept]]),
+    )
+
+
+def blocks_of(rows: PackedRows) -> pa.RecordBatch:
+    """Writes rows as one batch of the staged table. PRIVATE."""
+    n_rows, width = rows.packed.shape
+    per_block = max(1, _BLOCK_BYTES // (2 * width + _ROW_OVERHEAD))
+    codec = pa.Codec(_CODEC, _LEVEL)
+    sizes = [min(per_block, n_rows - start) for start in range(0, n_rows, per_block)]
+    columns = np.ascontiguousarray(rows.packed.T, dtype="<i2").view(np.uint8).reshape(width, n_rows, 2)
+    others = [rows.classes.astype("<i4"), rows.coins.astype("<u4"), rows.group_tokens.astype("<u4")]
+    blocks = []
+    for start in range(0, n_rows, per_block):
+        own = slice(start, start + per_block)
+        planes = columns[:, own].transpose(2, 0, 1).tobytes()
+        blocks.append(codec.compress(planes + b"".join(part[own].tobytes() for part in others), asbytes=True))
+    return pa.RecordBatch.from_arrays([pa.array(sizes, pa.int32()), pa.array(blocks, pa.binary())], [N_ROWS, BLOCK])
+
+
+def unpacked(batches: Iterable[pa.RecordBatch], width: int) -> Iterator[PackedRows]:
+    """Reads batches of the staged table in steps of as many rows as one matrix product handles well. PRIVATE.
+
+    Args:
+      batches: With the columns of SCHEMA.
+      width: Coordinates of a packed vector.
+    """
+    step_rows = max(1, _STEP_COORDINATES // max(width, 1))
+    for batch in batches:
+        sizes = batch.column(N_ROWS).to_numpy()
+        steps = (np.cumsum(sizes) - 1) // step_rows
+        for step in np.unique(steps):
+            own = np.flatnonzero(steps == step)
+            yield _read(batch.column(BLOCK), own, sizes[own], width)
+
+
+def _read(blocks: pa.Array, places: Int64Array, sizes: NDArray[np.int32], width: int) -> PackedRows:
+    n_rows = int(sizes.sum())
+    low, high = np.empty((2, width, n_rows), dtype=np.uint8)
+    others = np.empty((3, n_rows), dtype="<u4")
+    end = 0
+    for place, size in zip(places.tolist(), sizes.tolist(), strict=True):
+        start, end, cells = end, end + size, size * width
+        raw = pa.decompress(blocks[place].as_buffer(), size * (2 * width + _ROW_OVERHEAD), codec=_CODEC)
+        planes = np.frombuffer(raw, dtype=np.uint8)
+        low[:, start:end] = planes[:cells].reshape(width, size)
+        high[:, start:end] = planes[cells : 2 * cells].reshape(width, size)
+        others[:, start:end] = np.frombuffer(raw, dtype="<u4", offset=2 * cells).reshape(3, size)
+    columns = (high.astype(np.uint16) << 8) | low
+    return PackedRows(columns.view(np.int16).T, others[0].astype(np.int64), others[1], others[2])
+
+
+def column_name(position: int) -> str:
+    """The name under which the domain's column at this position travels, free of dots, blanks and quotes."""
+    return f"c{position}"

@@ -1,0 +1,179 @@
+"""Train on released rows, test on real rows: what a user of the release loses. INTERNAL figures, never published."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from threea_spark.arrays import Float64Array
+from threea_spark.config.domain import Domain
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.engine.delta import Place, latest_version, read_latest, read_version
+from threea_spark.engine.frames import category_text, local_rows, names_in_order
+from threea_spark.engine.quiet import unprinted_query_errors
+from threea_spark.errors import SourceError
+from threea_spark.evaluation.models import class_chances, predicted_numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame, SparkSession
+
+MAX_ROWS = 300_000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one model on the held-out real rows.
+
+    Attributes:
+      auc: Area under the ROC curve, macro one-against-rest for more than two classes; None for regression.
+      average_precision: Of the last listed class of two; None otherwise.
+      accuracy: None for regression.
+      r2: None for classification.
+    """
+
+    auc: float | None = None
+    average_precision: float | None = None
+    accuracy: float | None = None
+    r2: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Models trained on released and on real rows, tested on the same held-out real rows. INTERNAL.
+
+    Attributes:
+      released, real: LightGBM trained on each.
+      n_released, n_real, n_held_out: Rows used, exact and therefore internal.
+      internal: Always true: these figures read private rows without noise.
+    """
+
+    released: Scores
+    real: Scores
+    n_released: int
+    n_real: int
+    n_held_out: int
+    internal: bool = True
+
+    def to_json(self) -> str:
+        """The evaluation as JSON."""
+        return json.dumps(asdict(self), indent=1)
+
+    def in_words(self) -> str:
+        """The evaluation as text for a person."""
+        rows: list[tuple[str, ...]] = [("trained on", "rows", "AUC", "avg. precision", "accuracy", "R2")]
+        for name, count, scores in (("released", self.n_released, self.released), ("real", self.n_real, self.real)):
+            figures = (scores.auc, scores.average_precision, scores.accuracy, scores.r2)
+            rows.append((name, f"{count:,}", *["-" if figure is None else f"{figure:.4f}" for figure in figures]))
+        table = "\n".join("  " + "".join(f"{cell:<16}" for cell in row) for row in rows)
+        return f"INTERNAL, not for publication: tested on {self.n_held_out:,} held-out real rows\n{table}"
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """Rows on the driver. PRIVATE.
+
+    Attributes:
+      released, real, held_out: Released rows, real ones that the release read, and real ones it never read.
+    """
+
+    released: pd.DataFrame
+    real: pd.DataFrame
+    held_out: pd.DataFrame
+
+
+def evaluate(
+    spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int = MAX_ROWS
+) -> Evaluation:
+    """Judges a release by the models it trains.
+
+    Args:
+      spark: A session.
+      config: Of the release that was written.
+      held_out: Real rows the release never read: a DataFrame, a table name, or the path of a Delta table.
+      max_rows: Rows brought to the driver from each table, at most.
+
+    Raises:
+      SourceError: if the release, the source or the held-out rows cannot be read, or there is no label.
+      EnvironmentNotReadyError: if lightgbm is missing.
+    """
+    if config.domain.task == "none":
+        raise SourceError("evaluate: domain.task is none, so there is no label to predict")
+    rows = read_rows(spark, config, held_out, max_rows=max_rows)
+    return Evaluation(
+        released=score(rows.released, rows.held_out, config.domain),
+        real=score(rows.real, rows.held_out, config.domain),
+        n_released=len(rows.released),
+        n_real=len(rows.real),
+        n_held_out=len(rows.held_out),
+    )
+
+
+def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int) -> JudgedRows:
+    """Brings uniform samples of the three tables to the driver, in the domain's columns. PRIVATE.
+
+    Args:
+      spark, config, held_out, max_rows: As for `evaluate`.
+
+    Raises:
+      SourceError: if the release, the source or the held-out rows cannot be read.
+    """
+    source = Place.of(config.source.table, config.source.path)
+    target = Place.of(config.target.table, config.target.path)
+    version = latest_version(spark, source, config.source.version)
+    released = read_latest(spark, target)
+    names = names_in_order(released, config.domain)
+    with unprinted_query_errors():
+        return JudgedRows(
+            released=local_rows(released, names, max_rows),
+            real=local_rows(read_version(spark, source, version), names, max_rows),
+            held_out=local_rows(_frame(spark, held_out), names, max_rows),
+        )
+
+
+def score(train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Scores:
+    """Trains LightGBM on one frame and tests it on another.
+
+    Args:
+      train: Released or real rows, in the domain's columns.
+      test: Held-out real rows.
+      domain: Says how columns are read.
+
+    Raises:
+      EnvironmentNotReadyError: if lightgbm is missing.
+    """
+    label = str(domain.label)
+    if domain.task == "regression":
+        return _regression_scores(predicted_numbers("LightGBM", train, test, domain), test[label])
+    return _classification_scores(
+        class_chances("LightGBM", train, test, domain), test[label].map(category_text), domain.classes
+    )
+
+
+def _classification_scores(chance: Float64Array, y_test: pd.Series, classes: tuple[str, ...]) -> Scores:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    accuracy = float(np.mean(y_test.to_numpy() == np.array(classes, dtype=object)[chance.argmax(axis=1)]))
+    present = [index for index, name in enumerate(classes) if 0 < (y_test == name).sum() < len(y_test)]
+    if not present:
+        return Scores(accuracy=accuracy)
+    if len(classes) == 2:
+        positive = y_test == classes[1]
+        precision = float(average_precision_score(positive, chance[:, 1]))
+        return Scores(float(roc_auc_score(positive, chance[:, 1])), precision, accuracy)
+    areas = [roc_auc_score(y_test == classes[index], chance[:, index]) for index in present]
+    return Scores(auc=float(np.mean(areas)), accuracy=accuracy)
+
+
+def _regression_scores(predicted: Float64Array, y_test: pd.Series) -> Scores:
+    from sklearn.metrics import r2_score
+
+    known = y_test.notna().to_numpy()
+    return Scores(r2=float(r2_score(y_test[known].astype(float), predicted[known])))
+
+
+def _frame(spark: SparkSession, held_out: DataFrame | str) -> DataFrame:
+    return read_latest(spark, Place.named(held_out)) if isinstance(held_out, str) else held_out

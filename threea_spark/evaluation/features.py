@@ -1,0 +1,103 @@
+"""What models are given: columns of a frame as trees read them, and as linear models do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from threea_spark.arrays import Float64Array
+from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.engine.frames import category_text, numbers, seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_PARTS = ("hour", "weekday", "month")
+_MOST_LEVELS = 50
+_MOST_INDICATORS = 1_000  # of all columns together, so that a wide table of categories fits the driver
+_FARTHEST = 10.0  # standard deviations; a cell beyond counts as there, so that a single one does not rule a model
+
+
+def tree_features(frame: pd.DataFrame, domain: Domain, train: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as floats, categories by the training rows' values, timestamps as seconds and their parts."""
+    import pandas as pd
+
+    out: dict[str, pd.Series] = {}
+    for position, (name, column) in enumerate(domain.features.items()):
+        key = f"f{position}"
+        if isinstance(column, CategoricalColumn):
+            levels = sorted(set(train[name].map(category_text).dropna()))
+            out[key] = pd.Series(pd.Categorical(frame[name].map(category_text), categories=levels), index=frame.index)
+        else:
+            for part, values in _numbers(frame[name], column).items():
+                out[f"{key}{part}"] = values
+    return pd.DataFrame(out)
+
+
+@dataclass(frozen=True)
+class LinearFeatures:
+    """Standardised numbers, nulls at the mean and marked, and one indicator for each frequent category.
+
+    Attributes:
+      domain: Says how columns are read.
+      levels: Categories with an indicator, by column; frequent ones of the rows it was fitted on.
+      means, stddevs: Of the numbers, by column and part.
+    """
+
+    domain: Domain
+    levels: dict[str, tuple[str, ...]]
+    means: dict[str, float]
+    stddevs: dict[str, float]
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, domain: Domain) -> LinearFeatures:
+        """Learns scales and categories from rows; what it holds is as private as they are."""
+        levels, means, stddevs = {}, {}, {}
+        n_categorical = sum(isinstance(column, CategoricalColumn) for column in domain.features.values())
+        most = max(2, min(_MOST_LEVELS, _MOST_INDICATORS // max(n_categorical, 1)))
+        for name, column in domain.features.items():
+            if isinstance(column, CategoricalColumn):
+                counts = frame[name].map(category_text).value_counts()
+                levels[name] = tuple(sorted(counts.index[:most]))
+                continue
+            for part, values in _numbers(frame[name], column).items():
+                known = values.to_numpy()[np.isfinite(values.to_numpy())]
+                means[name + part] = float(known.mean()) if len(known) else 0.0
+                spread = float(known.std()) if len(known) else 0.0
+                stddevs[name + part] = spread if 0.0 < spread < np.inf else 1.0
+        return cls(domain, levels, means, stddevs)
+
+    def matrix(self, frame: pd.DataFrame) -> Float64Array:
+        """Codes rows, shape (n, d), the same d for all frames."""
+        parts: list[Float64Array] = [np.zeros((len(frame), 0))]
+        for name, column in self.domain.features.items():
+            if isinstance(column, CategoricalColumn):
+                cells = frame[name].map(category_text).to_numpy(dtype=object)
+                parts += [(cells == level).astype(np.float64)[:, None] for level in self.levels[name]]
+                continue
+            for part, values in _numbers(frame[name], column).items():
+                cells = values.to_numpy()
+                known = np.isfinite(cells)
+                scaled = (np.where(known, cells, self.means[name + part]) - self.means[name + part]) / (
+                    self.stddevs[name + part]
+                )
+                parts.append(np.clip(scaled, -_FARTHEST, _FARTHEST)[:, None])
+                if column.nullable and not part:
+                    parts.append((~known).astype(np.float64)[:, None])
+        return np.hstack(parts)
+
+
+def _numbers(cells: pd.Series, column: Column) -> dict[str, pd.Series]:
+    """A number, or the seconds of a time and its parts, as float64 with NaN as null, by suffix of the name."""
+    import pandas as pd
+
+    if not isinstance(column, TimestampColumn):
+        return {"": numbers(cells)}
+    moment = pd.to_datetime(cells, utc=True)
+    found = {"": seconds(cells)}
+    for part in _PARTS:
+        found[f"_{part}"] = getattr(moment.dt, part).astype(float).where(moment.notna())
+    return found

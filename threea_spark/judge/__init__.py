@@ -1,1 +1,0 @@
-"""Judges released rows on real held-out rows; internal figures, never published with the release."""

@@ -1,0 +1,62 @@
+"""Rows are drawn in blocks, each a function of the model, a public seed and its number: on executors or right here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from threea_spark.encode.arrow import to_arrow
+from threea_spark.encode.decode import Decoded
+from threea_spark.encode.encoding import Encoding
+from threea_spark.model.conditions import Conditions
+from threea_spark.model.law import RowSampler, draw_rows
+
+BLOCK_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class BlockDraw:
+    """One table that can be drawn from a model, block by block. RELEASED.
+
+    Attributes:
+      sampler, encoding, label: Of the model.
+      types: Spark's simple type string by column, in order.
+      n_rows: Of the table.
+      seed: Public; which of the tables that could be drawn is drawn.
+      conditions: Which rows to keep.
+    """
+
+    sampler: RowSampler
+    encoding: Encoding
+    label: str | None
+    types: Mapping[str, str]
+    n_rows: int
+    seed: int
+    conditions: Conditions = field(default_factory=Conditions)
+
+    @property
+    def n_blocks(self) -> int:
+        """How many blocks the table has."""
+        return -(-self.n_rows // BLOCK_ROWS)
+
+    def block(self, number: int) -> pa.RecordBatch:
+        """Draws one block, the same whoever draws it."""
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self.seed, number))))
+        size = min(BLOCK_ROWS, self.n_rows - number * BLOCK_ROWS)
+        draw_more = partial(draw_rows, self.sampler, self.encoding, self.label, rng=rng)
+        drawn = draw_more(size) if self.conditions.are_none else self.conditions.draw(draw_more, size, rng)
+        return arrow_rows(drawn, self.types)
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        """Draws all blocks in order."""
+        return (self.block(number) for number in range(self.n_blocks))
+
+
+def arrow_rows(columns: Mapping[str, Decoded], types: Mapping[str, str]) -> pa.RecordBatch:
+    """Writes decoded columns as one Arrow batch in the source's types and order."""
+    arrays = [to_arrow(columns[name], simple) for name, simple in types.items()]
+    return pa.RecordBatch.from_arrays(arrays, list(types))

@@ -1,0 +1,200 @@
+"""Drawing only rows that are asked for: by value, and with other class shares. Post-processing, which costs nothing.
+
+Rows are drawn from the released law and kept where they fit (rejection sampling): what is kept follows the law given
+the condition. Source: Devroye 1986, Non-Uniform Random Variate Generation, section II.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from threea_spark.arrays import BoolArray, Int64Array
+from threea_spark.config.domain import CategoricalColumn, Domain, value_text
+from threea_spark.encode.decode import Decoded, Levels, Numbers
+from threea_spark.errors import ConfigError
+
+Columns = dict[str, Decoded]
+DrawRows = Callable[[int], Columns]
+"""Draws so many rows, fresh ones at each call."""
+
+LEAST_SHARE = 1e-3
+"""Of all rows; a rarer condition would have to draw more than a thousand rows for each that is kept."""
+_TRIED = 20_000
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Which rows to keep.
+
+    Attributes:
+      values: By column: the category, as text, that a row must have.
+      ranges: By column: the lowest and the highest number that a row may have.
+      class_shares: By class of the label: the share of the rows that it shall have; empty keeps the law's own.
+      label: Name of the label's column, if any.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    class_shares: Mapping[str, float] = field(default_factory=dict)
+    label: str | None = None
+
+    @property
+    def are_none(self) -> bool:
+        """Whether every row fits."""
+        return not (self.values or self.ranges or self.class_shares)
+
+    def draw(self, draw_rows: DrawRows, n_rows: int, rng: np.random.Generator) -> Columns:
+        """Draws rows until enough fit.
+
+        Args:
+          draw_rows: Draws from the released law.
+          n_rows: How many to keep.
+          rng: Public randomness: it mixes the classes where their shares are given.
+
+        Returns:
+          Columns of n_rows rows each.
+        """
+        if not self.class_shares:
+            return _kept(draw_rows, n_rows, self._fits)
+        counts = rng.multinomial(n_rows, list(self.class_shares.values()))
+        parts = [
+            _kept(draw_rows, int(count), partial(self._fits_class, name))
+            for name, count in zip(self.class_shares, counts, strict=True)
+            if count
+        ]
+        return _taken(_joined(parts), rng.permutation(n_rows))
+
+    def check_reachable(self, draw_rows: DrawRows) -> None:
+        """Tries the conditions on released rows.
+
+        Raises:
+          ConfigError: if rows that fit, or of a wanted class, are rarer than LEAST_SHARE.
+        """
+        columns = draw_rows(_TRIED)
+        asked = {f"class {name!r}": self._fits_class(name, columns) for name, s in self.class_shares.items() if s > 0.0}
+        for what, mask in (asked or {"where": self._fits(columns)}).items():
+            if mask.mean() < LEAST_SHARE:
+                raise ConfigError(
+                    f"{what}: fewer than one row in {1 / LEAST_SHARE:,.0f} that the model draws fits; ask for less, or "
+                    "release a model that knows such rows better"
+                )
+
+    def _fits_class(self, name: str, columns: Columns) -> BoolArray:
+        return self._fits(columns) & _has(columns, self.label, name)
+
+    def _fits(self, columns: Columns) -> BoolArray:
+        masks = [_has(columns, name, value) for name, value in self.values.items()]
+        masks += [_within(columns, name, *ends) for name, ends in self.ranges.items()]
+        return np.logical_and.reduce(masks) if masks else np.ones(_length(columns), dtype=bool)
+
+
+def conditions_of(
+    domain: Domain, where: Mapping[str, object] | None = None, class_shares: Mapping[str, float] | None = None
+) -> Conditions:
+    """Checks conditions against the domain.
+
+    Args:
+      domain: Of the model.
+      where: By column: a category, a number, or a pair (lowest, highest) of numbers.
+      class_shares: By class of the label; they sum to 1.
+
+    Raises:
+      ConfigError: for a column or a value that the domain does not know, or shares that are none.
+    """
+    values: dict[str, str] = {}
+    ranges: dict[str, tuple[float, float]] = {}
+    for name, wanted in (where or {}).items():
+        column = domain.columns.get(name)
+        if column is None:
+            raise ConfigError(f"where: {name!r} is not among the released columns; choose one of the domain's")
+        if isinstance(column, CategoricalColumn):
+            values[name] = _listed(name, column, wanted)
+        else:
+            ranges[name] = _ends(name, wanted)
+    if class_shares:
+        _check_shares(domain, class_shares)
+    return Conditions(values, ranges, dict(class_shares or {}), domain.label)
+
+
+def _listed(name: str, column: CategoricalColumn, wanted: object) -> str:
+    try:
+        text = value_text(wanted)
+    except ValueError as error:
+        raise ConfigError(f"where: {name!r}: {error}") from None
+    if not column.is_open and text not in column.values:
+        raise ConfigError(f"where: {name!r} has no category {text[:80]!r}; choose one that the domain lists")
+    return text
+
+
+def _ends(name: str, wanted: object) -> tuple[float, float]:
+    ends = wanted if isinstance(wanted, tuple | list) else (wanted, wanted)
+    try:
+        low, high = (float(end) for end in ends)
+    except (TypeError, ValueError):
+        raise ConfigError(f"where: {name!r} is numeric; give a number or a pair (lowest, highest)") from None
+    if not low <= high:
+        raise ConfigError(f"where: {name!r}: the lowest value must not lie above the highest")
+    return low, high
+
+
+def _check_shares(domain: Domain, shares: Mapping[str, float]) -> None:
+    if not domain.classes:
+        raise ConfigError("class_shares: the model has no label of classes; leave them out")
+    if unknown := sorted(set(shares) - set(domain.classes)):
+        raise ConfigError(f"class_shares: no class {unknown[0]!r}; the label has {', '.join(domain.classes[:10])}")
+    if not (all(share >= 0.0 for share in shares.values()) and abs(sum(shares.values()) - 1.0) < 1e-9):
+        raise ConfigError("class_shares: shares are not negative and sum to 1")
+
+
+def _kept(draw_rows: DrawRows, n_rows: int, fits: Callable[[Columns], BoolArray]) -> Columns:
+    parts: list[Columns] = []
+    n_kept, n_drawn = 0, max(n_rows, 1)
+    while n_kept < n_rows or not parts:
+        columns = draw_rows(n_drawn)
+        fitting = np.flatnonzero(fits(columns))[: n_rows - n_kept]
+        parts.append(_taken(columns, fitting))
+        n_kept += len(fitting)
+    return _joined(parts)
+
+
+def _has(columns: Columns, name: str | None, value: str) -> BoolArray:
+    column = columns[str(name)]
+    if not isinstance(column, Levels):
+        raise ConfigError(f"where: {name!r} holds no categories")
+    wanted = column.values.index(value) if value in column.values else len(column.values)
+    return np.asarray(column.levels == wanted, dtype=bool)
+
+
+def _within(columns: Columns, name: str, low: float, high: float) -> BoolArray:
+    column = columns[name]
+    if not isinstance(column, Numbers):
+        raise ConfigError(f"where: {name!r} holds no numbers")
+    return (column.values >= low) & (column.values <= high)
+
+
+def _length(columns: Columns) -> int:
+    first = next(iter(columns.values()))
+    return len(first.levels if isinstance(first, Levels) else first.values)
+
+
+def _taken(columns: Columns, rows: Int64Array) -> Columns:
+    return {
+        name: Levels(own.levels[rows], own.values) if isinstance(own, Levels) else Numbers(own.values[rows])
+        for name, own in columns.items()
+    }
+
+
+def _joined(parts: list[Columns]) -> Columns:
+    joined: Columns = {}
+    for name, first in parts[0].items():
+        if isinstance(first, Levels):
+            levels = [own.levels for part in parts if isinstance(own := part[name], Levels)]
+            joined[name] = Levels(np.concatenate(levels), first.values)
+        else:
+            numbers = [own.values for part in parts if isinstance(own := part[name], Numbers)]
+            joined[name] = Numbers(np.concatenate(numbers))
+    return joined

@@ -1,0 +1,48 @@
+"""Draws released rows on executors, in blocks that are the same whatever the number of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from threea_spark.engine.task import as_task
+from threea_spark.model.blocks import BlockDraw
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+_MAX_TASKS = 2048
+
+_WANTED_TASKS = 32
+
+_FEWEST_BLOCKS, _MOST_BLOCKS = 8, 64  # of a task and its file: starting a task costs about what two blocks do
+
+
+def ddl_of(types: Mapping[str, str]) -> str:
+    """Spark's DDL of columns, their names quoted."""
+    return ", ".join("`" + name.replace("`", "``") + "` " + simple for name, simple in types.items())
+
+
+def sampled_rows(spark: SparkSession, drawn: BlockDraw) -> DataFrame:
+    """Draws rows in parallel, in blocks that are the same whatever the number of tasks. RELEASED.
+
+    Args:
+      spark: A session.
+      drawn: Which rows.
+    """
+
+    def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield from map(drawn.block, batch.column(0).to_pylist())
+
+    blocks = spark.range(0, drawn.n_blocks, 1, n_draw_tasks(drawn.n_blocks))
+    return blocks.mapInArrow(as_task(draw), ddl_of(drawn.types))
+
+
+def n_draw_tasks(n_blocks: int) -> int:
+    """How many tasks draw so many blocks, each a file: enough for many cores, and none too small to be worth it."""
+    per_task = min(max(n_blocks // _WANTED_TASKS, _FEWEST_BLOCKS), _MOST_BLOCKS)
+    return min(max(1, -(-n_blocks // per_task)), _MAX_TASKS)

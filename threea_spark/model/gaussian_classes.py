@@ -1,0 +1,128 @@
+"""Gaussian classes with one covariance: what rows of a wide table are drawn from.
+
+Source: linear discriminant analysis, Fisher 1936. The classes differ in the means of chosen columns; other numbers are
+released as their mean, and other categories by their law over all rows: variation that nobody measured would only lead
+models astray.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtr
+
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
+from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, CategoryCode, NumberCode
+from threea_spark.encode.encoding import Encoding, n_cells_of
+from threea_spark.encode.point import PointCode
+from threea_spark.model.law import RowSampler
+
+_LEAST_WITHIN = 0.1  # of a column's variance: no class is a point, and no eigenvalue of the covariance is noise alone
+_WIDENED = 4.0
+"""Classes are drawn this much wider: their means are known up to noise only, and where classes look cleaner than they
+are, a model is content with few columns, the wrong ones among them. Each column keeps its variance over all rows."""
+_LEAST_PROBABILITY = 1e-6
+_MOST_NULLS = 0.95
+
+
+@dataclass(frozen=True)
+class Discriminant:
+    """Means of the classes and one covariance. RELEASED.
+
+    Attributes:
+      weights: Share of each class, shape (n_classes,).
+      pooled: Mean of all rows in every coordinate, in units of score, shape (width,).
+      deviations: Mean of each class less the pooled one, zero where not chosen, shape (n_classes, width).
+      chosen: Whether each feature was chosen, shape (n_features,).
+      within: Variance of each feature's score inside a class, shape (n_features,); 1 where not chosen.
+      correlations: Of the scores inside a class, shape (n_features, n_features).
+    """
+
+    weights: Float64Array
+    pooled: Float64Array
+    deviations: Float64Array
+    chosen: BoolArray
+    within: Float64Array
+    correlations: Float64Array
+
+
+def within_classes(total: Float64Array, deviations: Float64Array, weights: Float64Array) -> Float64Array:
+    """Takes what the classes explain out of a covariance, keeps it positive definite, and widens it.
+
+    Args:
+      total: Covariance over all rows, shape (f, f).
+      deviations: Of the classes' means, shape (n_classes, f).
+      weights: Share of each class.
+    """
+    inside = total - (deviations.T * weights) @ deviations
+    values, axes = np.linalg.eigh(0.5 * (inside + inside.T))
+    return np.asarray(_WIDENED * (axes * np.maximum(values, _LEAST_WITHIN)) @ axes.T, dtype=np.float64)
+
+
+def discriminant_sampler(encoding: Encoding, model: Discriminant) -> tuple[Encoding, RowSampler]:
+    """Makes the law that rows are drawn from, and the encoding that decodes them.
+
+    Numbers that were not chosen become points.
+    """
+    codes = tuple(
+        code if chosen or isinstance(code, CategoryCode) else _point(code, float(model.pooled[start]))
+        for code, chosen, start in zip(encoding.codes, model.chosen, encoding.offsets, strict=True)
+    )
+    laws = [
+        _number_laws(code, model, feature, int(start))
+        if not isinstance(code, CategoryCode)
+        else _category_laws(code, model, int(start))
+        for feature, (code, start) in enumerate(zip(codes, encoding.offsets, strict=True))
+    ]
+    sampler = RowSampler(
+        weights=model.weights,
+        class_of=np.arange(len(model.weights)),
+        laws=np.concatenate(laws, axis=1),
+        orders=tuple(_order(code) for code in codes),
+        factor=np.asarray(np.linalg.cholesky(model.correlations), dtype=np.float64),
+        labels=None,
+    )
+    return replace(encoding, codes=codes), sampler
+
+
+def _point(code: NumberCode, score: float) -> PointCode:
+    """The mean of the rows that are not null; null counts as a score of 0 in the pooled mean."""
+    present = 1.0 - min(code.null_share, _MOST_NULLS)
+    value = float(code.value(np.array([score / present]))[0])
+    return PointCode(code.name, code.kind, code.nullable, code.lower, code.upper, value, code.null_share)
+
+
+def _order(code: NumberCode | CategoryCode) -> Int64Array:
+    """Null first, then the cells in their order."""
+    n_values = code.n_cells if not isinstance(code, CategoryCode) else n_cells_of(code)
+    return np.concatenate([np.arange(n_values, n_cells_of(code)), np.arange(n_values)]).astype(np.int64)
+
+
+def _number_laws(code: NumberCode, model: Discriminant, feature: int, start: int) -> Float64Array:
+    """Law of a number's cells in each class, scaled so that the variance over all rows is 1."""
+    between = float(model.weights @ model.deviations[:, start] ** 2)
+    total = np.sqrt(model.within[feature] + between)
+    present = 1.0 - min(code.null_share, _MOST_NULLS)
+    centre = (model.pooled[start] + model.deviations[:, start] / total) / present
+    spread = np.sqrt(model.within[feature]) / total
+    edges = np.concatenate([[-np.inf], code.cell_edges, [np.inf]])
+    law = np.maximum(np.diff(ndtr((edges - centre[:, None]) / spread), axis=1), _LEAST_PROBABILITY)
+    law /= law.sum(axis=1, keepdims=True)
+    if not code.nullable:
+        return np.asarray(law, dtype=np.float64)
+    moved = code.null_share + _probability(model.deviations[:, start + 1])
+    missing = np.clip(moved, _LEAST_PROBABILITY, _MOST_NULLS)[:, None]
+    return np.hstack([law * (1.0 - missing), missing])
+
+
+def _category_laws(code: CategoryCode, model: Discriminant, start: int) -> Float64Array:
+    """Law of a category's cells in each class: the law over all rows, moved by the class's deviation."""
+    moved = _probability(model.deviations[:, start : start + code.n_cells])
+    law = np.maximum(code.cell_mass / max(float(code.cell_mass.sum()), 1e-12) + moved, _LEAST_PROBABILITY)
+    return np.asarray(law / law.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _probability(score: Float64Array) -> Float64Array:
+    """Turns a difference between means of a one-hot coordinate into one between probabilities."""
+    return np.asarray(score * SCORE_GRID / CATEGORY_COORDINATE, dtype=np.float64)

@@ -1,0 +1,99 @@
+"""The label function p(class | row), on cells: what labels the rows that are drawn.
+
+Its logits add one number for each column's cell (an additive model, begun from the mixture's own log odds) and a
+kernel regression on the inducing points. It runs on executors in numpy; jax never goes there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.model.ntk import Architecture, ntk
+
+_CALIBRATION_ROUNDS = 50
+
+
+@dataclass(frozen=True)
+class KernelInput:
+    """Where a row lies in the kernel's space: one scaled score for each column's cell. RELEASED.
+
+    Attributes:
+      scores: Scaled score of each cell, shape (n_cells,).
+    """
+
+    scores: Float64Array
+
+    def __call__(self, cells: Int64Array) -> Float64Array:
+        """Gives the kernel input of each row, shape (n, n_features)."""
+        return self.scores[cells]
+
+
+@dataclass(frozen=True)
+class LabelFunction:
+    """Logits of each class. RELEASED.
+
+    Attributes:
+      offset: Shape (n_classes,).
+      additive: Logit of each cell, shape (n_cells, n_classes).
+      kernel_input: Of the inducing points and of rows.
+      x_support: Inducing points, shape (s, n_features); s may be 0.
+      dual: Kernel weights, shape (s, n_classes).
+      architecture: Of the kernel's network.
+    """
+
+    offset: Float64Array
+    additive: Float64Array
+    kernel_input: KernelInput
+    x_support: Float64Array
+    dual: Float64Array
+    architecture: Architecture
+
+    def logits(self, cells: Int64Array) -> Float64Array:
+        """Logits of each row, shape (n, n_classes).
+
+        Args:
+          cells: Cell of each feature, counted through all features, shape (n, n_features).
+        """
+        total = np.tile(self.offset, (len(cells), 1))
+        for column in range(cells.shape[1]):
+            total += self.additive[cells[:, column]]
+        if len(self.x_support):
+            total += self.kernel_logits(self.kernel_input(cells))
+        return total
+
+    def kernel_logits(self, inputs: Float64Array) -> Float64Array:
+        """The kernel's part of the logits, shape (n, n_classes), of kernel inputs of shape (n, n_features)."""
+        kernel = ntk(inputs, self.x_support, self.architecture, np.float32)  # what is drawn needs no more
+        return np.asarray(kernel @ self.dual.astype(np.float32), dtype=np.float64)
+
+    def probabilities(self, cells: Int64Array) -> Float64Array:
+        """Class probabilities of each row, shape (n, n_classes)."""
+        return np.asarray(softmax(self.logits(cells), axis=1), dtype=np.float64)
+
+    def draw(self, cells: Int64Array, uniform: Float64Array) -> Int64Array:
+        """Draws a class for each row.
+
+        Args:
+          cells: Shape (n, n_features).
+          uniform: Shape (n,), in [0, 1).
+        """
+        edges = np.cumsum(self.probabilities(cells), axis=1)
+        return np.asarray((uniform[:, None] > edges[:, :-1]).sum(axis=1), dtype=np.int64)
+
+    def calibrated(self, cells: Int64Array, class_weights: Float64Array) -> LabelFunction:
+        """Shifts the offset until drawn rows have the classes' DP shares. Post-processing.
+
+        Args:
+          cells: Drawn rows, shape (n, n_features). RELEASED.
+          class_weights: Share of each class, positive, sums to 1, shape (n_classes,).
+        """
+        logits = self.logits(cells)
+        shift = np.zeros(len(self.offset))
+        for _ in range(_CALIBRATION_ROUNDS):  # iterative proportional fitting of the class margin
+            share = np.exp(log_softmax(logits + shift, axis=1)).mean(axis=0)
+            shift += np.log(class_weights) - np.log(np.maximum(share, 1e-12))
+        return replace(self, offset=self.offset + shift)

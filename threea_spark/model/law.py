@@ -1,0 +1,104 @@
+"""The `sample` generator: rows drawn from the released mixture, labelled by the label function.
+
+Everything here is post-processing of RELEASED numbers: drawing costs nothing and may be repeated for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.encode.decode import Decoded, draw_column, join_parts
+from threea_spark.encode.encoding import Encoding
+from threea_spark.model.labels import LabelFunction
+
+_FARTHEST = 32.0  # a normal number of float64 lies within 9 or so
+_APART = 4.0 * _FARTHEST  # the components' scores side by side
+
+
+@dataclass(frozen=True)
+class RowSampler:
+    """The law that rows are drawn from.
+
+    Attributes:
+      weights: Share of each component, shape (k,), sums to 1.
+      class_of: Class of each component, shape (k,); -1 where a component holds all classes.
+      laws: Law of each feature's cells in each component, shape (k, n_cells).
+      orders: Cells of each feature in the order of its latent score.
+      factor: Cholesky factor of the correlations of the latent scores, shape (n_features, n_features).
+      labels: Labels the rows; None keeps the component's class.
+    """
+
+    weights: Float64Array
+    class_of: Int64Array
+    laws: Float64Array
+    orders: tuple[Int64Array, ...]
+    factor: Float64Array
+    labels: LabelFunction | None
+
+    def draw_cells(self, encoding: Encoding, n_rows: int, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
+        """Draws the cells and the class of each row, shapes (n, n_features) and (n,).
+
+        A latent normal vector binds the columns: its j-th entry's rank picks the cell of column j in the component's
+        own law. Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.
+        """
+        component = rng.choice(len(self.weights), n_rows, p=self.weights)
+        n_features = len(self.orders)
+        latent = rng.standard_normal((n_rows, n_features)) @ self.factor.T
+        cells = np.empty((n_rows, n_features), dtype=np.int64)
+        for column, order in enumerate(self.orders):
+            start, stop = encoding.cell_offsets[column], encoding.cell_offsets[column + 1]
+            cells[:, column] = start + order[_pick(self.laws[:, start:stop][:, order], component, latent[:, column])]
+        if self.labels is not None:
+            return cells, self.labels.draw(cells, rng.random(n_rows))
+        return cells, np.maximum(self.class_of[component], 0)
+
+
+def draw_rows(
+    sampler: RowSampler, encoding: Encoding, label: str | None, n_rows: int, rng: np.random.Generator
+) -> dict[str, Decoded]:
+    """Draws rows as columns by name.
+
+    Args:
+      sampler, encoding, label: Of the model.
+      n_rows: How many.
+      rng: Public randomness.
+    """
+    cells, classes = sampler.draw_cells(encoding, n_rows, rng)
+    return decode_rows(encoding, label, cells, classes, rng)
+
+
+def _pick(laws: Float64Array, component: Int64Array, latent: Float64Array) -> Int64Array:
+    """Inverts the distribution of each row's component, all components in one search, on the scale of the latent."""
+    n_components, n_cells = laws.shape
+    edges = np.cumsum(laws / laws.sum(axis=1, keepdims=True), axis=1)
+    edges[:, -1] = 1.0
+    scores = np.clip(ndtri(edges), -_FARTHEST, _FARTHEST)
+    stacked = (scores + _APART * np.arange(n_components)[:, None]).ravel()
+    place = np.searchsorted(stacked, latent + _APART * component, side="right")
+    return np.asarray(np.clip(place - component * n_cells, 0, n_cells - 1), dtype=np.int64)
+
+
+def decode_rows(
+    encoding: Encoding, label: str | None, cells: Int64Array, classes: Int64Array, rng: np.random.Generator
+) -> dict[str, Decoded]:
+    """Turns drawn cells and classes into columns by name.
+
+    Args:
+      encoding: Of the table.
+      label: Name of the label's column, if any.
+      cells: Shape (n, n_features), counted through all features.
+      classes: Shape (n,).
+      rng: Public randomness.
+    """
+    drawn = [
+        draw_column(code, cells[:, column] - encoding.cell_offsets[column], rng)
+        for column, code in enumerate(encoding.codes)
+    ]
+    columns = join_parts(encoding.codes, drawn)
+    if label is not None and encoding.label is not None:
+        columns[label] = draw_column(encoding.label, classes, rng)
+    return columns

@@ -1,0 +1,200 @@
+"""ReleaseModel: every number fitted under DP, and nothing else. Safe to share, to save, to draw from for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from threea_spark.config.domain import Domain
+from threea_spark.encode.decode import Levels
+from threea_spark.encode.encoding import Encoding
+from threea_spark.errors import ConfigError, ModelError
+from threea_spark.model import store
+from threea_spark.model.blocks import BlockDraw
+from threea_spark.model.conditions import conditions_of
+from threea_spark.model.law import RowSampler, draw_rows
+from threea_spark.privacy.statement import PrivacyStatement
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame, SparkSession
+
+MOST_LOCAL_ROWS = 10_000_000
+
+
+@dataclass(frozen=True)
+class ReleaseModel:
+    """What `fit` returns.
+
+    Attributes:
+      domain: Public, as declared.
+      encoding: Codes of the columns. RELEASED.
+      sampler: The law that rows are drawn from. RELEASED.
+      types: Spark's simple type string by released column, in the source's order.
+      n_rows: DP number of rows of the source.
+      privacy: The guarantee that covers every number above.
+    """
+
+    domain: Domain
+    encoding: Encoding
+    sampler: RowSampler
+    types: Mapping[str, str]
+    n_rows: float
+    privacy: PrivacyStatement
+
+    @property
+    def matching_rows(self) -> int:
+        """As many rows as the source holds, by its noisy count."""
+        return max(1, round(self.n_rows))
+
+    def sample(
+        self,
+        spark: SparkSession,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> DataFrame:
+        """Draws rows with the source's columns and types. Post-processing: it costs nothing, however often.
+
+        Args:
+          spark: A session, classic or Connect.
+          n_rows: How many; None draws as many as the source holds, by its noisy count.
+          seed: Public; another seed draws another table from the same law. It has no part in any noise.
+          where: Only rows with these values, by column: a category, a number, or a pair (lowest, highest).
+          class_shares: Shares of the label's classes, which sum to 1; the model's own where None.
+
+        Raises:
+          ConfigError: if n_rows is not positive, or fewer than one row in a thousand would fit.
+        """
+        from threea_spark.model.draw import sampled_rows
+
+        return sampled_rows(spark, self.rows_drawn(n_rows, seed=seed, where=where, class_shares=class_shares))
+
+    def sample_local(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> pd.DataFrame:
+        """Draws the rows that `sample` would, in this process and without Spark: for tables that fit into memory.
+
+        Args:
+          n_rows, seed, where, class_shares: As in `sample`.
+
+        Raises:
+          ConfigError: as in `sample`, or if n_rows is above 10 million.
+        """
+        import pyarrow as pa
+
+        drawn = self.rows_drawn(n_rows, seed=seed, where=where, class_shares=class_shares)
+        if drawn.n_rows > MOST_LOCAL_ROWS:
+            raise ConfigError(
+                f"n_rows: at most {MOST_LOCAL_ROWS:,} rows are drawn in one process, got {drawn.n_rows:,}; "
+                "use sample(spark, ...), which writes any number"
+            )
+        frame: pd.DataFrame = pa.Table.from_batches(list(drawn.blocks())).to_pandas()
+        return frame
+
+    def sample_xy(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> tuple[pd.DataFrame, pd.Series]:
+        """Draws rows as features and labels, ready for scikit-learn; see `as_xy` for their form.
+
+        Args:
+          n_rows, seed, where, class_shares: As in `sample`.
+
+        Raises:
+          ConfigError: as in `sample_local`, or if the domain has no label.
+        """
+        return self.as_xy(self.sample_local(n_rows, seed=seed, where=where, class_shares=class_shares))
+
+    def as_xy(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+        """Brings rows, also real ones, into the form of `sample_xy`: what a model was trained on it can be tested on.
+
+        Args:
+          rows: Hold the domain's columns.
+
+        Returns:
+          X, with numbers as float64, times as seconds since 1970 and categories in pandas' own type, and y; rows
+          without a label are left out.
+
+        Raises:
+          ConfigError: if the domain has no label.
+          SourceError: if a column is missing.
+        """
+        from threea_spark.model.xy import to_xy
+
+        one = draw_rows(self.sampler, self.encoding, self.domain.label, 1, np.random.default_rng(0))
+        levels = {name: column.values for name, column in one.items() if isinstance(column, Levels)}
+        return to_xy(rows, self.domain, levels)
+
+    def rows_drawn(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> BlockDraw:
+        """Checks what was asked of `sample`, and says which rows that are; nothing is drawn yet.
+
+        Args:
+          n_rows, seed, where, class_shares: As in `sample`.
+
+        Raises:
+          ConfigError: as in `sample`.
+        """
+        wanted = self.matching_rows if n_rows is None else n_rows
+        if not wanted >= 1:
+            raise ConfigError(f"n_rows must be at least 1, got {wanted}")
+        conditions = conditions_of(self.domain, where, class_shares)
+        label = self.domain.label
+        if not conditions.are_none:
+            rng = np.random.default_rng(seed)
+            conditions.check_reachable(partial(draw_rows, self.sampler, self.encoding, label, rng=rng))
+        return BlockDraw(self.sampler, self.encoding, label, self.types, wanted, seed, conditions)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the model as JSON and npz.
+
+        Raises:
+          ModelError: if the folder is not empty.
+        """
+        store.save(
+            {
+                "domain": self.domain,
+                "encoding": self.encoding,
+                "sampler": self.sampler,
+                "types": dict(self.types),
+                "n_rows": float(self.n_rows),
+                "privacy": self.privacy,
+            },
+            folder,
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ReleaseModel:
+        """Reads a saved model.
+
+        Raises:
+          ModelError: if it is missing, damaged or of an unknown format.
+        """
+        names = {field.name for field in fields(cls)}
+        parts = store.load(folder, names)
+        if set(parts) != names:
+            raise ModelError(f"{folder}: is not a saved model, or damaged; save it again")
+        return cls(**parts)

@@ -1,0 +1,160 @@
+"""Saves and loads frozen dataclasses as one JSON document and one npz of arrays; no pickle, versioned.
+
+A file says which format its reader must know (`readable_by`). What a newer version adds without changing the meaning
+of the rest, an older one passes over; what changes the meaning raises `readable_by`, and an older one refuses it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from threea_spark.config.domain import Domain
+from threea_spark.encode.codes import AffineCode, CategoryCode, ColumnCode, QuantileCode
+from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.grid import LeafGrid
+from threea_spark.encode.histogram import PARTS
+from threea_spark.encode.point import PointCode
+from threea_spark.errors import ModelError
+from threea_spark.model.labels import KernelInput, LabelFunction
+from threea_spark.model.law import RowSampler
+from threea_spark.model.ntk import Architecture
+from threea_spark.privacy.statement import PrivacyStatement, StageSpend
+
+FORMAT = 1
+_DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
+_CLASSES = {
+    kind.__name__: kind
+    for kind in (
+        AffineCode,
+        Architecture,
+        CategoryCode,
+        Encoding,
+        KernelInput,
+        LabelFunction,
+        LeafGrid,
+        PointCode,
+        PrivacyStatement,
+        QuantileCode,
+        RowSampler,
+        StageSpend,
+    )
+}
+
+
+def require_empty(folder: str | Path) -> None:
+    """Refuses a folder that holds something.
+
+    Raises:
+      ModelError: naming the folder.
+    """
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ModelError(f"{folder}: is not empty; a model is never written over, choose another folder")
+
+
+def save(parts: dict[str, Any], folder: str | Path) -> None:
+    """Writes named parts: dataclasses, domains, arrays, plain values.
+
+    Raises:
+      ModelError: if the folder holds something already.
+    """
+    target = Path(folder)
+    require_empty(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, np.ndarray] = {}
+    document = {
+        "format": FORMAT,
+        "readable_by": FORMAT,
+        "parts": {name: _plain(part, arrays) for name, part in parts.items()},
+    }
+    np.savez_compressed(target / _ARRAYS, allow_pickle=False, **arrays)
+    (target / _DOCUMENT).write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def load(folder: str | Path, names: Collection[str]) -> dict[str, Any]:
+    """Reads what `save` wrote.
+
+    Args:
+      folder: Where it stands.
+      names: Parts to read; others, which a newer version may have added, are passed over.
+
+    Raises:
+      ModelError: if it is missing, damaged, or of a format this version does not know.
+    """
+    source = Path(folder)
+    try:
+        document = json.loads((source / _DOCUMENT).read_text(encoding="utf-8"))
+        with np.load(source / _ARRAYS, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        needed = document.get("readable_by", document["format"])
+        if needed > FORMAT:
+            raise ModelError(
+                f"{folder}: needs format {needed}, this version reads {FORMAT}; install a newer threea-spark"
+            )
+        return {name: _rebuilt(part, arrays) for name, part in document["parts"].items() if name in names}
+    except _DAMAGE as error:
+        raise ModelError(f"{folder}: is not a saved model, or damaged ({type(error).__name__})") from None
+
+
+def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - a tree of anything we store
+    if isinstance(value, np.ndarray):
+        name = f"a{len(arrays)}"
+        arrays[name] = value
+        return {"$array": name}
+    if isinstance(value, BaseModel):
+        return {"$domain": value.model_dump(mode="json")}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: _plain(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
+        return {"$class": type(value).__name__, "fields": fields}
+    if isinstance(value, (list, tuple)):
+        return {"$tuple": [_plain(item, arrays) for item in value]}
+    if isinstance(value, dict):
+        return {"$dict": [[key, _plain(item, arrays)] for key, item in value.items()]}
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _rebuilt(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - the inverse of _plain
+    if not isinstance(value, dict):
+        return value
+    if "$array" in value:
+        return arrays[value["$array"]]
+    if "$domain" in value:
+        return Domain.model_validate(value["$domain"])
+    if "$tuple" in value:
+        return tuple(_rebuilt(item, arrays) for item in value["$tuple"])
+    if "$dict" in value:
+        return {key: _rebuilt(item, arrays) for key, item in value["$dict"]}
+    kind = _CLASSES[value["$class"]]
+    known = {field.name for field in dataclasses.fields(kind)}
+    found = kind(**{name: _rebuilt(item, arrays) for name, item in value["fields"].items() if name in known})
+    return _with_parts(found) if isinstance(found, Encoding) and not _knows_parts(value) else found
+
+
+def _knows_parts(encoding: dict[str, Any]) -> bool:
+    """Whether a stored encoding has a field for the part of a timestamp that a category is."""
+    return any("part" in code["fields"] for code in encoding["fields"]["codes"]["$tuple"])
+
+
+def _with_parts(encoding: Encoding) -> Encoding:
+    """Reads an encoding of 0.1.0, which named the parts of a timestamp after it: `seen#hour`."""
+    times = {code.name for code in encoding.codes if not isinstance(code, CategoryCode) and code.kind == "timestamp"}
+
+    def mended(code: ColumnCode) -> ColumnCode:
+        name, _, part = code.name.rpartition("#")
+        if not isinstance(code, CategoryCode) or part not in PARTS or name not in times:
+            return code
+        return dataclasses.replace(code, name=name, part=part)
+
+    return dataclasses.replace(encoding, codes=tuple(map(mended, encoding.codes)))

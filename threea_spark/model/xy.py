@@ -1,0 +1,60 @@
+"""Rows as scikit-learn takes them: features and labels, in the one form for released and for real rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.errors import ConfigError, SourceError
+from threea_spark.source.pandas import read_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MICROS = 1e6
+
+
+def to_xy(frame: pd.DataFrame, domain: Domain, levels: Mapping[str, tuple[str, ...]]) -> tuple[pd.DataFrame, pd.Series]:
+    """Splits rows into features and labels; rows without a label are left out.
+
+    Args:
+      frame: Released or real rows that hold the domain's columns.
+      domain: Says how columns are read: cell by cell, by the rules of `Synthesizer.fit`.
+      levels: Categories by column; other values count as missing.
+
+    Returns:
+      X, with numbers as float64, times as seconds since 1970 in float64, categories in pandas' own type; y, with
+      classes as text or numbers as float64.
+
+    Raises:
+      ConfigError: if the domain has no label.
+      SourceError: if a column is missing.
+    """
+    import pandas as pd
+
+    if domain.label is None:
+        raise ConfigError("domain.label: there is none, so no y; use sample_local() for rows as they are")
+    missing = [name for name in domain.columns if name not in frame.columns]
+    if missing:
+        raise SourceError(f"columns {missing} are missing from the rows; they must hold the domain's columns")
+    coded = {name: _coded(frame[name], column, levels.get(name, ())) for name, column in domain.columns.items()}
+    label = coded.pop(domain.label)
+    known = label.notna()
+    y = label[known].astype(object if domain.task == "classification" else float)
+    return pd.DataFrame(coded, index=frame.index)[known], y
+
+
+def _coded(cells: pd.Series, column: Column, levels: tuple[str, ...]) -> pd.Series:
+    import pandas as pd
+
+    found = read_cells(cells, column)
+    if isinstance(column, CategoricalColumn):
+        coded = pd.Categorical(found.to_numpy(zero_copy_only=False), categories=levels)
+        return pd.Series(coded, index=cells.index)
+    values = found.cast(pa.int64()).cast(pa.float64(), safe=False) if isinstance(column, TimestampColumn) else found
+    scale = _MICROS if isinstance(column, TimestampColumn) else 1.0
+    return pd.Series(np.array(values.to_numpy(zero_copy_only=False), dtype=np.float64) / scale, index=cells.index)

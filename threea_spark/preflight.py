@@ -1,0 +1,195 @@
+"""What can be resolved and checked of a release before it reads a row: all that a dry run does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.table_names import PlaceKey
+from threea_spark.config.tables import PlaceConfig, clash_of
+from threea_spark.engine import delta
+from threea_spark.errors import ConfigError, ReleaseExistsError, SchemaError, SourceError, TargetExistsError
+from threea_spark.planned import make_plan
+from threea_spark.privacy.budget import PrivacyPlan
+from threea_spark.privacy.cohorts import Cohort
+from threea_spark.privacy.statement import plan_in_words
+from threea_spark.privacy.unit import Missing
+from threea_spark.publish.held import Held, hashed, held_in
+from threea_spark.publish.ledger import Ledger
+from threea_spark.publish.receipt import PROPERTY_RELEASE
+from threea_spark.publish.standing import check_may_join
+from threea_spark.source import rows as table
+from threea_spark.source import since
+from threea_spark.source.schema import check_schema, left_out
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A release of which all is checked that can be without reading a row.
+
+    Attributes:
+      release_id: Names it.
+      version: Of the source.
+      target: Where it will be written.
+      rows: Which it will read. PRIVATE.
+      types: Spark's simple type string by released column.
+      left_out: Columns of the source that the domain does not name.
+      plan: What each stage may spend.
+      staging: Schema for private staging, quoted; the session's own where empty.
+      ledger: Its entry, not yet made.
+      held: What the target's properties will say of it.
+    """
+
+    release_id: str
+    version: int
+    target: delta.Place
+    rows: DataFrame
+    types: dict[str, str]
+    left_out: tuple[str, ...]
+    plan: PrivacyPlan
+    staging: str
+    ledger: Ledger
+    held: Held
+
+    def as_dict(self, config: ReleaseConfig, *, is_booked: bool) -> dict[str, object]:
+        """What a dry run says, as plain values; `is_booked`: whether a ledger would book it, and holds it."""
+        return {
+            "release_id": self.release_id,
+            "source": str(config.source),
+            "source_version": self.version,
+            "source_since": config.source.since,
+            "target": str(self.target),
+            "columns": list(self.types),
+            "left_out": list(self.left_out),
+            "ledger": is_booked,
+            "plan": {stage.value: mu for stage, mu in self.plan.stage_mu.items()},
+        }
+
+    def in_words(self, config: ReleaseConfig, *, is_booked: bool) -> str:
+        """What a dry run says, for a person; see `as_dict`."""
+        holds = "holds this release" if is_booked else "none is configured"
+        since = "" if config.source.since is None else f", units that version {config.source.since} did not hold"
+        return "\n".join(
+            [
+                f"Dry run of release {self.release_id}: nothing was read, written or booked",
+                f"  source      {config.source} at version {self.version}{since}",
+                f"  target      {self.target} ({config.target.mode})",
+                f"  columns     {len(self.types)}: {', '.join(self.types)}",
+                f"  left out    {', '.join(self.left_out) or 'no column'}",
+                f"  ledger      {holds}",
+                plan_in_words(self.plan),
+            ]
+        )
+
+
+def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
+    """Resolves and checks what a release needs; reads and writes nothing, and books nothing.
+
+    Args:
+      spark: A session, classic or Connect.
+      config: Of the release.
+
+    Raises:
+      ConfigError: if source, target and ledger are not three places.
+      ReleaseExistsError, TargetExistsError, SourceError, SchemaError: as `release`.
+    """
+    source = delta.Place.of(config.source.table, config.source.path)
+    target = delta.Place.of(config.target.table, config.target.path)
+    version = delta.latest_version(spark, source, config.source.version)
+    release_id = f"{config.digest}-v{version}"
+    _check_apart(spark, config)
+    _check_target(spark, target, config, release_id)
+    every = delta.read_version(spark, source, version)
+    types, plan = checked_types(every, config), make_plan(config)
+    ledger = Ledger.open(spark, config, plan, release_id=release_id, cohort=Cohort(config.source.since, version))
+    return Prepared(
+        release_id=release_id,
+        version=version,
+        target=target,
+        rows=since.rows_to_read(spark, source, every, config, version),
+        types=types,
+        left_out=tuple(left_out(table.schema_of(every), config.domain)),
+        plan=plan,
+        ledger=ledger,
+        held=Held.of(ledger.spend, plan, delta.table_id(spark, source)),
+        staging=checked_staging_schema(spark, config),
+    )
+
+
+def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
+    """Checks the schema and gives the types of the released columns, in the source's order; reads no row.
+
+    Args:
+      rows: Of the source.
+      config: Of the release.
+
+    Raises:
+      SchemaError: if the domain does not fit, or null is allowed where a unit's identifier must be.
+    """
+    found, unit = table.schema_of(rows), config.privacy.privacy_unit
+    check_schema(found, config.domain, unit.column)
+    if unit.missing is Missing.REFUSE and rows.schema[str(unit.column)].nullable:
+        raise SchemaError(
+            f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, whose schema allows "
+            "null; declare it so (a copy of the table can), or use drop or together"
+        )
+    return {name: simple for name, simple in found.items() if name in config.domain.columns}
+
+
+def checked_staging_schema(spark: SparkSession, config: ReleaseConfig) -> str:
+    """The schema in which private rows will be staged, quoted; empty for the session's own. Creates nothing.
+
+    Raises:
+      SourceError: if there is no such schema.
+    """
+    schema = config.source.schema_of_staging
+    if schema and not spark.catalog.databaseExists(schema):
+        raise SourceError(
+            f"source.staging_schema: there is no schema {schema} in this session, where private rows would be staged; "
+            "create it, or name another"
+        )
+    return schema
+
+
+def _check_apart(spark: SparkSession, config: ReleaseConfig) -> None:
+    """Compares source, target and ledger by Delta's identifiers and folders: one table may have many names."""
+    known: dict[str, PlaceKey] = {}
+
+    def key_of(configured: PlaceConfig) -> PlaceKey:
+        found, folder = delta.identity(spark, delta.Place.of(configured.table, configured.path))
+        key = folder or configured.key
+        return known.setdefault(found, key) if found else key
+
+    ledger = config.privacy.ledger
+    problem = clash_of(key_of(config.source), key_of(config.target), None if ledger is None else key_of(ledger))
+    if problem is not None:
+        raise ConfigError(problem)
+
+
+def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfig, release_id: str) -> None:
+    if not delta.exists(spark, target):
+        return
+    properties = delta.properties_of(spark, target)
+    releases = held_in(properties, delta.commit_metadata(spark, target))
+    if any(held.release_id == release_id and held.is_written for held in releases):
+        raise ReleaseExistsError(
+            f"release {release_id} exists at {target}: same configuration, same source version; nothing was read. "
+            "Its rows can be used as they are; another draw from the same model costs nothing with `threea sample`"
+        )
+    if config.target.mode == "create":
+        made = "holds another release; choose another target, use mode: append, or drop it"
+        found = "exists and was not made by a release; it is left as it is. Choose another target"
+        raise TargetExistsError(f"target: {target} {made if PROPERTY_RELEASE in properties else found}")
+    privacy = config.privacy
+    check_may_join(
+        properties,
+        releases,
+        target,
+        accounting=privacy.accounting,
+        relation=privacy.relation,
+        unit=hashed(str(privacy.privacy_unit)),
+    )

@@ -1,0 +1,194 @@
+"""What one cell of a pandas frame says: rules of the cell and the domain alone, none of which raises on a value.
+
+Neither the column's dtype nor another row has a part in them: both would be functions of all rows, and what is
+released would tell of them. What cannot be read is null.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import numbers
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.arrays import BoolArray, Int64Array
+from threea_spark.config.domain import value_text
+
+_EPOCH = dt.datetime(1970, 1, 1)
+_MICRO = dt.timedelta(microseconds=1)
+_FIRST, _LAST = np.datetime64("0001-01-01T00:00:00.000000"), np.datetime64("9999-12-31T23:59:59.999999")
+_FIRST_MICROS, _LAST_MICROS = int(_FIRST.astype(np.int64)), int(_LAST.astype(np.int64))
+_FINER_THAN_MICROS = {"ns": 10**3, "ps": 10**6, "fs": 10**9, "as": 10**12}
+_MOST_DIGITS = 4_300  # of a whole number's text, as Python itself has it
+
+_NUMBER = re.compile(r"\s*[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|inf|infinity)\s*", re.ASCII | re.IGNORECASE)
+_LISTED_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_MOMENT = re.compile(
+    r"\s*(\d{4})-(\d\d)-(\d\d)"
+    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?: ?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?))?)?\s*",
+    re.ASCII,
+)
+
+
+def number_of(cell: object) -> float:
+    """Reads a number, true or false (1, 0), or text that is a number; NaN for anything else."""
+    if isinstance(cell, str):
+        return float(cell) if _NUMBER.fullmatch(cell) else math.nan
+    if not _is_number(cell) and not isinstance(cell, np.bool_):
+        return math.nan
+    try:
+        return float(cell)  # type: ignore[arg-type]  # all of them have __float__
+    except OverflowError:  # a whole number beyond float64
+        return math.inf if cell > 0 else -math.inf  # type: ignore[operator]
+    except Exception:  # a signalling NaN, or a number of somebody's own
+        return math.nan
+
+
+def text_of(cell: object, listed: Mapping[str, str]) -> str | None:
+    """Reads a category or an identifier; None for what is no text, number, true, false, date, moment or UUID.
+
+    Text stays as it is. Equal numbers have one text, however they are held: that of the whole number where there is
+    one, unless another spelling of the same number is listed.
+
+    Args:
+      cell: PRIVATE.
+      listed: From `listed_numbers`; empty for open sets and identifiers.
+    """
+    if isinstance(cell, str):
+        return _encodable(str.__str__(cell))
+    if isinstance(cell, bool | np.bool_):
+        return value_text(bool(cell))
+    if _is_number(cell):
+        text = _number_text(cell)
+        return None if text is None else listed.get(text, text)
+    if isinstance(cell, dt.date) and not isinstance(cell, dt.datetime):
+        return dt.date.isoformat(cell)
+    if isinstance(cell, uuid.UUID):
+        return str(cell)
+    micros = micros_of(cell)
+    return None if micros is None else moment_text(micros)
+
+
+def micros_of(cell: object) -> int | None:
+    """Reads a moment, a date or ISO 8601 text as microseconds since 1970; UTC where no zone is named.
+
+    None for anything else, and for what lies outside the years 1 to 9999.
+    """
+    import pandas as pd
+
+    if cell is pd.NaT:  # which calls itself a datetime
+        return None
+    micros: int | None = None
+    if isinstance(cell, str):
+        micros = _micros_of_text(cell)
+    elif isinstance(cell, pd.Timestamp | np.datetime64):
+        moment = cell.to_datetime64() if isinstance(cell, pd.Timestamp) else cell
+        found, missing = micros_of_moments(np.array([moment]))
+        micros = None if missing[0] else int(found[0])
+    elif isinstance(cell, dt.datetime):
+        micros = _micros_of_datetime(cell)
+    elif isinstance(cell, dt.date):
+        micros = (dt.datetime(cell.year, cell.month, cell.day) - _EPOCH) // _MICRO
+    return micros if micros is not None and _FIRST_MICROS <= micros <= _LAST_MICROS else None
+
+
+def micros_of_moments(moments: NDArray[np.datetime64]) -> tuple[Int64Array, BoolArray]:
+    """Reads moments of any unit as `micros_of` does, and marks those that are null or out of range."""
+    unit, _ = np.datetime_data(moments.dtype)
+    if unit in _FINER_THAN_MICROS:  # all of these lie within the years
+        missing = np.isnat(moments)
+        ticks = moments.astype(f"datetime64[{unit}]").astype(np.int64)
+        return np.where(missing, 0, ticks // _FINER_THAN_MICROS[unit]), missing
+    if unit == "generic":  # NaT is all that it holds
+        return np.zeros(len(moments), dtype=np.int64), np.ones(len(moments), dtype=np.bool_)
+    missing = ~((moments >= _FIRST.astype(moments.dtype)) & (moments <= _LAST.astype(moments.dtype)))
+    within = moments.copy()
+    within[missing] = np.datetime64(0, "s")
+    return within.astype("datetime64[us]").astype(np.int64), missing
+
+
+def moment_text(micros: int) -> str:
+    """Writes a moment as Spark's cast to string would in a session of UTC."""
+    text = (_EPOCH + micros * _MICRO).isoformat(sep=" ")
+    return text.rstrip("0") if "." in text else text
+
+
+def listed_numbers(values: Sequence[str]) -> dict[str, str]:
+    """Gives the listed spelling of each number that is listed: its own text where that stands there, else the first."""
+    found: dict[str, str] = {}
+    for value in values:
+        if _LISTED_NUMBER.fullmatch(value) and (text := _decimal_text(Decimal(value))) is not None:
+            found[text] = value if value == text else found.get(text, value)
+    return found
+
+
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, numbers.Real | Decimal) and not isinstance(cell, np.timedelta64)
+
+
+def _number_text(cell: object) -> str | None:
+    if isinstance(cell, Decimal):
+        return _decimal_text(cell)
+    if isinstance(cell, numbers.Integral):
+        return _whole_text(int(cell))
+    value = number_of(cell)
+    if math.isnan(value):
+        return None
+    return _whole_text(int(value)) if value.is_integer() else repr(value)
+
+
+def _whole_text(value: int) -> str | None:
+    try:
+        return str(value)
+    except ValueError:  # of thousands of digits
+        return None
+
+
+def _decimal_text(cell: Decimal) -> str | None:
+    """Writes a decimal as the float or the whole number of the same value, if there is one; exact, in any context."""
+    sign, all_digits, exponent = cell.as_tuple()
+    if not isinstance(exponent, int):
+        return None if cell.is_nan() else repr(float(cell))
+    digits = "".join(map(str, all_digits)).rstrip("0")
+    exponent += len(all_digits) - len(digits)
+    if not digits:
+        return "0"
+    if exponent >= 0:
+        return "-" * sign + digits + "0" * exponent if len(digits) + exponent <= _MOST_DIGITS else None
+    short = repr(float(cell))
+    return short if Decimal(short) == cell else str(Decimal(f"{'-' * sign}{digits}e{exponent}"))
+
+
+def _encodable(text: str) -> str | None:
+    try:
+        return value_text(text)
+    except ValueError:  # half of a surrogate pair
+        return None
+
+
+def _micros_of_datetime(cell: dt.datetime) -> int | None:
+    try:
+        offset = cell.utcoffset() or dt.timedelta()
+        return (cell.replace(tzinfo=None) - _EPOCH - offset) // _MICRO
+    except Exception:  # a zone is code of whoever made it
+        return None
+
+
+def _micros_of_text(cell: str) -> int | None:
+    found = _MOMENT.fullmatch(cell)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, fraction, _, sign, hours, minutes = found.groups()
+    try:
+        moment = dt.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
+        zone = dt.timezone(dt.timedelta(hours=int(hours or 0), minutes=int(minutes or 0)))
+    except ValueError:  # the 30th of February, a zone a day away
+        return None
+    offset = zone.utcoffset(None) if sign != "-" else -zone.utcoffset(None)
+    return (moment - _EPOCH - offset) // _MICRO + int((fraction or "")[:6].ljust(6, "0"))

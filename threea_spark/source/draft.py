@@ -1,0 +1,109 @@
+"""A skeleton of a domain or a release, from a table's schema: never from its rows, so bounds are left to a person."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from threea_spark.engine.delta import Place, read_latest
+from threea_spark.source.identifying import what_it_looks_like
+from threea_spark.source.rows import schema_of
+from threea_spark.source.schema import NUMERIC_TYPES, TEXT_TYPES, TIME_TYPES, base_type
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_HEAD = """# Domain of {place}, drafted from its schema alone: no row was read.
+# Replace every `TODO` by what is publicly known. Bounds that were looked up in the rows would leak them.
+# Remove columns that shall not be released, and identifiers above all. Columns whose name looks like one, or like free
+# text, are left out: take the `#` away if everybody may see their values.
+"""
+_RELEASE_HEAD = """# Release of {place}, drafted from its schema alone: no row was read.
+source: {{{kind}: {source}}}
+target: {{{kind}: {target}}}
+privacy:
+  epsilon: TODO        # how much all that is released may tell of one unit: 1 is strict, 10 protects little
+  delta: TODO          # well below one in as many people as the table has
+  unit: TODO           # row, or {{column: ..., max_rows: ...}}: the column that tells people apart
+
+# What is publicly known of the table. Replace every `TODO`; bounds that were looked up in the rows would leak them.
+# Remove columns that shall not be released, identifiers above all, and the column of the unit of privacy. Columns whose
+# name looks like an identifier or free text are left out: take the `#` away if everybody may see their values.
+domain:
+"""
+_DOMAIN = """label: TODO            # the column a model is to predict; its values must be listed
+task: classification   # regression: label a number | none: drop the label
+columns:
+"""
+_WHOLE = ("tinyint", "smallint", "int", "bigint")
+
+
+def draft_domain(spark: SparkSession, place: str) -> str:
+    """Drafts the YAML of a domain.
+
+    Args:
+      spark: A session.
+      place: A table's name, or the path of a Delta table.
+
+    Raises:
+      SourceError: if it cannot be read.
+    """
+    return domain_text(place, _schema(spark, place))
+
+
+def draft_release(spark: SparkSession, place: str) -> str:
+    """Drafts the YAML of a whole release: source, target, privacy and domain.
+
+    Args:
+      spark: A session.
+      place: A table's name, or the path of a Delta table.
+
+    Raises:
+      SourceError: if it cannot be read.
+    """
+    return release_text(place, _schema(spark, place))
+
+
+def domain_text(place: str, found: Mapping[str, str]) -> str:
+    """Writes the domain of a table with the given types by column."""
+    return _HEAD.format(place=place) + _domain(found)
+
+
+def release_text(place: str, found: Mapping[str, str]) -> str:
+    """Writes the release of a table with the given types by column; the target stands beside the source."""
+    kind = "path" if Place.named(place).is_path else "table"
+    source, target = (json.dumps(name, ensure_ascii=False) for name in (place, place.rstrip("/") + "_released"))
+    head = _RELEASE_HEAD.format(place=place, kind=kind, source=source, target=target)
+    return head + textwrap.indent(_domain(found), "  ")
+
+
+def _schema(spark: SparkSession, place: str) -> dict[str, str]:
+    return schema_of(read_latest(spark, Place.named(place)))
+
+
+def _domain(found: Mapping[str, str]) -> str:
+    return _DOMAIN + "".join(_line(name, simple) for name, simple in found.items())
+
+
+def _line(name: str, simple: str) -> str:
+    looks_like = what_it_looks_like(name, simple)
+    line = _described(name, simple)
+    return line if looks_like is None else f"  # {line.strip()}   # looks like {looks_like}: left out\n"
+
+
+def _described(name: str, simple: str) -> str:
+    kind = base_type(simple)
+    key = json.dumps(name, ensure_ascii=False)
+    if kind in _WHOLE:
+        return f"  {key}: {{type: integer, lower: TODO, upper: TODO, nullable: true}}\n"
+    if kind in NUMERIC_TYPES:
+        return f"  {key}: {{type: float, lower: TODO, upper: TODO, nullable: true}}\n"
+    if kind in TIME_TYPES:
+        return f"  {key}: {{type: timestamp, lower: TODO, upper: TODO, nullable: true}}\n"
+    if kind == "boolean":
+        return f"  {key}: {{type: categorical, values: [true, false], nullable: true}}\n"
+    if kind in TEXT_TYPES:
+        return f"  {key}: {{type: categorical, values: open, nullable: true}}   # or list them\n"
+    return f"  # {key}: {simple} cannot be released; flatten it to plain columns in a view\n"

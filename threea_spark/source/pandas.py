@@ -1,0 +1,203 @@
+"""A pandas frame as an Arrow table whose types come from the domain, and whose cells are read one by one.
+
+A frame's dtypes are functions of its rows (an integer column is float64 once one cell is missing), so they decide
+nothing here: every cell is read by the rule of `cells` for its column's type. Dtypes only choose the quicker of two
+ways to the same result.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from threea_spark.arrays import Int64Array
+from threea_spark.config.domain import CategoricalColumn, Column, Domain, FloatColumn, IntegerColumn, TimestampColumn
+from threea_spark.errors import SchemaError
+from threea_spark.source.cells import (
+    listed_numbers,
+    micros_of,
+    micros_of_moments,
+    moment_text,
+    number_of,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RELEASED = {IntegerColumn: "bigint", FloatColumn: "double", CategoricalColumn: "string", TimestampColumn: "timestamp"}
+_IDENTIFIERS = CategoricalColumn(type="categorical", values="open")
+
+
+def released_types(domain: Domain) -> dict[str, str]:
+    """Spark's simple type string of every column that is released: public, for the domain alone decides it."""
+    return {name: _RELEASED[type(column)] for name, column in domain.columns.items()}
+
+
+def arrow_table(frame: pd.DataFrame, domain: Domain, unit_column: str | None) -> pa.Table:
+    """Reads the columns that a release needs.
+
+    Args:
+      frame: PRIVATE.
+      domain: Says how cells are read.
+      unit_column: Identifiers of the unit of privacy, which are read as an open set's categories; None if each row
+        is a unit.
+
+    Raises:
+      SchemaError: with one line for each column that is missing or stands there twice; never for what a cell holds.
+    """
+    columns = dict(domain.columns) | ({} if unit_column is None else {unit_column: _IDENTIFIERS})
+    found = Counter(frame.columns.tolist())
+    problems = []
+    for name in columns:
+        if found[name] != 1:
+            wrong = "stands twice in the frame; drop one" if found[name] else "is not a column of the frame; add it"
+            problems.append(f"  {name!r}: {wrong}, or correct the domain")
+    if problems:
+        raise SchemaError("\n".join(["the frame does not fit the domain:", *problems]))
+    return pa.table({name: read_cells(frame[name], column) for name, column in columns.items()})
+
+
+def read_cells(cells: pd.Series, column: Column) -> pa.Array:
+    """Reads every cell by the one rule of its column's type; no value raises.
+
+    Args:
+      cells: Of any dtype. PRIVATE.
+      column: Of the domain.
+
+    Returns:
+      float64 for numbers, text for categories, microseconds in UTC for moments; null for what cannot be read.
+    """
+    if isinstance(column, CategoricalColumn):
+        return _texts(cells, {} if column.is_open else listed_numbers(column.values))
+    return _moments(cells) if isinstance(column, TimestampColumn) else _numbers(cells)
+
+
+def _numbers(cells: pd.Series) -> pa.Array:
+    if (plain := _plain_numbers(cells)) is not None:
+        values = np.where(plain[1], np.nan, plain[0].astype(np.float64))
+    else:
+        distinct, index = _distinct(cells)
+        values = np.array([*map(number_of, distinct), np.nan])[index]
+    return pa.array(values + 0.0, mask=np.isnan(values))  # one zero: -0.0 is 0.0
+
+
+def _moments(cells: pd.Series) -> pa.Array:
+    if (plain := _plain_moments(cells)) is not None:
+        micros, missing = micros_of_moments(plain)
+        return pa.array(micros, mask=missing).cast(pa.timestamp("us", tz="UTC"))
+    distinct, index = _distinct(cells)
+    return _taken(pa.array([micros_of(cell) for cell in distinct], pa.int64()), index).cast(
+        pa.timestamp("us", tz="UTC")
+    )
+
+
+def _texts(cells: pd.Series, listed: dict[str, str]) -> pa.Array:
+    if (moments := _plain_moments(cells)) is not None:
+        micros, missing = micros_of_moments(moments)
+        values, index = np.unique(micros, return_inverse=True)
+        return _taken(
+            pa.array([moment_text(value) for value in values.tolist()], pa.string()), np.where(missing, -1, index)
+        )
+    if (plain := _plain_numbers(cells)) is not None:
+        found, index = np.unique(plain[0], return_inverse=True)
+        distinct, index = found.tolist(), np.where(plain[1], -1, index)
+    else:
+        distinct, index = _distinct(cells)
+    return _taken(pa.array([text_of(cell, listed) for cell in distinct], pa.string()), index)
+
+
+def _taken(values: pa.Array, index: Int64Array) -> pa.Array:
+    return values.take(pa.array(index, mask=index < 0))
+
+
+def _plain_numbers(cells: pd.Series) -> tuple[NDArray[np.generic], NDArray[np.bool_]] | None:
+    """The numbers, true and false of a column that can hold nothing else, and which are null; else None."""
+    import pandas as pd
+
+    dtype = cells.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return _plain_numbers(pd.Series(np.asarray(cells.array)))
+    if (held := _arrow(cells)) is not None:
+        if not (pa.types.is_integer(held.type) or pa.types.is_floating(held.type) or pa.types.is_boolean(held.type)):
+            return None
+        wide = held.cast(pa.float32()) if held.type == pa.float16() else held
+        filled = pc.fill_null(wide, pa.scalar(0).cast(wide.type))
+        return filled.to_numpy(zero_copy_only=False), np.asarray(held.is_null().to_numpy(zero_copy_only=False))
+    if dtype.kind not in "biuf":
+        return None
+    missing = cells.isna().to_numpy(dtype=np.bool_)
+    if isinstance(dtype, np.dtype):
+        return cells.to_numpy(), missing
+    return cells.to_numpy(dtype=dtype.numpy_dtype, na_value=0), missing  # type: ignore[attr-defined]  # Int64 and such
+
+
+def _plain_moments(cells: pd.Series) -> NDArray[np.datetime64] | None:
+    """The moments, in UTC, of a column that can hold nothing else; else None."""
+    if (held := _arrow(cells)) is not None:
+        if not pa.types.is_timestamp(held.type):
+            return None
+        ticks = pc.fill_null(held.cast(pa.int64()), np.iinfo(np.int64).min)  # which is NaT
+        return np.asarray(ticks.to_numpy(zero_copy_only=False)).view(f"datetime64[{held.type.unit}]")
+    if cells.dtype.kind != "M":
+        return None
+    return (cells if isinstance(cells.dtype, np.dtype) else cells.dt.tz_convert(None)).to_numpy()
+
+
+def _distinct(cells: pd.Series) -> tuple[list[object], Int64Array]:
+    """Cells of any kind, equal text once, and the place of each row's own among them; -1 for null.
+
+    Only text is looked up: True, 1 and Decimal(1) are equal to Python, and not to every rule.
+    """
+    import pandas as pd
+
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        distinct, index = _distinct(pd.Series(cells.cat.categories, dtype=cells.cat.categories.dtype))
+        codes = cells.cat.codes.to_numpy()
+        return distinct, np.where(codes < 0, -1, np.append(index, -1)[codes])
+    if (held := _arrow(cells)) is not None:
+        return _distinct_of_arrow(held)
+    places: dict[str, int] = {}
+    distinct, index = [], np.empty(len(cells), dtype=np.int64)
+    for row, cell in enumerate(cells.to_numpy(dtype=object)):
+        place = places.setdefault(cell, len(distinct)) if type(cell) is str else len(distinct)
+        if place == len(distinct):
+            distinct.append(cell)
+        index[row] = place
+    return distinct, index
+
+
+def _arrow(cells: pd.Series) -> pa.Array | None:
+    """What a column backed by Arrow holds; None of another."""
+    import pandas as pd
+
+    dtype = cells.dtype
+    if not (isinstance(dtype, pd.ArrowDtype) or (isinstance(dtype, pd.StringDtype) and dtype.storage != "python")):
+        return None
+    held = pa.array(cells.array)
+    held = held.combine_chunks() if isinstance(held, pa.ChunkedArray) else held
+    return held.dictionary_decode() if pa.types.is_dictionary(held.type) else held
+
+
+def _distinct_of_arrow(held: pa.Array) -> tuple[list[object], Int64Array]:
+    is_text = False
+    if pa.types.is_string(held.type) or pa.types.is_large_string(held.type):
+        held, is_text = held.cast(pa.large_binary()), True  # not all that calls itself text is
+    try:
+        encoded = held.dictionary_encode()
+    except pa.ArrowException:  # lists and such
+        return [_python(cell, is_text) for cell in held], np.arange(len(held))
+    index = pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    return [_python(cell, is_text) for cell in encoded.dictionary], index
+
+
+def _python(cell: pa.Scalar, is_text: bool) -> object:
+    try:
+        return cell.as_py().decode() if is_text else cell.as_py()
+    except Exception:  # bytes that are no text, dates that Python does not have: null
+        return None

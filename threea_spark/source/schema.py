@@ -1,0 +1,98 @@
+"""Checks a source's schema against the domain, by names and types alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.engine.types import castable
+from threea_spark.errors import SchemaError
+
+NUMERIC_TYPES = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+TIME_TYPES = ("timestamp", "timestamp_ntz", "date")
+TEXT_TYPES = ("string", "boolean", "varchar", "char")
+UNIT_TYPES = (
+    "string", "varchar", "char", "tinyint", "smallint", "int", "bigint", "decimal", "date", "boolean", "binary",
+)  # fmt: skip
+"""Types in which two values are equal if, and only if, their text is: units are told apart by that text's bytes.
+
+Not so in floats (0.0 and -0.0), times (an hour that a zone has twice), nested types, and text that is compared under a
+collation (Bob and BOB), whose simple type string is `string collate ...`.
+"""
+
+
+def check_schema(found: Mapping[str, str], domain: Domain, unit_column: str | None) -> None:
+    """Refuses a table that the domain does not fit.
+
+    Args:
+      found: Spark's simple type string by column name.
+      domain: What was promised.
+      unit_column: The column of the unit of privacy, if any.
+
+    Raises:
+      SchemaError: one line for each column: what is wrong and how to mend it.
+    """
+    problems = [problem for name, column in domain.columns.items() if (problem := _problem(name, column, found))]
+    if unit_column is not None and (problem := unit_problem(unit_column, found)):
+        problems.append(problem)
+    if problems:
+        raise SchemaError("\n".join(["the source does not fit the domain:", *problems]))
+
+
+def unit_problem(name: str, found: Mapping[str, str]) -> str | None:
+    """What is wrong with the column that tells units apart, as one line, or None.
+
+    Args:
+      name: Of the column.
+      found: Spark's simple type string by column name.
+    """
+    if name not in found:
+        return f"  {name!r}: the unit of privacy is not a column of the source; mend privacy.unit.column"
+    if base_type(found[name]) in UNIT_TYPES:
+        return None
+    return (
+        f"  {name!r}: the unit of privacy is told apart by its text, and values of {found[name]} may be equal and "
+        "differ in text, or the other way round; name a column of plain text, whole numbers, decimals, dates, booleans "
+        "or binary in privacy.unit.column, or write it as one into the source"
+    )
+
+
+def left_out(found: Mapping[str, str], domain: Domain) -> list[str]:
+    """Columns of the source that the domain does not name; they are not released, and the receipt says so."""
+    return [name for name in found if name not in domain.columns]
+
+
+def base_type(simple: str) -> str:
+    """Strips a type's parameters: decimal(10,2) is decimal."""
+    return simple.split("(", 1)[0].split("<", 1)[0].strip().lower()
+
+
+def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
+    if name not in found:
+        near = [other for other in found if other.lower() == name.lower()]
+        hint = f"; did you mean {near[0]!r}?" if near else "; drop it from the domain or correct its spelling"
+        return f"  {name!r}: is not a column of the source{hint}"
+    kind = base_type(found[name])
+    allowed: tuple[str, ...]
+    if isinstance(column, CategoricalColumn):
+        allowed = NUMERIC_TYPES + TIME_TYPES + TEXT_TYPES
+        mend = "flatten it to a plain column in a view, or drop it from the domain"
+    elif isinstance(column, TimestampColumn):
+        allowed, mend = TIME_TYPES, "cast it to timestamp in a view, or declare it categorical"
+    else:
+        allowed, mend = NUMERIC_TYPES, "cast it to a number in a view, or declare it categorical"
+    if kind in allowed:
+        return _category_problem(name, column, found[name]) if isinstance(column, CategoricalColumn) else None
+    return f"  {name!r}: the domain says {column.type}, the source holds {found[name]}; {mend}"
+
+
+def _category_problem(name: str, column: CategoricalColumn, simple: str) -> str | None:
+    """Categories are released in the source's type, so that type must hold each of them."""
+    if base_type(simple) in ("string", "varchar", "char"):
+        return None
+    if column.is_open:
+        return f"  {name!r}: an open set needs a text column, the source holds {simple}; list the values"
+    wrong = castable(tuple(column.values), simple)
+    if wrong:
+        return f"  {name!r}: the source's {simple} cannot hold the listed {wrong[:3]}; drop them or correct them"
+    return None
