@@ -15,8 +15,8 @@ from threea_spark.encode.encoding import Encoding
 from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import LabelFunction
 from threea_spark.privacy.gaussian import mixing_mu
-from threea_spark.privacy.meter import NoisySum
-from threea_spark.rules import Resolved
+from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.recipe import Clusters
 
 CONDITIONAL = "conditional accounting: the partition is not covered; do not publish without weighing that"
 _FEW_ROWS_STDDEVS = 10.0
@@ -114,20 +114,20 @@ def diagnose_labels(labels: LabelFunction, cells: Int64Array, class_weights: Flo
     return found
 
 
-def diagnose_mixing(mixer: Mixer, resolved: Resolved, n_rows: float, noise_stddev: float) -> list[str]:
+def diagnose_mixing(mixer: Mixer, clusters: Clusters, n_rows: float, noise_stddev: float) -> list[str]:
     """Tells whether clusters fit the budget, and whether noise drowns a mixed row.
 
     Args:
-      mixer, resolved: What is about to run.
+      mixer, clusters: What is about to run.
       n_rows: DP number of rows.
       noise_stddev: Of the noise on one sum, in grid units.
     """
     found, kept = [], mixer.mixture.n_components
-    if n_rows / max(kept, 1) < resolved.min_cluster_size:
+    if n_rows / max(kept, 1) < clusters.min_size:
         found.append("approximate: more clusters than the minimum size allows: lower approximate.components")
-    if resolved.components_per_class > 2 and kept * 4 < resolved.components_per_class:
+    if clusters.n_components > 2 and kept * 4 < clusters.n_components:
         found.append(
-            f"approximate: {kept} clusters were large enough, of {resolved.components_per_class} a class asked: lower "
+            f"approximate: {kept} clusters were large enough, of {clusters.n_components} a class asked: lower "
             "approximate.components or min_cluster_size, or raise epsilon"
         )
     noise = noise_stddev / SCORE_GRID / mixer.mix_size

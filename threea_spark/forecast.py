@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from threea_spark import planned, rules
-from threea_spark.config.release import ReleaseConfig, is_mixing
-from threea_spark.encode.rules import LABEL_CELLS, default_cells
-from threea_spark.planned import make_plan
+from threea_spark import recipe
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.layout import histogram_layout
+from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
+from threea_spark.recipe import Draw, DrawWide, Mix, Recipe, TableShape
 
 
 @dataclass(frozen=True)
@@ -60,39 +62,44 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
       config: Of the release.
       n_rows: Assumed.
     """
-    plan, features = make_plan(config), planned.features_of(config)
-    n_classes, width = planned.n_classes_of(config, label_cells=LABEL_CELLS), planned.widest(features)
-    resolved = rules.resolve(config, plan, n_rows=n_rows, n_classes=n_classes, width=width)
-    shown = resolved.as_dict(mixing=is_mixing(config))
-    stages = tuple(_stages(config, plan, n_rows, n_classes))
-    said = large_delta.outlook_words(
-        plan.delta, plan.unit.max_rows, n_rows, is_allowed=config.privacy.allow_large_delta
-    )
-    return Outlook(n_rows, plan_in_words(plan), stages, shown, said)
+    plan, shape = make_plan(config), recipe.expected_shape(config, float(n_rows))
+    chosen = recipe.choose(config, plan, shape)
+    stages = tuple(_stages(chosen, config, plan, shape))
+    allowed = config.privacy.allow_large_delta
+    said = large_delta.outlook_words(plan.delta, plan.unit.max_rows, n_rows, is_allowed=allowed)
+    return Outlook(n_rows, plan_in_words(plan), stages, chosen.values, said)
 
 
-def _stages(config: ReleaseConfig, plan: PrivacyPlan, n_rows: int, n_classes: int) -> list[StageOutlook]:
-    """Each stage by the sums that the plan was certified for; of those that a release may leave out, as if it ran."""
-    found = []
-    rows_in_cell = n_rows / default_cells(config)
-    noise = _noise_of_counts(config, plan)
+def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[StageOutlook]:
+    """Each stage that the recipe pays, by the sums that the plan was certified for."""
+    rows_in_cell = shape.n_rows / own.n_cells
     for stage, mu in plan.stage_mu.items():
-        if stage is Stage.ENCODE:
-            own = noise["histograms"]
-            found.append(StageOutlook(stage.value, mu, own, rows_in_cell / own, "a cell of a column"))
-        elif stage is Stage.APPROXIMATE and "marginals" in noise:
-            own = noise["marginals"]
-            ratio = rows_in_cell / n_classes / own
-            found.append(StageOutlook(stage.value, mu, own, ratio, "a cell of a column in one class"))
+        noise = _noise_of_counts(own, config, plan, shape, stage)
+        if stage is Stage.ENCODE and noise:
+            yield StageOutlook(stage.value, mu, noise, rows_in_cell / noise, "a cell of a column")
+        elif stage is Stage.APPROXIMATE and noise and isinstance(own, Draw):
+            ratio = rows_in_cell / shape.n_classes / noise
+            yield StageOutlook(stage.value, mu, noise, ratio, "a cell of a column in one class")
+        elif stage is Stage.APPROXIMATE and noise:
+            in_class = shape.n_rows / shape.n_classes
+            yield StageOutlook(stage.value, mu, noise, in_class / noise, "the rows of one class")
         elif stage is Stage.ADAPT:
-            found.append(StageOutlook(stage.value, mu, None, n_rows * mu, "all gradients together, rows times mu"))
+            yield StageOutlook(stage.value, mu, None, shape.n_rows * mu, "all gradients together, rows times mu")
         else:
-            found.append(StageOutlook(stage.value, mu, None, None, "released statistics or mixed rows"))
-    return found
+            yield StageOutlook(stage.value, mu, None, None, _MEANING[type(own)])
 
 
-def _noise_of_counts(config: ReleaseConfig, plan: PrivacyPlan) -> dict[str, float]:
-    """Standard deviation of the noise on a count, in rows, by the name of the sum."""
-    units = {"histograms": planned.histogram_layout(config).unit, "marginals": 1}
-    sums = next(planned.ways_through(config, plan))
-    return {own.name: own.stddev_under(plan) / units[own.name] for own in sums if own.name in units}
+_COUNTS = {Stage.ENCODE: ("histograms",), Stage.APPROXIMATE: ("marginals", "norms", "sizes")}
+"""Sums of counts, by the stage that pays."""
+_MEANING = {Draw: "a second count of the components", DrawWide: "not used", Mix: "mixed rows"}
+
+
+def _noise_of_counts(
+    own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape, stage: Stage
+) -> float | None:
+    """Standard deviation of the noise on a count of a stage, in rows; None where it counts nothing."""
+    unit = histogram_layout(config).unit if stage is Stage.ENCODE else 1
+    for planned in sums_of(own, config, plan, shape):
+        if planned.stage is stage and planned.name in _COUNTS.get(stage, ()):
+            return planned.stddev_under(plan) / unit
+    return None

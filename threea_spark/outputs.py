@@ -55,12 +55,11 @@ class Outputs:
           ModelError: if the model's folder holds something.
           EnvironmentNotReadyError: if MLflow is asked for and missing.
         """
-        from threea_spark.config.release import is_mixing
         from threea_spark.model.store import require_empty
         from threea_spark.publish.mlflow import require_mlflow
 
         if self.model is not None:
-            if is_mixing(config):
+            if config.is_mixing:
                 raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
             require_empty(self.model)
         if self.is_tracked:

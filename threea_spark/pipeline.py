@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from threea_spark.anonymize.spark import mixed_rows
-from threea_spark.config.release import ReleaseConfig, is_mixing
+from threea_spark import recipe
+from threea_spark.anonymize.mixed_rows import mixing
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine import delta
 from threea_spark.engine.progress import Listener, Progress
 from threea_spark.engine.quiet import unprinted_query_errors
+from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.staging import staging
-from threea_spark.errors import ConfigError, PrivacyError, ReleaseFailedError, ThreeAError
+from threea_spark.errors import ConfigError, ReleaseFailedError, ThreeAError
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.released import ReleaseModel
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
+from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.publish import write
 from threea_spark.publish.appending import Appending
 from threea_spark.publish.ledger import Ledger, SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
 from threea_spark.publish.standing import standing_of
-from threea_spark.stages import Fitted, run_stages
+from threea_spark.source.rows import spark_source
+from threea_spark.stages import Drawn, Fitted, Mixed, run_stages
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger("threea_spark")
 
-N_STEPS = 6
 _RELEASED_FILE_ROWS = 1_000_000
 
 
@@ -55,17 +59,17 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
       SchemaError, SourceError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
-    if is_mixing(config):
+    if config.is_mixing:
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     if config.source.since is not None:
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
     types = checked_types(rows, config)
-    progress, release_id = Progress(N_STEPS - 1, listener), f"{config.digest}-{secrets.token_hex(4)}"
+    release_id = f"{config.digest}-{secrets.token_hex(4)}"
     spark, plan = rows.sparkSession, make_plan(config)
     schema = checked_staging_schema(spark, config)
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
     with _booked(ledger), staging(spark, release_id, schema) as name:
-        fitted = run_stages(rows, config, plan, release_id, name, progress)
+        fitted = _fitted(rows, config, plan, release_id, name, _progress(config, plan, listener))
         ledger.require_counting()
         return _model(fitted, config, types, statement_of(fitted.meter))
 
@@ -94,15 +98,16 @@ def release_with_model(
     spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None
 ) -> tuple[Receipt, ReleaseModel | None]:
     """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
-    ready, progress = prepare(spark, config), Progress(N_STEPS, listener)
+    ready = prepare(spark, config)
+    progress = _progress(config, ready.plan, listener, writes=True)
     with _booked(ready.ledger), staging(spark, ready.release_id, ready.staging) as name:
-        fitted = run_stages(ready.rows, config, ready.plan, ready.release_id, name, progress)
+        fitted = _fitted(ready.rows, config, ready.plan, ready.release_id, name, progress)
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
         ready.ledger.require_counting()
-        with progress.step("release: write the table"):
+        with progress.step(recipe.WRITE_STEP):
             _write(spark, fitted, config, ready, receipt)
     log.info("internal, not covered by the guarantee: seconds by step %s", progress.seconds)
-    return receipt, None if fitted.sampler is None else _model(fitted, config, ready.types, receipt.privacy)
+    return receipt, None if isinstance(fitted.outcome, Mixed) else _model(fitted, config, ready.types, receipt.privacy)
 
 
 @contextmanager
@@ -134,30 +139,46 @@ def _mark_failed(ledger: Ledger) -> None:
         log.debug("the ledger could not be written", exc_info=True)
 
 
+def _progress(config: ReleaseConfig, plan: PrivacyPlan, listener: Listener | None, *, writes: bool = False) -> Progress:
+    """Counts the steps of the recipe that is expected; the one that is chosen may have others."""
+    shape = recipe.expected_shape(config, math.inf if config.source.rows is None else float(config.source.rows))
+    steps = (*recipe.ENCODE_STEPS, *recipe.choose(config, plan, shape).steps)
+    return Progress(len(steps) + writes, listener, writes)
+
+
+def _fitted(
+    rows: DataFrame, config: ReleaseConfig, plan: PrivacyPlan, release_id: str, staging_name: str, progress: Progress
+) -> Fitted:
+    """Runs the stages on Spark."""
+
+    def source(key: bytes) -> SparkSource:
+        return spark_source(rows, config.domain, plan.unit, key, staging_name)
+
+    return run_stages(source, config, plan, release_id, progress)
+
+
 def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy: PrivacyStatement) -> ReleaseModel:
-    if fitted.sampler is None:
-        raise ConfigError("anonymize.generator: a mixed table is no model to sample from")
-    return ReleaseModel(config.domain, fitted.encoded.encoding, fitted.sampler, types, fitted.encoded.n_rows, privacy)
+    if isinstance(fitted.outcome, Mixed):
+        raise ConfigError("anonymize.generator: a mixed table is not a model to sample from")
+    drawn = fitted.outcome
+    return ReleaseModel(config.domain, drawn.encoding, drawn.sampler, types, fitted.n_rows, privacy)
 
 
 def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
     """Makes the receipt before a row is written: events that cost more than the claim stop the release here."""
     statement = statement_of(fitted.meter)
-    asked = config.anonymize.rows
-    matching = max(1, round(fitted.encoded.n_rows))
-    n_released = fitted.mixer.n_groups if fitted.mixer is not None else (matching if asked == "match" else int(asked))
     return Receipt(
         release_id=ready.release_id,
         source=str(config.source),
         source_version=ready.version,
         source_since=config.source.since,
         target=str(config.target),
-        n_released=n_released,
+        n_released=_n_released(fitted, config),
         generator=config.anonymize.generator,
         columns=tuple(ready.types),
         left_out=ready.left_out,
         privacy=statement,
-        resolved=fitted.resolved.as_dict(mixing=fitted.mixer is not None),
+        resolved=fitted.recipe.values,
         diagnostics=fitted.advice,
         versions=package_versions(),
     )
@@ -174,14 +195,19 @@ def _write(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Pr
         write.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
 
 
+def _n_released(fitted: Fitted, config: ReleaseConfig) -> int:
+    if isinstance(fitted.outcome, Mixed):
+        return fitted.outcome.mixer.n_groups
+    asked = config.anonymize.rows
+    return max(1, round(fitted.n_rows)) if asked == "match" else int(asked)
+
+
 def _released_rows(
     spark: SparkSession, fitted: Fitted, config: ReleaseConfig, types: dict[str, str], receipt: Receipt
 ) -> DataFrame:
-    encoding, label, seed = fitted.encoded.encoding, config.domain.label, secrets.randbits(62)  # public randomness
-    if fitted.sampler is not None:
-        drawn = BlockDraw(fitted.sampler, encoding, label, types, receipt.n_released, seed)
-        return sampled_rows(spark, drawn)
-    if fitted.mixer is None or fitted.mechanism is None:
-        raise PrivacyError("anonymize: neither a model nor groups of rows were made; nothing was written")
-    mixed = mixed_rows(fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, fitted.meter.noise, seed)
-    return write.without_layout(mixed, seed, max(1, receipt.n_released // _RELEASED_FILE_ROWS))
+    outcome, label, seed = fitted.outcome, config.domain.label, secrets.randbits(62)  # public randomness
+    if isinstance(outcome, Drawn):
+        return sampled_rows(spark, BlockDraw(outcome.sampler, outcome.encoding, label, types, receipt.n_released, seed))
+    exchange = mixing(outcome.mixer, outcome.granted, outcome.encoding, label, types, seed)
+    n_files = max(1, receipt.n_released // _RELEASED_FILE_ROWS)
+    return write.without_layout(fitted.staged.exchanged(exchange), seed, n_files)

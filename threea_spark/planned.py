@@ -1,7 +1,8 @@
 """The plan of a release, certified before a row is read: every noisy sum that it may ask for, with bound and noise.
 
 Stages choose between sums by noisy figures (correlations or not, histograms or means); here each choice that could be
-made is priced, so that the meter lets run what is accepted here. A test holds these bounds against every sum that runs.
+made is priced, by the bounds and splits of the stages themselves, so that the meter answers what is accepted here. A
+test holds these bounds against every sum that runs.
 """
 
 from __future__ import annotations
@@ -10,27 +11,27 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from threea_spark import rules
-from threea_spark.adapt import second_look
-from threea_spark.adapt.features import FEATURE_GRID
-from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings
-from threea_spark.adapt.learn import POINTS_SHARE
-from threea_spark.adapt.move import POINTS_STEPS
+from threea_spark import recipe, rules
+from threea_spark.adapt import label_fit, learn, move, second_look
 from threea_spark.adapt.settings import KipSettings
-from threea_spark.approximate import class_means, clusters, components, correlation, marginals
-from threea_spark.approximate.statistics import product_bound
-from threea_spark.config.domain import CategoricalColumn
-from threea_spark.config.release import ReleaseConfig, is_mixing
+from threea_spark.anonymize import mix
+from threea_spark.approximate import class_means, clusters, components, correlation, look, marginals
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode import fit as encode
 from threea_spark.encode.codes import SCORE_GRID
-from threea_spark.encode.fit import SELECTION_SHARE, reader_of
-from threea_spark.encode.histogram import MAX_CATEGORY_CELLS, CategoryField, Field, HistogramLayout
-from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
+from threea_spark.encode.histogram import CategoryField, Field
+from threea_spark.encode.layout import features_of, histogram_layout, max_width
+from threea_spark.encode.rules import LABEL_CELLS
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
+from threea_spark.privacy.query import Query, RowBound
+from threea_spark.recipe import Clusters, Draw, DrawWide, Mix, Recipe, TableShape
 
 _NUMERIC_SHARES = (NUMERIC_SHARE, 1e-3, 1e-2, 1e-1)  # parts of epsilon for float64: the first that suffices
-_MOST_LABEL_CELLS = 2 * LABEL_CELLS + 2  # a heavy leaf has a cell alone, and may leave a light one beside it
+_MAX_LABEL_CELLS = 2 * LABEL_CELLS + 2  # a heavy leaf has a cell alone, and may leave a light one beside it
+
+_ROUNDED = 1.0 - 1e-9  # what is left of a share is no less than this part of it, after float64's additions
 
 
 @dataclass(frozen=True)
@@ -39,22 +40,20 @@ class PlannedSum:
 
     Attributes:
       stage, name: As the meter books it; those of a kind are numbered behind the name.
-      squared_bound: Bound on the squared L2 norm of one row's contribution.
-      moved: Bound on the coordinates to which one row adds anything.
+      bound: On the contribution of one row.
       mu: The least that is spent on it, so that its noise is at most `stddev_under`.
       times: How often it is asked for.
     """
 
     stage: Stage
     name: str
-    squared_bound: int
-    moved: int
+    bound: RowBound
     mu: float
     times: int = 1
 
     def stddev_under(self, plan: PrivacyPlan) -> float:
         """Standard deviation of its noise, in grid units."""
-        return stddev_of(plan.relation.distance * plan.unit.max_rows * math.sqrt(self.squared_bound), self.mu)
+        return stddev_of(plan.relation.distance * plan.unit.max_rows * math.sqrt(self.bound.squared_norm), self.mu)
 
 
 def make_plan(config: ReleaseConfig) -> PrivacyPlan:
@@ -68,10 +67,11 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
         certified_epsilon(plan)
         if worst_numeric_error(config, plan) <= plan.numeric_epsilon:
             return plan
+    n_classes = recipe.n_classes_of(config, _MAX_LABEL_CELLS)
     unit = f"units of up to {plan.unit.max_rows} rows, " if plan.unit.max_rows > 1 else ""
     raise PrivacyError(
         f"privacy: epsilon {plan.epsilon:g} at delta {plan.delta:g} cannot be certified for {unit}"
-        f"{len(config.domain.columns)} columns and {n_classes_of(config)} classes: float64 cannot draw so much noise "
+        f"{len(config.domain.columns)} columns and {n_classes} classes: float64 cannot draw so much noise "
         "to the precision that the claim needs. Raise epsilon or delta, or lower privacy.unit.max_rows or the number "
         "of columns or classes"
     )
@@ -83,7 +83,7 @@ def worst_numeric_error(config: ReleaseConfig, plan: PrivacyPlan) -> float:
     for sums in ways_through(config, plan):
         error, draws = 0.0, 0
         for own in sums:
-            moved = plan.moved_by_unit(own.moved) * own.times
+            moved = plan.moved_by_unit(own.bound.moved) * own.times
             error += squared_relative_error(moved, own.stddev_under(plan))
             draws += moved
         worst = max(worst, plan.numeric_error(error, draws))
@@ -91,160 +91,129 @@ def worst_numeric_error(config: ReleaseConfig, plan: PrivacyPlan) -> float:
 
 
 def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[PlannedSum]]:
-    """All sums of a release, once for each way that it may take; the choice is made by noisy figures.
+    """All sums of a release, once for each recipe that it may follow; the choice is made by noisy figures.
 
     Args:
-      config: Of the release.
+      config: The release's configuration.
       plan: Calibrated for it.
+    """
+    widest = recipe.expected_shape(config, 1.0, label_cells=_MAX_LABEL_CELLS)
+    for own in recipe.possible(config, plan, widest):
+        yield list(sums_of(own, config, plan, widest))
+
+
+def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
+    """The sums that a recipe may ask for; of those that noisy figures may leave out, as if they were asked for.
+
+    Args:
+      own: The recipe.
+      config: The release's configuration.
+      plan: Calibrated for it.
+      shape: Of the table, or of the widest there may be.
     """
     features = features_of(config)
     if plan.is_conditional:
-        yield list(_mixed_rows(config, plan, features))
+        if isinstance(own, Mix):
+            yield _mixed_rows(own, plan, shape)
         return
-    encode = list(_encode(config, plan))
-    if is_mixing(config):
-        mixing = [*_clusters(config, plan.mu_of(Stage.APPROXIMATE), features, plan), *_centres(config, plan, features)]
-        yield [*encode, *mixing, *_mixed_rows(config, plan, features)]
-        return
-    yield [*encode, *_components(config, plan, features), *_labels(config, plan, features)]
-    if rules.may_look_twice(config, plan, n_classes=n_classes_of(config)):
-        yield [*encode, *_two_looks(plan, features)]
-
-
-def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
-    """What Encode sums; an open column has as many values as it may keep, and `other`."""
-    most = {
-        name: tuple(str(value) for value in range(column.max_values + 1))
-        for name, column in config.domain.columns.items()
-        if isinstance(column, CategoricalColumn)
-    }
-    return HistogramLayout(reader_of(config.domain, most, affine=codes_affinely(config)).fields)
-
-
-def features_of(config: ReleaseConfig) -> tuple[Field, ...]:
-    """What is coded but the label: columns, and parts of timestamps."""
-    fields = histogram_layout(config).fields
-    return fields[: len(fields) - (config.domain.label is not None)]
-
-
-def n_classes_of(config: ReleaseConfig, *, label_cells: int = _MOST_LABEL_CELLS) -> int:
-    """Classes of the label, null included; of a numeric one `label_cells`, the most it can be cut into by default."""
-    if config.domain.label is None:
-        return 1
-    label = config.domain.columns[config.domain.label]
-    own = len(label.values) if isinstance(label, CategoricalColumn) else label_cells
-    return own + int(label.nullable)
-
-
-def widest(features: tuple[Field, ...]) -> int:
-    """Coordinates of a packed vector at most; levels that are too rare share one."""
-    cells = [
-        min(len(field.values), MAX_CATEGORY_CELLS + 1) if isinstance(field, CategoryField) else 1 for field in features
-    ]
-    return sum(cells) + sum(field.nullable for field in features)
+    yield from _encode(config, plan)
+    if isinstance(own, Mix):
+        yield from _clusters(own.clusters, own.clip_norm, plan.mu_of(Stage.APPROXIMATE), len(features))
+        yield from _centres(config, plan, shape)
+        yield _mixed_rows(own, plan, shape)
+    elif isinstance(own, DrawWide):
+        yield from _two_looks(plan, features)
+    else:
+        yield from _components(own, plan, shape)
+        yield from _labels(own, config, plan, shape)
 
 
 def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
-    mu = plan.mu_of(Stage.ENCODE)
-    open_columns = [n for n, c in config.domain.columns.items() if isinstance(c, CategoricalColumn) and c.is_open]
+    open_columns = config.domain.open_columns
+    mu_values, mu = encode.split_mu(plan.mu_of(Stage.ENCODE), len(open_columns))
     for name in open_columns:
-        yield PlannedSum(Stage.ENCODE, f"values-of-{name}", 1, 1, mu * math.sqrt(SELECTION_SHARE / len(open_columns)))
-    if open_columns:
-        mu *= math.sqrt(1.0 - SELECTION_SHARE)
-    layout = histogram_layout(config)
-    yield PlannedSum(Stage.ENCODE, "histograms", layout.squared_bound, layout.moved, mu)
+        yield _planned(encode.value_query(name, config.domain), mu_values)
+    yield PlannedSum(Stage.ENCODE, "histograms", histogram_layout(config).bound, mu)
 
 
-def _clusters(config: ReleaseConfig, mu: float, features: tuple[Field, ...], plan: PrivacyPlan) -> Iterator[PlannedSum]:
+def _planned(query: Query, mu: float) -> PlannedSum:
+    return PlannedSum(query.stage, query.name, query.bound, mu)
+
+
+def _clusters(own: Clusters, clip_norm: float, mu: float, n_features: int) -> Iterator[PlannedSum]:
     """The passes of EM, and two counts of what they found."""
-    norm = int(_resolved(config, plan, features).clip_norm * SCORE_GRID)
-    passes = 1 if config.anonymize.generator == "random" else config.approximate.iterations
-    full, needs_second = config.approximate.covariance == "full", config.approximate.covariance in ("diagonal", "full")
-    mu_pass = mu * math.sqrt((1.0 - clusters.SIZES_SHARE) / passes * (0.5 if needs_second else 1.0))
-    held = len(features)
-    yield PlannedSum(Stage.APPROXIMATE, "first-pass", 2 * norm**2, 1 + held, mu_pass, passes)
+    norm, needs_second = int(clip_norm * SCORE_GRID), own.covariance != "isotropic"
+    mu_pass, mu_count = clusters.pass_mu(mu, own.iterations)
+    mu_pass *= math.sqrt(0.5) if needs_second else 1.0
+    first = clusters.first_bound(norm, n_features)
+    yield PlannedSum(Stage.APPROXIMATE, "first-pass", first, mu_pass, own.iterations)
     if needs_second:
-        bound, moved = product_bound(norm) ** 2, held * held if full else held
-        yield PlannedSum(Stage.APPROXIMATE, "second-pass", bound, moved, mu_pass, passes)
-    yield PlannedSum(Stage.APPROXIMATE, "sizes", 1, 1, mu * math.sqrt(0.5 * clusters.SIZES_SHARE), 2)
+        second = clusters.second_bound(norm, n_features, own.covariance)
+        yield PlannedSum(Stage.APPROXIMATE, "second-pass", second, mu_pass, own.iterations)
+    yield PlannedSum(Stage.APPROXIMATE, "sizes", RowBound.count(), mu_count, 2)
 
 
-def _components(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
+def _components(own: Draw, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
     """Clusters where there are any, then marginals (twice where components hold all classes) and correlations."""
-    mu, counts = plan.mu_of(Stage.APPROXIMATE), marginals.squared_bound(len(features))
-    if config.approximate.components not in ("auto", 1):
+    mu, counts = plan.mu_of(Stage.APPROXIMATE), marginals.row_bound(shape.n_features)
+    if own.clusters is not None:
         mu, mu_mixture = clusters.split_mu(mu)
-        yield from _clusters(config, mu_mixture, features, plan)
-    correlates = components.may_correlate(len(features))
-    twice = config.approximate.per_class is False and n_classes_of(config) > 1
-    left = (1.0 - components.CORRELATION_SHARE if correlates else 1.0) * (0.5 if twice else 1.0)
-    yield PlannedSum(Stage.APPROXIMATE, "marginals", counts, counts, mu * math.sqrt(left), 2 if twice else 1)
+        yield from _clusters(own.clusters, own.clip_norm, mu_mixture, shape.n_features)
+    correlates = components.may_correlate(shape.n_features)
+    counts_classes = not own.per_class and shape.n_classes > 1
+    prices = components.ComponentPrices.of(mu, correlates=correlates, counts_classes=counts_classes)
+    yield PlannedSum(Stage.APPROXIMATE, "marginals", counts, prices.marginals, 1 + counts_classes)
     if correlates:
-        bound, n_pairs = correlation.largest_bound(len(features)), len(features) * (len(features) - 1) // 2
-        share = math.sqrt(components.CORRELATION_SHARE)
-        yield PlannedSum(Stage.APPROXIMATE, "correlations", bound * bound, n_pairs, mu * share)
-    if (rest := plan.mu_of(Stage.ANONYMIZE)) > 0.0:
-        yield PlannedSum(Stage.ANONYMIZE, "marginals", counts, counts, rest)
+        pairs = correlation.row_bound(correlation.largest_bound(shape.n_features), shape.n_features)
+        yield PlannedSum(Stage.APPROXIMATE, "correlations", pairs, prices.correlations)
+    if own.counts_again:
+        yield PlannedSum(Stage.ANONYMIZE, "marginals", counts, plan.mu_of(Stage.ANONYMIZE))
 
 
-def _labels(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
+def _labels(own: Draw, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
     """Steps of the inducing points, then those of the label function."""
     mu = plan.mu_of(Stage.ADAPT)
-    if not mu > 0.0:
+    if own.labels != "learned" or not mu > 0.0:
         return
-    n_classes, n_points = n_classes_of(config), _resolved(config, plan, features).support_size
-    steps = min(config.adapt.steps, POINTS_STEPS)
-    moving = min(KipSettings.moving_points, n_points)
-    gradient = moving * len(features) + n_points * n_classes
-    bound = KipSettings.norm_bound
-    yield PlannedSum(Stage.ADAPT, "points", bound * bound, gradient, mu * math.sqrt(POINTS_SHARE / steps), steps)
-    settings = FitSettings()
-    bound = int(settings.clip_norm * FEATURE_GRID * RESIDUAL_GRID)
-    n_outputs = 1 if n_classes == 2 else n_classes
-    moved = len(features) + n_outputs * (len(features) + n_points + 1)
-    mu_step = mu * math.sqrt((1.0 - POINTS_SHARE) / settings.steps) * (1.0 - 1e-9)
-    yield PlannedSum(Stage.ADAPT, "labels", bound * bound, moved, mu_step, settings.steps)
+    steps, n_points = move.n_steps(config.adapt, learn.POINTS_SHARE), own.support_size
+    points = KipSettings().bound(n_points, shape.n_features, shape.n_classes)
+    yield PlannedSum(Stage.ADAPT, "points", points, move.step_mu(mu, learn.POINTS_SHARE, steps), steps)
+    settings = label_fit.FitSettings()
+    n_outputs = 1 if shape.n_classes == 2 else shape.n_classes
+    gradient = label_fit.gradient_bound(settings, shape.n_features, n_outputs, n_points + 1)
+    left = learn.step_mu(mu * math.sqrt(1.0 - learn.POINTS_SHARE), settings) * _ROUNDED
+    yield PlannedSum(Stage.ADAPT, "labels", gradient, left, settings.steps)
 
 
 def _two_looks(plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
     """Means of the classes, of all columns and then of the chosen ones."""
-    mu = plan.mu_of(Stage.APPROXIMATE)
-    bound = class_means.largest_clip(math.sqrt(len(features)))
-    counts = class_means.NORMS_SQUARED_BOUND
-    yield PlannedSum(Stage.APPROXIMATE, "norms", counts, counts, mu * math.sqrt(components.NORMS_SHARE))
-    mu_sums = mu * math.sqrt(1.0 - components.NORMS_SHARE)
-    yield PlannedSum(Stage.APPROXIMATE, "class-sums", bound**2, len(features), mu_sums)
-    mu, width = plan.mu_of(Stage.ADAPT) * (1.0 - 1e-9), widest(features)
-    of_means = mu * math.sqrt(1.0 - second_look.PAIRS_SHARE)
-    yield PlannedSum(Stage.ADAPT, "norms", 1, 1, of_means * math.sqrt(second_look.NORMS_SHARE))
-    bound = class_means.largest_clip(math.sqrt(width))
-    mu_sums = of_means * math.sqrt(1.0 - second_look.NORMS_SHARE)
-    yield PlannedSum(Stage.ADAPT, "class-sums", bound**2, width, mu_sums)
-    n_numbers = min(second_look.n_chosen(len(features)), sum(not isinstance(f, CategoryField) for f in features))
+    mu, n_features = plan.mu_of(Stage.APPROXIMATE), len(features)
+    yield from _look(Stage.APPROXIMATE, mu, components.NORMS_SHARE, n_features, counts_classes=True)
+    n_numbers = min(second_look.n_chosen(n_features), sum(not isinstance(f, CategoryField) for f in features))
+    mu_means, mu_pairs = second_look.split_mu(plan.mu_of(Stage.ADAPT) * _ROUNDED, n_numbers)
+    yield from _look(Stage.ADAPT, mu_means, second_look.NORMS_SHARE, max_width(features), counts_classes=False)
     if n_numbers > 1:
-        bound, n_pairs = correlation.largest_bound(n_numbers), n_numbers * (n_numbers - 1) // 2
-        share = math.sqrt(second_look.PAIRS_SHARE)
-        yield PlannedSum(Stage.ADAPT, "correlations", bound * bound, n_pairs, mu * share)
+        pairs = correlation.row_bound(correlation.largest_bound(n_numbers), n_numbers)
+        yield PlannedSum(Stage.ADAPT, "correlations", pairs, mu_pairs)
 
 
-def _centres(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
+def _look(stage: Stage, mu: float, norms_share: float, held: int, *, counts_classes: bool) -> Iterator[PlannedSum]:
+    mu_norms, mu_sums = look.split_mu(mu, norms_share)
+    yield PlannedSum(stage, "norms", look.norms_bound(counts_classes=counts_classes), mu_norms)
+    bound = class_means.largest_clip(math.sqrt(held))
+    yield PlannedSum(stage, "class-sums", RowBound(bound**2, held), mu_sums)
+
+
+def _centres(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
     """Steps of KIP that move the clusters' centres."""
-    mu = plan.mu_of(Stage.ADAPT)
+    mu, asked = plan.mu_of(Stage.ADAPT), config.approximate.components
     if not mu > 0.0:
         return
-    n_classes, asked = n_classes_of(config), config.approximate.components
-    n_points = (rules.MOST_COMPONENTS if asked == "auto" else asked) * n_classes
-    bound, steps = KipSettings.norm_bound, config.adapt.steps
-    gradient = min(KipSettings.moving_points, n_points) * widest(features) + n_points * n_classes
-    yield PlannedSum(Stage.ADAPT, "points", bound * bound, gradient, mu / math.sqrt(steps), steps)
+    n_points = (rules.MAX_COMPONENTS if asked == "auto" else asked) * shape.n_classes
+    gradient, steps = KipSettings().bound(n_points, shape.width, shape.n_classes), config.adapt.steps
+    yield PlannedSum(Stage.ADAPT, "points", gradient, move.step_mu(mu, 1.0, steps), steps)
 
 
-def _mixed_rows(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:
-    norm = max(1, int(_resolved(config, plan, features).mix_clip_norm * SCORE_GRID))
-    length = widest(features) + n_classes_of(config)
-    yield PlannedSum(Stage.ANONYMIZE, "mixed-rows", norm**2, length, plan.mu_of(Stage.ANONYMIZE))
-
-
-def _resolved(config: ReleaseConfig, plan: PrivacyPlan, features: tuple[Field, ...]) -> rules.Resolved:
-    """What `auto` stands for where the number of rows has no say in it."""
-    return rules.resolve(config, plan, n_rows=1.0, n_classes=n_classes_of(config), width=widest(features))
+def _mixed_rows(own: Mix, plan: PrivacyPlan, shape: TableShape) -> PlannedSum:
+    bound = mix.mixing_bound(mix.norm_bound(own.mix_clip_norm), shape.width + shape.n_classes)
+    return PlannedSum(Stage.ANONYMIZE, "mixed-rows", bound, plan.mu_of(Stage.ANONYMIZE))

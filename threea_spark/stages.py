@@ -1,82 +1,133 @@
-"""The stages in order, each with its published numbers handed to the next. No maths and no Spark functions here."""
+"""The stages in order: each recipe's steps, with the published numbers of one handed to the next."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from threea_spark import rules
+from threea_spark import advice, recipe
 from threea_spark.adapt import features, learn, move, second_look
-from threea_spark.advice import (
-    CONDITIONAL,
-    diagnose_class_means,
-    diagnose_components,
-    diagnose_labels,
-    diagnose_mixing,
-    paper_formula,
-)
+from threea_spark.adapt.settings import AdaptStatus
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate import clusters
 from threea_spark.approximate import components as approximate
 from threea_spark.approximate.clusters import FittedMixture
 from threea_spark.approximate.components import ComponentModel
-from threea_spark.approximate.marginals import pooled
-from threea_spark.approximate.odds import cell_log_odds
-from threea_spark.config.release import ReleaseConfig, is_mixing
-from threea_spark.encode import spark as encode_passes
+from threea_spark.approximate.look import measure_class_means
+from threea_spark.approximate.marginals import marginals_query, pooled
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import EncodedTable, measure_encoding
+from threea_spark.encode.packing import staged_rows
+from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.progress import Progress
-from threea_spark.engine.staging import stage
+from threea_spark.engine.rows import SourceRows, StagedRows
 from threea_spark.model.gaussian_classes import discriminant_sampler
+from threea_spark.model.labels import LabelFunction
 from threea_spark.model.law import RowSampler
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
-from threea_spark.privacy.meter import NoisySum, PrivacyMeter
+from threea_spark.privacy.mechanism import NoisyGroups
+from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
-from threea_spark.rules import Resolved
-from threea_spark.source import rows as table
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+from threea_spark.recipe import Clusters, Draw, DrawWide, Mix, Recipe, TableShape
 
 _DIAGNOSED_ROWS = 5_000
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What the stages up to Anonymize leave: the encoding, one of the two generators, and the meter that paid.
+class Run:
+    """One run of the stages: what all of them need.
 
     Attributes:
-      encoded: Of the table. RELEASED.
+      config: The release's configuration.
+      meter: Answers the queries, within the plan.
+      rng: Public randomness: starting centres and inducing points.
+      progress: Announces each step.
+      encoded: What Encode published.
       staged: Packed rows. PRIVATE.
-      sampler: Where rows are drawn. RELEASED.
-      mixer, mechanism: Where rows are mixed: groups, and their booked noise.
-      resolved, advice: For the receipt.
+    """
+
+    config: ReleaseConfig
+    meter: PrivacyMeter
+    rng: np.random.Generator
+    progress: Progress
+    encoded: EncodedTable
+    staged: StagedRows
+
+    @property
+    def encoding(self) -> Encoding:
+        """The table's codes."""
+        return self.encoded.encoding
+
+    def mu_of(self, stage: Stage) -> float:
+        """What a stage may spend."""
+        return self.meter.plan.mu_of(stage)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The outcome of a recipe that draws: a distribution of rows. RELEASED.
+
+    Attributes:
+      encoding: The table's codes, as far as the sampler draws them.
+      sampler: Draws rows.
+    """
+
+    encoding: Encoding
+    sampler: RowSampler
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The outcome of a recipe that mixes: groups of rows, and their booked noise.
+
+    Attributes:
+      encoding: The table's codes.
+      mixer: Which groups. RELEASED.
+      granted: Their sums, which get their noise where they are released.
+    """
+
+    encoding: Encoding
+    mixer: Mixer
+    granted: NoisyGroups[PackedRows]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the stages leave.
+
+    Attributes:
+      recipe: The steps that ran, with their values.
+      outcome: A distribution to draw from, or groups to mix. RELEASED but for the groups' sums.
+      staged: Packed rows. PRIVATE.
+      n_rows: DP number of rows.
+      advice: Signs that the release lost more than it had to.
       meter: All that was spent.
     """
 
-    encoded: EncodedTable
-    staged: DataFrame
-    sampler: RowSampler | None
-    mixer: Mixer | None
-    resolved: Resolved
+    recipe: Recipe
+    outcome: Drawn | Mixed
+    staged: StagedRows
+    n_rows: float
     advice: tuple[str, ...]
     meter: PrivacyMeter
-    mechanism: NoisySum | None = None
 
 
 def run_stages(
-    rows: DataFrame, config: ReleaseConfig, plan: PrivacyPlan, release_id: str, staging: str, progress: Progress
+    source: Callable[[bytes], SourceRows],
+    config: ReleaseConfig,
+    plan: PrivacyPlan,
+    release_id: str,
+    progress: Progress,
 ) -> Fitted:
-    """Runs Encode, Approximate, Adapt and Anonymize, in this order.
+    """Runs Encode, chooses the recipe, and runs its steps.
 
     Args:
-      rows: The source. PRIVATE.
-      config, plan, release_id: Of the release.
-      staging: Name of the private staging table, which the caller drops.
+      source: Takes the release's secret key, and returns the source's rows, at most `max_rows` of each unit. PRIVATE.
+      config, plan, release_id: The release's configuration, certified plan and name.
       progress: Announces each step.
 
     Raises:
@@ -84,161 +135,134 @@ def run_stages(
     """
     key = new_key()
     meter = PrivacyMeter(plan, KeyedNoise(key), release_id)
-    rng = np.random.default_rng(int(config.digest, 16))  # public: starting centres and inducing points
-    bounded = table.bound_rows(table.canonical(rows, config.domain, plan.unit), plan.unit, key)
-    with progress.step("encode: histograms of every column"):
-        encoded = measure_encoding(bounded, config, meter)
+    rng = np.random.default_rng(int(config.digest, 16))
+    rows = source(key)
+    histograms, staging = recipe.ENCODE_STEPS
+    with progress.step(histograms):
+        encoded = measure_encoding(rows, config, meter)
     if not config.privacy.allow_large_delta:
         large_delta.require_small(plan.delta, plan.unit.max_rows, encoded.n_rows)
-    with progress.step("encode: stage packed vectors"):
-        packed = encode_passes.packed_vectors(bounded, encoded.reader, encoded.encoding, mixes=is_mixing(config))
-        staged = stage(packed, staging)
-    encoding = encoded.encoding
-    resolved = rules.resolve(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes, width=encoding.width)
-    if is_mixing(config):
-        fitted = _mixing_stages(staged, encoded, config, resolved, meter, rng, progress)
-    elif rules.looks_twice(config, plan, n_rows=encoded.n_rows, n_classes=encoding.n_classes):
-        fitted = _wide_stages(staged, encoded, config, resolved, meter, progress)
-    else:
-        fitted = _sampling_stages(staged, encoded, config, resolved, meter, rng, progress)
+    with progress.step(staging):
+        staged = staged_rows(rows, encoded.reader, encoded.encoding, mixes=config.is_mixing)
+    chosen = recipe.choose(config, plan, shape_of(encoded))
+    progress.expect(chosen.steps)
+    outcome, found = _followed(chosen, Run(config, meter, rng, progress, encoded, staged))
     large = large_delta.advice(plan.delta, plan.unit.max_rows, encoded.n_rows)
+    conditional = [advice.CONDITIONAL] if plan.is_conditional else []
     missing = [] if plan.unit.missing_in_words is None else [f"unit: {plan.unit.missing_in_words}"]
-    return replace(fitted, advice=(*large, *fitted.advice, *missing))
+    return Fitted(chosen, outcome, staged, encoded.n_rows, (*large, *found, *conditional, *missing), meter)
 
 
-def _wide_stages(
-    staged: DataFrame,
-    encoded: EncodedTable,
-    config: ReleaseConfig,
-    resolved: Resolved,
-    meter: PrivacyMeter,
-    progress: Progress,
-) -> Fitted:
-    """Few rows for many columns: means of the classes, then a second look at the columns that tell them apart."""
-    with progress.step("approximate: means of every class"):
-        mu = meter.plan.mu_of(Stage.APPROXIMATE)
-        means = approximate.measure_class_means(staged, encoded.encoding, meter, mu=mu)
-    with progress.step("adapt: a second look at the columns that tell classes apart"):
-        model = second_look.look_again(staged, encoded.encoding, means, encoded.n_rows, config.adapt, meter)
-        encoding, sampler = discriminant_sampler(encoded.encoding, model)
-    advice = tuple(diagnose_class_means(encoded.encoding, model, means))
-    return Fitted(replace(encoded, encoding=encoding), staged, sampler, None, resolved, advice, meter)
-
-
-def _sampling_stages(
-    staged: DataFrame,
-    encoded: EncodedTable,
-    config: ReleaseConfig,
-    resolved: Resolved,
-    meter: PrivacyMeter,
-    rng: np.random.Generator,
-    progress: Progress,
-) -> Fitted:
-    encoding, mu = encoded.encoding, meter.plan.mu_of(Stage.APPROXIMATE)
-    with progress.step("approximate: components and their marginals"):
-        mixture = approximate.single_components(encoding, per_class=resolved.per_class)
-        if resolved.components_per_class > 1:
-            mu, mu_mixture = clusters.split_mu(mu)
-            mixture = _clusters(staged, encoded, config, resolved, meter, rng, mu_mixture).mixture
-        components = approximate.measure_components(staged, encoding, mixture, meter, n_rows=encoded.n_rows, mu=mu)
-    sampler, advice = _sampler(encoding, components), list[str]()
-    with progress.step("adapt: inducing points and label function"):
-        if config.domain.task != "none" and encoding.codes and encoding.n_classes > 1:
-            problem = _problem(encoded, components, sampler)
-            if rules.learns_labels(config):
-                adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)
-                sampler = replace(sampler, labels=adapted.labels)
-                advice.append(f"adapt: {adapted.status.value}")
-                if adapted.labels is not None:
-                    drawn, _ = sampler.draw_cells(encoding, _DIAGNOSED_ROWS, rng)
-                    advice += diagnose_labels(adapted.labels, drawn, problem.class_weights)
-            elif components.by_class is not None:  # joint components have no class of their own
-                sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
-    with progress.step("anonymize: released statistics"):
-        if (left := meter.remaining_mu(Stage.ANONYMIZE)) > 0.0:
-            again = approximate.measure_marginals(staged, encoding, components.mixture, meter, Stage.ANONYMIZE, left)
-            components = replace(components, marginals=pooled(components.marginals, again))
-            sampler = replace(_sampler(encoding, components), labels=sampler.labels)
-    advice += diagnose_components(encoding, components, encoded.n_rows)
-    if meter.plan.is_conditional:
-        advice.append(CONDITIONAL)
-    return Fitted(encoded, staged, sampler, None, resolved, tuple(advice), meter)
-
-
-def _mixing_stages(
-    staged: DataFrame,
-    encoded: EncodedTable,
-    config: ReleaseConfig,
-    resolved: Resolved,
-    meter: PrivacyMeter,
-    rng: np.random.Generator,
-    progress: Progress,
-) -> Fitted:
+def shape_of(encoded: EncodedTable) -> TableShape:
+    """The DP numbers that the recipe is chosen by."""
     encoding = encoded.encoding
-    with progress.step("approximate: size-constrained clusters"):
-        mu = meter.plan.mu_of(Stage.APPROXIMATE)
-        fitted = _clusters(staged, encoded, config, resolved, meter, rng, mu)
-    mixture, advice = fitted.mixture, list[str]()
-    with progress.step("adapt: centres by kernel inducing points"):
-        if rules.moves_centres(config):
-            adapted = move.move_centres(staged, encoding, fitted, encoded.n_rows, config.adapt, meter, rng)
-            mixture = adapted.mixture or mixture
-            advice.append(f"adapt: {adapted.status.value}")
-    mixer = Mixer(mixture, fitted.class_shares, resolved.mix_size, resolved.mix_clip_norm)
-    with progress.step("anonymize: noise for every group"):
-        mechanism = meter.grant(
-            Stage.ANONYMIZE,
-            "mixed-rows",
-            squared_bound=mixer.norm_bound**2,
-            mu=meter.remaining_mu(Stage.ANONYMIZE),
-            moved=mixer.length,
-            size=mixer.n_groups * mixer.length,
-        )
-    advice += diagnose_mixing(mixer, resolved, encoded.n_rows, mechanism.stddev)
+    return TableShape(encoded.n_rows, encoding.n_classes, len(encoding.codes), encoding.width)
+
+
+def _followed(chosen: Recipe, run: Run) -> tuple[Drawn | Mixed, list[str]]:
+    """Runs the steps of a recipe; returns their outcome, and advice."""
+    if isinstance(chosen, Mix):
+        return _mix(chosen, run)
+    return _draw_wide(chosen, run) if isinstance(chosen, DrawWide) else _draw(chosen, run)
+
+
+def _draw_wide(chosen: DrawWide, run: Run) -> tuple[Drawn, list[str]]:
+    encoding, n_rows = run.encoding, run.encoded.n_rows
+    first, second = chosen.steps
+    with run.progress.step(first):
+        look = approximate.class_look(encoding)
+        means = measure_class_means(run.staged, look, run.meter, run.mu_of(Stage.APPROXIMATE))
+    with run.progress.step(second):
+        model = second_look.look_again(run.staged, encoding, means, n_rows, run.config.adapt, run.meter)
+        drawn = Drawn(*discriminant_sampler(encoding, model))
+    return drawn, advice.diagnose_class_means(encoding, model, means)
+
+
+def _draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
+    encoding, meter, steps = run.encoding, run.meter, iter(chosen.steps)
+    with run.progress.step(next(steps)):
+        components = _components(chosen, run)
+    sampler, found = approximate.row_sampler(encoding, components), list[str]()
+    if chosen.labels == "learned":
+        with run.progress.step(next(steps)):
+            labels, found = _learned_labels(chosen, run, components, sampler)
+            sampler = replace(sampler, labels=labels)
+    elif chosen.labels == "posterior":
+        problem = _problem(run, components, sampler)
+        sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
+    if chosen.counts_again:
+        with run.progress.step(next(steps)):
+            query = marginals_query(encoding, components.mixture, Stage.ANONYMIZE, "marginals")
+            mu = meter.remaining_mu(Stage.ANONYMIZE)
+            again = approximate.measure_marginals(run.staged, encoding, query, meter, mu)
+            components = replace(components, marginals=pooled(components.marginals, again))
+            sampler = replace(approximate.row_sampler(encoding, components), labels=sampler.labels)
+    found += advice.diagnose_components(encoding, components, run.encoded.n_rows)
+    return Drawn(encoding, sampler), found
+
+
+def _components(chosen: Draw, run: Run) -> ComponentModel:
+    """Finds the components, and measures what each knows of every column."""
+    encoding, mu = run.encoding, run.mu_of(Stage.APPROXIMATE)
+    mixture = approximate.single_components(encoding, per_class=chosen.per_class)
+    if chosen.clusters is not None:
+        mu, mu_mixture = clusters.split_mu(mu)
+        mixture = _clusters(chosen.clusters, run, mu_mixture).mixture
+    return approximate.measure_components(run.staged, encoding, mixture, run.meter, n_rows=run.encoded.n_rows, mu=mu)
+
+
+def _learned_labels(
+    chosen: Draw, run: Run, components: ComponentModel, sampler: RowSampler
+) -> tuple[LabelFunction, list[str]]:
+    problem = _problem(run, components, sampler)
+    adapted = learn.learn_labels(run.staged, problem, run.config.adapt, chosen.support_size, run.meter, run.rng)
+    labelled = replace(sampler, labels=adapted.labels)
+    drawn, _ = labelled.draw_cells(run.encoding, _DIAGNOSED_ROWS, run.rng)
+    found = _status_advice(adapted.status)
+    return adapted.labels, found + advice.diagnose_labels(adapted.labels, drawn, problem.class_weights)
+
+
+def _mix(chosen: Mix, run: Run) -> tuple[Mixed, list[str]]:
+    encoding, meter, steps, n_rows = run.encoding, run.meter, iter(chosen.steps), run.encoded.n_rows
+    with run.progress.step(next(steps)):
+        fitted = _clusters(chosen.clusters, run, run.mu_of(Stage.APPROXIMATE))
+    mixture, found = fitted.mixture, list[str]()
+    if chosen.moves_centres:
+        with run.progress.step(next(steps)):
+            moved = move.move_centres(run.staged, encoding, fitted, n_rows, run.config.adapt, meter, run.rng)
+            mixture, found = moved.mixture, _status_advice(moved.status)
+    mixer = Mixer(mixture, fitted.class_shares, chosen.mix_size, chosen.mix_clip_norm)
+    with run.progress.step(next(steps)):
+        granted = meter.grant_groups(mixer.query(encoding), meter.remaining_mu(Stage.ANONYMIZE))
+    found += advice.diagnose_mixing(mixer, chosen.clusters, n_rows, granted.mechanism.stddev)
     if meter.plan.is_conditional:
-        advice += [CONDITIONAL, paper_formula(mixer, mechanism)]
-    return Fitted(encoded, staged, None, mixer, resolved, tuple(advice), meter, mechanism)
+        found.append(advice.paper_formula(mixer, granted.mechanism))
+    return Mixed(encoding, mixer, granted), found
 
 
-def _clusters(
-    staged: DataFrame,
-    encoded: EncodedTable,
-    config: ReleaseConfig,
-    resolved: Resolved,
-    meter: PrivacyMeter,
-    rng: np.random.Generator,
-    mu: float,
-) -> FittedMixture:
-    covariance = config.approximate.covariance
+def _clusters(own: Clusters, run: Run, mu: float) -> FittedMixture:
     return clusters.fit_mixture(
-        staged,
-        encoded.encoding,
-        meter,
-        per_class=resolved.per_class,
-        n_components=resolved.components_per_class,
-        min_size=resolved.min_cluster_size,
-        n_rows=encoded.n_rows,
-        iterations=1 if config.anonymize.generator == "random" else config.approximate.iterations,
-        covariance="isotropic" if covariance == "auto" else covariance,
+        run.staged,
+        run.encoding,
+        run.meter,
+        n_rows=run.encoded.n_rows,
+        per_class=own.per_class,
+        n_components=own.n_components,
+        min_size=own.min_size,
+        iterations=own.iterations,
+        covariance=own.covariance,
         mu=mu,
-        rng=rng,
+        rng=run.rng,
     )
 
 
-def _sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:
-    return RowSampler(
-        weights=components.marginals.weights,
-        class_of=components.mixture.class_of,
-        laws=components.marginals.probabilities(encoding.cell_offsets),
-        orders=components.orders,
-        factor=np.asarray(np.linalg.cholesky(components.correlations), dtype=np.float64),
-        labels=None,
-    )
+def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> learn.Problem:
+    encoding = run.encoding
+    odds, weights = approximate.class_odds(encoding, components)
+    laws = approximate.pooled_laws(encoding, components.marginals)
+    return learn.Problem(encoding, odds, laws, weights, sampler, run.encoded.n_rows)
 
 
-def _problem(encoded: EncodedTable, components: ComponentModel, sampler: RowSampler) -> learn.Problem:
-    n_classes = encoded.encoding.n_classes
-    weights = components.class_weights(n_classes)
-    odds = cell_log_odds(components.class_counts(n_classes), components.marginals.stddev, weights)
-    laws = approximate.pooled_laws(encoded.encoding, components.marginals)
-    return learn.Problem(encoded.encoding, odds, laws, weights, sampler, encoded.n_rows)
+def _status_advice(status: AdaptStatus) -> list[str]:
+    """Says how adaptation ended, where there is something to do about it."""
+    return [] if status in (AdaptStatus.COMPLETED, AdaptStatus.CONVERGED) else [f"adapt: {status.value}"]

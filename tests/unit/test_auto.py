@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from threea_spark import rules, shares
-from threea_spark.config.release import ReleaseConfig, is_mixing
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage, calibrate
@@ -244,7 +244,7 @@ def test_classes_are_counted_from_the_domain_alone(label, expected):
 
 def chosen_shares(config):
     affine = codes_affinely(config)
-    return shares.auto_shares(config, mixes=is_mixing(config), affine=affine, label_cells=LABEL_CELLS)
+    return shares.auto_shares(config, mixes=config.affine=affine, label_cells=LABEL_CELLS)
 
 
 def n_public_classes(config):

@@ -9,7 +9,7 @@ Source: Nguyen, Chen, Lee 2020, arXiv 2011.00050, eq. 6 and algorithm 1, with th
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,16 @@ import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 
 from threea_spark.adapt.kernel import kernel_fn, x64
-from threea_spark.adapt.row_gradient import Chunk, clipped_sum, to_chunks
-from threea_spark.adapt.settings import AdaptStatus, KipResult, KipSettings, ReleaseSum
+from threea_spark.adapt.row_gradient import Chunk, gradient_query, to_chunks
+from threea_spark.adapt.settings import AdaptStatus, KernelRows, KipResult, KipSettings
 from threea_spark.arrays import Float64Array
 from threea_spark.engine.progress import counted
 from threea_spark.errors import ConfigError
 from threea_spark.model.ntk import Architecture
+from threea_spark.privacy.query import HeldRows, SumQuery
+
+Ask = Callable[[SumQuery[list[Chunk]], HeldRows[list[Chunk]]], Float64Array]
+"""Takes the query of one step and the rows; returns the noisy sums, in grid units."""
 
 _STILL_FALLING = 1e-3
 _ADAM_SECOND, _ADAM_EPS = 0.999, 1e-12
@@ -96,23 +100,21 @@ def plain(
 def private(
     x_support: Float64Array,
     y_support: Float64Array,
-    x_target: Float64Array,
-    y_target: Float64Array,
+    targets: HeldRows[KernelRows],
     settings: KipSettings,
     *,
     n_rows_public: float,
-    release_sum: ReleaseSum,
+    ask: Ask,
 ) -> KipResult:
     """Follows noisy clipped gradients by Adam, which is post-processing; returns the mean of the last half's iterates.
 
     Args:
       x_support: Centroids to start from, shape (s, d). RELEASED.
       y_support: Their labels, shape (s, c). RELEASED.
-      x_target: The sample, shape (n, d), held as float32. PRIVATE.
-      y_target: Shape (n, c), likewise. PRIVATE.
+      targets: The sample: rows (n, d) and labels (n, c), to be held as float32. PRIVATE.
       settings: Public.
       n_rows_public: Divisor of the mean: a public or noisy count, never the sample's own size.
-      release_sum: Called once in each step, and in no other case; adds the noise.
+      ask: Called once in each step, and in no other case; answers with noise.
 
     Returns:
       RELEASED: a function of the noisy sums and of public numbers. Its status looks at those alone.
@@ -129,9 +131,9 @@ def private(
         raise ConfigError(f"n_rows_public must be positive, got {n_rows_public}; bound a noisy count from below")
     x, y, adam, kept = start, labels, _Adam(), list[tuple[Float64Array, Float64Array]]()
     with x64():
-        chunks = list(to_chunks(x_target, y_target, settings.chunk_rows, np.float32))
+        chunks = targets.seen_as(lambda rows: list(to_chunks(*rows, settings.chunk_rows, np.float32)))
         for step in counted(settings.steps):
-            gradient = _noisy_gradient(step, x, y, chunks, settings, release_sum)
+            gradient = _noisy_gradient(step, x, y, chunks, settings, ask)
             if gradient is None:
                 return KipResult(start, labels, AdaptStatus.NONFINITE, ())
             by_x, by_y = ((1.0 - settings.alpha) / n_rows_public * part for part in gradient)
@@ -146,19 +148,17 @@ def _noisy_gradient(
     step: int,
     x: Float64Array,
     y: Float64Array,
-    chunks: Sequence[Chunk],
+    chunks: HeldRows[list[Chunk]],
     settings: KipSettings,
-    release_sum: ReleaseSum,
+    ask: Ask,
 ) -> tuple[Float64Array, Float64Array] | None:
     """The noisy sum of clipped gradients by points (s, d) and labels (s, c), RELEASED; None if it is not finite."""
     n_moving = min(settings.moving_points or len(x), len(x))
     moving = (step * n_moving + np.arange(n_moving, dtype=np.int64)) % len(x)
-    sums = clipped_sum(x, y, moving, chunks, settings)
-    if sums is None:
+    query = gradient_query(x, y, moving, settings, step)
+    if query is None:
         return None
-    noisy = (
-        settings.clip_norm / settings.norm_bound * np.asarray(release_sum(step, sums, settings.norm_bound), np.float64)
-    )
+    noisy = settings.clip_norm / settings.norm_bound * np.asarray(ask(query, chunks), np.float64)
     if not np.isfinite(noisy).all():
         return None
     by_x, by_y = np.zeros_like(x), np.zeros_like(y)

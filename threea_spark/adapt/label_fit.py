@@ -7,6 +7,7 @@ Bassily, Smith, Thakurta 2014, arXiv 1405.7085; clipping as Abadi et al. 2016, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,10 +17,10 @@ from scipy.special import expit, softmax
 from threea_spark.adapt.features import FEATURE_GRID, FeatureMap
 from threea_spark.arrays import Float32Array, Float64Array, Int64Array
 from threea_spark.engine.progress import counted
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.query import RowBound, SumQuery
 
 RESIDUAL_GRID = 128
-ReleaseSum = Callable[[str, Int64Array, int], Float64Array]
-"""Takes a name, exact int64 sums and a bound on one row's L2 norm; gives noisy sums, in the same units."""
 _CHUNK_ROWS = 8192
 _CHUNK_VALUES = 1 << 18  # rows times outputs in memory at a time: 2 MB an array
 _WIDE_VALUES = 1 << 22  # rows times columns: 32 MB an array, since few rows at a time make many columns slow
@@ -87,12 +88,6 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.cells)
-
-    @property
-    def moved(self) -> int:
-        """Coordinates of the gradient to which one row adds anything: each column's odds, its cells, dense features."""
-        n_features = self.cells.shape[1]
-        return int(n_features + self.n_outputs * (n_features + self.features.n_dense))
 
     def _odds_of_rows(self) -> Float32Array:
         """Log odds of the only output, looked up once for all steps, shape (n, n_features)."""
@@ -191,11 +186,33 @@ def _slices(n_rows: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
 
+def gradient_bound(settings: FitSettings, n_features: int, n_outputs: int, n_dense: int) -> RowBound:
+    """A row's clipped gradient: by each column's odds, and by each output's cells and dense features."""
+    norm = int(settings.clip_norm * FEATURE_GRID * RESIDUAL_GRID)
+    return RowBound(norm * norm, n_features + n_outputs * (n_features + n_dense))
+
+
+def gradient_query(
+    features: FeatureMap, weights: Weights, prior: Float64Array, settings: FitSettings, step: int
+) -> SumQuery[Targets]:
+    """The sum of the rows' clipped gradients at some weights, of length n_features + n_shared * n_outputs."""
+    n_outputs = len(features.odds)
+    bound = gradient_bound(settings, features.n_features, n_outputs, features.n_dense)
+    norm = math.isqrt(bound.squared_norm)
+    return SumQuery(
+        stage=Stage.ADAPT,
+        name=f"labels-{step}",
+        bound=bound,
+        size=features.n_features + features.n_shared * n_outputs,
+        contribution=lambda targets: targets.gradient_sums(weights, prior, norm),
+    )
+
+
 def fit_weights(
-    targets: Targets,
+    features: FeatureMap,
     prior: Float64Array,
     settings: FitSettings,
-    release_sum: ReleaseSum,
+    ask: Callable[[SumQuery[Targets]], Float64Array],
     *,
     n_rows: float,
     mu: float,
@@ -203,27 +220,25 @@ def fit_weights(
     """Runs the noisy steps and averages the last iterates.
 
     Args:
-      targets: PRIVATE.
+      features: Of the rows. RELEASED.
       prior: Logits at the start, shape (n_outputs,). RELEASED.
       settings: Of the steps.
-      release_sum: Adds the noise of one step.
+      ask: Answers the query of one step, with noise where the targets are private.
       n_rows: DP number of targets, positive.
       mu: What all steps together may spend; sets the learning rate.
     """
-    n_columns, n_shared = targets.features.n_features, targets.features.n_shared
-    bound = int(settings.clip_norm * FEATURE_GRID * RESIDUAL_GRID)
-    vector = np.zeros(n_columns + n_shared * targets.n_outputs)
+    n_columns, n_outputs = features.n_features, len(features.odds)
+    vector = np.zeros(n_columns + features.n_shared * n_outputs)
     velocity, average, n_averaged = np.zeros_like(vector), np.zeros_like(vector), 0
     rate = settings.rate * min(mu * n_rows / (settings.steps * settings.clip_norm), _FASTEST) / n_rows
     for step in counted(settings.steps):
-        weights = _split(vector, n_columns, targets.n_outputs)
-        exact = targets.gradient_sums(weights, prior, bound)
-        gradient = release_sum(f"labels-{step}", exact, bound) / (FEATURE_GRID * RESIDUAL_GRID)
+        weights = _split(vector, n_columns, n_outputs)
+        gradient = ask(gradient_query(features, weights, prior, settings, step)) / (FEATURE_GRID * RESIDUAL_GRID)
         velocity = settings.momentum * velocity + (1.0 - settings.momentum) * gradient
         vector = vector - 4.0 * rate * velocity
         if step >= settings.steps * (1.0 - settings.averaged):
             average, n_averaged = average + vector, n_averaged + 1
-    return _split(average / max(n_averaged, 1), n_columns, targets.n_outputs)
+    return _split(average / max(n_averaged, 1), n_columns, n_outputs)
 
 
 _FASTEST = 400.0

@@ -7,30 +7,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from threea_spark.adapt import features as maps
-from threea_spark.adapt.label_fit import FitSettings, Targets, fit_weights
-from threea_spark.adapt.move import RELEASED_ROWS, AdaptResult, architecture, move_plain, move_private, sample_rate
+from threea_spark.adapt.label_fit import FitSettings, Targets, Weights, fit_weights
+from threea_spark.adapt.move import RELEASED_ROWS, architecture, move_plain, move_private, sample_rate
+from threea_spark.adapt.settings import AdaptStatus, KernelRows
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.encoding import Encoding
-from threea_spark.engine.sample import poisson_sample
+from threea_spark.engine.packed import PackedRows
+from threea_spark.engine.rows import StagedRows
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.law import RowSampler
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
+from threea_spark.privacy.query import HeldRows, SumQuery
 
 POINTS_SHARE = 0.05
 """Part of Adapt's mu^2 that moves the inducing points; the rest learns the labels."""
 _POINTS_ROWS = 20_000
 _CALIBRATION_ROWS = 20_000
+_ROUNDING = 1e-12  # relative
 
 
 @dataclass(frozen=True)
@@ -64,84 +63,115 @@ class Problem:
         return np.eye(self.encoding.n_classes)[classes] - self.class_weights
 
 
+@dataclass(frozen=True)
+class LearnedLabels:
+    """A label function. RELEASED.
+
+    Attributes:
+      labels: Labels rows by their cells.
+      status: How the inducing points were moved.
+    """
+
+    labels: LabelFunction
+    status: AdaptStatus
+
+
 def learn_labels(
-    staged: DataFrame,
+    staged: StagedRows,
     problem: Problem,
     config: AdaptConfig,
     support_size: int,
     meter: PrivacyMeter,
     rng: np.random.Generator,
-) -> AdaptResult:
+) -> LearnedLabels:
     """Learns the inducing points and the label function.
 
     Args:
       staged: PRIVATE.
       problem: What is known so far.
-      config: Of the stage; `targets: released` reads no row.
-      support_size: Inducing points.
-      meter: Pays.
+      config: The stage's configuration; `targets: released` reads no row.
+      support_size: Number of inducing points.
+      meter: Answers the queries.
       rng: Public randomness: starting points are drawn from the released mixture.
     """
     encoding, kernel_input = problem.encoding, problem.kernel_input()
     support_cells, support_classes = problem.sampler.draw_cells(encoding, support_size, rng)
-    x_support, y_support = kernel_input(support_cells), problem.centred(support_classes)
+    start = kernel_input(support_cells), problem.centred(support_classes)
     if config.targets == "released":
         cells, classes = problem.sampler.draw_cells(encoding, RELEASED_ROWS, rng)
-        moved = move_plain(x_support, y_support, kernel_input(cells), problem.centred(classes), config, True)
-        labels = _fit(problem, config, kernel_input, moved.x_support, cells, classes, None, 1.0)
+        moved = move_plain(*start, kernel_input(cells), problem.centred(classes), config, True)
+        labels = _fit_released(problem, _feature_map(problem, config, moved.x_support), cells, classes)
     else:
         rate = sample_rate(meter, problem.n_rows, config.max_rows)
-        sample = poisson_sample(staged, encoding.width, rate)
-        points_rate = min(rate, _POINTS_ROWS / max(problem.n_rows, 1.0))
-        few = sample.sampled(points_rate)
-        with meter.poisson_sample(Stage.ADAPT, rate):
-            x_target, y_target = kernel_input(encoding.cells(few.packed)), problem.centred(few.classes)
-            n_points_rows = problem.n_rows * points_rate
-            moved = move_private(x_support, y_support, x_target, y_target, config, meter, POINTS_SHARE, n_points_rows)
-            cells = encoding.cells(sample.packed)
-            labels = _fit(problem, config, kernel_input, moved.x_support, cells, sample.classes, meter, rate)
+        few_rate = min(rate, _POINTS_ROWS / max(problem.n_rows, 1.0))
+
+        def kernel_rows(rows: PackedRows) -> KernelRows:
+            few = rows.sampled(few_rate)
+            return kernel_input(encoding.cells(few.packed)), problem.centred(few.classes)
+
+        with meter.sample(Stage.ADAPT, staged, rate) as sample:
+            few = sample.seen_as(kernel_rows)
+            moved = move_private(*start, few, config, meter, POINTS_SHARE, problem.n_rows * few_rate)
+            labels = _fit_private(problem, _feature_map(problem, config, moved.x_support), sample, meter, rate)
     drawn, _ = problem.sampler.draw_cells(encoding, _CALIBRATION_ROWS, rng)
-    return AdaptResult(labels.calibrated(drawn, problem.class_weights), None, moved.status)
+    return LearnedLabels(labels.calibrated(drawn, problem.class_weights), moved.status)
 
 
-def _fit(
-    problem: Problem,
-    config: AdaptConfig,
-    kernel_input: KernelInput,
-    x_support: Float64Array,
-    cells: Int64Array,
-    classes: Int64Array,
-    meter: PrivacyMeter | None,
-    rate: float,
-) -> LabelFunction:
-    """Learns the weights with what is left of Adapt's share; without a meter the targets are released ones."""
-    encoding, laws = problem.encoding, np.concatenate(problem.laws)
-    n_features = len(encoding.codes)
-    feature_map = maps.feature_map(
+def step_mu(mu: float, settings: FitSettings) -> float:
+    """Price of one step of the label function; all of them together take no more than mu."""
+    return mu / math.sqrt(settings.steps) * (1.0 - _ROUNDING)
+
+
+def _feature_map(problem: Problem, config: AdaptConfig, x_support: Float64Array) -> maps.FeatureMap:
+    return maps.feature_map(
         problem.odds,
-        laws,
-        kernel_input,
+        np.concatenate(problem.laws),
+        problem.kernel_input(),
         x_support,
         architecture(config),
-        n_features=n_features,
+        n_features=len(problem.encoding.codes),
         diag_reg=config.ridge,
         scales=maps.Scales(),
     )
-    settings = FitSettings()
-    mu = meter.remaining_mu(Stage.ADAPT) if meter is not None else 1.0
-    mu_step = mu / math.sqrt(settings.steps) * (1.0 - 1e-12)
 
-    def release_sum(name: str, exact: Int64Array, bound: int) -> Float64Array:
-        if meter is None:
-            return exact.astype(np.float64)
-        square, moved = bound * bound, targets.moved
-        noisy = meter.noisy_sum(Stage.ADAPT, name, exact, squared_bound=square, mu=mu_step, moved=moved).value
-        return noisy.astype(np.float64)
 
+def _fit_private(
+    problem: Problem, features: maps.FeatureMap, sample: HeldRows[PackedRows], meter: PrivacyMeter, rate: float
+) -> LabelFunction:
+    """Learns the weights by noisy steps, with what is left of Adapt's share."""
+    encoding, settings, mu = problem.encoding, FitSettings(), meter.remaining_mu(Stage.ADAPT)
+    targets = sample.seen_as(lambda rows: Targets(features, encoding.cells(rows.packed), rows.classes))
+    mu_step = step_mu(mu, settings)
+
+    def ask(query: SumQuery[Targets]) -> Float64Array:
+        return meter.ask(query, targets, mu_step).value
+
+    n_rows = max(problem.n_rows * rate, 1.0)
+    prior = _prior(problem, features)
+    weights = fit_weights(features, prior, settings, ask, n_rows=n_rows, mu=mu)
+    return _label_function(problem, features, prior, weights)
+
+
+def _fit_released(problem: Problem, features: maps.FeatureMap, cells: Int64Array, classes: Int64Array) -> LabelFunction:
+    """Learns the weights on rows drawn from the released mixture: they need no noise."""
+    drawn, prior = Targets(features, cells, classes), _prior(problem, features)
+
+    def ask(query: SumQuery[Targets]) -> Float64Array:
+        return query.contribution(drawn).astype(np.float64)
+
+    weights = fit_weights(features, prior, FitSettings(), ask, n_rows=float(len(cells)), mu=1.0)
+    return _label_function(problem, features, prior, weights)
+
+
+def _prior(problem: Problem, features: maps.FeatureMap) -> Float64Array:
+    """Logits of the class shares, shape (n_outputs,)."""
     logs = np.log(problem.class_weights)
-    prior = logs[1:] - logs[:1] if len(feature_map.odds) == 1 else logs
-    targets = Targets(feature_map, cells, classes)
-    n_rows = max(problem.n_rows * rate, 1.0) if meter is not None else float(len(cells))
-    weights = fit_weights(targets, prior, settings, release_sum, n_rows=n_rows, mu=mu)
-    cell_column = np.repeat(np.arange(n_features), np.diff(encoding.cell_offsets))
-    return feature_map.label_function(weights.columns[:, None], weights.shared, prior, cell_column)
+    return logs[1:] - logs[:1] if len(features.odds) == 1 else logs
+
+
+def _label_function(
+    problem: Problem, features: maps.FeatureMap, prior: Float64Array, weights: Weights
+) -> LabelFunction:
+    encoding = problem.encoding
+    cell_column = np.repeat(np.arange(len(encoding.codes)), np.diff(encoding.cell_offsets))
+    return features.label_function(weights.columns[:, None], weights.shared, prior, cell_column)

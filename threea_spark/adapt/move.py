@@ -4,57 +4,51 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from threea_spark.adapt.settings import AdaptStatus, KipResult, KipSettings
+from threea_spark.adapt.settings import AdaptStatus, KernelRows, KipResult, KipSettings
 from threea_spark.approximate.clusters import FittedMixture
 from threea_spark.approximate.mixture import Mixture
-from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.arrays import Float64Array
 from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.encoding import Encoding
-from threea_spark.engine.sample import poisson_sample
-from threea_spark.model.labels import LabelFunction
+from threea_spark.engine.packed import PackedRows
+from threea_spark.engine.rows import StagedRows
 from threea_spark.model.ntk import Architecture
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
+from threea_spark.privacy.query import HeldRows, R, SumQuery
 
 RELEASED_ROWS = 20_000
 """Rows drawn as targets where no private row is to be read."""
-POINTS_STEPS = 8
+_POINTS_STEPS = 8
 _CENTRES_RATE = 0.02
 _POINTS_RATE = 0.005  # of KIP for the label function: measured to help or do nothing; from 0.02 on it may hurt
 
 
 @dataclass(frozen=True)
-class AdaptResult:
-    """What Adapt publishes.
+class MovedCentres:
+    """Clusters with moved centres. RELEASED.
 
     Attributes:
-      labels: The label function; None where centres alone were moved.
-      mixture: The mixture with moved centres; None where labels were learned.
-      status: How it went, with advice.
+      mixture: The clusters.
+      status: How it went.
     """
 
-    labels: LabelFunction | None
-    mixture: Mixture | None
+    mixture: Mixture
     status: AdaptStatus
 
 
 def move_centres(
-    staged: DataFrame,
+    staged: StagedRows,
     encoding: Encoding,
     fitted: FittedMixture,
     n_rows: float,
     config: AdaptConfig,
     meter: PrivacyMeter,
     rng: np.random.Generator,
-) -> AdaptResult:
+) -> MovedCentres:
     """Moves the clusters' centres by KIP: by noisy steps end to end, as the paper does in conditional mode.
 
     Args:
@@ -74,16 +68,18 @@ def move_centres(
         moved = move_plain(x_support, y_support, x_target, y_support[component], config, True)
     else:
         rate = sample_rate(meter, n_rows, config.max_rows)
-        sample = poisson_sample(staged, encoding.width, rate)
-        x_target = encoding.scores(sample.packed).astype(np.float64) * scale
-        y_target = np.eye(encoding.n_classes)[sample.classes] - shares
-        if config.targets == "plain":
-            meter.book_exact(Stage.ADAPT)
-            moved = move_plain(x_support, y_support, x_target, y_target, config, False)
-        else:
-            with meter.poisson_sample(Stage.ADAPT, rate):
-                moved = move_private(x_support, y_support, x_target, y_target, config, meter, 1.0, n_rows * rate)
-    return AdaptResult(None, replace(mixture, means=moved.x_support / scale), moved.status)
+
+        def kernel_rows(rows: PackedRows) -> KernelRows:
+            x = encoding.scores(rows.packed).astype(np.float64) * scale
+            return x, np.eye(encoding.n_classes)[rows.classes] - shares
+
+        with meter.sample(Stage.ADAPT, staged, rate) as sample:
+            targets = sample.seen_as(kernel_rows)
+            if config.targets == "plain":
+                moved = move_plain(x_support, y_support, *meter.expose(Stage.ADAPT, targets), config, False)
+            else:
+                moved = move_private(x_support, y_support, targets, config, meter, 1.0, n_rows * rate)
+    return MovedCentres(replace(mixture, means=moved.x_support / scale), moved.status)
 
 
 def sample_rate(meter: PrivacyMeter, n_rows: float, max_rows: int) -> float:
@@ -94,6 +90,16 @@ def sample_rate(meter: PrivacyMeter, n_rows: float, max_rows: int) -> float:
 def architecture(config: AdaptConfig) -> Architecture:
     """The kernel's network, as configured."""
     return Architecture(activation=config.activation, depth=config.depth)
+
+
+def n_steps(config: AdaptConfig, share: float) -> int:
+    """Steps that move the points: fewer where the label function takes most of the share."""
+    return min(config.steps, _POINTS_STEPS) if share < 1.0 else config.steps
+
+
+def step_mu(mu: float, share: float, steps: int) -> float:
+    """Price of one of so many steps that together take a share of mu^2."""
+    return mu * math.sqrt(share / steps)
 
 
 def _kip_settings(config: AdaptConfig, steps: int, learning_rate: float) -> KipSettings:
@@ -110,8 +116,7 @@ def _kip_settings(config: AdaptConfig, steps: int, learning_rate: float) -> KipS
 def move_private(
     x_support: Float64Array,
     y_support: Float64Array,
-    x_target: Float64Array,
-    y_target: Float64Array,
+    targets: HeldRows[KernelRows],
     config: AdaptConfig,
     meter: PrivacyMeter,
     share: float,
@@ -120,19 +125,15 @@ def move_private(
     """Moves support points by noisy steps that together spend `share` of Adapt's mu^2."""
     from threea_spark.adapt import inducing  # jax is imported here, on the driver only
 
-    steps, learning_rate = config.steps, _CENTRES_RATE
-    if share < 1.0:
-        steps, learning_rate = min(config.steps, POINTS_STEPS), _POINTS_RATE
-    mu = meter.plan.mu_of(Stage.ADAPT) * math.sqrt(share / steps)
+    steps = n_steps(config, share)
+    learning_rate = _POINTS_RATE if share < 1.0 else _CENTRES_RATE
+    mu = step_mu(meter.plan.mu_of(Stage.ADAPT), share, steps)
 
-    def release_sum(step: int, exact: Int64Array, bound: int) -> Float64Array:
-        name = f"points-{step}"
-        return meter.noisy_sum(Stage.ADAPT, name, exact, squared_bound=bound * bound, mu=mu).value.astype(np.float64)
+    def ask(query: SumQuery[R], rows: HeldRows[R]) -> Float64Array:
+        return meter.ask(query, rows, mu).value
 
     settings = _kip_settings(config, steps, learning_rate)
-    return inducing.private(
-        x_support, y_support, x_target, y_target, settings, n_rows_public=max(n_rows, 1.0), release_sum=release_sum
-    )
+    return inducing.private(x_support, y_support, targets, settings, n_rows_public=max(n_rows, 1.0), ask=ask)
 
 
 def move_plain(

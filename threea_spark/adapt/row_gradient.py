@@ -26,6 +26,8 @@ from threea_spark.adapt.kernel import diagonal_slope, input_products, kernel_of_
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.model.ntk import Architecture
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.query import SumQuery
 
 _SHRINK = 1.0 - 2.0**-20  # room for float32 rounding of the scaled gradient; the bound itself is checked in integers
 _TILE = 128  # rows whose gradients stay in a CPU's cache; chunks are whole multiples, so all rows meet the same code
@@ -61,25 +63,20 @@ class _Coefficients(NamedTuple):
     of_point: jax.Array  # (w, t)
 
 
-def clipped_sum(
-    x_support: Float64Array,
-    y_support: Float64Array,
-    moving: Int64Array,
-    chunks: Sequence[Chunk],
-    settings: KipSettings,
-) -> Int64Array | None:
-    """Sums the rows' clipped gradients by the moving points and, where labels are learned, by all scaled labels.
+def gradient_query(
+    x_support: Float64Array, y_support: Float64Array, moving: Int64Array, settings: KipSettings, step: int
+) -> SumQuery[list[Chunk]] | None:
+    """The sum of the rows' clipped gradients by the moving points and, where labels are learned, by all scaled labels.
 
     Args:
       x_support: Shape (s, d). RELEASED.
       y_support: Shape (s, c). RELEASED.
       moving: Which points, shape (w,).
-      chunks: Rows and labels. PRIVATE.
       settings: Public.
+      step: Names the query.
 
     Returns:
-      Exact sums in grid units, shape (w d [+ s c],). PRIVATE: no noise has been added. None if the solve, which reads
-      no row, is not finite.
+      Of length w d [+ s c]; None if the solve, which reads no row, is not finite.
 
     Guarantee:
       Each row adds an integer vector of L2 norm <= norm_bound. It is a function of the row and of public numbers:
@@ -90,14 +87,26 @@ def clipped_sum(
     shared = _shared(jnp.asarray(x_support), jnp.asarray(y_support), jnp.asarray(moving), diag_reg, network)
     if not all(bool(jnp.isfinite(part).all()) for part in shared):
         return None
-    n_labels = y_support.size if settings.learn_labels else 0
+    bound = settings.bound(len(x_support), x_support.shape[1], y_support.shape[1])
+    return SumQuery(
+        stage=Stage.ADAPT,
+        name=f"points-{step}",
+        bound=bound,
+        size=bound.moved,
+        contribution=lambda chunks: _clipped_sum(shared, chunks, bound.moved, settings),
+    )
+
+
+def _clipped_sum(shared: _Shared, chunks: Sequence[Chunk], size: int, settings: KipSettings) -> Int64Array:
+    """Exact sums in grid units, shape (size,). PRIVATE: no noise has been added."""
+    network, diag_reg = settings.architecture, settings.diag_reg
     label_scale = settings.label_scale if settings.learn_labels else None
     (device,) = shared.dual.devices()
     on_cpu = device.platform == "cpu"  # a GPU has cores for a whole chunk, and no use for threads
 
     def sum_of(some: Sequence[Chunk]) -> Int64Array:
         with x64(), jax.default_device(device):  # both hold for one thread
-            total = jnp.zeros(moving.size * x_support.shape[1] + n_labels, jnp.int64)
+            total = jnp.zeros(size, jnp.int64)
             for chunk in some:
                 total = _add_clipped(
                     total,

@@ -6,25 +6,24 @@ The first look's noise grows with the square root of the width, the second's wit
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from threea_spark.adapt.move import sample_rate
 from threea_spark.approximate import class_means, correlation
 from threea_spark.approximate.class_means import ClassMeans
+from threea_spark.approximate.look import Look, measure_class_means
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.codes import SCORE_GRID, CategoryCode
 from threea_spark.encode.encoding import Encoding
-from threea_spark.engine.sample import poisson_sample
+from threea_spark.engine.packed import PackedRows
+from threea_spark.engine.rows import StagedRows
 from threea_spark.model.gaussian_classes import Discriminant, within_classes
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
+from threea_spark.privacy.query import HeldRows, SumQuery
 
 NORMS_SHARE = 0.02
 PAIRS_SHARE = 0.22
@@ -45,18 +44,33 @@ def choose(encoding: Encoding, means: ClassMeans) -> BoolArray:
     return chosen
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """The chosen columns of rows, less the first look's means. PRIVATE.
+
+    Attributes:
+      rows: Grid units, shape (n, k).
+      scores: Of the numbers among them, in units of score, shape (n, f).
+      classes: Shape (n,).
+    """
+
+    rows: Int64Array
+    scores: Float64Array
+    classes: Int64Array
+
+
 def look_again(
-    staged: DataFrame, encoding: Encoding, first: ClassMeans, n_rows: float, config: AdaptConfig, meter: PrivacyMeter
+    staged: StagedRows, encoding: Encoding, first: ClassMeans, n_rows: float, config: AdaptConfig, meter: PrivacyMeter
 ) -> Discriminant:
     """Measures class means and correlations of the chosen columns, on one Poisson sample.
 
     Args:
       staged: PRIVATE.
-      encoding: Of the table.
-      first: The first look, of all coordinates.
+      encoding: The table's codes.
+      first: The first look, at all coordinates.
       n_rows: DP number of rows.
-      config: Of the stage.
-      meter: Pays.
+      config: The stage's configuration.
+      meter: Answers the queries.
     """
     chosen = choose(encoding, first)
     sizes = np.diff(np.append(encoding.offsets, encoding.width))
@@ -64,13 +78,19 @@ def look_again(
     numbers = np.array(
         [c and not isinstance(code, CategoryCode) for c, code in zip(chosen, encoding.codes, strict=True)]
     )
-    rate = sample_rate(meter, n_rows, config.max_rows)
-    sample = poisson_sample(staged, encoding.width, rate)
     offset = np.rint(first.pooled * SCORE_GRID).astype(np.int64)
-    with meter.poisson_sample(Stage.ADAPT, rate):
+
+    def view(sample: PackedRows) -> _Chosen:
         rows = sample.packed.astype(np.int64) - offset
-        scores = rows[:, encoding.offsets[numbers]] / SCORE_GRID
-        second, total = _readings(rows[:, coordinates], scores, sample.classes, first.sizes * rate, meter)
+        return _Chosen(rows[:, coordinates], rows[:, encoding.offsets[numbers]] / SCORE_GRID, sample.classes)
+
+    rate = sample_rate(meter, n_rows, config.max_rows)
+    with meter.sample(Stage.ADAPT, staged, rate) as sample:
+        held = sample.seen_as(view)
+        mu_means, mu_pairs = split_mu(meter.remaining_mu(Stage.ADAPT), int(numbers.sum()))
+        class_sizes = first.sizes * rate
+        second = measure_class_means(held, _look(len(class_sizes), len(coordinates)), meter, mu_means, class_sizes)
+        total = _correlations(held, int(numbers.sum()), max(float(class_sizes.sum()), 1.0), meter, mu_pairs)
     deviations = np.zeros_like(first.sums)
     deviations[:, coordinates] = class_means.shrunk_deviations(class_means.combined(first, second, coordinates))
     inside = within_classes(total, deviations[:, encoding.offsets[numbers]], first.weights)
@@ -81,36 +101,22 @@ def look_again(
     return Discriminant(first.weights, first.pooled, deviations, chosen, within, correlations)
 
 
-def _readings(
-    rows: Int64Array, scores: Float64Array, classes: Int64Array, sizes: Float64Array, meter: PrivacyMeter
-) -> tuple[ClassMeans, Float64Array]:
-    """Reads class means of all chosen coordinates and correlations of the chosen numbers; spends what is left."""
-    mu = meter.remaining_mu(Stage.ADAPT)
-    pairs_share = PAIRS_SHARE if scores.shape[1] > 1 else 0.0
-    means = _class_means(rows, classes, sizes, meter, mu * math.sqrt(1.0 - pairs_share))
-    return means, _correlations(scores, max(float(sizes.sum()), 1.0), meter, mu * math.sqrt(pairs_share))
+def split_mu(mu: float, n_numbers: int) -> tuple[float, float]:
+    """Splits the mu of the second look between class means and the correlations of so many numbers."""
+    share = PAIRS_SHARE if n_numbers > 1 else 0.0
+    return mu * math.sqrt(1.0 - share), mu * math.sqrt(share)
 
 
-def _class_means(
-    rows: Int64Array, classes: Int64Array, sizes: Float64Array, meter: PrivacyMeter, mu: float
-) -> ClassMeans:
-    ends = class_means.norm_bins(math.sqrt(rows.shape[1]))
-    counted = class_means.norm_counts(rows, classes, len(sizes), ends)[: class_means.NORM_BINS]
-    norms = meter.noisy_sum(Stage.ADAPT, "norms", counted, squared_bound=1, mu=mu * math.sqrt(NORMS_SHARE), moved=1)
-    clip = class_means.norm_clip(norms.value.astype(np.float64), ends)
-    exact = class_means.class_sums(rows, classes, len(sizes), clip.bound)
-    mu_sums = mu * math.sqrt(1.0 - NORMS_SHARE) * (1.0 - 1e-12)
-    sums = meter.noisy_sum(
-        Stage.ADAPT, "class-sums", exact, squared_bound=clip.bound**2, mu=mu_sums, moved=rows.shape[1]
-    )
-    return class_means.class_means(sums.value.astype(np.float64), sums.stddev, sizes, clip)
+def _look(n_classes: int, width: int) -> Look[_Chosen]:
+    return Look(Stage.ADAPT, NORMS_SHARE, n_classes, width, width, lambda own: (own.rows, own.classes))
 
 
-def _correlations(scores: Float64Array, n_rows: float, meter: PrivacyMeter, mu: float) -> Float64Array:
-    spread = np.ones(scores.shape[1])
-    if len(spread) < 2:
-        return np.eye(len(spread))
-    bound = correlation.product_bound(spread)
-    exact = correlation.pair_products(scores, bound)
-    noisy = meter.noisy_sum(Stage.ADAPT, "correlations", exact, squared_bound=bound * bound, mu=mu)
-    return correlation.correlations(noisy.value.astype(np.float64), noisy.stddev, n_rows, spread)
+def _correlations(
+    held: HeldRows[_Chosen], n_numbers: int, n_rows: float, meter: PrivacyMeter, mu: float
+) -> Float64Array:
+    if n_numbers < 2:
+        return np.eye(n_numbers)
+    spread = np.ones(n_numbers)
+    query: SumQuery[_Chosen] = correlation.products_query(Stage.ADAPT, spread, lambda own: own.scores)
+    products = meter.ask(query, held, mu)
+    return correlation.correlations(products.value, products.stddev, n_rows, spread)

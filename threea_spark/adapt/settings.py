@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.arrays import Float64Array
 from threea_spark.errors import ConfigError
 from threea_spark.model.ntk import Architecture
+from threea_spark.privacy.query import RowBound
 
-ReleaseSum = Callable[[int, Int64Array, int], Float64Array]
-"""(step, exact sums (n,), integer bound on one row's L2 norm) -> noisy sums (n,), both in grid units."""
+KernelRows = tuple[Float64Array, Float64Array]
+"""Rows in the kernel's space, shape (n, d), and their labels, shape (n, c). PRIVATE."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,11 @@ class KipSettings:
     moving_points: int = 25
     architecture: Architecture = field(default_factory=Architecture)
     chunk_rows: int = 512
+
+    def bound(self, n_points: int, width: int, n_classes: int) -> RowBound:
+        """A row's clipped gradient: by the points that move and, where labels are learned, by the labels of all."""
+        n_moving = min(self.moving_points or n_points, n_points)
+        return RowBound(self.norm_bound**2, n_moving * width + n_points * n_classes * self.learn_labels)
 
     def __post_init__(self) -> None:
         _check(0.0 <= self.alpha <= 1.0, f"alpha must be in [0, 1], got {self.alpha}")

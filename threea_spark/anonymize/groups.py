@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from threea_spark.anonymize.mix import Mixer
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.packed import BLOCK, N_ROWS, SCHEMA, PackedRows, blocks_of, unpacked
+from threea_spark.privacy.query import GroupQuery
 
 RANGE = "groups"
 ROUTED = f"{RANGE} bigint, {SCHEMA}"
@@ -36,10 +36,10 @@ class GroupRanges:
     length: int
 
     @classmethod
-    def of(cls, mixer: Mixer) -> GroupRanges:
-        """Cuts the groups of a mixer."""
-        wanted = max(_FEWEST_GROUPS, -(-mixer.n_groups // _MOST_RANGES))
-        return cls(mixer.n_groups, max(1, min(wanted, _MOST_SUMS // mixer.length)))
+    def of(cls, n_groups: int, length: int) -> GroupRanges:
+        """Cuts so many groups, whose sums have so many coordinates."""
+        wanted = max(_FEWEST_GROUPS, -(-n_groups // _MOST_RANGES))
+        return cls(n_groups, max(1, min(wanted, _MOST_SUMS // length)))
 
     @property
     def n_ranges(self) -> int:
@@ -60,28 +60,28 @@ class GroupRanges:
         return pa.RecordBatch.from_arrays([*empty, pa.array([b""] * len(ranges), pa.binary())], [RANGE, N_ROWS, BLOCK])
 
     def summed(
-        self, batches: Iterable[pa.RecordBatch], mixer: Mixer, width: int
+        self, batches: Iterable[pa.RecordBatch], query: GroupQuery[PackedRows], width: int
     ) -> Iterator[tuple[Int64Array, Int64Array]]:
         """Sums ranges that arrive in order.
 
         Args:
           batches: Of ROUTED, sorted by range. PRIVATE.
-          mixer: Whose groups they are.
+          query: How groups are summed.
           width: Coordinates of a packed vector.
 
         Returns:
           For each range its groups, shape (g,), and exact sums, shape (g, length). PRIVATE.
         """
-        current, sums = -1, np.zeros((0, mixer.length), dtype=np.int64)
+        current, sums = -1, np.zeros((0, query.length), dtype=np.int64)
         for index, batch in _by_range(batches):
             first = index * self.length
             n_groups = min(self.length, self.n_groups - first)
             if index != current:
                 if current >= 0:
                     yield self._groups(current, len(sums)), sums
-                current, sums = index, np.zeros((n_groups, mixer.length), dtype=np.int64)
+                current, sums = index, np.zeros((n_groups, query.length), dtype=np.int64)
             for rows in unpacked([batch], width):
-                sums += mixer.sums(rows, first + rows.group_tokens.astype(np.int64), first, n_groups)
+                sums += query.sums_of(rows, first + rows.group_tokens.astype(np.int64), first, n_groups)
         if current >= 0:
             yield self._groups(current, len(sums)), sums
 

@@ -20,7 +20,9 @@ from threea_spark.encode.decode import Decoded
 from threea_spark.encode.encoding import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.model.law import decode_rows
+from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.clipping import clip_rows
+from threea_spark.privacy.query import GroupQuery, RowBound
 
 _FARTHEST = 2**17  # grid units; rows lie within 2^15
 NOISE_GOAL = 0.3
@@ -66,7 +68,7 @@ class Mixer:
     @property
     def norm_bound(self) -> int:
         """L2 bound on a residual, in grid units."""
-        return max(1, int(self.clip_norm * SCORE_GRID))
+        return norm_bound(self.clip_norm)
 
     @cached_property
     def centres(self) -> Int64Array:
@@ -107,6 +109,19 @@ class Mixer:
         residuals = self.residuals(rows.packed, rows.classes, self.component_of(groups))
         return np.asarray(sums_of(residuals, groups - first, n_groups), dtype=np.int64)
 
+    def query(self, encoding: Encoding) -> GroupQuery[PackedRows]:
+        """The sums of all groups."""
+        return GroupQuery(
+            stage=Stage.ANONYMIZE,
+            name="mixed-rows",
+            bound=mixing_bound(self.norm_bound, self.length),
+            size=self.n_groups * self.length,
+            n_groups=self.n_groups,
+            length=self.length,
+            groups_of=lambda rows: self.groups(rows, encoding.scores(rows.packed)),
+            sums_of=self.sums,
+        )
+
     def component_of(self, groups: Int64Array) -> Int64Array:
         """Cluster of each group, shape (g,)."""
         return np.asarray(np.searchsorted(self.first_group, groups, side="right") - 1, dtype=np.int64)
@@ -130,6 +145,16 @@ class Mixer:
         cells = nearest_cells(encoding, rows[:, :width])
         classes = rows[:, width:].argmax(axis=1).astype(np.int64)
         return decode_rows(encoding, label, cells, classes, rng)
+
+
+def norm_bound(clip_norm: float) -> int:
+    """An L2 bound in grid units, from one in units of score."""
+    return max(1, int(clip_norm * SCORE_GRID))
+
+
+def mixing_bound(norm: int, length: int) -> RowBound:
+    """A row adds its clipped residual to the sum of one group, of so many coordinates."""
+    return RowBound(norm**2, length)
 
 
 def nearest_cells(encoding: Encoding, rows: Float64Array) -> Int64Array:

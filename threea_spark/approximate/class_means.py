@@ -17,8 +17,6 @@ from threea_spark.privacy.clipping import clip_rows
 NORM_BINS = 40
 NORM_QUANTILE = 0.5
 """Rows longer than the median are cut: noise falls faster than the cut takes signal away (0.3 to 0.5 did best)."""
-NORMS_SQUARED_BOUND = 2
-"""A row counts once in a bin of norms and once in its class."""
 _LONGEST = 2.0  # in norms of a typical row
 
 

@@ -1,28 +1,26 @@
-"""Approximate, then: what each component knows of every column, and how the columns hang together."""
+"""Measures what each component knows of every column, and how the columns depend on each other."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from threea_spark.approximate import class_means, correlation, marginals
-from threea_spark.approximate import spark as passes
-from threea_spark.approximate.class_means import ClassMeans
-from threea_spark.approximate.marginals import Marginals, marginals_of
+from threea_spark.approximate import correlation
+from threea_spark.approximate.look import Look
+from threea_spark.approximate.marginals import Marginals, marginals_of, marginals_query
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.odds import cell_log_odds, cell_order
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codes import CategoryCode
 from threea_spark.encode.encoding import Encoding
+from threea_spark.engine.packed import PackedRows
+from threea_spark.engine.rows import StagedRows
+from threea_spark.model.law import RowSampler
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
+from threea_spark.privacy.query import SumQuery
 
 CORRELATION_SHARE = 0.15
 NORMS_SHARE = 0.05
@@ -75,98 +73,115 @@ def single_components(encoding: Encoding, *, per_class: bool) -> Mixture:
     return Mixture(zeros, np.ones(k), np.ones(k), np.zeros(k), classes.astype(np.int64), "isotropic")
 
 
+@dataclass(frozen=True)
+class ComponentPrices:
+    """How a mu is split: between counts by class, if any, counts by component, and correlations, if any."""
+
+    by_class: float
+    marginals: float
+    correlations: float
+
+    @classmethod
+    def of(cls, mu: float, *, correlates: bool, counts_classes: bool) -> ComponentPrices:
+        """Splits a mu; what is not measured leaves its part to the counts."""
+        counts = mu * math.sqrt(1.0 - CORRELATION_SHARE) if correlates else mu
+        each = counts * math.sqrt(0.5) if counts_classes else counts
+        return cls(each if counts_classes else 0.0, each, correlation_mu(mu) if correlates else 0.0)
+
+
+def correlation_mu(mu: float) -> float:
+    """Part of a mu that correlations would take."""
+    return mu * math.sqrt(CORRELATION_SHARE)
+
+
 def measure_components(
-    staged: DataFrame, encoding: Encoding, mixture: Mixture, meter: PrivacyMeter, *, n_rows: float, mu: float
+    staged: StagedRows, encoding: Encoding, mixture: Mixture, meter: PrivacyMeter, *, n_rows: float, mu: float
 ) -> ComponentModel:
     """Measures marginals, and correlations where they stand out from their noise.
 
     Args:
       staged: PRIVATE.
       encoding, mixture: Published so far.
-      meter: Pays.
+      meter: Answers the queries.
       n_rows: DP number of rows.
-      mu: What both together may spend.
+      mu: Price of both together.
     """
-    mu_correlation = mu * math.sqrt(CORRELATION_SHARE)
     spread = correlation.variances(*_latent(encoding, [code.cell_mass for code in encoding.codes], None))
-    correlated = correlation.is_worth_it(spread, n_rows, mu_correlation)
-    mu_marginals = mu * math.sqrt(1.0 - CORRELATION_SHARE) if correlated else mu
+    correlates = correlation.is_worth_it(spread, n_rows, correlation_mu(mu))
+    counts_classes = bool(np.any(mixture.class_of < 0)) and encoding.n_classes > 1
+    prices = ComponentPrices.of(mu, correlates=correlates, counts_classes=counts_classes)
     by_class = None
-    if np.any(mixture.class_of < 0) and encoding.n_classes > 1:  # what a column says about the label is read apart
-        mu_marginals *= math.sqrt(0.5)
+    if counts_classes:  # what a column says about the label is read apart
         classes = single_components(encoding, per_class=True)
-        by_class = measure_marginals(
-            staged, encoding, classes, meter, Stage.APPROXIMATE, mu_marginals, name="marginals-by-class"
-        )
-    measured = measure_marginals(staged, encoding, mixture, meter, Stage.APPROXIMATE, mu_marginals)
+        query = marginals_query(encoding, classes, Stage.APPROXIMATE, "marginals-by-class")
+        by_class = measure_marginals(staged, encoding, query, meter, prices.by_class)
+    query = marginals_query(encoding, mixture, Stage.APPROXIMATE, "marginals")
+    measured = measure_marginals(staged, encoding, query, meter, prices.marginals)
     unrelated = np.eye(len(encoding.codes), dtype=np.float64)
     model = ComponentModel(replace(mixture, sizes=measured.sizes), measured, (), unrelated, by_class)
-    orders = feature_orders(encoding, model)
-    model = replace(model, orders=orders)
-    if not correlated:
+    model = replace(model, orders=feature_orders(encoding, model))
+    if not correlates:
         return model
-    scores, laws = _latent(encoding, pooled_laws(encoding, measured), orders)
-    spread = correlation.variances(scores, laws)
-    bound = correlation.product_bound(spread)
-    exact = passes.product_sums(staged, encoding, scores, bound)
-    noisy, stddev = meter.measure(
-        Stage.APPROXIMATE, "correlations", exact, squared_bound=bound * bound, mu=mu_correlation
-    )
-    return replace(model, correlations=correlation.correlations(noisy, stddev, n_rows, spread))
-
-
-def measure_class_means(staged: DataFrame, encoding: Encoding, meter: PrivacyMeter, *, mu: float) -> ClassMeans:
-    """Measures the mean of every class, in every coordinate.
-
-    Args:
-      staged: PRIVATE.
-      encoding: Of the table.
-      meter: Pays.
-      mu: What norms, class sizes and sums together may spend.
-    """
-    ends = class_means.norm_bins(math.sqrt(len(encoding.codes)))
-    counted, stddev = meter.measure(
-        Stage.APPROXIMATE,
-        "norms",
-        passes.norm_sums(staged, encoding, ends),
-        squared_bound=class_means.NORMS_SQUARED_BOUND,
-        moved=2,
-        mu=mu * math.sqrt(NORMS_SHARE),
-    )
-    clip = class_means.norm_clip(counted[: class_means.NORM_BINS], ends)
-    sizes = np.maximum(counted[class_means.NORM_BINS :], max(stddev, 1.0))
-    noisy, noise = meter.measure(
-        Stage.APPROXIMATE,
-        "class-sums",
-        passes.row_sums(staged, encoding, clip.bound),
-        squared_bound=clip.bound**2,
-        moved=len(encoding.codes),
-        mu=mu * math.sqrt(1.0 - NORMS_SHARE),
-    )
-    return class_means.class_means(noisy, noise, sizes, clip, stddev)
+    return replace(model, correlations=_correlations(staged, encoding, model, meter, n_rows, prices.correlations))
 
 
 def measure_marginals(
-    staged: DataFrame,
-    encoding: Encoding,
-    mixture: Mixture,
-    meter: PrivacyMeter,
-    stage: Stage,
-    mu: float,
-    *,
-    name: str = "marginals",
+    staged: StagedRows, encoding: Encoding, query: SumQuery[PackedRows], meter: PrivacyMeter, mu: float
 ) -> Marginals:
-    """Measures sizes and cell counts of each component."""
-    exact = passes.marginal_sums(staged, encoding, mixture)
-    bound = marginals.squared_bound(len(encoding.codes))
-    noisy, stddev = meter.measure(stage, name, exact, squared_bound=bound, mu=mu, moved=bound)
-    return marginals_of(noisy, stddev, mixture.n_components, encoding.cell_offsets)
+    """Measures sizes and cell counts of each component that a query is about."""
+    counted = meter.ask(query, staged, mu)
+    return marginals_of(counted.value, counted.stddev, query.size // (1 + encoding.n_cells), encoding.cell_offsets)
+
+
+def _correlations(
+    staged: StagedRows, encoding: Encoding, model: ComponentModel, meter: PrivacyMeter, n_rows: float, mu: float
+) -> Float64Array:
+    """Measures how the columns hang together, shape (n_features, n_features)."""
+    scores, laws = _latent(encoding, pooled_laws(encoding, model.marginals), model.orders)
+    spread, table = correlation.variances(scores, laws), np.concatenate(scores)
+
+    def scores_of(rows: PackedRows) -> Float64Array:
+        return np.asarray(table[encoding.cells(rows.packed)], dtype=np.float64)
+
+    query = correlation.products_query(Stage.APPROXIMATE, spread, scores_of)
+    products = meter.ask(query, staged, mu)
+    return correlation.correlations(products.value, products.stddev, n_rows, spread)
+
+
+def class_look(encoding: Encoding) -> Look[PackedRows]:
+    """A look at the class means of all coordinates."""
+    return Look(
+        Stage.APPROXIMATE,
+        NORMS_SHARE,
+        encoding.n_classes,
+        encoding.width,
+        len(encoding.codes),
+        lambda rows: (rows.packed.astype(np.int64), rows.classes),
+    )
+
+
+def row_sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:
+    """Draws rows from the components; each row's class is its component's."""
+    return RowSampler(
+        weights=components.marginals.weights,
+        class_of=components.mixture.class_of,
+        laws=components.marginals.probabilities(encoding.cell_offsets),
+        orders=components.orders,
+        factor=np.asarray(np.linalg.cholesky(components.correlations), dtype=np.float64),
+        labels=None,
+    )
+
+
+def class_odds(encoding: Encoding, components: ComponentModel) -> tuple[Float64Array, Float64Array]:
+    """Log odds of each class and cell, shape (n_classes, n_cells), and the classes' shares, shape (n_classes,)."""
+    n_classes = encoding.n_classes
+    weights = components.class_weights(n_classes)
+    return cell_log_odds(components.class_counts(n_classes), components.marginals.stddev, weights), weights
 
 
 def feature_orders(encoding: Encoding, model: ComponentModel) -> tuple[Int64Array, ...]:
     """Orders the cells of each feature: numbers by value, categories by what they say about the classes."""
-    counts, weights = model.class_counts(encoding.n_classes), model.class_weights(encoding.n_classes)
-    odds = cell_log_odds(counts, model.marginals.stddev, weights)
+    odds, _ = class_odds(encoding, model)
     orders = []
     for column, code in enumerate(encoding.codes):
         own = odds[:, encoding.cell_offsets[column] : encoding.cell_offsets[column + 1]]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,11 +14,10 @@ from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.prices import merge_smallest, optimal_prices, unmet
 from threea_spark.arrays import Float32Array, Float64Array, Int64Array
 from threea_spark.encode.encoding import Encoding
-from threea_spark.engine.sample import poisson_sample
+from threea_spark.engine.rows import StagedRows
 from threea_spark.errors import PrivacyError
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.meter import PrivacyMeter
 
 CountRows = Callable[[Mixture], Float64Array]
 """Counts the rows of each component over the whole table, shape (k,): one pass."""
@@ -46,10 +44,13 @@ class PriceSample:
     rate: float
 
     @classmethod
-    def of(cls, staged: DataFrame, encoding: Encoding, n_rows: float, n_components: int) -> PriceSample:
+    def of(
+        cls, staged: StagedRows, encoding: Encoding, n_rows: float, n_components: int, meter: PrivacyMeter
+    ) -> PriceSample:
         """Takes about SAMPLE_ROWS rows, or all where there are no more; one pass."""
         rate = min(1.0, min(SAMPLE_ROWS, _MOST_COSTS // n_components) / max(n_rows, 1.0))
-        rows = poisson_sample(staged, encoding.width, rate)
+        with meter.sample(Stage.APPROXIMATE, staged, rate) as held:
+            rows = meter.expose(Stage.APPROXIMATE, held)
         return cls(encoding.scores(rows.packed), rows.classes, rate)
 
     def priced(self, mixture: Mixture, least: Float64Array) -> Mixture:
@@ -78,7 +79,13 @@ class PriceSample:
 
 
 def exactly_constrained(
-    staged: DataFrame, encoding: Encoding, mixture: Mixture, least: int, n_rows: float, count: CountRows
+    staged: StagedRows,
+    encoding: Encoding,
+    mixture: Mixture,
+    least: int,
+    n_rows: float,
+    count: CountRows,
+    meter: PrivacyMeter,
 ) -> Mixture:
     """Raises prices, then merges what cannot be filled, until every cluster holds the minimum.
 
@@ -91,6 +98,7 @@ def exactly_constrained(
       least: Rows every cluster must hold.
       n_rows: Of the table.
       count: Counts the rows of each component; one pass.
+      meter: Books the sample that prices are found on.
 
     Raises:
       PrivacyError: if a class has fewer rows than the minimum and more than one cluster is left of it.
@@ -98,7 +106,7 @@ def exactly_constrained(
     sizes = count(mixture)
     if unmet(mixture, sizes, least) == 0:
         return mixture
-    sample = PriceSample.of(staged, encoding, n_rows, mixture.n_components)
+    sample = PriceSample.of(staged, encoding, n_rows, mixture.n_components, meter)
     surplus = np.zeros(mixture.n_components)  # of what the sample foretold
     for attempt in range(_PRICE_PASSES + mixture.n_components):
         goal = least * (1.0 + sample.margin(least, min(attempt, _PRICE_PASSES)))

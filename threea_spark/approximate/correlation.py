@@ -6,13 +6,15 @@ and the products are summed in integers. The correlations bind the columns of a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import norm
 
 from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.query import R, RowBound, SumQuery
 
 GRID = 128
 _LARGEST_SCORE = 4.0  # 512 units: the squared norm of the products of 10,000 columns still fits int64
@@ -60,6 +62,34 @@ def product_bound(spread: Float64Array) -> int:
 def largest_bound(n_features: int) -> int:
     """The largest bound that so many columns can get: the mean score of a cell varies by no more than a score does."""
     return product_bound(np.full(n_features, 1.0 + _SPREAD_SLACK)) + 1
+
+
+def row_bound(norm: int, n_features: int) -> RowBound:
+    """A row adds the products of all pairs of its columns, cut to an L2 norm."""
+    return RowBound(norm * norm, n_pairs(n_features))
+
+
+def n_pairs(n_features: int) -> int:
+    """How many pairs so many columns make."""
+    return n_features * (n_features - 1) // 2
+
+
+def products_query(stage: Stage, spread: Float64Array, scores_of: Callable[[R], Float64Array]) -> SumQuery[R]:
+    """The sums of products of all pairs of columns' scores, as `pair_products` sums them.
+
+    Args:
+      stage: Who pays.
+      spread: Variance of each column's score, shape (f,). RELEASED.
+      scores_of: Returns the scores of a batch, shape (n, f).
+    """
+    norm = product_bound(spread)
+    return SumQuery(
+        stage=stage,
+        name="correlations",
+        bound=row_bound(norm, len(spread)),
+        size=n_pairs(len(spread)),
+        contribution=lambda rows: pair_products(scores_of(rows), norm),
+    )
 
 
 def is_worth_it(spread: Float64Array, n_rows: float, mu: float) -> bool:

@@ -9,20 +9,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from threea_spark.approximate.mixture import Mixture
 from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.encode.encoding import Encoding
+from threea_spark.engine.packed import PackedRows
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.query import RowBound, SumQuery
 
 _LEAST_PROBABILITY_ROWS = 1e-6
 _FAINT = 0.25  # of a count below one standard deviation
 
 
-def squared_bound(n_features: int) -> int:
-    """Bound on the squared L2 norm of one row's contribution."""
-    return 1 + n_features
+def row_bound(n_features: int) -> RowBound:
+    """A row counts once in its component's size, and once in a cell of each feature."""
+    return RowBound.count(1 + n_features)
 
 
-def size_of(n_components: int, n_cells: int) -> int:
-    """Coordinates of the sum."""
-    return n_components * (1 + n_cells)
+def marginals_query(encoding: Encoding, mixture: Mixture, stage: Stage, name: str) -> SumQuery[PackedRows]:
+    """The sizes and cell counts of every component, as `cell_counts` counts them."""
+    k, n_cells = mixture.n_components, encoding.n_cells
+
+    def contribution(rows: PackedRows) -> Int64Array:
+        component = mixture.assign(encoding.scores(rows.packed), rows.classes)
+        return cell_counts(encoding.cells(rows.packed), component, k, n_cells)
+
+    bound = row_bound(len(encoding.codes))
+    return SumQuery(stage=stage, name=name, bound=bound, size=k * (1 + n_cells), contribution=contribution)
 
 
 def cell_counts(cells: Int64Array, component: Int64Array, n_components: int, n_cells: int) -> Int64Array:

@@ -189,6 +189,11 @@ class Domain(Frozen):
         return {name: column for name, column in self.columns.items() if name != self.label}
 
     @property
+    def open_columns(self) -> dict[str, CategoricalColumn]:
+        """Columns whose categories are found in the data."""
+        return {name: c for name, c in self.columns.items() if isinstance(c, CategoricalColumn) and c.is_open}
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The label's categories; empty unless the task is classification."""
         if self.task != "classification" or self.label is None:

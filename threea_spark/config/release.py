@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from threea_spark.config.digest import digest_of
-from threea_spark.config.domain import CategoricalColumn, Domain
+from threea_spark.config.domain import Domain
 from threea_spark.config.reading import Frozen, parse_model, read_yaml
 from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
 from threea_spark.privacy.accounting import Relation
@@ -187,9 +187,14 @@ class ReleaseConfig(Frozen):
         return self
 
     @property
+    def is_mixing(self) -> bool:
+        """Whether rows are averaged rather than drawn."""
+        return self.anonymize.generator in ("mix", "random")
+
+    @property
     def selects_categories(self) -> bool:
         """Whether any column's categories are found in the data."""
-        return any(isinstance(c, CategoricalColumn) and c.is_open for c in self.domain.columns.values())
+        return bool(self.domain.open_columns)
 
     @property
     def digest(self) -> str:
@@ -217,8 +222,3 @@ class ReleaseConfig(Frozen):
           ConfigError: with one line for each broken rule.
         """
         return parse_model(cls, content, where=where)
-
-
-def is_mixing(config: ReleaseConfig) -> bool:
-    """Whether rows are averaged rather than drawn."""
-    return config.anonymize.generator in ("mix", "random")

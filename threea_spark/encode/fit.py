@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from threea_spark.config.domain import CategoricalColumn, Domain
+from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode import selection
-from threea_spark.encode import spark as passes
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.histogram import CategoryField, Field, HistogramLayout, fields_of
-from threea_spark.encode.rules import LABEL_CELLS, codes_affinely, default_cells, default_clip_norm
+from threea_spark.encode.packing import Reader
+from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
 from threea_spark.engine.packed import column_name
+from threea_spark.engine.rows import SourceRows
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+from threea_spark.privacy.query import RowBound, ValueQuery
 
 SELECTION_SHARE = 0.3
+OTHER = "other"
+"""Stands for every value that was not selected, where the column is not nullable."""
 
 
 @dataclass(frozen=True)
@@ -35,40 +34,38 @@ class EncodedTable:
 
     encoding: Encoding
     n_rows: float
-    reader: passes.Reader
+    reader: Reader
 
 
-def measure_encoding(rows: DataFrame, config: ReleaseConfig, meter: PrivacyMeter) -> EncodedTable:
+def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter) -> EncodedTable:
     """Spends Encode's share on the open categories, if any, and one histogram of every column.
 
     Args:
       rows: Canonical columns, bounded rows per unit. PRIVATE.
-      config: The release's.
-      meter: Pays.
+      config: The release's configuration.
+      meter: Answers the queries.
     """
-    mu = meter.plan.mu_of(Stage.ENCODE)
-    open_columns = [n for n, c in config.domain.columns.items() if isinstance(c, CategoricalColumn) and c.is_open]
-    selected: dict[str, tuple[str, ...]] = {}
-    if open_columns:
-        mu_selection = mu * math.sqrt(SELECTION_SHARE / len(open_columns))
-        selected = {name: _select(rows, name, config, meter, mu_selection, len(open_columns)) for name in open_columns}
-        mu *= math.sqrt(1.0 - SELECTION_SHARE)
+    open_columns = config.domain.open_columns
+    mu_values, mu = split_mu(meter.plan.mu_of(Stage.ENCODE), len(open_columns))
+    selected = {name: _selected(rows, name, config.domain, meter, mu_values) for name in open_columns}
     reader = reader_of(config.domain, selected, affine=codes_affinely(config))
-    layout = HistogramLayout(reader.fields)
-    sums = passes.histogram_sums(rows, reader, layout)
-    noisy, stddev = meter.measure(
-        Stage.ENCODE, "histograms", sums, squared_bound=layout.squared_bound, mu=mu, moved=layout.moved
-    )
+    counts = meter.ask(reader.histogram_query(), rows, mu)
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
-    codes, n_rows = layout.codes(noisy, stddev, n_cells=n_cells)
-    clip_norm = default_clip_norm(config) if config.encode.clip_norm == "auto" else config.encode.clip_norm
+    codes, n_rows = HistogramLayout(reader.fields).codes(counts.value, counts.stddev, n_cells=n_cells)
     features, label = (codes[:-1], codes[-1]) if reader.has_label else (codes, None)
-    return EncodedTable(Encoding(features, label, clip_norm), n_rows, reader)
+    return EncodedTable(Encoding(features, label, clip_norm_of(config)), n_rows, reader)
 
 
-def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> passes.Reader:
+def split_mu(mu: float, n_open: int) -> tuple[float, float]:
+    """Splits Encode's mu between the selection of each open column's values and the histograms of all columns."""
+    if not n_open:
+        return 0.0, mu
+    return mu * math.sqrt(SELECTION_SHARE / n_open), mu * math.sqrt(1.0 - SELECTION_SHARE)
+
+
+def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> Reader:
     """Lists what is coded, features first, and where it is read.
 
     Args:
@@ -86,30 +83,25 @@ def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: b
             own = [replace(field, is_label=True) if isinstance(field, CategoryField) else field for field in own]
         fields += own
         sources += [position[name]] * len(own)
-    return passes.Reader(tuple(fields), tuple(sources), domain.label is not None)
+    return Reader(tuple(fields), tuple(sources), domain.label is not None)
 
 
-def _select(
-    rows: DataFrame, name: str, config: ReleaseConfig, meter: PrivacyMeter, mu: float, n_columns: int
-) -> tuple[str, ...]:
-    """Finds the values of one open column; the last one stands for all that were not found."""
-    column = config.domain.columns[name]
-    most, min_units = (column.max_values, column.min_units) if isinstance(column, CategoricalColumn) else (0, 2)
-    source = column_name(list(config.domain.columns).index(name))
-    plan = meter.plan
-    if plan.is_conditional:
-        found = passes.frequent_values(rows, source, most, above=plan.unit.max_rows * (min_units - 1))
-        meter.book_exact(Stage.ENCODE)
-        return (*found, selection.OTHER) if found else (selection.OTHER,)
-    mechanism = meter.grant(Stage.ENCODE, f"values-of-{name}", squared_bound=1, mu=mu, moved=1)
-    least = selection.threshold(
-        mechanism.stddev,
-        max_rows=plan.unit.max_rows,
-        distance=plan.relation.distance,
-        n_columns=n_columns,
-        delta=plan.delta_selection,
-        min_units=min_units,
+def value_query(name: str, domain: Domain) -> ValueQuery:
+    """Which values of an open column may leave."""
+    column = domain.open_columns[name]
+    return ValueQuery(
+        stage=Stage.ENCODE,
+        name=f"values-of-{name}",
+        bound=RowBound.count(),
+        size=None,
+        column=column_name(list(domain.columns).index(name)),
+        min_units=column.min_units,
+        n_columns=len(domain.open_columns),
+        max_values=column.max_values,
     )
-    passed = passes.selected_values(rows, source, selection.Selection(mechanism, least), meter.noise)
-    values = tuple(value for value in selection.ordered_values(passed, most) if value != selection.OTHER)
-    return (*values, selection.OTHER)
+
+
+def _selected(rows: SourceRows, name: str, domain: Domain, meter: PrivacyMeter, mu: float) -> tuple[str, ...]:
+    """Finds the values of one open column; the last one stands for all that were not found."""
+    found = meter.select(value_query(name, domain), rows, mu)
+    return (*(value for value in found if value != OTHER), OTHER)

@@ -20,6 +20,7 @@ from threea_spark.encode import tree
 from threea_spark.encode.codes import CategoryCode, ColumnCode, NumberKind, category_code, quantile_code
 from threea_spark.encode.grid import BRANCHING, N_LEAVES, LeafGrid, leaf_grid
 from threea_spark.encode.moments import MOMENT_GRID, MomentField
+from threea_spark.privacy.query import RowBound
 
 PARTS = {"hour": 24, "weekday": 7, "month": 12}
 _CELL_STDDEVS = 3.0
@@ -146,14 +147,13 @@ class HistogramLayout:
         return int(self.offsets[-1])
 
     @property
-    def squared_bound(self) -> int:
-        """Bound on the squared L2 norm of one row's contribution."""
-        return self.unit**2 * (1 + sum(field.squared_norm for field in self.fields))
+    def bound(self) -> RowBound:
+        """What one row adds: one to the number of rows, and its counts in every field.
 
-    @property
-    def moved(self) -> int:
-        """Coordinates to which one row adds anything: a field's share of the squared norm counts them, each being 1."""
-        return 1 + sum(field.squared_norm for field in self.fields)
+        Each count is 1, so that a field's share of the squared norm is how many of them a row moves.
+        """
+        moved = 1 + sum(field.squared_norm for field in self.fields)
+        return RowBound(self.unit**2 * moved, moved)
 
     def counts(self, columns: list[NDArray[np.generic]]) -> Int64Array:
         """Exact counts of one batch; `columns` as `raw.columns_of` gives them. Shape (size,). PRIVATE."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from threea_spark.config.release import ReleaseConfig, is_mixing
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.codes import SCORE_LIMIT
 
 N_CELLS = 32
@@ -36,15 +36,18 @@ def default_cells(config: ReleaseConfig) -> int:
     return _WIDE_CELLS if len(config.domain.features) > _WIDE_COLUMNS else N_CELLS
 
 
-def default_clip_norm(config: ReleaseConfig) -> float:
-    """L2 norm of a typical encoded row: a normal score has variance 1, a one-hot level norm 1/sqrt(2).
+def clip_norm_of(config: ReleaseConfig) -> float:
+    """The L2 bound on an encoded row, in units of score: the configured one, or the norm of a typical row.
 
-    Where only cells are counted, not sums of rows, no row needs clipping and the largest norm is allowed.
+    A normal score has variance 1, a one-hot level norm 1/sqrt(2). Where only cells are counted, not sums of rows, no
+    row needs clipping and the largest norm is allowed.
     """
+    if config.encode.clip_norm != "auto":
+        return config.encode.clip_norm
     kinds = [column.type for column in config.domain.features.values()]
     parts = sum(len(column.parts) for column in config.domain.features.values() if column.type == "timestamp")
     categorical = kinds.count("categorical") + parts
     numbers = len(kinds) - kinds.count("categorical")
-    sums_rows = is_mixing(config) or config.approximate.components not in ("auto", 1)
+    sums_rows = config.is_mixing or config.approximate.components not in ("auto", 1)
     square = (1.0 if sums_rows else SCORE_LIMIT**2 + 0.5) * numbers + 0.5 * categorical
     return math.sqrt(max(0.5, square))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -26,15 +26,21 @@ class Progress:
     """Times the steps of one release.
 
     Attributes:
-      n_steps: How many there will be.
+      n_steps: How many there will be, as far as is known.
+      writes: Whether the last of them writes a table.
       listener: Shows them; None logs a line each.
       seconds: Of each finished step. Internal: how long a step took is not covered by the guarantee.
     """
 
     n_steps: int
     listener: Listener | None = None
+    writes: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
-    _started: int = 0
+    _started: int = field(default=0, init=False)
+
+    def expect(self, steps: Sequence[str]) -> None:
+        """Corrects the number of steps, once those that are still to come are known; one more may write the result."""
+        self.n_steps = self._started + len(steps) + self.writes
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -38,3 +39,8 @@ def castable(values: tuple[str, ...], simple: str) -> list[str]:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             wrong.append(value)
     return wrong
+
+
+def ddl_of(types: Mapping[str, str]) -> str:
+    """Spark's DDL of columns, their names quoted."""
+    return ", ".join("`" + name.replace("`", "``") + "` " + simple for name, simple in types.items())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from threea_spark.engine.task import as_task
+from threea_spark.engine.types import ddl_of
 from threea_spark.model.blocks import BlockDraw
 
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ _MAX_TASKS = 2048
 _WANTED_TASKS = 32
 
 _FEWEST_BLOCKS, _MOST_BLOCKS = 8, 64  # of a task and its file: starting a task costs about what two blocks do
-
-
-def ddl_of(types: Mapping[str, str]) -> str:
-    """Spark's DDL of columns, their names quoted."""
-    return ", ".join("`" + name.replace("`", "``") + "` " + simple for name, simple in types.items())
 
 
 def sampled_rows(spark: SparkSession, drawn: BlockDraw) -> DataFrame:

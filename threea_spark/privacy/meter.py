@@ -1,94 +1,45 @@
-"""The noisy sum: the one mechanism that reads rows, and the meter that lets nothing run unaccounted.
+"""The meter: it lets rows be read only by queries that the plan holds, and books each of them.
 
-Each row contributes an integer vector with L2 norm at most S, in grid units. The sum over rows is exact (int64),
-N(0, stddev^2) is added to each coordinate, and the result is rounded to a public grid: post-processing of the ideal
-Gaussian mechanism, so the release is exactly (S / stddev)-GDP, but for what float64 does (noise.py), which is counted.
-Source: Dong, Roth, Su 2019, arXiv 1905.02383, Theorem 2; on float leaks Mironov 2012 and arXiv 2112.05307.
+Every reading of rows goes through one of its doors (`ask`, `sample`, `select`, `grant_groups`), which price the query
+by its own bound, run the pass, add the noise and book the event in one step.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from dp_accounting import DpEvent, GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEvent
-from numpy.typing import NDArray
 
-from threea_spark.arrays import Int64Array
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.accounting import Relation, gaussian_event, gaussian_mu_of
+from threea_spark.privacy.accounting import gaussian_event, gaussian_mu_of
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.privacy.noise import (
-    Context,
-    NoiseSource,
-    squared_relative_error,
-    stddev_of,
+from threea_spark.privacy.mechanism import Measured, NoisyGroups, NoisySum
+from threea_spark.privacy.noise import Context, NoiseSource, squared_relative_error
+from threea_spark.privacy.query import (
+    GroupQuery,
+    HeldRows,
+    Query,
+    R,
+    Samplable,
+    Summable,
+    SumQuery,
+    ValueQuery,
+    ValueRows,
 )
+from threea_spark.privacy.selection import Selection, most_frequent, threshold
 
 TOLERANCE = 1e-9
 """Relative; of sums of squares in float64."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoisySum:
-    """One granted mechanism: its name, its bound, its noise, its event. Small enough to travel to executors.
-
-    Attributes:
-      context: Public context of all its noise; no two mechanisms of a release share one.
-      squared_sensitivity: Bound on the squared L2 norm of all that one unit adds to the sum, in grid units.
-      mu: What it costs, under `relation`.
-      relation: Which tables are neighbours.
-      moved: Bound on the coordinates in which two neighbours' sums may differ: only there does noise matter.
-    """
-
-    context: Context
-    squared_sensitivity: int
-    mu: float
-    relation: Relation
-    moved: int
-
-    @property
-    def stddev(self) -> float:
-        """Standard deviation of the noise on each coordinate, in grid units."""
-        return stddev_of(self.relation.distance * math.sqrt(self.squared_sensitivity), self.mu)
-
-    @property
-    def event(self) -> GaussianDpEvent:
-        """What the accountant sees."""
-        return gaussian_event(self.mu, self.relation)
-
-    def noised(self, exact: Int64Array, noise: NoiseSource, part: Context = ()) -> Int64Array:
-        """Adds the noise of one part of the sum; the same part always gets the same noise.
-
-        Args:
-          exact: Exact integer sums, any shape. PRIVATE.
-          noise: The release's source of noise.
-          part: Names the part, where one sum is released in pieces (by group, on executors).
-
-        Returns:
-          Noisy sums of the same shape. RELEASED, once the meter has booked this mechanism.
-        """
-        if exact.dtype != np.int64:
-            raise PrivacyError(f"a noisy sum takes exact int64 sums, got {exact.dtype}")
-        return noise.noised(exact, self.stddev, (*self.context, *part))
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A released value together with the event that paid for it."""
-
-    value: Int64Array
-    event: DpEvent
-    stddev: float
-
-
 @dataclass
 class PrivacyMeter:
-    """Grants mechanisms within the plan, books each one's event, and refuses what the plan does not hold.
+    """Answers queries within the plan, books the event of each, and refuses what the plan does not hold.
 
     What is claimed is the plan; nothing runs beyond it, so code and claim cannot disagree.
 
@@ -105,44 +56,107 @@ class PrivacyMeter:
     release_id: str
     squared_numeric_error: float = 0.0
     moved_draws: int = 0
-    _booked: dict[Stage, list[DpEvent]] = field(default_factory=dict)
-    _contexts: set[Context] = field(default_factory=set)
-    _open_sample: list[GaussianDpEvent] | None = None
-    _sampled_stage: Stage | None = None
+    _booked: dict[Stage, list[DpEvent]] = field(default_factory=dict, init=False)
+    _contexts: set[Context] = field(default_factory=set, init=False)
+    _open_sample: list[GaussianDpEvent] | None = field(default=None, init=False)
+    _sampled_stage: Stage | None = field(default=None, init=False)
 
-    def noisy_sum(
-        self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float, moved: int | None = None
-    ) -> Measured:
-        """Releases one sum on the driver.
+    def ask(self, query: SumQuery[R], rows: Summable[R], mu: float) -> Measured:
+        """Sums rows, with noise; in conditional mode a sum before Anonymize is exact, and booked as such.
 
         Args:
-          stage: Who pays.
-          name: Unique within the stage; a second use is refused, since two sums under one noise differ exactly.
-          exact: Exact integer sums over all rows. PRIVATE.
-          squared_bound: Bound on the squared L2 norm of one row's contribution, in grid units.
+          query: What to sum, and what one row can add to it.
+          rows: PRIVATE.
           mu: The price, under the plan's relation.
-          moved: Bound on the coordinates to which one row adds anything; all of them where None.
 
         Raises:
-          PrivacyError: if the stage's share does not hold the price, or the name was used before.
+          PrivacyError: if the stage's share does not hold the price, or the name was used before. No row is read then.
         """
-        of_row = exact.size if moved is None else moved
-        mechanism = self.grant(stage, name, squared_bound=squared_bound, mu=mu, moved=of_row, size=exact.size)
-        return Measured(mechanism.noised(exact, self.noise), mechanism.event, mechanism.stddev)
+        return self.ask_together([(query, mu)], rows)[0]
 
-    def grant(
-        self, stage: Stage, name: str, *, squared_bound: int, mu: float, moved: int, size: int | None = None
-    ) -> NoisySum:
-        """Books a mechanism whose noise is then added part by part, on executors if need be.
+    def ask_together(self, asked: Sequence[tuple[SumQuery[R], float]], rows: Summable[R]) -> list[Measured]:
+        """Answers several queries in one pass over the rows; each is priced and noised by itself, as in `ask`."""
+        queries = [query for query, _ in asked]
+        if self.plan.is_conditional and all(query.stage is not Stage.ANONYMIZE for query in queries):
+            events = [self._book_exact(query.stage) for query in queries]
+            sums = rows.sums(queries)
+            return [Measured(own.astype(np.float64), 0.0, event) for own, event in zip(sums, events, strict=True)]
+        mechanisms = [self._granted(query, mu) for query, mu in asked]
+        sums = rows.sums(queries)
+        return [
+            Measured(granted.noised(own, self.noise).astype(np.float64), granted.stddev, granted.event)
+            for granted, own in zip(mechanisms, sums, strict=True)
+        ]
+
+    def grant_groups(self, query: GroupQuery[R], mu: float) -> NoisyGroups[R]:
+        """Books the sums of all groups of rows; their noise is added group by group, on executors."""
+        return NoisyGroups(query, self._granted(query, mu), self.noise)
+
+    def select(self, query: ValueQuery, rows: ValueRows, mu: float) -> tuple[str, ...]:
+        """Selects the values of a column whose noisy counts reach the threshold, the most frequent first.
+
+        In conditional mode they are the most frequent values of those that `min_units` units may hold, exactly.
 
         Args:
-          stage, name, squared_bound, mu, moved: As for `noisy_sum`.
-          size: Coordinates of the whole sum; None where that is not known beforehand.
+          query: Which column.
+          rows: Canonical rows. PRIVATE.
+          mu: The price of the column's counts.
         """
-        if squared_bound < 1:
-            raise PrivacyError(
-                f"{stage.value}/{name}: the squared sensitivity is a positive integer, got {squared_bound}"
-            )
+        plan = self.plan
+        if plan.is_conditional:
+            self._book_exact(query.stage)
+            above = plan.unit.max_rows * (query.min_units - 1)
+            return tuple(rows.frequent_values(query.column, query.max_values, above=above))
+        mechanism = self._granted(query, mu)
+        least = threshold(
+            mechanism.stddev,
+            max_rows=plan.unit.max_rows,
+            distance=plan.relation.distance,
+            n_columns=query.n_columns,
+            delta=plan.delta_selection,
+            min_units=query.min_units,
+        )
+        selection = Selection(mechanism, least, self.noise)
+        return most_frequent(rows.passing_values(query.column, selection.passes), query.max_values)
+
+    @contextmanager
+    def sample(self, stage: Stage, rows: Samplable[R], rate: float) -> Iterator[HeldRows[R]]:
+        """Draws one Poisson sample of units, and prices all sums of the block over it as one Gaussian on it.
+
+        Source: Zhu, Dong, Wang 2022, arXiv 2106.08567 (PLD).
+
+        Args:
+          stage: Who pays; no other stage may read rows within the block.
+          rows: PRIVATE.
+          rate: Probability of each unit, at most the one that the plan prices.
+
+        Raises:
+          PrivacyError: if the rate is higher than planned, or a sample is open already; no row is read then.
+        """
+        if rate > self.plan.sampling_probability * (1.0 + TOLERANCE):
+            raise PrivacyError(f"{stage.value}: sampled at {rate:.6g}, planned at {self.plan.sampling_probability:.6g}")
+        if self._open_sample is not None:
+            raise PrivacyError(f"{stage.value}: a sample is open already; its sums are priced together")
+        self._open_sample, self._sampled_stage = [], stage
+        try:
+            yield HeldRows(rows.sample(rate))
+        finally:
+            taken, self._open_sample, self._sampled_stage = self._open_sample, None, None
+            if taken:
+                mu = compose_mu(gaussian_mu_of(event, self.plan.relation) for event in taken)
+                inner = gaussian_event(mu, self.plan.relation)
+                q = self.plan.sampling_probability
+                booked = inner if q >= 1.0 else PoissonSampledDpEvent(q, inner)
+                self._booked.setdefault(stage, []).append(booked)
+
+    def expose(self, stage: Stage, held: HeldRows[R]) -> R:
+        """Hands over a sample's rows without noise, and books that; only the conditional mode may, and says so."""
+        self._book_exact(stage)
+        return held.exposed()
+
+    def _granted(self, query: Query, mu: float) -> NoisySum:
+        """Books the mechanism that answers a query."""
+        stage, name = query.stage, query.name
         if self._open_sample is not None and stage is not self._sampled_stage:
             raise PrivacyError(f"{stage.value}/{name}: another stage's sample is open; only that stage may read it")
         context: Context = (self.release_id, stage.value, name)
@@ -155,10 +169,10 @@ class PrivacyMeter:
             )
         mechanism = NoisySum(
             context=context,
-            squared_sensitivity=squared_bound * self.plan.unit.max_rows**2,
+            squared_sensitivity=query.bound.squared_norm * self.plan.unit.max_rows**2,
             mu=mu,
             relation=self.plan.relation,
-            moved=self.plan.moved_by_unit(moved, size),
+            moved=self.plan.moved_by_unit(query.bound.moved, query.size),
         )
         self._check_numerics(mechanism)
         self._contexts.add(context)
@@ -176,49 +190,13 @@ class PrivacyMeter:
             )
         self.squared_numeric_error, self.moved_draws = error, draws
 
-    @contextmanager
-    def poisson_sample(self, stage: Stage, sampling_probability: float) -> Iterator[None]:
-        """Prices all sums of the block as one Gaussian on one Poisson sample of units.
-
-        The block's sums must read nothing but the sample. Source: Zhu, Dong, Wang 2022, arXiv 2106.08567 (PLD).
-        """
-        if sampling_probability > self.plan.sampling_probability * (1.0 + TOLERANCE):
-            raise PrivacyError(
-                f"{stage.value}: sampled at {sampling_probability:.6g}, planned at {self.plan.sampling_probability:.6g}"
-            )
-        if self._open_sample is not None:
-            raise PrivacyError(f"{stage.value}: a sample is open already; its sums are priced together")
-        self._open_sample, self._sampled_stage = [], stage
-        try:
-            yield
-        finally:
-            taken, self._open_sample, self._sampled_stage = self._open_sample, None, None
-            if taken:
-                mu = compose_mu(gaussian_mu_of(event, self.plan.relation) for event in taken)
-                inner = gaussian_event(mu, self.plan.relation)
-                q = self.plan.sampling_probability
-                booked = inner if q >= 1.0 else PoissonSampledDpEvent(q, inner)
-                self._booked.setdefault(stage, []).append(booked)
-
-    def measure(
-        self, stage: Stage, name: str, exact: Int64Array, *, squared_bound: int, mu: float, moved: int | None = None
-    ) -> tuple[NDArray[np.float64], float]:
-        """Reads a sum for a stage before Anonymize: noisy end to end, exact in conditional mode, and booked as such.
-
-        Returns:
-          The sum as float64 and the standard deviation of its noise, 0 in conditional mode.
-        """
-        if self.plan.is_conditional and stage is not Stage.ANONYMIZE:
-            self.book_exact(stage)
-            return exact.astype(np.float64), 0.0
-        measured = self.noisy_sum(stage, name, exact, squared_bound=squared_bound, mu=mu, moved=moved)
-        return measured.value.astype(np.float64), measured.stddev
-
-    def book_exact(self, stage: Stage) -> None:
+    def _book_exact(self, stage: Stage) -> DpEvent:
         """Books a reading without noise; only the conditional mode may make one, and the statement says so."""
         if not self.plan.is_conditional:
             raise PrivacyError(f"{stage.value}: readings without noise exist in the conditional mode only")
-        self._booked.setdefault(stage, []).append(NonPrivateDpEvent())
+        event = NonPrivateDpEvent()
+        self._booked.setdefault(stage, []).append(event)
+        return event
 
     def spent_mu(self, stage: Stage) -> float:
         """What the stage has spent so far, before any amplification."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from threea_spark.config.domain import CategoricalColumn, Domain, TimestampColumn
 from threea_spark.config.domain import Column as DomainColumn
 from threea_spark.engine.packed import UNIT, UNIT_ID, column_name
+from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.task import as_task
 from threea_spark.privacy.unit import Missing, PrivacyUnit, unit_token
 from threea_spark.source.row_order import row_digests
@@ -92,6 +93,19 @@ def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyU
     before = earlier.select("*", *late.values())  # a column that came later is null in the rows from before
     cells = [_cell(name, column, types[name]).alias(name) for name, column in domain.columns.items()]
     return rows.select(*cells).exceptAll(before.select(*cells))
+
+
+def spark_source(table: DataFrame, domain: Domain, unit: PrivacyUnit, key: bytes, staging: str) -> SparkSource:
+    """The rows that a release reads, on Spark; see `canonical` and `bound_rows`.
+
+    Args:
+      table: PRIVATE.
+      domain: Columns that are read.
+      unit: Whose presence is hidden.
+      key: The release's secret key.
+      staging: Name of the private staging table, which the caller drops.
+    """
+    return SparkSource(bound_rows(canonical(table, domain, unit), unit, key), staging)
 
 
 def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:

@@ -18,14 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from threea_spark.privacy.meter import NoisySum
+from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import NoiseSource, grid_of
 
 RARE_CHANCE = 1e-7
 """Most that the chance may be at which a name passes that fewer units hold than the domain asks for."""
-
-OTHER = "other"
-"""Stands for every value that was not selected, where the column is not nullable."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +32,17 @@ class Selection:
     Attributes:
       mechanism: Booked noise of this column's counts.
       threshold: In rows; what a noisy count must reach.
+      noise: The release's source of noise.
     """
 
     mechanism: NoisySum
     threshold: float
+    noise: NoiseSource
 
-    def passes(self, value: str, count: int, noise: NoiseSource) -> int | None:
-        """Gives the noisy count of a value if it may leave, else None."""
+    def passes(self, value: str, count: int) -> int | None:
+        """Returns the noisy count of a value if it may leave, else None."""
         exact = np.array([count], dtype=np.int64)
-        noisy = int(self.mechanism.noised(exact, noise, part=(value,))[0])
+        noisy = int(self.mechanism.noised(exact, self.noise, part=(value,))[0])
         return noisy if noisy >= self.threshold else None
 
 
@@ -57,7 +56,7 @@ def threshold(
     min_units: int,
     rare_chance: float = RARE_CHANCE,
 ) -> float:
-    """Gives the least noisy count at which a value is selected.
+    """Returns the least noisy count at which a value is selected.
 
     Args:
       stddev: Of the noise, in rows.
@@ -73,7 +72,7 @@ def threshold(
     return max_rows * (min_units - 1) + stddev * float(-ndtri(one_value)) + lift
 
 
-def ordered_values(passed: Iterable[tuple[str, int]], most: int) -> tuple[str, ...]:
+def most_frequent(passed: Iterable[tuple[str, int]], most: int) -> tuple[str, ...]:
     """Orders selected values by noisy count, the most frequent first, and keeps at most `most`."""
     ranked = sorted(passed, key=lambda item: (-item[1], item[0]))
     return tuple(value for value, _ in ranked[:most])

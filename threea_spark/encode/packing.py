@@ -1,0 +1,87 @@
+"""Reads canonical rows, and packs them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from threea_spark.arrays import Uint32Array
+from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.histogram import Field, HistogramLayout
+from threea_spark.encode.raw import columns_of
+from threea_spark.engine.packed import UNIT, PackedRows, blocks_of
+from threea_spark.engine.rows import SourceRows, StagedRows
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.query import SumQuery
+
+_COIN_BITS = np.uint64(32)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Which fields are read from which canonical columns; small, travels with tasks.
+
+    Attributes:
+      fields: Features first, then the label's field where there is a label.
+      sources: The canonical column of each field.
+      has_label: Whether the last field is the label.
+    """
+
+    fields: tuple[Field, ...]
+    sources: tuple[str, ...]
+    has_label: bool
+
+    def read(self, batch: pa.RecordBatch) -> list[NDArray[np.generic]]:
+        """Reads one array for each field. PRIVATE."""
+        return columns_of(batch, self.fields, self.sources)
+
+    def histogram_query(self) -> SumQuery[pa.RecordBatch]:
+        """The histograms of all fields, as one sum."""
+        layout = HistogramLayout(self.fields)
+        return SumQuery(
+            stage=Stage.ENCODE,
+            name="histograms",
+            bound=layout.bound,
+            size=layout.size,
+            contribution=lambda batch: layout.counts(self.read(batch)),
+        )
+
+
+def staged_rows(rows: SourceRows, reader: Reader, encoding: Encoding, *, mixes: bool) -> StagedRows:
+    """Codes every row as a packed vector, its class and its unit's tokens, and keeps them to be read again. PRIVATE.
+
+    Where each row is a unit, its tokens are drawn here from the operating system: what is kept is the draw of the one
+    attempt that was committed.
+
+    Args:
+      rows: Canonical columns. PRIVATE.
+      reader, encoding: How columns are read and coded.
+      mixes: Whether rows need a token for their group.
+    """
+    has_tokens = rows.has_tokens
+
+    def pack(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            columns = reader.read(batch)
+            label = columns.pop() if reader.has_label else np.zeros(batch.num_rows)
+            packed = encoding.pack(columns, batch.num_rows)
+            coins, tokens = _tokens_of(batch.column(UNIT)) if has_tokens else _fresh_tokens(batch.num_rows, mixes)
+            yield blocks_of(PackedRows(packed, encoding.class_of(label), coins, tokens if mixes else tokens * 0))
+
+    return rows.staged(pack, encoding.width)
+
+
+def _tokens_of(units: pa.Array) -> tuple[Uint32Array, Uint32Array]:
+    """Splits a unit's 63 secret bits: the coin gets the lower 32, the group token the 31 others."""
+    bits = units.to_numpy(zero_copy_only=False).astype(np.uint64)
+    return bits.astype(np.uint32), (bits >> _COIN_BITS).astype(np.uint32) << np.uint32(1)
+
+
+def _fresh_tokens(n_rows: int, mixes: bool) -> tuple[Uint32Array, Uint32Array]:
+    drawn = np.frombuffer(os.urandom((4 + 4 * mixes) * n_rows), dtype="<u4")
+    return drawn[:n_rows], drawn[n_rows:] if mixes else np.zeros(n_rows, dtype=np.uint32)

@@ -1,0 +1,156 @@
+"""Rows on Spark: the passes of `mapInArrow` behind the sums, samples and counts that the meter asks for.
+
+Each task adds its batches up in numpy and hands over one array, cut into chunks; Spark SQL adds the chunks of all
+tasks in int64, where an overflow is an error and not a wrap (in ANSI mode; 10^12 rows, the most that are taken, do not
+come near it by default settings). Order and number of partitions change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from threea_spark.arrays import Int64Array
+from threea_spark.engine.packed import SCHEMA, UNIT, PackedRows, blocks_of, joined, unpacked
+from threea_spark.engine.rows import Exchange, Passes, passed_values
+from threea_spark.engine.staging import stage
+from threea_spark.engine.task import ArrowTask, as_task
+from threea_spark.engine.types import ddl_of
+from threea_spark.privacy.query import R, SumQuery
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_CHUNK = 1 << 12  # so that the arrays of ten thousand tasks still fit the task that adds them up
+_SUMS = "chunk int, sums array<bigint>"
+_MAX_TASKS = 2048
+
+
+@dataclass(frozen=True)
+class SparkSource:
+    """The source's rows on Spark; see `SourceRows`.
+
+    Attributes:
+      frame: Canonical columns, at most `max_rows` rows of each unit. PRIVATE.
+      staging: Name of the private staging table, which the caller drops.
+    """
+
+    frame: DataFrame
+    staging: str
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether each row holds its unit's token."""
+        return UNIT in self.frame.columns
+
+    def sums(self, queries: Sequence[SumQuery[pa.RecordBatch]]) -> list[Int64Array]:
+        """Returns the exact sums of several queries, in one pass."""
+        return _sums(self.frame, queries, lambda batches: batches)
+
+    def passing_values(self, column: str, passes: Passes) -> list[tuple[str, int]]:
+        """Returns the values that pass, with their noisy counts; what the driver collects has passed."""
+        from pyspark.sql import functions as F
+
+        value = F.col(column).cast("binary").alias(column)  # which no collation calls equal to another
+        counted = self.frame.where(F.col(column).isNotNull()).groupBy(value).agg(F.count(F.lit(1)).alias("n"))
+
+        def select(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            passed = list(passed_values(batches, column, passes))
+            values, counts = [v for v, _ in passed], [n for _, n in passed]
+            yield pa.RecordBatch.from_arrays([pa.array(values, pa.string()), pa.array(counts, pa.int64())], ["v", "n"])
+
+        found = counted.mapInArrow(as_task(select), "v string, n bigint")
+        return [(row["v"], row["n"]) for row in found.collect()]  # bounded: only values that passed the threshold
+
+    def frequent_values(self, column: str, most: int, *, above: int) -> list[str]:
+        """Returns the most frequent values, exactly."""
+        from pyspark.sql import functions as F
+
+        counted = self.frame.where(F.col(column).isNotNull()).groupBy(column).agg(F.count(F.lit(1)).alias("n"))
+        top = counted.where(F.col("n") > above).orderBy(F.desc("n"), column).limit(most)
+        return [str(row[column]) for row in top.collect()]  # bounded: `most` values
+
+    def staged(self, pack: ArrowTask, width: int) -> SparkStaged:
+        """Writes packed rows once into the staging table."""
+        return SparkStaged(stage(self.frame.mapInArrow(as_task(pack), SCHEMA), self.staging), width)
+
+
+@dataclass(frozen=True)
+class SparkStaged:
+    """Packed rows in a staging table; see `StagedRows`.
+
+    Attributes:
+      frame: The staging table (engine/packed.py). PRIVATE.
+      width: Coordinates of a packed vector.
+    """
+
+    frame: DataFrame
+    width: int
+
+    def sums(self, queries: Sequence[SumQuery[PackedRows]]) -> list[Int64Array]:
+        """Returns the exact sums of several queries, in one pass."""
+        width = self.width
+        return _sums(self.frame, queries, lambda batches: unpacked(batches, width))
+
+    def sample(self, rate: float) -> PackedRows:
+        """Brings the sampled rows to the driver."""
+        width = self.width
+
+        def sampled(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for rows in unpacked(batches, width):
+                yield blocks_of(rows.sampled(rate))
+
+        chosen = self.frame if rate >= 1.0 else self.frame.mapInArrow(as_task(sampled), SCHEMA)
+        table: pa.Table = chosen.toArrow()  # bounded: the rate was set from max_rows
+        return joined(unpacked(table.to_batches(), width), width)
+
+    def exchanged(self, exchange: Exchange) -> DataFrame:
+        """Routes blocks to the task that holds their part; a part without rows comes by name alone."""
+        parts, key = exchange.n_parts, exchange.key
+        named = self.frame.sparkSession.range(0, parts, 1, 1).mapInArrow(as_task(exchange.announce), exchange.routed)
+        routed = self.frame.mapInArrow(as_task(exchange.route), exchange.routed).unionAll(named)
+        sorted_parts = routed.repartition(min(parts, _MAX_TASKS), key).sortWithinPartitions(key)
+        return sorted_parts.mapInArrow(as_task(exchange.release), ddl_of(exchange.types))
+
+
+def _sums(
+    frame: DataFrame,
+    queries: Sequence[SumQuery[R]],
+    read: Callable[[Iterator[pa.RecordBatch]], Iterable[R]],
+) -> list[Int64Array]:
+    """Adds up the contributions of all queries over a table, as one array; bounded by the queries' sizes. PRIVATE."""
+    ends = np.cumsum([query.size for query in queries]).tolist()
+    size = ends[-1]
+    length = min(size, _CHUNK)
+    n_chunks = -(-size // length)
+    contributions = [query.contribution for query in queries]
+
+    def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        sums = np.zeros(n_chunks * length, dtype=np.int64)
+        for rows in read(batches):
+            sums[:size] += np.concatenate([contribution(rows) for contribution in contributions])
+        chunks = pa.FixedSizeListArray.from_arrays(pa.array(sums), length).cast(pa.list_(pa.int64()))
+        yield pa.RecordBatch.from_arrays([pa.array(range(n_chunks), pa.int32()), chunks], ["chunk", "sums"])
+
+    total = np.zeros(n_chunks * length, dtype=np.int64)
+    for row in frame.mapInArrow(as_task(partial), _SUMS).groupBy("chunk").agg(summed_arrays("sums", length)).collect():
+        total[row["chunk"] * length :][:length] = row["sums"]  # bounded: as many numbers as the queries ask for
+    return np.split(total[:size], ends[:-1])
+
+
+def summed_arrays(column: str, length: int) -> Column:
+    """Adds up arrays of equal length within a group; an overflow is an error in ANSI mode, Spark's default.
+
+    Not by `try_add`: its null becomes zero within an accumulator that holds no nulls.
+
+    The list occurs once in the expression: two collect_list may come in two orders.
+    """
+    from pyspark.sql import functions as F
+
+    zeros = F.array_repeat(F.lit(0).cast("bigint"), length)
+    added = F.aggregate(F.collect_list(column), zeros, lambda left, right: F.zip_with(left, right, lambda a, b: a + b))
+    return added.alias(column)

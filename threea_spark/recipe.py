@@ -1,0 +1,276 @@
+"""The recipe of a release: which steps run, with which values.
+
+It is chosen once, from the configuration, the plan and public or DP numbers. `release` and `fit` run it, `threea plan`
+and a dry run show it, and the receipt prints its values, so that none of them can speak of another release.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from threea_spark import rules
+from threea_spark.approximate.statistics import Covariance
+from threea_spark.config.domain import CategoricalColumn
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.layout import features_of, max_width
+from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, default_cells
+from threea_spark.privacy.budget import PrivacyPlan, Stage
+
+Values = dict[str, int | float | bool]
+
+ENCODE_STEPS = ("encode: histograms of every column", "encode: stage packed vectors")
+WRITE_STEP = "release: write the table"
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """What a recipe depends on beside configuration and plan: public, or released by Encode.
+
+    Attributes:
+      n_rows: Public, assumed or DP number of rows.
+      n_classes: Classes of the label; 1 where there is none.
+      n_features: Coded columns without the label, parts of timestamps among them.
+      width: Coordinates of a packed vector.
+    """
+
+    n_rows: float
+    n_classes: int
+    n_features: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Clusters that are fitted by passes over the rows.
+
+    Attributes:
+      per_class: Whether each class has clusters of its own.
+      n_components: Clusters of each class, or of all rows.
+      min_size: Rows that every cluster must hold.
+      iterations: Passes.
+      covariance: Of a cluster.
+    """
+
+    per_class: bool
+    n_components: int
+    min_size: int
+    iterations: int
+    covariance: Covariance
+
+    @property
+    def values(self) -> Values:
+        """For the receipt."""
+        return {
+            "components_per_class": self.n_components,
+            "per_class": self.per_class,
+            "min_cluster_size": self.min_size,
+        }
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draws rows from components that know each column's histogram, and labels them.
+
+    Attributes:
+      n_cells: Histogram cells of a number.
+      clip_norm: L2 bound on an encoded row, in units of score.
+      per_class: Whether each class has components of its own.
+      clusters: How they are found; None for one component each, where nothing is fitted.
+      labels: `learned` by kernel inducing points, the `posterior` of independent columns, or the component's class.
+      support_size: Inducing points of learned labels, else 0.
+      counts_again: Whether Anonymize has a share, and counts the components a second time.
+    """
+
+    n_cells: int
+    clip_norm: float
+    per_class: bool
+    clusters: Clusters | None
+    labels: Literal["learned", "posterior", "component"]
+    support_size: int
+    counts_again: bool
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of the steps after Encode, in order."""
+        adapt = ("adapt: inducing points and label function",) if self.labels == "learned" else ()
+        again = ("anonymize: a second count of the components",) if self.counts_again else ()
+        return ("approximate: components and their marginals", *adapt, *again)
+
+    @property
+    def values(self) -> Values:
+        """What `auto` became, for the receipt."""
+        components = {"components_per_class": 1, "per_class": self.per_class}
+        points = {"support_size": self.support_size} if self.labels == "learned" else {}
+        found = components if self.clusters is None else self.clusters.values
+        return {"n_cells": self.n_cells, "clip_norm": self.clip_norm, **found, **points}
+
+
+@dataclass(frozen=True)
+class DrawWide:
+    """Draws rows from class means, for few rows of many columns; the columns that tell classes apart get a second look.
+
+    Attributes:
+      n_cells: Histogram cells of a number.
+      clip_norm: L2 bound on an encoded row, in units of score.
+    """
+
+    n_cells: int
+    clip_norm: float
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of the steps after Encode, in order."""
+        return (
+            "approximate: means of every class",
+            "adapt: a second look at the columns that tell classes apart",
+        )
+
+    @property
+    def values(self) -> Values:
+        """What `auto` became, for the receipt."""
+        return {"n_cells": self.n_cells, "clip_norm": self.clip_norm}
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Averages rows within groups of their cluster (`random`: of one cluster), and adds noise to each average.
+
+    Attributes:
+      n_cells: Histogram cells of a number.
+      clip_norm: L2 bound on an encoded row, in units of score.
+      clusters: How the clusters are found.
+      moves_centres: Whether kernel inducing points move their centres.
+      mix_size: Rows averaged into one.
+      mix_clip_norm: L2 bound on a residual, in units of score.
+    """
+
+    n_cells: int
+    clip_norm: float
+    clusters: Clusters
+    moves_centres: bool
+    mix_size: int
+    mix_clip_norm: float
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of the steps after Encode, in order."""
+        adapt = ("adapt: centres by kernel inducing points",) if self.moves_centres else ()
+        return ("approximate: size-constrained clusters", *adapt, "anonymize: noise for every group")
+
+    @property
+    def values(self) -> Values:
+        """What `auto` became, for the receipt."""
+        own: Values = {"n_cells": self.n_cells, "clip_norm": self.clip_norm}
+        return {**own, **self.clusters.values, "mix_size": self.mix_size, "mix_clip_norm": self.mix_clip_norm}
+
+
+Recipe = Draw | DrawWide | Mix
+
+
+def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recipe:
+    """Chooses the recipe of a release.
+
+    Args:
+      config: The release's configuration.
+      plan: Its certified plan.
+      shape: Public or DP numbers of the table; of an assumed one in a forecast.
+    """
+    if config.is_mixing:
+        return mix(config, plan, shape)
+    if looks_twice(config, plan, shape):
+        return DrawWide(default_cells(config), clip_norm_of(config))
+    return draw(config, plan, shape)
+
+
+def possible(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> list[Recipe]:
+    """All recipes that `choose` may choose for such a table, whatever its number of rows; see `choose`."""
+    if config.is_mixing:
+        return [mix(config, plan, shape)]
+    wide = may_look_twice(config, plan, shape.n_classes)
+    return [draw(config, plan, shape), *([DrawWide(default_cells(config), clip_norm_of(config))] if wide else [])]
+
+
+def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Draw:
+    """The recipe that draws rows from histograms."""
+    clusters = _clusters(config, plan, shape)
+    has_label = config.domain.task != "none" and shape.n_features > 0 and shape.n_classes > 1
+    learned, joint = has_label and rules.learns_labels(config), has_label and not clusters.per_class
+    return Draw(
+        n_cells=default_cells(config),
+        clip_norm=clip_norm_of(config),
+        per_class=clusters.per_class,
+        clusters=clusters if clusters.n_components > 1 else None,
+        labels="learned" if learned else "posterior" if joint else "component",
+        support_size=rules.support_size(config) if learned else 0,
+        counts_again=plan.mu_of(Stage.ANONYMIZE) > 0.0,
+    )
+
+
+def mix(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Mix:
+    """The recipe that averages rows."""
+    clip_norm, mu = clip_norm_of(config), max(plan.mu_of(Stage.ANONYMIZE), rules.MIN_MU)
+    residual = rules.mix_clip_norm(config, clip_norm)
+    return Mix(
+        n_cells=default_cells(config),
+        clip_norm=clip_norm,
+        clusters=_clusters(config, plan, shape),
+        moves_centres=rules.moves_centres(config),
+        mix_size=rules.mix_size(config, residual, mu),
+        mix_clip_norm=residual,
+    )
+
+
+def may_look_twice(config: ReleaseConfig, plan: PrivacyPlan, n_classes: int) -> bool:
+    """Whether any number of rows lets a release look twice."""
+    if config.is_mixing or not rules.adapts(config) or n_classes < 2 or plan.is_conditional:
+        return False
+    return config.approximate.components in ("auto", 1) and config.approximate.per_class is not False
+
+
+def looks_twice(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
+    """Whether classes are described by means, with a second look at chosen columns, rather than by histograms.
+
+    That is so where the noise on one cell of a histogram exceeds a sixteenth of a class of mean size.
+    """
+    if not may_look_twice(config, plan, shape.n_classes):
+        return False
+    noise = math.sqrt(1.0 + len(config.domain.features)) / max(plan.mu_of(Stage.APPROXIMATE), rules.MIN_MU)
+    return noise * rules.MIN_NOISES_A_CLASS > shape.n_rows / shape.n_classes
+
+
+def expected_shape(config: ReleaseConfig, n_rows: float, *, label_cells: int = LABEL_CELLS) -> TableShape:
+    """The shape of a table of so many rows, as far as the configuration tells.
+
+    Args:
+      config: The release's configuration.
+      n_rows: Assumed.
+      label_cells: Classes of a numeric label.
+    """
+    features = features_of(config)
+    return TableShape(n_rows, n_classes_of(config, label_cells), len(features), max_width(features))
+
+
+def n_classes_of(config: ReleaseConfig, label_cells: int) -> int:
+    """Classes of the label, null included; a numeric one has `label_cells`."""
+    if config.domain.label is None:
+        return 1
+    label = config.domain.columns[config.domain.label]
+    own = len(label.values) if isinstance(label, CategoricalColumn) else label_cells
+    return own + int(label.nullable)
+
+
+def _clusters(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Clusters:
+    per_class = config.approximate.per_class is not False
+    is_random = config.anonymize.generator == "random"
+    min_size = rules.min_cluster_size(config, plan, shape.width)
+    rows_a_group = shape.n_rows / max(shape.n_classes if per_class else 1, 1)
+    covariance = config.approximate.covariance
+    return Clusters(
+        per_class=per_class and not is_random,
+        n_components=rules.n_components(config, rows_a_group, min_size),
+        min_size=min_size,
+        iterations=1 if is_random else config.approximate.iterations,
+        covariance="isotropic" if covariance == "auto" else covariance,
+    )
