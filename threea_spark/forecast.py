@@ -50,7 +50,7 @@ class Outlook:
             noise = "" if stage.noise_rows is None else f"noise {stage.noise_rows:.3g} rows on a count, "
             ratio = "" if stage.signal_to_noise is None else f"signal to noise {stage.signal_to_noise:.3g} "
             lines.append(f"  {stage.stage:<11} {noise}{ratio}({stage.meaning})")
-        lines += [f"  {name:<22}{value:.4g}" for name, value in self.resolved.items()]
+        lines += [f"  {name:<22}{_short(value)}" for name, value in self.resolved.items()]
         lines += self.delta
         return "\n".join(lines)
 
@@ -103,3 +103,7 @@ def _noise_of_counts(
         if planned.stage is stage and planned.name in _COUNTS.get(stage, ()):
             return planned.stddev_under(plan) / unit
     return None
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-import math
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from threea_spark import recipe
 from threea_spark.anonymize.mixed_rows import mixing
+from threea_spark.booking import booked, one_error
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine import delta
 from threea_spark.engine.progress import Listener, Progress
-from threea_spark.engine.quiet import unprinted_query_errors
 from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.staging import staging
-from threea_spark.errors import ConfigError, ReleaseFailedError, ThreeAError
+from threea_spark.errors import ConfigError
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.released import ReleaseModel
@@ -31,10 +28,14 @@ from threea_spark.publish.appending import Appending
 from threea_spark.publish.ledger import Ledger, SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
 from threea_spark.publish.standing import standing_of
+from threea_spark.source.local import check_missing, local_source
+from threea_spark.source.pandas import arrow_table, released_types
 from threea_spark.source.rows import spark_source
 from threea_spark.stages import Drawn, Fitted, Mixed, run_stages
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger("threea_spark")
@@ -42,20 +43,25 @@ log = logging.getLogger("threea_spark")
 _RELEASED_FILE_ROWS = 1_000_000
 
 
-def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = None) -> ReleaseModel:
+def fit(
+    rows: DataFrame | pd.DataFrame | pa.Table, config: ReleaseConfig, *, listener: Listener | None = None
+) -> ReleaseModel:
     """Fits a model of a table under the configured guarantee.
 
     Args:
-      rows: The private table; `config.source` is not read, but says where private rows are staged. The types of its
-        columns are released. Those of a table are public; those that Spark inferred from rows (`createDataFrame` of a
-        pandas frame or of Python objects, `inferSchema`) are functions of the rows, which no noise covers: declare the
-        schema, or use `Synthesizer`.
-      config: Of the release; the generator must be `sample`, for a mixed table is no model. Its ledger is charged
-        under `config.source`.
+      rows: The private table: a Spark DataFrame, or a pandas frame or Arrow table, which is read in this process and
+        needs no Spark. `config.source` is not read, but says where the private rows of a DataFrame are staged. The
+        types of a DataFrame's columns are released. Those of a table are public; those that Spark inferred from rows
+        (`createDataFrame` of a pandas frame or of Python objects, `inferSchema`) are functions of the rows, which no
+        noise covers: declare the schema, or pass the frame itself. Of a frame the domain decides the types, and its
+        cells are read as `Synthesizer` reads them.
+      config: The release's configuration; the generator must be `sample`, since a mixed table is not a model. Its
+        ledger, a Delta table, is charged under `config.source`.
       listener: Shows progress.
 
     Raises:
-      ConfigError: if the generator mixes rows, or the source is to be read since a version.
+      ConfigError: if the generator mixes rows, the source is to be read since a version, or a frame is to be booked in
+        a ledger, which needs Spark.
       SchemaError, SourceError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
@@ -63,15 +69,44 @@ def fit(rows: DataFrame, config: ReleaseConfig, *, listener: Listener | None = N
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     if config.source.since is not None:
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
-    types = checked_types(rows, config)
-    release_id = f"{config.digest}-{secrets.token_hex(4)}"
+    if hasattr(rows, "sparkSession"):
+        return _fit_on_spark(cast("DataFrame", rows), config, listener)
+    return _fit_in_memory(cast("pd.DataFrame | pa.Table", rows), config, listener)
+
+
+def _fit_on_spark(rows: DataFrame, config: ReleaseConfig, listener: Listener | None) -> ReleaseModel:
+    types, release_id = checked_types(rows, config), _new_release_id(config)
     spark, plan = rows.sparkSession, make_plan(config)
     schema = checked_staging_schema(spark, config)
     ledger = Ledger.open(spark, config, plan, release_id=release_id)
-    with _booked(ledger), staging(spark, release_id, schema) as name:
+    with booked(ledger), staging(spark, release_id, schema) as name:
         fitted = _fitted(rows, config, plan, release_id, name, _progress(config, plan, listener))
         ledger.require_counting()
         return _model(fitted, config, types, statement_of(fitted.meter))
+
+
+def _fit_in_memory(rows: pd.DataFrame | pa.Table, config: ReleaseConfig, listener: Listener | None) -> ReleaseModel:
+    domain, unit = config.domain, config.privacy.privacy_unit
+    if config.privacy.ledger is not None:
+        raise ConfigError(
+            "privacy.ledger: a ledger is a Delta table, which needs Spark; pass fit() a Spark DataFrame, or drop the "
+            "ledger and book this release by hand"
+        )
+    check_missing(unit)
+    plan, table = make_plan(config), arrow_table(rows, domain, unit.column)
+    with one_error("the fit"):
+        fitted = run_stages(
+            lambda key: local_source(table, domain, unit, key),
+            config,
+            plan,
+            _new_release_id(config),
+            _progress(config, plan, listener),
+        )
+        return _model(fitted, config, released_types(domain), statement_of(fitted.meter))
+
+
+def _new_release_id(config: ReleaseConfig) -> str:
+    return f"{config.digest}-{secrets.token_hex(4)}"
 
 
 def release(spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None) -> Receipt:
@@ -100,7 +135,7 @@ def release_with_model(
     """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
     ready = prepare(spark, config)
     progress = _progress(config, ready.plan, listener, writes=True)
-    with _booked(ready.ledger), staging(spark, ready.release_id, ready.staging) as name:
+    with booked(ready.ledger), staging(spark, ready.release_id, ready.staging) as name:
         fitted = _fitted(ready.rows, config, ready.plan, ready.release_id, name, progress)
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
         ready.ledger.require_counting()
@@ -110,39 +145,9 @@ def release_with_model(
     return receipt, None if isinstance(fitted.outcome, Mixed) else _model(fitted, config, ready.types, receipt.privacy)
 
 
-@contextmanager
-def _booked(ledger: Ledger) -> Iterator[None]:
-    """Charges the ledger before a row is read, and says in it and in one error what became of the release."""
-    ledger.start()
-    try:
-        with unprinted_query_errors():
-            yield
-    except ThreeAError as error:
-        _mark_failed(ledger)
-        log.debug("the release was stopped", exc_info=True)
-        raise error from None  # what it came of may hold values of rows, and a notebook would print it
-    except Exception as error:
-        _mark_failed(ledger)
-        log.debug("a stage failed", exc_info=True)
-        raise ReleaseFailedError(
-            f"the release stopped in {type(error).__name__}; no table was written, staging was dropped, and what "
-            "the stages had spent counts as spent. Run with --debug for the trace, which may hold private values"
-        ) from None
-    ledger.finish()
-
-
-def _mark_failed(ledger: Ledger) -> None:
-    """Spark may be gone by now; the release then stays on record as started, which counts the same."""
-    try:
-        ledger.fail()
-    except Exception:  # whatever it was, the first error is the one to tell
-        log.debug("the ledger could not be written", exc_info=True)
-
-
 def _progress(config: ReleaseConfig, plan: PrivacyPlan, listener: Listener | None, *, writes: bool = False) -> Progress:
     """Counts the steps of the recipe that is expected; the one that is chosen may have others."""
-    shape = recipe.expected_shape(config, math.inf if config.source.rows is None else float(config.source.rows))
-    steps = (*recipe.ENCODE_STEPS, *recipe.choose(config, plan, shape).steps)
+    steps = (*recipe.ENCODE_STEPS, *recipe.expected(config, plan).steps)
     return Progress(len(steps) + writes, listener, writes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.config.table_names import PlaceKey
 from threea_spark.config.tables import PlaceConfig, clash_of
@@ -55,6 +56,10 @@ class Prepared:
     ledger: Ledger
     held: Held
 
+    def steps(self, config: ReleaseConfig) -> tuple[str, ...]:
+        """The steps that will run; a table of fewer rows than declared may take others after Encode."""
+        return (*recipe.ENCODE_STEPS, *recipe.expected(config, self.plan).steps, recipe.WRITE_STEP)
+
     def as_dict(self, config: ReleaseConfig, *, is_booked: bool) -> dict[str, object]:
         """What a dry run says, as plain values; `is_booked`: whether a ledger would book it, and holds it."""
         return {
@@ -66,6 +71,7 @@ class Prepared:
             "columns": list(self.types),
             "left_out": list(self.left_out),
             "ledger": is_booked,
+            "steps": list(self.steps(config)),
             "plan": {stage.value: mu for stage, mu in self.plan.stage_mu.items()},
         }
 
@@ -81,6 +87,7 @@ class Prepared:
                 f"  columns     {len(self.types)}: {', '.join(self.types)}",
                 f"  left out    {', '.join(self.left_out) or 'no column'}",
                 f"  ledger      {holds}",
+                *(f"  step        {step}" for step in self.steps(config)),
                 plan_in_words(self.plan),
             ]
         )

@@ -18,7 +18,7 @@ from threea_spark.encode.layout import features_of, max_width
 from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, default_cells
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 
-Values = dict[str, int | float | bool]
+Values = dict[str, int | float | bool | str]
 
 ENCODE_STEPS = ("encode: histograms of every column", "encode: stage packed vectors")
 WRITE_STEP = "release: write the table"
@@ -101,10 +101,10 @@ class Draw:
     @property
     def values(self) -> Values:
         """What `auto` became, for the receipt."""
-        components = {"components_per_class": 1, "per_class": self.per_class}
-        points = {"support_size": self.support_size} if self.labels == "learned" else {}
+        components: Values = {"components_per_class": 1, "per_class": self.per_class}
+        points: Values = {"support_size": self.support_size} if self.labels == "learned" else {}
         found = components if self.clusters is None else self.clusters.values
-        return {"n_cells": self.n_cells, "clip_norm": self.clip_norm, **found, **points}
+        return {"recipe": "draw", "n_cells": self.n_cells, "clip_norm": self.clip_norm, **found, **points}
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class DrawWide:
     @property
     def values(self) -> Values:
         """What `auto` became, for the receipt."""
-        return {"n_cells": self.n_cells, "clip_norm": self.clip_norm}
+        return {"recipe": "draw-wide", "n_cells": self.n_cells, "clip_norm": self.clip_norm}
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Mix:
     @property
     def values(self) -> Values:
         """What `auto` became, for the receipt."""
-        own: Values = {"n_cells": self.n_cells, "clip_norm": self.clip_norm}
+        own: Values = {"recipe": "mix", "n_cells": self.n_cells, "clip_norm": self.clip_norm}
         return {**own, **self.clusters.values, "mix_size": self.mix_size, "mix_clip_norm": self.mix_clip_norm}
 
 
@@ -182,6 +182,12 @@ def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recip
     if looks_twice(config, plan, shape):
         return DrawWide(default_cells(config), clip_norm_of(config))
     return draw(config, plan, shape)
+
+
+def expected(config: ReleaseConfig, plan: PrivacyPlan) -> Recipe:
+    """The recipe of a release of which no row has been read: by the declared number of rows, or as for many."""
+    n_rows = math.inf if config.source.rows is None else float(config.source.rows)
+    return choose(config, plan, expected_shape(config, n_rows))
 
 
 def possible(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> list[Recipe]:

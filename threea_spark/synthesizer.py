@@ -1,4 +1,4 @@
-"""Fit and sample in the manner of scikit-learn, on a pandas frame and without a cluster: local Spark does the work."""
+"""Fits and samples in the manner of scikit-learn, on a pandas frame: in this process, or on Spark if asked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
       domain: A `Domain`, its plain values, or the path of its YAML: public knowledge, never looked up in the rows.
       unit: `"row"`, or `{"column": ..., "max_rows": ...}` where one person has many rows; no default either.
       sections: Further sections of the configuration by name, `{"adapt": {"method": "none"}}`.
-      master: Spark's master, where no session is active; all cores of this machine where None.
+      master: A Spark master such as local[*], for frames too large to be read in this process; None needs no Spark.
       model_: The fitted ReleaseModel, after `fit`.
     """
 
@@ -80,6 +80,9 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """
         config = self._config()
         frame = X if y is None else X.assign(**{str(config.domain.label): y})
+        if self.master is None:
+            self.model_ = fit_table(frame, config)
+            return self
         rows = arrow_table(frame, config.domain, config.privacy.privacy_unit.column)
         spark = build_session("threea-synthesizer", master=self.master)
         model = fit_table(spark.createDataFrame(rows), config)

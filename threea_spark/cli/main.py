@@ -16,10 +16,11 @@ import typer
 
 from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, err, escaped, say
 from threea_spark.cli.doctor import doctor
+from threea_spark.cli.fit import fit
 from threea_spark.cli.ledger import ledger_app
 from threea_spark.cli.release import release
 from threea_spark.cli.report import report
-from threea_spark.cli.values import parsed_shares, parsed_where
+from threea_spark.cli.sample import sample
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError, ThreeAError
 
@@ -37,6 +38,8 @@ app.add_typer(domain_app, name="domain")
 app.add_typer(ledger_app, name="ledger")
 app.command()(release)
 app.command()(report)
+app.command()(fit)
+app.command()(sample)
 app.command("doctor")(doctor)
 
 
@@ -67,42 +70,6 @@ def plan(
 
     found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
     say(found.in_words(), json.dumps(found.as_dict(), indent=1) if as_json else None)
-
-
-@app.command()
-def sample(
-    model: Annotated[Path, typer.Option(help="Folder of a saved model.", show_default=False)],
-    target: Annotated[str, typer.Option(help="Path of the Delta table to create.", show_default=False)],
-    rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; as many as the source, if not given.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which of the tables that could be drawn.")] = 0,
-    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN=LOWEST..HIGHEST; repeat.")] = None,
-    class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE; repeat until they sum to 1.")] = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Draws another table from a saved model; it costs no privacy."""
-    from threea_spark.engine.delta import Place, exists
-    from threea_spark.errors import TargetExistsError
-    from threea_spark.model.conditions import conditions_of
-    from threea_spark.model.released import ReleaseModel
-    from threea_spark.publish.receipt import PROPERTY_DELTA, PROPERTY_EPSILON
-    from threea_spark.publish.write import write_new
-    from threea_spark.session import build_session
-
-    loaded = ReleaseModel.load(model)
-    wanted, shares = parsed_where(where or []), parsed_shares(class_share or [])
-    conditions_of(loaded.domain, wanted, shares)  # before Spark starts
-    spark = build_session("threea-sample", master=master)
-    place = Place.named(target)
-    if exists(spark, place):
-        raise TargetExistsError(f"--target: {target} exists and is never written over; choose another")
-    statement = loaded.privacy
-    drawn = loaded.sample(spark, rows, seed=seed, where=wanted, class_shares=shares)
-    properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}
-    write_new(drawn, place, json.dumps(statement.as_dict()), release_id=f"sample-{seed}", properties=properties)
-    n_rows = rows or loaded.matching_rows
-    said = {"rows": n_rows, "target": str(place), "seed": seed, "epsilon": statement.epsilon, "delta": statement.delta}
-    say(f"{n_rows:,} rows written to {target}; no privacy was spent", json.dumps(said) if as_json else None)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from threea_spark.privacy.statement import PrivacyStatement
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 MOST_LOCAL_ROWS = 10_000_000
@@ -93,6 +94,18 @@ class ReleaseModel:
         Raises:
           ConfigError: as in `sample`, or if n_rows is above 10 million.
         """
+        frame: pd.DataFrame = self.arrow_rows(n_rows, seed=seed, where=where, class_shares=class_shares).to_pandas()
+        return frame
+
+    def arrow_rows(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int = 0,
+        where: Mapping[str, object] | None = None,
+        class_shares: Mapping[str, float] | None = None,
+    ) -> pa.Table:
+        """Draws the rows of `sample_local` as an Arrow table, in the source's types."""
         import pyarrow as pa
 
         drawn = self.rows_drawn(n_rows, seed=seed, where=where, class_shares=class_shares)
@@ -101,8 +114,7 @@ class ReleaseModel:
                 f"n_rows: at most {MOST_LOCAL_ROWS:,} rows are drawn in one process, got {drawn.n_rows:,}; "
                 "use sample(spark, ...), which writes any number"
             )
-        frame: pd.DataFrame = pa.Table.from_batches(list(drawn.blocks())).to_pandas()
-        return frame
+        return pa.Table.from_batches(list(drawn.blocks()))
 
     def sample_xy(
         self,

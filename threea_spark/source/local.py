@@ -10,6 +10,7 @@ from threea_spark.arrays import Int64Array
 from threea_spark.config.domain import Domain
 from threea_spark.engine.local import LocalSource
 from threea_spark.engine.packed import UNIT, column_name
+from threea_spark.errors import SchemaError
 from threea_spark.privacy.unit import Missing, PrivacyUnit, unit_token
 from threea_spark.source.row_order import row_digests
 
@@ -32,6 +33,19 @@ def local_source(table: pa.Table, domain: Domain, unit: PrivacyUnit, key: bytes)
         cells = _bounded(cells, table.column(unit.column), unit, key)
     batches = cells.combine_chunks().to_batches(_BATCH_ROWS)
     return LocalSource(tuple(batches) or (pa.RecordBatch.from_pylist([], cells.schema),))
+
+
+def check_missing(unit: PrivacyUnit) -> None:
+    """Refuses `missing: refuse`: a table in memory does not declare NOT NULL, and no row may be looked at to find out.
+
+    Raises:
+      SchemaError: always, under `missing: refuse`.
+    """
+    if unit.missing is Missing.REFUSE:
+        raise SchemaError(
+            f"privacy.unit.missing: refuse needs {unit.column!r} to be declared NOT NULL, which a table in memory "
+            "cannot do; use drop or together"
+        )
 
 
 def _bounded(cells: pa.Table, units: pa.ChunkedArray, unit: PrivacyUnit, key: bytes) -> pa.Table:

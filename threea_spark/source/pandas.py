@@ -39,7 +39,7 @@ def released_types(domain: Domain) -> dict[str, str]:
     return {name: _RELEASED[type(column)] for name, column in domain.columns.items()}
 
 
-def arrow_table(frame: pd.DataFrame, domain: Domain, unit_column: str | None) -> pa.Table:
+def arrow_table(frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str | None) -> pa.Table:
     """Reads the columns that a release needs.
 
     Args:
@@ -51,6 +51,7 @@ def arrow_table(frame: pd.DataFrame, domain: Domain, unit_column: str | None) ->
     Raises:
       SchemaError: with one line for each column that is missing or stands there twice; never for what a cell holds.
     """
+    frame = _pandas_frame(frame)
     columns = dict(domain.columns) | ({} if unit_column is None else {unit_column: _IDENTIFIERS})
     found = Counter(frame.columns.tolist())
     problems = []
@@ -61,6 +62,17 @@ def arrow_table(frame: pd.DataFrame, domain: Domain, unit_column: str | None) ->
     if problems:
         raise SchemaError("\n".join(["the frame does not fit the domain:", *problems]))
     return pa.table({name: read_cells(frame[name], column) for name, column in columns.items()})
+
+
+def _pandas_frame(frame: pd.DataFrame | pa.Table) -> pd.DataFrame:
+    """An Arrow table as a frame that holds the same arrays."""
+    if not isinstance(frame, pa.Table):
+        return frame
+    import pandas as pd
+
+    return pd.DataFrame(
+        {place: pd.Series(pd.arrays.ArrowExtensionArray(column)) for place, column in enumerate(frame.columns)}
+    ).set_axis(frame.column_names, axis=1)
 
 
 def read_cells(cells: pd.Series, column: Column) -> pa.Array:

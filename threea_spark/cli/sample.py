@@ -1,0 +1,85 @@
+"""The `threea sample` command: another table from a saved model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from threea_spark.cli.console import JsonOption, MasterOption, say
+from threea_spark.cli.values import parsed_shares, parsed_where
+from threea_spark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from threea_spark.model.released import ReleaseModel
+
+
+def sample(
+    model: Annotated[Path, typer.Option(help="Folder of a saved model.", show_default=False)],
+    target: Annotated[str | None, typer.Option(help="Path of the Delta table to create, by Spark.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet or CSV file to write instead, without Spark.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; as many as the source, if not given.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which of the tables that could be drawn.")] = 0,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN=LOWEST..HIGHEST; repeat.")] = None,
+    class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE; repeat until they sum to 1.")] = None,
+    master: MasterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draws another table from a saved model; it costs no privacy."""
+    from threea_spark.model.conditions import conditions_of
+    from threea_spark.model.released import ReleaseModel
+
+    if (target is None) == (out is None):
+        raise ConfigError("--target, --out: give one of them, a Delta table or a file")
+    loaded = ReleaseModel.load(model)
+    wanted, shares = parsed_where(where or []), parsed_shares(class_share or [])
+    conditions_of(loaded.domain, wanted, shares)  # before Spark starts
+    place = out if out is not None else Path()
+    if target is None:
+        _write_file(loaded, place, rows, seed, wanted, shares)
+    else:
+        _write_table(loaded, target, rows, seed, wanted, shares, master)
+    statement, n_rows, written = loaded.privacy, rows or loaded.matching_rows, target or str(place)
+    said = {"rows": n_rows, "target": written, "seed": seed, "epsilon": statement.epsilon, "delta": statement.delta}
+    say(f"{n_rows:,} rows written to {written}; no privacy was spent", json.dumps(said) if as_json else None)
+
+
+def _write_file(
+    model: ReleaseModel,
+    path: Path,
+    rows: int | None,
+    seed: int,
+    where: Mapping[str, object],
+    class_shares: Mapping[str, float],
+) -> None:
+    from threea_spark.source.files import check_kind, write_file
+
+    check_kind("--out", path)
+    write_file(model.arrow_rows(rows, seed=seed, where=where, class_shares=class_shares), path)
+
+
+def _write_table(
+    model: ReleaseModel,
+    target: str,
+    rows: int | None,
+    seed: int,
+    where: Mapping[str, object],
+    class_shares: Mapping[str, float],
+    master: str | None,
+) -> None:
+    from threea_spark.engine.delta import Place, exists
+    from threea_spark.errors import TargetExistsError
+    from threea_spark.publish.receipt import PROPERTY_DELTA, PROPERTY_EPSILON
+    from threea_spark.publish.write import write_new
+    from threea_spark.session import build_session
+
+    spark = build_session("threea-sample", master=master)
+    place, statement = Place.named(target), model.privacy
+    if exists(spark, place):
+        raise TargetExistsError(f"--target: {target} exists and is never written over; choose another")
+    drawn = model.sample(spark, rows, seed=seed, where=where, class_shares=class_shares)
+    properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}
+    write_new(drawn, place, json.dumps(statement.as_dict()), release_id=f"sample-{seed}", properties=properties)
