@@ -1,10 +1,12 @@
 """Releases training data from a warehouse under a differential privacy guarantee that covers all that read a row.
 
-The stages, in order: `table` reads a version and bounds the rows of each unit, `encode` packs rows into vectors,
-`approximate` fits components, `adapt` moves inducing points and learns the label function, `anonymize` draws or mixes
-rows, `publish` writes Delta once with its receipt, `judge` judges the result on held-out rows, `report` shows a release
-to people. `privacy` draws all noise and keeps all accounts; `pipeline` joins the stages; `tracking` logs a release to
-MLflow.
+The folders, in the order in which one may import another: `privacy` answers every question to private rows with noise,
+and keeps all accounts; `config` is what a release is asked to do; `engine` holds rows, on Spark or in memory; `source`
+reads a version and bounds the rows of each unit; `encode` packs rows into vectors; `model` is what is released, and
+draws rows; `approximate` fits components; `adapt` moves inducing points and learns the label function; `anonymize`
+mixes rows; `publish` writes Delta once, with its receipt; `evaluation` judges the result on held-out rows; `report`
+shows a release to people. Above them `recipe` chooses which steps run, `stages` runs them, and `pipeline` is `fit` and
+`release` from the first check to the last write.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.layout import histogram_layout
+from threea_spark.encode.outline import histogram_layout
 from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage

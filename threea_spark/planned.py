@@ -20,7 +20,7 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import fit as encode
 from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.histogram import CategoryField, Field
-from threea_spark.encode.layout import features_of, histogram_layout, max_width
+from threea_spark.encode.outline import features_of, histogram_layout, max_width
 from threea_spark.encode.rules import LABEL_CELLS
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon

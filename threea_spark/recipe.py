@@ -14,7 +14,7 @@ from threea_spark import rules
 from threea_spark.approximate.statistics import Covariance
 from threea_spark.config.domain import CategoricalColumn
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.layout import features_of, max_width
+from threea_spark.encode.outline import features_of, max_width
 from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, default_cells
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 
