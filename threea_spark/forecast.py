@@ -1,4 +1,4 @@
-"""What the budget buys, from public numbers alone: `threea plan`."""
+"""Forecasts what the budget buys, from public numbers alone: `threea plan`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from threea_spark.recipe import Draw, DrawWide, Mix, Recipe, TableShape
 
 @dataclass(frozen=True)
 class StageOutlook:
-    """Of one stage: its mu, the noise on its counts in rows, and rows of a typical count per noise."""
+    """One stage: its mu, the noise on its counts in rows, and the rows of a typical count per noise."""
 
     stage: str
     mu: float
@@ -29,7 +29,7 @@ class StageOutlook:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What `threea plan` prints; every number follows from the configuration and the assumed row count."""
+    """The forecast that `threea plan` prints; every number follows from the configuration and the assumed rows."""
 
     n_rows: int
     plan_words: str
@@ -59,7 +59,7 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
     """Works out what a release would have to live with; reads no row and needs no Spark.
 
     Args:
-      config: Of the release.
+      config: The release's configuration.
       n_rows: Assumed.
     """
     plan, shape = make_plan(config), recipe.expected_shape(config, float(n_rows))

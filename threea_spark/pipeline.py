@@ -114,15 +114,15 @@ def release(spark: SparkSession, config: ReleaseConfig, *, listener: Listener | 
 
     Args:
       spark: A session, classic or Connect.
-      config: Of the release.
+      config: The release's configuration.
       listener: Shows progress.
 
     Returns:
-      The receipt, which also stands in the target's commit metadata.
+      The receipt, which is also stored in the target's commit metadata.
 
     Raises:
       ReleaseExistsError: if this very release was written before; nothing is read.
-      TargetExistsError: if something else stands at the target.
+      TargetExistsError: if the target holds something else.
       SourceError, SchemaError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed; neither target nor staging is left.
     """

@@ -109,7 +109,7 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
       own: The recipe.
       config: The release's configuration.
       plan: Calibrated for it.
-      shape: Of the table, or of the widest there may be.
+      shape: The table's shape, or the widest there may be.
     """
     features = features_of(config)
     if plan.is_conditional:

@@ -1,4 +1,4 @@
-"""What `auto` stands for: written rules that read public and DP numbers only, never a row.
+"""The rules behind `auto`: they read public and DP numbers only, never a row.
 
 The recipe (recipe.py) applies them, and the receipt prints what they came to.
 """

@@ -259,8 +259,8 @@ def _clusters(own: Clusters, run: Run, mu: float) -> FittedMixture:
 def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> learn.Problem:
     encoding = run.encoding
     odds, weights = approximate.class_odds(encoding, components)
-    laws = approximate.pooled_laws(encoding, components.marginals)
-    return learn.Problem(encoding, odds, laws, weights, sampler, run.encoded.n_rows)
+    probabilities = approximate.pooled_probabilities(encoding, components.marginals)
+    return learn.Problem(encoding, odds, probabilities, weights, sampler, run.encoded.n_rows)
 
 
 def _status_advice(status: AdaptStatus) -> list[str]:

@@ -30,23 +30,23 @@ class Scales:
 
 
 def kernel_scores(
-    odds: Float64Array, laws: Float64Array, orders: list[Int64Array], cell_offsets: Int64Array
+    odds: Float64Array, probabilities: Float64Array, orders: list[Int64Array], cell_offsets: Int64Array
 ) -> KernelInput:
     """Scales each column's cell scores by how much the column says about the label.
 
     Args:
       odds: Shape (n_classes, n_cells).
-      laws: Pooled law of each feature's cells, shape (n_cells,).
+      probabilities: Pooled probabilities of each feature's cells, shape (n_cells,).
       orders: Order of each feature's cells.
       cell_offsets: Shape (n_features + 1,).
     """
     n_features = len(orders)
-    information = np.add.reduceat((odds**2).sum(axis=0) * laws, cell_offsets[:-1]) + 1e-3
+    information = np.add.reduceat((odds**2).sum(axis=0) * probabilities, cell_offsets[:-1]) + 1e-3
     weight = (1.0 - _EVEN_SHARE) * information / information.sum() + _EVEN_SHARE / n_features
     scores = np.empty(int(cell_offsets[-1]))
     for column, order in enumerate(orders):
         own = slice(cell_offsets[column], cell_offsets[column + 1])
-        scores[own] = cell_scores(laws[own], order) * np.sqrt(weight[column])
+        scores[own] = cell_scores(probabilities[own], order) * np.sqrt(weight[column])
     return KernelInput(_on_grid(scores))
 
 
@@ -58,7 +58,7 @@ class FeatureMap:
       odds: One table of log odds for each output, shape (n_outputs, n_cells).
       odds_scale: Makes a typical row's odds block have its norm.
       n_features: Columns of a row.
-      kernel_input, x_support, whitening, architecture: Of the kernel block; whitening has shape (s, r).
+      kernel_input, x_support, whitening, architecture: The kernel block; whitening has shape (s, r).
       scales: Norm of each block.
     """
 
@@ -128,7 +128,7 @@ class FeatureMap:
 
 def feature_map(
     odds: Float64Array,
-    laws: Float64Array,
+    probabilities: Float64Array,
     kernel_input: KernelInput,
     x_support: Float64Array,
     architecture: Architecture,
@@ -141,15 +141,15 @@ def feature_map(
 
     Args:
       odds: Log odds, shape (n_classes, n_cells).
-      laws: Pooled law of each feature's cells, shape (n_cells,).
-      kernel_input, x_support, architecture: Of the kernel.
+      probabilities: Pooled probabilities of each feature's cells, shape (n_cells,).
+      kernel_input, x_support, architecture: The kernel block.
       n_features: Columns of a row.
       diag_reg: Ridge as a share of the kernel's mean trace.
       scales: Norm of each block.
     """
-    x_support = _on_grid(x_support)  # so a row's features never hang on the rows beside it in a matrix product
+    x_support = _on_grid(x_support)  # so that a row's features never depend on the rows beside it in a matrix product
     outputs = (odds[1] - odds[0])[None, :] if len(odds) == 2 else odds
-    typical = float(np.sqrt((outputs**2 * laws).sum(axis=1).max())) if outputs.size else 1.0
+    typical = float(np.sqrt((outputs**2 * probabilities).sum(axis=1).max())) if outputs.size else 1.0
     whitening = np.zeros((0, 0))
     if len(x_support):
         whitening = _whitening(np.asarray(ntk(x_support, x_support, architecture), np.float64), diag_reg)

@@ -230,7 +230,7 @@ class _Adam:
     def step(
         self, x: Float64Array, y: Float64Array, by_x: Float64Array, by_y: Float64Array, settings: KipSettings
     ) -> tuple[Float64Array, Float64Array]:
-        """Gives the next points (s, d) and labels (s, c)."""
+        """Returns the next points (s, d) and labels (s, c)."""
         gradient = np.concatenate([by_x.ravel(), by_y.ravel()])
         decay, self._steps = settings.momentum, self._steps + 1
         self._first = decay * self._first + (1.0 - decay) * gradient

@@ -46,7 +46,7 @@ def x64() -> AbstractContextManager[Any]:
 
 @functools.cache
 def kernel_fn(architecture: Architecture) -> KernelFn:
-    """Gives the kernel of two sets of rows: (a, d), (b, d) -> (a, b), differentiable, also where rows coincide.
+    """Returns the kernel of two sets of rows: (a, d), (b, d) -> (a, b), differentiable, also where rows coincide.
 
     Raises:
       EnvironmentNotReadyError: if neural-tangents is not installed.
@@ -60,13 +60,13 @@ def kernel_fn(architecture: Architecture) -> KernelFn:
 
 
 def input_products(x1: jax.Array, x2: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Gives all the kernel reads of its inputs: x1 . x2 / d (a, b), |x1|^2 / d (a,) and |x2|^2 / d (b,)."""
+    """Returns all that the kernel reads of its inputs: x1 . x2 / d (a, b), |x1|^2 / d (a,) and |x2|^2 / d (b,)."""
     width = x1.shape[1]
     return x1 @ x2.T / width, jnp.sum(x1 * x1, axis=1) / width, jnp.sum(x2 * x2, axis=1) / width
 
 
 def kernel_of_products(architecture: Architecture, q: jax.Array, p1: jax.Array, p2: jax.Array) -> jax.Array:
-    """Gives the kernel of two sets of rows from their `input_products`: q (a, b), p1 (a,) and p2 (b,) -> (a, b).
+    """Returns the kernel of two sets of rows from their `input_products`: q (a, b), p1 (a,) and p2 (b,) -> (a, b).
 
     The recursion of `closed_form.ntk`, written out for jax: XLA calls the scalar arc tangent of neural_tangents once
     for each element, which takes five times as long as the vector code of `_arctan2` below.
@@ -83,7 +83,7 @@ def kernel_of_products(architecture: Architecture, q: jax.Array, p1: jax.Array, 
 
 
 def slopes(architecture: Architecture, q: jax.Array, p1: jax.Array, p2: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Gives the derivatives of `kernel_of_products` by q and by p1, elementwise, each of shape (a, b).
+    """Returns the derivatives of `kernel_of_products` by q and by p1, elementwise, each of shape (a, b).
 
     With them d k(x1, x2) / d x1 = (by_q * x2 + 2 * by_p1 * x1) / d, without a pass through the network for each row.
     """
@@ -93,7 +93,7 @@ def slopes(architecture: Architecture, q: jax.Array, p1: jax.Array, p2: jax.Arra
 
 
 def diagonal_slope(architecture: Architecture, p: jax.Array) -> jax.Array:
-    """Gives the derivative of k(x, x) by |x|^2 / d at each p, shape (n,); `by_q` alone is infinite there for ReLU."""
+    """Returns the derivative of k(x, x) by |x|^2 / d at each p, shape (n,); `by_q` alone is infinite there for ReLU."""
 
     def at(value: jax.Array) -> jax.Array:
         return kernel_of_products(architecture, value[None, None], value[None], value[None])[0, 0]

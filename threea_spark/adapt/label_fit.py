@@ -29,13 +29,13 @@ _WEIGHT_GRID = 2.0**20  # sums of features times weights below 2^33 are exact
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Of the gradient steps.
+    """Settings of the gradient steps.
 
     Attributes:
       steps: How many noisy sums.
       clip_norm: L2 bound on a row's gradient.
       rate: Learning rate in units of n * mu / (steps * clip_norm), the rate at which noise and progress balance.
-      momentum: Of the steps, in [0, 1).
+      momentum: Momentum of the steps, in [0, 1).
       averaged: Share of the last steps whose weights are averaged.
     """
 
@@ -48,7 +48,7 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Weights:
-    """Of a linear function of the features.
+    """Weights of a linear function of the features.
 
     Attributes:
       columns: Weight of each column's log odds, shared by all outputs, shape (n_features,).
@@ -126,7 +126,7 @@ class Targets:
         """Probability less label of each row and output.
 
         Weights are rounded to a public binary grid, so that integer feature times weight adds up exactly in float64:
-        a row's residual cannot depend, not even by a last bit, on where in its batch the row stands.
+        a row's residual cannot depend, not even in its last bit, on its place in the batch.
         """
         n_cells = self.odds.shape[1]
         columns, shared = _on_grid(weights.columns), _on_grid(weights.shared)
@@ -220,9 +220,9 @@ def fit_weights(
     """Runs the noisy steps and averages the last iterates.
 
     Args:
-      features: Of the rows. RELEASED.
+      features: Maps rows to features. RELEASED.
       prior: Logits at the start, shape (n_outputs,). RELEASED.
-      settings: Of the steps.
+      settings: Settings of the steps.
       ask: Answers the query of one step, with noise where the targets are private.
       n_rows: DP number of targets, positive.
       mu: What all steps together may spend; sets the learning rate.

@@ -34,12 +34,12 @@ _ROUNDING = 1e-12  # relative
 
 @dataclass(frozen=True)
 class Problem:
-    """What is known before Adapt reads a row. RELEASED.
+    """Everything known before Adapt reads a row. RELEASED.
 
     Attributes:
-      encoding: Of the table.
+      encoding: The table's codes.
       odds: Log odds of each class and cell, shape (n_classes, n_cells).
-      laws: Pooled law of each feature's cells, one array a feature.
+      probabilities: Pooled probabilities of each feature's cells, one array per feature.
       class_weights: Shape (n_classes,).
       sampler: Draws rows from the mixture.
       n_rows: DP number of rows.
@@ -47,7 +47,7 @@ class Problem:
 
     encoding: Encoding
     odds: Float64Array
-    laws: list[Float64Array]
+    probabilities: list[Float64Array]
     class_weights: Float64Array
     sampler: RowSampler
     n_rows: float
@@ -55,7 +55,7 @@ class Problem:
     def kernel_input(self) -> KernelInput:
         """Where cells lie in the kernel's space."""
         return maps.kernel_scores(
-            self.odds, np.concatenate(self.laws), list(self.sampler.orders), self.encoding.cell_offsets
+            self.odds, np.concatenate(self.probabilities), list(self.sampler.orders), self.encoding.cell_offsets
         )
 
     def centred(self, classes: Int64Array) -> Float64Array:
@@ -125,7 +125,7 @@ def step_mu(mu: float, settings: FitSettings) -> float:
 def _feature_map(problem: Problem, config: AdaptConfig, x_support: Float64Array) -> maps.FeatureMap:
     return maps.feature_map(
         problem.odds,
-        np.concatenate(problem.laws),
+        np.concatenate(problem.probabilities),
         problem.kernel_input(),
         x_support,
         architecture(config),

@@ -54,8 +54,8 @@ def move_centres(
     Args:
       staged: PRIVATE.
       encoding, fitted, n_rows: Published so far.
-      config: Of the stage.
-      meter: Pays.
+      config: The stage's configuration.
+      meter: Answers the queries.
       rng: Public randomness, for `targets: released`.
     """
     mixture, scale = fitted.mixture, 1.0 / encoding.clip_norm

@@ -50,7 +50,7 @@ class _Chosen:
 
     Attributes:
       rows: Grid units, shape (n, k).
-      scores: Of the numbers among them, in units of score, shape (n, f).
+      scores: The numbers among them, in units of score, shape (n, f).
       classes: Shape (n,).
     """
 

@@ -1,4 +1,4 @@
-"""What kernel inducing points are asked for and what they return: no jax here, so the pipeline can name both."""
+"""Settings and results of kernel inducing points; free of jax, so that the pipeline can import them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KernelRows = tuple[Float64Array, Float64Array]
 
 @dataclass(frozen=True, kw_only=True)
 class KipSettings:
-    """Of one adaptation; public numbers all.
+    """Settings of one adaptation; all of them are public.
 
     Attributes:
       alpha: Share of the density term, in [0, 1]: 1 keeps the centres, 0 follows the classifier alone.
@@ -33,7 +33,7 @@ class KipSettings:
       moving_points: How many points move in one step; they take turns, so that each step clips, noises and computes
         less. 0 moves all. With 200 points, 60 steps and mu 0.3, turns of 25 reached the loss of turns of 50 within the
         spread over seeds, for 0.6 of the time.
-      architecture: Of the network.
+      architecture: The kernel's network.
       chunk_rows: Rows in memory at a time; chunk_rows * moving_points * d floats are held a few times over.
     """
 

@@ -47,7 +47,7 @@ class GroupRanges:
         return -(-self.n_groups // self.length)
 
     def routed(self, rows: PackedRows, groups: Int64Array) -> Iterator[pa.RecordBatch]:
-        """Cuts rows into blocks of one range each; a row's place within its range stands where its token stood."""
+        """Cuts rows into blocks of one range each; a row's place within its range takes the place of its token."""
         ranges = groups // self.length
         for index in np.unique(ranges):
             own = rows.where(ranges == index)
@@ -65,7 +65,7 @@ class GroupRanges:
         """Sums ranges that arrive in order.
 
         Args:
-          batches: Of ROUTED, sorted by range. PRIVATE.
+          batches: With the columns of ROUTED, sorted by range. PRIVATE.
           query: How groups are summed.
           width: Coordinates of a packed vector.
 

@@ -100,7 +100,7 @@ class Mixer:
 
         Args:
           rows: PRIVATE.
-          groups: Of the rows, within [first, first + n_groups), shape (n,).
+          groups: Group of each row, within [first, first + n_groups), shape (n,).
           first, n_groups: Which groups.
 
         Returns:
@@ -132,7 +132,7 @@ class Mixer:
         """Turns noisy sums into rows: centre plus sum over mix_size, each column at its nearest cell.
 
         Args:
-          encoding, label: Of the table.
+          encoding, label: The table's codes, and its label.
           groups: Shape (g,).
           noisy: Shape (g, length). RELEASED.
           seed: Public; draws the values inside cells.
@@ -161,7 +161,7 @@ def nearest_cells(encoding: Encoding, rows: Float64Array) -> Int64Array:
     """Finds the cell of each feature of mixed rows: the largest level, the number's cell, null where its mark leads.
 
     Args:
-      encoding: Of the table.
+      encoding: The table's codes.
       rows: In grid units, shape (n, width). RELEASED.
     """
     cells = np.empty((len(rows), len(encoding.codes)), dtype=np.int64)

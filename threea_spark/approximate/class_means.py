@@ -39,9 +39,9 @@ class ClassMeans:
 
     Attributes:
       sizes: DP rows of each class, positive, shape (n_classes,).
-      sums: Of the scores, made up for the cut, shape (n_classes, d).
-      stddev: Of the noise on each sum.
-      sizes_stddev: Of the noise on each size, in rows.
+      sums: Sums of the scores, corrected for the cut, shape (n_classes, d).
+      stddev: Standard deviation of the noise on each sum.
+      sizes_stddev: Standard deviation of the noise on each size, in rows.
     """
 
     sizes: Float64Array
@@ -111,7 +111,7 @@ def norm_clip(noisy: Float64Array, ends: Float64Array) -> NormClip:
 
     Args:
       noisy: Shape (NORM_BINS,). RELEASED.
-      ends: Of the bins, in grid units.
+      ends: Ends of the bins, in grid units.
     """
     counts = np.maximum(noisy, 0.0)
     total = float(counts.sum())
@@ -128,7 +128,7 @@ def class_sums(rows: Int64Array, classes: Int64Array, n_classes: int, bound: int
     Args:
       rows: Grid units, shape (n, d). PRIVATE.
       classes: Shape (n,). PRIVATE.
-      n_classes: Of the label.
+      n_classes: Classes of the label.
       bound: L2 bound on a row, checked in integers.
 
     Returns:
@@ -143,14 +143,14 @@ def class_sums(rows: Int64Array, classes: Int64Array, n_classes: int, bound: int
 def class_means(
     noisy: Float64Array, stddev: float, sizes: Float64Array, clip: NormClip, sizes_stddev: float = 0.0
 ) -> ClassMeans:
-    """Reads noisy `class_sums`, and makes up for the length that the cut took.
+    """Reads noisy `class_sums`, and corrects for the length that the cut took.
 
     Args:
       noisy: Shape (n_classes * d,), in grid units. RELEASED.
-      stddev: Of its noise.
+      stddev: Standard deviation of its noise.
       sizes: DP rows of each class, positive.
-      clip: Of the rows.
-      sizes_stddev: Of the noise on the sizes.
+      clip: Where the rows were cut.
+      sizes_stddev: Standard deviation of the noise on the sizes.
     """
     unit = SCORE_GRID * clip.kept
     return ClassMeans(sizes, noisy.reshape(len(sizes), -1) / unit, stddev / unit, sizes_stddev)

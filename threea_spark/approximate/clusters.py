@@ -77,13 +77,13 @@ def fit_mixture(
     Args:
       staged: PRIVATE.
       encoding: Published so far.
-      meter: Pays.
+      meter: Answers the queries.
       n_rows: DP number of rows (exact in conditional mode).
       per_class: Whether each class has clusters of its own.
       n_components: Clusters of each class, or of all rows.
       min_size: Rows that every cluster must hold.
       iterations: Passes; end to end each is paid for.
-      covariance: Of the components.
+      covariance: Shape of the components' covariance.
       mu: What all passes together may spend.
       rng: Public randomness for the starting centres.
     """

@@ -39,7 +39,7 @@ class ComponentModel:
       mixture: Assigns rows to components.
       marginals: Sizes and cell counts of each component.
       orders: Cells of each feature in the order of its latent score.
-      correlations: Of the latent scores, shape (n_features, n_features).
+      correlations: Correlations of the latent scores, shape (n_features, n_features).
       by_class: Marginals of each class, where components hold rows of all classes.
     """
 
@@ -136,9 +136,9 @@ def measure_marginals(
 def _correlations(
     staged: StagedRows, encoding: Encoding, model: ComponentModel, meter: PrivacyMeter, n_rows: float, mu: float
 ) -> Float64Array:
-    """Measures how the columns hang together, shape (n_features, n_features)."""
-    scores, laws = _latent(encoding, pooled_laws(encoding, model.marginals), model.orders)
-    spread, table = correlation.variances(scores, laws), np.concatenate(scores)
+    """Measures how the columns depend on each other, shape (n_features, n_features)."""
+    scores, probabilities = _latent(encoding, pooled_probabilities(encoding, model.marginals), model.orders)
+    spread, table = correlation.variances(scores, probabilities), np.concatenate(scores)
 
     def scores_of(rows: PackedRows) -> Float64Array:
         return np.asarray(table[encoding.cells(rows.packed)], dtype=np.float64)
@@ -189,8 +189,8 @@ def feature_orders(encoding: Encoding, model: ComponentModel) -> tuple[Int64Arra
     return tuple(orders)
 
 
-def pooled_laws(encoding: Encoding, measured: Marginals) -> list[Float64Array]:
-    """Law of each feature's cells over all components."""
+def pooled_probabilities(encoding: Encoding, measured: Marginals) -> list[Float64Array]:
+    """Probabilities of each feature's cells over all components."""
     together = Marginals(
         measured.sizes.sum(keepdims=True),
         measured.counts.sum(axis=0, keepdims=True),
@@ -200,8 +200,8 @@ def pooled_laws(encoding: Encoding, measured: Marginals) -> list[Float64Array]:
 
 
 def _latent(
-    encoding: Encoding, laws: list[Float64Array], orders: tuple[Int64Array, ...] | None
+    encoding: Encoding, probabilities: list[Float64Array], orders: tuple[Int64Array, ...] | None
 ) -> tuple[list[Float64Array], list[Float64Array]]:
-    normal = [law / max(float(law.sum()), 1e-12) for law in laws]
-    ordered = orders if orders is not None else tuple(np.arange(len(law)) for law in normal)
-    return [correlation.cell_scores(law, order) for law, order in zip(normal, ordered, strict=True)], normal
+    normal = [own / max(float(own.sum()), 1e-12) for own in probabilities]
+    ordered = orders if orders is not None else tuple(np.arange(len(own)) for own in normal)
+    return [correlation.cell_scores(own, order) for own, order in zip(normal, ordered, strict=True)], normal

@@ -1,4 +1,4 @@
-"""Keeps every cluster at or above its minimum size, exactly: prices from a sample, verified on all rows.
+"""Keeps every cluster at or above its minimum size, exactly: prices are found on a sample and verified on all rows.
 
 Conditional mode only: neither sample nor counts are noisy.
 """
@@ -54,7 +54,7 @@ class PriceSample:
         return cls(encoding.scores(rows.packed), rows.classes, rate)
 
     def priced(self, mixture: Mixture, least: Float64Array) -> Mixture:
-        """Gives each component the price at which it holds `least` rows of the table, as far as the sample can tell."""
+        """Sets each component's price so that it holds `least` rows of the table, as far as the sample can tell."""
         free = replace(mixture, prices=np.zeros(mixture.n_components))
         cost = free.discrepancy(self.scores)
         foreign = (mixture.class_of != self.classes[:, None]) & (mixture.class_of >= 0)
@@ -93,10 +93,11 @@ def exactly_constrained(
     allow for it. So a large table takes the pass of the sample and one or two counts.
 
     Args:
-      staged, encoding: Of the table. PRIVATE.
+      staged: Packed rows. PRIVATE.
+      encoding: The table's codes.
       mixture: Whose clusters must be large enough; its prices are found anew.
       least: Rows every cluster must hold.
-      n_rows: Of the table.
+      n_rows: Rows of the table.
       count: Counts the rows of each component; one pass.
       meter: Books the sample that prices are found on.
 

@@ -27,10 +27,10 @@ _NOISE_LIMIT = 0.1
 
 
 def cell_scores(probabilities: Float64Array, order: Int64Array) -> Float64Array:
-    """Gives each cell the mean normal score of its place in the column's law.
+    """Returns each cell's mean normal score, by its place in the column's distribution.
 
     Args:
-      probabilities: Law of the cells, shape (m,).
+      probabilities: Probabilities of the cells, shape (m,).
       order: Cells in increasing order, shape (m,).
 
     Returns:
@@ -45,9 +45,9 @@ def cell_scores(probabilities: Float64Array, order: Int64Array) -> Float64Array:
     return scores
 
 
-def variances(scores: Sequence[Float64Array], laws: Sequence[Float64Array]) -> Float64Array:
-    """Variance of each column's score under its law, shape (n_features,)."""
-    return np.array([float(np.dot(law, score * score)) for score, law in zip(scores, laws, strict=True)])
+def variances(scores: Sequence[Float64Array], probabilities: Sequence[Float64Array]) -> Float64Array:
+    """Variance of each column's score under its distribution, shape (n_features,)."""
+    return np.array([float(np.dot(own, score * score)) for score, own in zip(scores, probabilities, strict=True)])
 
 
 def product_bound(spread: Float64Array) -> int:
@@ -136,7 +136,7 @@ def correlations(noisy: Float64Array, stddev: float, n_rows: float, spread: Floa
 
     Args:
       noisy: Shape (f * (f - 1) / 2,), in squared grid units. RELEASED.
-      stddev: Of its noise.
+      stddev: Standard deviation of its noise.
       n_rows: DP number of rows.
       spread: Variance of each column's score.
 

@@ -153,7 +153,7 @@ def shortest_paths(length: Float64Array, distance: Float64Array) -> tuple[Float6
     """Finds shortest paths by Bellman and Ford, one vectorised round for each edge of the longest path.
 
     Args:
-      length: Of the edge from row to column, infinite where there is none, shape (m, m).
+      length: Length of the edge from row to column, infinite where there is none, shape (m, m).
       distance: To start from: zero at sources, infinite elsewhere, shape (m,).
 
     Returns:

@@ -43,7 +43,7 @@ def cell_counts(cells: Int64Array, component: Int64Array, n_components: int, n_c
     Args:
       cells: Cell of each feature, counted through all features, shape (n, n_features). PRIVATE.
       component: Shape (n,). PRIVATE.
-      n_components, n_cells: Of the mixture and the encoding.
+      n_components, n_cells: How many components and cells there are.
 
     Returns:
       Exact counts, shape (n_components * (1 + n_cells),): sizes first, then cells. PRIVATE.
@@ -61,7 +61,7 @@ class Marginals:
     Attributes:
       sizes: Pooled noisy rows of each component, at least one standard deviation, shape (k,).
       counts: Noisy cell counts, shape (k, n_cells).
-      stddev: Of the noise on each count.
+      stddev: Standard deviation of the noise on each count.
     """
 
     sizes: Float64Array
@@ -79,7 +79,7 @@ class Marginals:
         return np.asarray(self.sizes / self.sizes.sum(), dtype=np.float64)
 
     def probabilities(self, cell_offsets: Int64Array) -> Float64Array:
-        """Turns counts into a law of each feature's cells, shape (k, n_cells); faint counts are held down.
+        """Turns counts into probabilities of each feature's cells, shape (k, n_cells); faint counts are shrunk.
 
         Args:
           cell_offsets: First cell of each feature, shape (n_features + 1,).
@@ -99,7 +99,7 @@ def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_off
 
     Args:
       noisy: Shape (k * (1 + n_cells),). RELEASED.
-      stddev: Of its noise.
+      stddev: Standard deviation of its noise.
       n_components: k.
       cell_offsets: First cell of each feature, shape (n_features + 1,).
     """

@@ -91,7 +91,7 @@ class Mixture:
         return self.forms.values(scores)
 
     def assign(self, scores: Float32Array, classes: Int64Array) -> Int64Array:
-        """Gives every row its component, shape (n,).
+        """Assigns every row to a component, shape (n,).
 
         Args:
           scores: Shape (n, d). PRIVATE.
@@ -182,7 +182,7 @@ def starting_mixture(
     """Makes centres from public randomness.
 
     Args:
-      k_by_class: Components for each class; class -1 stands for all rows.
+      k_by_class: Components for each class; class -1 means all rows.
       width: d.
       covariance: Which of the three.
       rng: Public randomness: harmless, since no row was read.

@@ -14,7 +14,7 @@ def cell_log_odds(class_counts: Float64Array, stddev: float, class_weights: Floa
 
     Args:
       class_counts: Noisy counts of each class and cell, shape (n_classes, n_cells). RELEASED.
-      stddev: Of the noise.
+      stddev: Standard deviation of the noise.
       class_weights: Share of each class, shape (n_classes,).
 
     Returns:

@@ -71,7 +71,7 @@ def product_bound(norm_bound: int) -> int:
     """Bound on the L2 norm of one row's `second_statistics`: its squared norm on the coarser grid, rounded up.
 
     Args:
-      norm_bound: Of the packed row; dropping digits toward zero makes no row longer.
+      norm_bound: Bound on the packed row's norm; dropping digits toward zero never makes a row longer.
     """
     return -(-norm_bound * norm_bound // _COARSER**2)
 

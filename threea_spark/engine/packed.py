@@ -1,8 +1,8 @@
 """The staged format: blocks of packed rows, compressed, each one cell of a Spark table.
 
 Handing a row to Python costs Spark far more than its few dozen bytes, so a row of the staged table holds some hundred
-packed rows. Inside a block every column stands alone, low bytes apart from high ones (a shuffle filter, as in Blosc or
-Parquet's BYTE_STREAM_SPLIT), so that it compresses well and is read as whole columns.
+packed rows. Inside a block every column is stored by itself, low bytes apart from high ones (a shuffle filter, as in
+Blosc or Parquet's BYTE_STREAM_SPLIT), so that it compresses well and is read as whole columns.
 """
 
 from __future__ import annotations

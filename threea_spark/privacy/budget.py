@@ -53,7 +53,7 @@ class PrivacyPlan:
     Attributes:
       epsilon, delta: The claim.
       delta_selection: Part of delta that pays for category names found in the data.
-      relation, unit, accounting: Of the claim.
+      relation, unit, accounting: What the claim is about.
       sampling_probability: The rate at which adaptation's Poisson sample is priced; 1 claims no amplification.
       stage_mu: Inner mu of each stage, before amplification; a stage that does not run is absent.
       numeric_share: Part of epsilon kept for what float64 does to the noise.
@@ -144,7 +144,7 @@ def calibrate(
     Args:
       epsilon, delta: The claim, in (0, inf) and (0, 1).
       shares: Non-negative, by stage; scaled to sum to 1, so a stage that is left out leaves its share to the others.
-      relation, unit, accounting: Of the claim.
+      relation, unit, accounting: What the claim is about.
       sampling_probability: Public rate of adaptation's Poisson sample.
       selects_categories: Whether category names are found in the data, which takes part of delta.
       numeric_share: Part of epsilon kept for what float64 does to the noise.
@@ -199,7 +199,7 @@ def _check_enough(mus: Mapping[Stage, float]) -> None:
 
 
 def _amplified_mu(price: float, sampling_probability: float, delta: float, relation: Relation) -> float:
-    """Gives the inner mu whose Poisson-sampled Gaussian has, at this delta, the epsilon of a plain one of mu `price`.
+    """Returns the inner mu whose Poisson-sampled Gaussian has, at this delta, the epsilon of a plain one of mu `price`.
 
     Only a rule of division between the stages: the total is calibrated on the PLD of all events together.
     """
