@@ -165,8 +165,8 @@ def test_json_holds_every_check_and_the_verdict():
     assert json.loads(checks.as_json(findings)) == {
         "ok": True,
         "checks": [
-            {"check": "a", "found": "1", "level": "ok", "fix": ""},
-            {"check": "b", "found": "2", "level": "warn", "fix": "fix it"},
+            {"check": "a", "found": "1", "level": "ok", "mend": ""},
+            {"check": "b", "found": "2", "level": "warn", "mend": "fix it"},
         ],
     }
     assert json.loads(checks.as_json([*findings, Finding("c", "3", Level.WRONG)]))["ok"] is False

@@ -9,7 +9,7 @@ import enum
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 DRIVER_ONLY = ("pandas",)
 ON_WORKERS = ("numpy", "scipy", "pyarrow", "pydantic", "dp_accounting", "threadpoolctl", "yaml")
@@ -26,6 +26,7 @@ NEEDED = {
 """The first supported version and the first that is too new, as in pyproject.toml."""
 
 MISSING = "missing"
+_FIX_KEY = "mend"  # as in the JSON of 0.1.0
 _BRIEF_LENGTH = 300
 _NAMED = re.compile(r"(?:: |Caused by: )?([\w.$]*(?:Error|Exception): .+)")
 
@@ -74,7 +75,7 @@ class Machine:
 
 def as_json(findings: Sequence[Finding]) -> str:
     """Returns all findings as JSON."""
-    checks = [{**asdict(finding), "level": finding.level.value} for finding in findings]
+    checks = [{"check": f.check, "found": f.found, "level": f.level.value, _FIX_KEY: f.fix} for f in findings]
     return json.dumps({"ok": not wrong(findings), "checks": checks}, indent=1)
 
 
