@@ -12,7 +12,7 @@ USUAL  := not slow and not gpu and not faults
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-env: $(STAMP) ## Creates .venv with all that demo and test need
+env: $(STAMP) ## Creates .venv with everything that demo and test need
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info[:2] <= (3, 12) else "Python 3.10 to 3.12 is needed: make PYTHON=python3.11 ...")'
@@ -23,24 +23,24 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install -q --no-deps -c constraints.txt neural-tangents
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Releases the flights of New York, 2013, from Delta to Delta, and judges the result
+demo: $(STAMP) ## Releases the flights of New York, 2013, from Delta to Delta, and evaluates the result
 	$(BIN)/python jobs/demo.py --out $(DEMO)
 
-lint: $(STAMP) ## ruff: rules and format
+lint: $(STAMP) ## Checks rules and format with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) ## mypy, strict
+types: $(STAMP) ## Checks types with mypy, strict
 	$(BIN)/mypy
 
-unit: $(STAMP) ## The tests that need no Spark
+unit: $(STAMP) ## Runs the tests that need no Spark
 	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
 
-test: lint types tests-of-all-kinds ## Everything .ci/run runs: lint, types, all tests but the slow ones, on classic Spark and Connect
+test: lint types tests-of-all-kinds ## Runs everything that .ci/run does: lint, types, all tests but the slow ones, on classic Spark and Connect
 
-# Connect's local server has one port, so its tests are one process; those without Spark run beside it.
+# Connect's local server has one port, so its tests run in one process, beside those without Spark.
 tests-of-all-kinds: $(STAMP)
-	@echo "The tests without Spark, and those of Connect beside them: each says what came out when it is done"
+	@echo "Running the tests without Spark and those of Connect in parallel; each prints its results when it is done"
 	$(MAKE) -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) unit tests-connect
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'spark and $(USUAL)'
 
@@ -51,7 +51,7 @@ MATRIX := .venv-matrix
 PYTHON_OLDEST ?= python3.10
 PYTHON_NEWEST ?= python3.12
 
-test-matrix: ## make test on the oldest and the newest Python and Spark, each in an environment of its own (an hour)
+test-matrix: ## Runs the tests on the oldest and the newest Python and Spark, each in its own environment (an hour)
 	$(MAKE) matrix-one NAME=oldest PYTHON=$(PYTHON_OLDEST) PINS='pyspark[connect]==4.0.* delta-spark==4.0.*'
 	$(MAKE) matrix-one NAME=newest PYTHON=$(PYTHON_NEWEST) PINS='-c constraints.txt'
 
@@ -63,19 +63,19 @@ matrix-one: # NAME, PYTHON, PINS: one cell of the matrix
 	touch $(MATRIX)/$(NAME)/.installed
 	$(MAKE) tests-of-all-kinds VENV=$(MATRIX)/$(NAME)
 
-docs: $(STAMP) ## The reference of Python and of the command line, as HTML in out/docs
+docs: $(STAMP) ## Builds the reference of Python and the command line as HTML in out/docs
 	$(BIN)/python docs/reference.py out/docs
 
-bench: $(STAMP) ## Utility on a folder of tables: make bench DATA=folder
+bench: $(STAMP) ## Measures utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)
 
-bench-scale: $(STAMP) ## Releases of 1 to 64 million rows; stages and passes; prices; bad shapes (hours)
+bench-scale: $(STAMP) ## Measures releases of 1 to 64 million rows; stages and passes; prices; bad shapes (hours)
 	$(BIN)/python benchmarks/scaling.py --json out/scaling.json
 	$(BIN)/python benchmarks/throughput.py --json out/throughput.json
 	$(BIN)/python benchmarks/assignment.py --table-components 16 64 --json out/assignment.json
 	$(BIN)/python benchmarks/shapes.py --full --json out/shapes.json
 
-audit: $(STAMP) ## Attacks whole releases, sound and broken ones, and fuzzes a million rows (three to four hours)
+audit: $(STAMP) ## Attacks whole releases, sound and broken, and fuzzes a million rows (three to four hours)
 	$(BIN)/python benchmarks/audit.py --json out/audit.json
 	$(BIN)/python benchmarks/one_run.py --json out/one_run.json
 	$(BIN)/python benchmarks/attacks.py --json out/attacks.json
@@ -84,7 +84,7 @@ audit: $(STAMP) ## Attacks whole releases, sound and broken ones, and fuzzes a m
 faults: $(STAMP) ## Kills drivers, workers and executors of real releases (half an hour)
 	$(BIN)/python -m pytest -m faults tests/faults
 
-vulnerabilities: $(STAMP) ## pip-audit of all that is installed; fails where it cannot reach a vulnerability service
+vulnerabilities: $(STAMP) ## Runs pip-audit on all installed packages; fails if it cannot reach a vulnerability service
 	$(PYTHON) -m venv out/pip-audit
 	out/pip-audit/bin/pip install -q pip-audit
 	out/pip-audit/bin/pip-audit --strict --path $(VENV)/lib/python3.*/site-packages

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Init script of the classic cluster, run on every node before the wheel is installed.
-# neural-tangents without its dependencies (it would pull TensorFlow), and jax with CUDA on the driver alone.
+# It installs neural-tangents without its dependencies (which include TensorFlow), and jax with CUDA on the driver only.
 set -euo pipefail
 pip=/databricks/python/bin/pip
 "$pip" install --no-deps neural-tangents==0.6.5

@@ -6,19 +6,19 @@ usage() {
   cat <<'USAGE'
 Usage: deploy/spark_submit.sh yarn|kubernetes smoke|release|evaluate [OPTION...] [-- JOB-ARGUMENT...]
 
-Runs spark-submit in cluster mode. The driver and all executors use the Python of an archive that venv-pack made.
+Runs spark-submit in cluster mode. The driver and all executors use the Python of an archive created by venv-pack.
 
 Options for both:
   --env ARCHIVE         packed environment (default: env.tar.gz)
-  --delta-jars FILES    Delta's jars, with commas between them, instead of the Maven coordinate
-  --file FILE           put beside the driver, such as release.yaml; may be given again
+  --delta-jars FILES    comma-separated Delta jars, instead of the Maven coordinate
+  --file FILE           copied to the driver's folder, such as release.yaml; repeatable
   --gpu SCRIPT          one GPU for the driver; SCRIPT is Spark's discovery script, as the driver's machine sees it
-  --conf NAME=VALUE     more Spark configuration; may be given again, and the last one holds
-  --dry-run             print the command, one argument a line, instead of running it
+  --conf NAME=VALUE     additional Spark configuration; repeatable, and the last one wins
+  --dry-run             print the command, one argument per line, instead of running it
 Options for kubernetes:
   --master URL          k8s://https://HOST:PORT (needed)
-  --image IMAGE         with Spark and the Python that the environment was made with (needed)
-  --upload PATH         where spark-submit puts local files for the driver, such as s3a://bucket/folder (needed)
+  --image IMAGE         with Spark and the Python that created the environment (needed)
+  --upload PATH         where spark-submit uploads local files for the driver, such as s3a://bucket/folder (needed)
   --namespace NAME      (default: default)
   --service-account NAME  of the driver (default: spark)
 
@@ -33,7 +33,7 @@ fail() {
   exit 2
 }
 
-# The same as threea_spark/session.py has for Spark 4.2; 4.1 needs 4.1.0, and 4.0 needs 4.0.1. THREEA_DELTA overrides it.
+# The same as in threea_spark/session.py for Spark 4.2; 4.1 needs 4.1.0, and 4.0 needs 4.0.1. THREEA_DELTA overrides it.
 delta_coordinate=${THREEA_DELTA:-io.delta:delta-spark_2.13:4.4.0}
 python=./environment/bin/python
 jobs=$(cd "$(dirname "${BASH_SOURCE[0]}")/../jobs" && pwd)
@@ -88,7 +88,7 @@ settings=(
   spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog
   "spark.pyspark.python=$python"
   "spark.executorEnv.PYSPARK_PYTHON=$python"
-  spark.ui.enabled=false # the UI and the event log show literals of plans, which may be private
+  spark.ui.enabled=false # the UI and the event log show the literals in query plans, which may be private
   spark.eventLog.enabled=false
   spark.driver.memory=4g
   spark.driver.memoryOverhead=4g # jax and numpy work there, outside of the JVM
@@ -101,7 +101,7 @@ if [[ $platform == yarn ]]; then
   command+=(--master yarn)
   settings+=(
     "spark.yarn.appMasterEnv.PYSPARK_PYTHON=$python"
-    spark.yarn.maxAppAttempts=1 # a release that failed is looked into before it runs again: what it spent stays spent
+    spark.yarn.maxAppAttempts=1 # investigate a failed release before you run it again: what it spent stays spent
   )
 else
   [[ $master == k8s://* ]] || fail "kubernetes needs --master k8s://..."
@@ -128,5 +128,5 @@ if [[ -n $dry_run ]]; then
   printf '%s\n' "${command[@]}"
   exit 0
 fi
-unset PYSPARK_DRIVER_PYTHON # YARN would hand it on; PYSPARK_PYTHON stays, a pip-installed spark-submit looks for Spark with it
+unset PYSPARK_DRIVER_PYTHON # YARN would pass it on; keep PYSPARK_PYTHON, with which a pip-installed spark-submit finds Spark
 exec "${command[@]}"

@@ -1,6 +1,6 @@
-"""Builds the reference of the Python interface and of the command line as HTML, from docstrings. Starts no Spark.
+"""Builds the HTML reference of the Python API and the command line from docstrings. Does not start Spark.
 
-Use: python docs/reference.py FOLDER
+Usage: python docs/reference.py FOLDER
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MODULES = (
 
 
 def build(folder: Path) -> None:
-    """Writes one page a module; the page of `threea_spark` holds every public name, that of the cli every option."""
-    for name in threea_spark.__all__:  # they are imported on first use, and pdoc looks for them in the module
+    """Writes one page per module; the page of `threea_spark` has every public name, that of the cli every option."""
+    for name in threea_spark.__all__:  # imported on first use, but pdoc looks for them in the module
         setattr(threea_spark, name, getattr(threea_spark, name))
     commands = typer.main.get_command(main.app)
     context = typer.Context(commands, info_name="threea")

@@ -1,4 +1,4 @@
-"""The demo: real flights from Delta to Delta at epsilon 1, the receipt, and models trained on it and on real rows."""
+"""Demo: real flights from Delta to Delta at epsilon 1, the receipt, and models trained on released and on real rows."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ STEPS: list[tuple[str, float]] = []
 
 
 def say(text: str) -> None:
-    """Prints a line with the seconds since the start, and remembers when the step began."""
+    """Prints a line with the seconds since the start, and records when the step began."""
     STEPS.append((text, time.monotonic() - START))
     sys.stderr.write(f"{STEPS[-1][1]:6.1f} s  {text}\n")
 
 
 def seconds_by_step() -> str:
-    """How long each step took, one line each."""
+    """Returns one line per step with its duration."""
     ends = [began for _, began in STEPS[1:]]
     lines = [f"  {end - began:6.1f} s  {text}" for (text, began), end in zip(STEPS, ends, strict=False)]
     return "\n".join(["seconds by step", *lines])
 
 
 def run(out: Path, master: str) -> None:
-    """Makes the tables, releases, judges, and says where everything is."""
+    """Creates the tables, releases, evaluates, and prints where everything is."""
     config = ReleaseConfig.from_yaml(Path(__file__).with_name("demo.yaml"))
-    say("starting Spark (the first start fetches Delta's jars)")
+    say("starting Spark (the first start downloads Delta's jars)")
     spark = build_session("threea-demo", master=master)
-    say("writing the flights as Delta tables, unless they are there")
+    say("writing the flights as Delta tables, unless they exist")
     source, held_out = make_tables(spark, out)
     receipt = release(spark, config, listener=lambda name, number, n_steps: say(f"[{number}/{n_steps}] {name}"))
     receipt.write(receipt_path(config, receipt.release_id))
     say("report: HTML from the receipt and the released rows")
     report = report_path(config, receipt.release_id)
     write_report(spark, config, receipt, report)
-    say("judging: LightGBM on released and on real rows")
+    say("evaluating: LightGBM on released and on real rows")
     judged = evaluate(spark, config, str(held_out))
     say("done")
     files = f"receipt {receipt_path(config, receipt.release_id)}, report {report}"
@@ -54,7 +54,7 @@ def run(out: Path, master: str) -> None:
 
 
 def main() -> int:
-    """Parses and runs; a release that exists has an exit code of its own."""
+    """Parses the arguments and runs the demo; an existing release has its own exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--master", default="local[2]")

@@ -1,4 +1,4 @@
-"""spark-submit jobs/evaluate.py --config release.yaml --held-out TABLE: judges a release. INTERNAL figures."""
+"""spark-submit jobs/evaluate.py --config release.yaml --held-out TABLE: evaluates a release. INTERNAL figures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from threea_spark.session import build_session
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parses, loads, runs, reports."""
+    """Parses the arguments, evaluates the release and prints the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, help="YAML of the release")
-    parser.add_argument("--held-out", required=True, help="real rows the release never read: a table or a Delta path")
+    parser.add_argument("--held-out", required=True, help="real rows that the release never read: table or Delta path")
     arguments = parser.parse_args(argv)
     try:
         config = ReleaseConfig.from_yaml(arguments.config)

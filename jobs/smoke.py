@@ -11,11 +11,11 @@ from threea_spark.errors import ThreeAError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parses, checks, reports."""
+    """Parses the arguments, checks the cluster and reports."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write-to", help="schema or folder for a temporary table; the current schema if not given")
-    parser.add_argument("--master", help="Spark master or Connect address; what spark-submit chose if not given")
-    parser.add_argument("--json", action="store_true", help="print JSON for machines")
+    parser.add_argument("--write-to", help="schema or folder for a temporary table; defaults to the current schema")
+    parser.add_argument("--master", help="Spark master or Connect address; defaults to the choice of spark-submit")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args(argv)
     try:
         check_up(write_to=arguments.write_to, master=arguments.master, json_wanted=arguments.json)

@@ -1,7 +1,7 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Release a table
-# MAGIC A made-up hospital becomes a training table that may be shared. The cluster needs the wheel
+# MAGIC Turns the table of a made-up hospital into a training table that may be shared. The cluster needs the wheel
 # MAGIC (`%pip install 'threea-spark[evaluate]'`, then `%pip install --no-deps neural-tangents==0.6.5`).
 
 # COMMAND ----------
@@ -19,8 +19,8 @@ spark.sql("CREATE SCHEMA IF NOT EXISTS threea_demo")
 
 # MAGIC %md
 # MAGIC ## Private tables
-# MAGIC 40,000 stays of 20,000 patients, and 10,000 that are kept aside to judge by. Yours are there already: leave this cell
-# MAGIC out, and name them in `stays.yaml`.
+# MAGIC 40,000 stays of 20,000 patients, and 10,000 that are held out for evaluation. If you have tables of your own, skip
+# MAGIC this cell and name them in `stays.yaml`.
 
 # COMMAND ----------
 
@@ -48,8 +48,8 @@ for name, n_rows in (("stays", 40_000), ("stays_held_out", 10_000)):
 
 # MAGIC %md
 # MAGIC ## What the budget buys
-# MAGIC `stays.yaml` says what is public, who the person is (a patient, with two stays at most) and what may be spent. Planning
-# MAGIC reads no row.
+# MAGIC `stays.yaml` declares what is public, who is protected (a patient, with at most two stays) and what may be spent.
+# MAGIC Planning reads no row.
 
 # COMMAND ----------
 
@@ -60,8 +60,8 @@ print(outlook(config, n_rows=40_000).in_words())
 
 # MAGIC %md
 # MAGIC ## Release
-# MAGIC Reads one version, writes Delta once. The very same release is refused a second time: its rows are there. Who drops
-# MAGIC them and runs it again spends again.
+# MAGIC Reads one version and writes Delta once. The same release is refused a second time, because its rows exist already.
+# MAGIC If you drop them and run it again, you spend again.
 
 # COMMAND ----------
 

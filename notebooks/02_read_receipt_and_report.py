@@ -1,7 +1,7 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Read a receipt and a report
-# MAGIC Of the release that `01_release_a_table` wrote. Nothing here reads a private row.
+# MAGIC For the release written by `01_release_a_table`. Nothing here reads a private row.
 
 # COMMAND ----------
 
@@ -18,7 +18,7 @@ config = ReleaseConfig.from_yaml("stays.yaml")
 
 # MAGIC %md
 # MAGIC ## The receipt
-# MAGIC It stands in the target's Delta history, should its file be lost.
+# MAGIC If its file is lost, it is still in the target's Delta history.
 
 # COMMAND ----------
 
@@ -37,7 +37,7 @@ display(pd.DataFrame([vars(stage) for stage in receipt.privacy.stages]))
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC The same guarantee for other values of epsilon: delta is the chance that it does not hold.
+# MAGIC The same guarantee for other values of epsilon, each with its delta: the chance that it does not hold.
 
 # COMMAND ----------
 
@@ -47,7 +47,7 @@ display(pd.DataFrame(receipt.privacy.curve, columns=["epsilon", "delta"]))
 
 # MAGIC %md
 # MAGIC ## The report
-# MAGIC One page without script or network; it may be shared.
+# MAGIC A single page without scripts or network access; it may be shared.
 
 # COMMAND ----------
 

@@ -1,7 +1,7 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Train on released rows, and compare
-# MAGIC After `01_release_a_table`. All figures that read real rows are INTERNAL: they are not covered by the guarantee.
+# MAGIC Run `01_release_a_table` first. All figures that read real rows are INTERNAL: the guarantee does not cover them.
 
 # COMMAND ----------
 
@@ -18,8 +18,8 @@ config = ReleaseConfig.from_yaml("stays.yaml")
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## As anyone would
-# MAGIC The released table has the source's columns and types: code for the real rows runs on it.
+# MAGIC ## With your own code
+# MAGIC The released table has the source's columns and types, so code for the real rows runs on it.
 
 # COMMAND ----------
 
@@ -48,7 +48,7 @@ print(evaluate(spark, config, held_out="threea_demo.stays_held_out").in_words())
 
 # MAGIC %md
 # MAGIC ## In pictures
-# MAGIC Real against released: spreads, correlations, ROC curves. INTERNAL on every page.
+# MAGIC Compares real with released rows: spreads, correlations, ROC curves. Marked INTERNAL on every page.
 
 # COMMAND ----------
 

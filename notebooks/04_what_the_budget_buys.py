@@ -1,7 +1,7 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # What the budget buys
-# MAGIC Planning reads no row and spends nothing: try as much as you like before you release. Needs no other notebook.
+# MAGIC Planning reads no row and spends nothing: try as much as you like before you release. This notebook needs no other.
 
 # COMMAND ----------
 
@@ -21,7 +21,7 @@ print(outlook(config, n_rows=N_ROWS).in_words())
 
 # MAGIC %md
 # MAGIC ## Epsilon
-# MAGIC The noise of each stage falls about as epsilon grows.
+# MAGIC The noise of each stage is roughly inversely proportional to epsilon.
 
 # COMMAND ----------
 
@@ -37,9 +37,9 @@ display(pd.json_normalize(list(plans.values())).assign(epsilon=list(plans)))
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## Rows of a person
-# MAGIC The bound multiplies the noise: two rows a patient need twice the noise of one. Choose the smallest bound that keeps most
-# MAGIC rows.
+# MAGIC ## Rows per person
+# MAGIC The bound multiplies the noise: two rows per patient need twice the noise of one. Choose the smallest bound that keeps
+# MAGIC most rows.
 
 # COMMAND ----------
 

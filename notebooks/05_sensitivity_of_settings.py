@@ -1,9 +1,9 @@
 # Databricks notebook source
 # MAGIC %md
-# MAGIC # How settings move the result
-# MAGIC Alpha, cluster size and epsilon, each on its own, by the AUC of a model trained on released rows. After
-# MAGIC `01_release_a_table`. Every point is a release of its own: on private tables each one spends, and choosing by its figure
-# MAGIC uses rows without a guarantee. Do this on public or made-up rows, as here.
+# MAGIC # How settings affect the result
+# MAGIC Varies alpha, the mix size and epsilon one at a time and plots the AUC of a model trained on released rows. Run
+# MAGIC `01_release_a_table` first. Every point is a separate release: on private tables each one spends, and choosing by its
+# MAGIC figure uses rows without a guarantee. Do this on public or made-up rows, as here.
 
 # COMMAND ----------
 

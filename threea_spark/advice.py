@@ -1,4 +1,4 @@
-"""Signs that a release lost more than it had to, from public and DP numbers only, each with advice."""
+"""Finds signs that a release lost more than necessary, from public and DP numbers only, and gives advice."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from threea_spark.privacy.gaussian import mixing_mu
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.recipe import Clusters
 
-CONDITIONAL = "conditional accounting: the partition is not covered; do not publish without weighing that"
+CONDITIONAL = "conditional accounting: the partition is not covered; do not publish before weighing this"
 _FEW_ROWS_STDDEVS = 10.0
 _SMALL_CLASS_STDDEVS = 3.0
 _NAMED_CLASSES = 5
-_LEAST_EXPLAINED = 0.005  # of the classes' variance: an AUC of about .55 in a balanced table
+_MIN_EXPLAINED = 0.005  # share of the classes' variance; an AUC of about .55 in a balanced table
 _OVERFIT = 4.0  # variance of the kernel's logits at its own points, over that at drawn rows
-_FELT = 0.25  # below this variance the kernel's part does not matter
-_CLEAR = 3.0  # standard deviations
+_MIN_KERNEL_VARIANCE = 0.25  # below it the kernel's part does not matter
+_CLEAR_STDDEVS = 3.0
 
 
 def paper_formula(mixer: Mixer, mechanism: NoisySum) -> str:
-    """States the paper's price of the mixing step beside what was booked; the two are one formula."""
+    """States the paper's price of the mixing step, which equals what was booked."""
     noise = mechanism.stddev / SCORE_GRID / mixer.mix_size
     mu = mixing_mu(row_norm=mixer.clip_norm, mix_size=mixer.mix_size, noise_stddev=noise)
     return (
@@ -39,10 +39,10 @@ def paper_formula(mixer: Mixer, mechanism: NoisySum) -> str:
 
 
 def diagnose_components(encoding: Encoding, model: ComponentModel, n_rows: float) -> list[str]:
-    """Tells whether counts stand out from their noise.
+    """Checks whether counts are distinguishable from their noise.
 
     Args:
-      encoding, model: Published by Encode and Approximate.
+      encoding, model: The released results of Encode and Approximate.
       n_rows: DP number of rows.
     """
     found, stddev = [], max(model.marginals.stddev, 1e-9)
@@ -59,19 +59,19 @@ def diagnose_components(encoding: Encoding, model: ComponentModel, n_rows: float
 
 
 def diagnose_class_means(encoding: Encoding, model: Discriminant, first: ClassMeans) -> list[str]:
-    """Tells what a second look could not see.
+    """Lists what a second look could not resolve.
 
     Args:
-      encoding, model, first: Published so far; `first` is the look at all columns.
+      encoding, model, first: Released results so far; `first` is the look at all columns.
     """
     points = sum(
         not c and not isinstance(code, CategoryCode) for c, code in zip(model.chosen, encoding.codes, strict=True)
     )
     found = [
-        f"adapt: classes are told apart by {int(model.chosen.sum())} of {len(model.chosen)} columns; {points} other "
-        "numeric columns are released as their mean. Raise epsilon, or leave out columns, to keep more"
+        f"adapt: {int(model.chosen.sum())} of {len(model.chosen)} columns tell the classes apart; {points} other "
+        "numeric columns are released as their mean. To keep more, raise epsilon or leave out columns"
     ]
-    clear = int(np.sum(first.relevance(encoding.offsets) > _CLEAR))
+    clear = int(np.sum(first.relevance(encoding.offsets) > _CLEAR_STDDEVS))
     if clear < min(int(model.chosen.sum()), len(model.chosen) // 20):
         found.append(
             f"approximate: only {clear} columns differ between classes beyond noise: raise epsilon, or merge classes"
@@ -88,52 +88,52 @@ def _small_classes(encoding: Encoding, sizes: Float64Array, stddev: float) -> li
         values = (*encoding.label.values, "null")
         levels = [values[level] for level in np.flatnonzero(np.isin(encoding.label.cell_of, small))]
         names = f"{names} ({', '.join(levels)})"
-    return [f"{names} hardly stand out from noise and may not survive: merge rare classes, or raise epsilon"]
+    return [f"{names} can hardly be told from noise and may not survive: merge rare classes, or raise epsilon"]
 
 
 def diagnose_labels(labels: LabelFunction, cells: Int64Array, class_weights: Float64Array) -> list[str]:
-    """Tells whether the label function says anything, and whether its kernel only knows its own points.
+    """Checks whether the label function is informative, and whether its kernel overfits its own points.
 
     Args:
-      labels: Learned. RELEASED.
+      labels: The learned label function. RELEASED.
       cells: Drawn rows, shape (n, n_features). RELEASED.
       class_weights: Share of each class.
     """
     found = []
     spread = float(labels.probabilities(cells).var(axis=0).sum())
-    if spread < _LEAST_EXPLAINED * float(np.sum(class_weights * (1.0 - class_weights))):
+    if spread < _MIN_EXPLAINED * float(np.sum(class_weights * (1.0 - class_weights))):
         found.append(
-            "adapt: the label function is nearly constant: raise epsilon or Adapt's share, or the columns do not tell "
-            "the label"
+            "adapt: the label function is nearly constant: raise epsilon or Adapt's share, unless the columns do not "
+            "predict the label"
         )
     if len(labels.x_support):
         own = float(labels.kernel_logits(labels.x_support).var(axis=0).sum())
         drawn = float(labels.kernel_logits(labels.kernel_input(cells)).var(axis=0).sum())
-        if own > _OVERFIT * drawn and own > _FELT:
-            found.append("adapt: the kernel knows its inducing points better than other rows: raise adapt.support_size")
+        if own > _OVERFIT * drawn and own > _MIN_KERNEL_VARIANCE:
+            found.append("adapt: the kernel fits its inducing points better than other rows: raise adapt.support_size")
     return found
 
 
 def diagnose_mixing(mixer: Mixer, clusters: Clusters, n_rows: float, noise_stddev: float) -> list[str]:
-    """Tells whether clusters fit the budget, and whether noise drowns a mixed row.
+    """Checks whether the clusters fit the budget, and whether noise drowns a mixed row.
 
     Args:
-      mixer, clusters: What is about to run.
+      mixer, clusters: The mixer, and the settings of the clusters that it was made from.
       n_rows: DP number of rows.
-      noise_stddev: Of the noise on one sum, in grid units.
+      noise_stddev: Standard deviation of the noise on one sum, in grid units.
     """
     found, kept = [], mixer.mixture.n_components
     if n_rows / max(kept, 1) < clusters.min_size:
         found.append("approximate: more clusters than the minimum size allows: lower approximate.components")
     if clusters.n_components > 2 and kept * 4 < clusters.n_components:
         found.append(
-            f"approximate: {kept} clusters were large enough, of {clusters.n_components} a class asked: lower "
-            "approximate.components or min_cluster_size, or raise epsilon"
+            f"approximate: only {kept} clusters were large enough, of {clusters.n_components} requested per class: "
+            "lower approximate.components or min_cluster_size, or raise epsilon"
         )
     noise = noise_stddev / SCORE_GRID / mixer.mix_size
     if noise > 1.0:
         need = math.ceil(mixer.mix_size * noise)
         found.append(
-            f"anonymize: noise on a mixed row exceeds a deviation of the data: raise mix_size to {need} or more"
+            f"anonymize: noise on a mixed row exceeds the data's standard deviation: raise mix_size to {need} or more"
         )
     return found

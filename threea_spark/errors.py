@@ -1,6 +1,6 @@
-"""What can go wrong, as one class for each thing a caller can act on.
+"""Errors, with one class for each condition that a caller can act on.
 
-Messages name the column or field, the rule it broke and the mend. They never hold a value read from a row.
+Messages name the column or field, the rule it broke and the fix. They never contain a value read from a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ConfigError(ThreeAError):
 
 
 class SourceError(ThreeAError):
-    """The source table, or the asked version of it, cannot be read."""
+    """The source table, or the requested version of it, cannot be read."""
 
     exit_code = 3
 
@@ -31,43 +31,43 @@ class SchemaError(ThreeAError):
 
 
 class TargetExistsError(ThreeAError):
-    """The target holds something this release did not write; it is never overwritten."""
+    """The target holds something that this release did not write; it is never overwritten."""
 
     exit_code = 5
 
 
 class ReleaseExistsError(ThreeAError):
-    """This very release has been written before, or by another run just now; nothing was rewritten."""
+    """This release was already written, earlier or by a concurrent run; nothing was rewritten."""
 
     exit_code = 6
 
 
 class BudgetError(ThreeAError):
-    """The ledger has too little left for what this release would spend."""
+    """The ledger has too little budget left for this release."""
 
     exit_code = 7
 
 
 class PrivacyError(ThreeAError):
-    """The code tried to spend what the plan does not hold, or asked for what is not proved."""
+    """The code tried to spend more than the plan allows, or asked for something that is not proved."""
 
     exit_code = 8
 
 
 class ReleaseFailedError(ThreeAError):
-    """A stage failed after rows were read; target and staging were removed, and what was spent stays spent."""
+    """A stage failed after rows were read; target and staging were removed, but the budget stays spent."""
 
     exit_code = 9
 
 
 class ModelError(ThreeAError):
-    """A saved model cannot be loaded, or does not hold what was asked of it."""
+    """A saved model cannot be loaded, or lacks what was asked of it."""
 
     exit_code = 10
 
 
 class LedgerError(ThreeAError):
-    """The ledger was changed by something else, or holds no such entry."""
+    """The ledger was changed by something else, or has no such entry."""
 
     exit_code = 12
 
@@ -79,6 +79,6 @@ class EnvironmentNotReadyError(ThreeAError):
 
 
 class ClusterNotReadyError(ThreeAError):
-    """A check of `threea doctor` found what would stop a release."""
+    """A check of `threea doctor` found a problem that would stop a release."""
 
     exit_code = 13

@@ -1,4 +1,4 @@
-"""What a release leaves beside its table: receipt, report and, if asked, model and MLflow run; one way for all."""
+"""Writes the files of a release: receipt, report and, on request, the model and an MLflow run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ log = logging.getLogger("threea_spark")
 
 @dataclass(frozen=True)
 class Outputs:
-    """What `threea release` and jobs/release.py were asked to write.
+    """The files that `threea release` and jobs/release.py were asked to write.
 
     Args:
-      receipt: Path of the receipt's JSON; beside the target where None.
-      report: Path of the report's HTML; beside the receipt where None.
-      with_report: Whether to write one.
-      model: Folder for the model; not saved where None.
+      receipt: Path of the receipt's JSON; if None, beside the target.
+      report: Path of the report's HTML; if None, beside the receipt.
+      with_report: Whether to write a report.
+      model: Folder for the model; if None, the model is not saved.
       mlflow: Whether to log a run to MLflow.
-      mlflow_experiment: Its experiment, by name; implies `mlflow`.
+      mlflow_experiment: Name of the MLflow experiment; implies `mlflow`.
     """
 
     receipt: Path | None = None
@@ -48,19 +48,19 @@ class Outputs:
         return self.mlflow or self.mlflow_experiment is not None
 
     def check(self, config: ReleaseConfig) -> None:
-        """Refuses what could not be done after the release, before anything is spent.
+        """Refuses outputs that could not be written after the release, before any budget is spent.
 
         Raises:
-          ConfigError: if a model is asked for of a table that has none, or a path cannot be written.
-          ModelError: if the model's folder holds something.
-          EnvironmentNotReadyError: if MLflow is asked for and missing.
+          ConfigError: if a model is requested of a generator that has none, or a path cannot be written.
+          ModelError: if the model's folder is not empty.
+          EnvironmentNotReadyError: if MLflow is requested but missing.
         """
         from threea_spark.model.store import require_empty
         from threea_spark.publish.mlflow import require_mlflow
 
         if self.model is not None:
             if config.is_mixing:
-                raise ConfigError("--save-model: a mixed table is no model; use anonymize.generator: sample")
+                raise ConfigError("--save-model: a mixed table has no model; use anonymize.generator: sample")
             require_empty(self.model)
         if self.is_tracked:
             require_mlflow()
@@ -69,7 +69,7 @@ class Outputs:
                 _require_writable(option, path)
 
     def write(self, spark: SparkSession, config: ReleaseConfig, receipt: Receipt, model: ReleaseModel | None) -> None:
-        """Writes all that was asked of a release that was just made; says where, and what failed."""
+        """Writes the requested files of a finished release; reports where they are, and what failed."""
         _write_receipt(receipt, self.receipt or receipt_path(config, receipt.release_id))
         if self.model is not None and model is not None:
             _save(model, self.model)
@@ -82,21 +82,21 @@ class Outputs:
 def _write_receipt(receipt: Receipt, path: Path) -> None:
     try:
         receipt.write(path)
-    except OSError as error:  # the release is done and must not look as if it were not
+    except OSError as error:  # the release is done and must not look as if it had failed
         _say(
-            f"the release stands, but {path} could not be written ({type(error).__name__}); the receipt is in the "
-            "target's Delta history too, and `threea report` reads it from there"
+            f"the release is kept, but {path} could not be written ({type(error).__name__}); the receipt is also in "
+            "the target's Delta history, and `threea report` reads it from there"
         )
     else:
         _say(f"receipt written to {path}")
 
 
 def _save(model: ReleaseModel, folder: Path) -> None:
-    """Saves a model that can never be made again, elsewhere if need be."""
+    """Saves a model, in another folder if need be: it cannot be fitted again without spending again."""
     try:
         model.save(folder)
     except (OSError, ModelError) as error:
-        _say(f"the release stands, but {folder} could not be written ({type(error).__name__}); {_rescued(model)}")
+        _say(f"the release is kept, but {folder} could not be written ({type(error).__name__}); {_rescued(model)}")
     else:
         _say(f"model written to {folder}")
 
@@ -106,33 +106,33 @@ def _rescued(model: ReleaseModel) -> str:
         spare = Path(tempfile.mkdtemp(prefix="threea-model-"))
         model.save(spare)
     except OSError:
-        return "nor could a temporary folder: its model is lost"
+        return "neither could a temporary folder, so its model is lost"
     return f"its model is in {spare}"
 
 
 def _require_writable(option: str, path: Path) -> None:
-    """Refuses a path below a folder that cannot be written, or a file's path that is a folder; makes none."""
+    """Refuses a path below a folder that cannot be written, and a file's path that is a folder; creates nothing."""
     folder = next(place for place in path.absolute().parents if os.path.lexists(place))
     is_taken = path.is_dir() and option != "--save-model"
     if is_taken or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(f"{option}: {path} cannot be written; choose a file in a folder that can")
+        raise ConfigError(f"{option}: {path} cannot be written; choose a file in a folder that is writable")
 
 
 def write_report(spark: SparkSession, config: ReleaseConfig, receipt: Receipt, path: Path) -> bool:
-    """Writes the report of a release that was just made; if that fails, the release stands, and it is said.
+    """Writes the report of a finished release; if that fails, the release is kept and a warning is printed.
 
     Returns:
-      Whether it was written.
+      Whether the report was written.
     """
     from threea_spark.report.pages import report_html, write_html
 
     try:
         write_html(report_html(spark, config, receipt), path)
-    except Exception as error:  # whatever it was, the release is done and must not look as if it were not
+    except Exception as error:  # whatever failed, the release is done and must not look as if it had failed
         log.debug("the report could not be written", exc_info=True)
         _say(
-            f"the release stands, but its report could not be written ({type(error).__name__}); "
-            "`threea report` makes it again"
+            f"the release is kept, but its report could not be written ({type(error).__name__}); "
+            "run `threea report` to write it again"
         )
         return False
     _say(f"report written to {path}")
@@ -140,12 +140,12 @@ def write_report(spark: SparkSession, config: ReleaseConfig, receipt: Receipt, p
 
 
 def receipt_path(config: ReleaseConfig, release_id: str) -> Path:
-    """Where a receipt goes by default: beside a local target, else into the working directory."""
+    """Returns the default path of a receipt: beside a local target, else in the working directory."""
     return _beside(config, ".receipt.json", f"receipt-{release_id}.json")
 
 
 def report_path(config: ReleaseConfig, release_id: str) -> Path:
-    """Where a report goes by default: beside the receipt."""
+    """Returns the default path of a report: beside the receipt."""
     return _beside(config, ".report.html", f"report-{release_id}.html")
 
 
@@ -163,24 +163,24 @@ def _log_to_mlflow(
     report: Path | None,
     experiment: str | None,
 ) -> None:
-    """Logs a release that was just made to MLflow; if that fails, the release stands, and it is said.
+    """Logs a finished release to MLflow; if that fails, the release is kept and a warning is printed.
 
     Args:
-      receipt, config, model: Of the release.
-      report: Its public report; None where none was written.
-      experiment: Of MLflow, by name; as MLflow's environment says where None.
+      receipt, config, model: The release's receipt, configuration and model.
+      report: Path of its public report; None if none was written.
+      experiment: Name of the MLflow experiment; if None, MLflow's environment decides.
     """
     from threea_spark.publish.mlflow import log_release
 
     try:
         html = None if report is None else report.read_text(encoding="utf-8")
         run_id = log_release(receipt, config=config, model=model, report=html, experiment=experiment)
-    except Exception as error:  # whatever it was, the release is done and must not look as if it were not
+    except Exception as error:  # whatever failed, the release is done and must not look as if it had failed
         log.debug("the release could not be logged to MLflow", exc_info=True)
         cause = type(error.__cause__ or error).__name__
         _say(
-            f"the release stands, but MLflow did not take it ({cause}); check MLFLOW_TRACKING_URI, then log it "
-            "with threea_spark.log_release"
+            f"the release is kept, but it could not be logged to MLflow ({cause}); check MLFLOW_TRACKING_URI, then "
+            "log it with threea_spark.log_release"
         )
     else:
         _say(f"logged to MLflow as run {run_id}")

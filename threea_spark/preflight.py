@@ -1,4 +1,4 @@
-"""What can be resolved and checked of a release before it reads a row: all that a dry run does."""
+"""Resolves and checks a release before it reads a row; this is all that a dry run does."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A release of which all is checked that can be without reading a row.
+    """A release that has passed every check that is possible without reading a row.
 
     Attributes:
-      release_id: Names it.
-      version: Of the source.
-      target: Where it will be written.
-      rows: Which it will read. PRIVATE.
-      types: Spark's simple type string by released column.
+      release_id: The release's name.
+      version: The version of the source.
+      target: Where the release will be written.
+      rows: The rows that it will read. PRIVATE.
+      types: Spark's simple type string for each released column.
       left_out: Columns of the source that the domain does not name.
-      plan: What each stage may spend.
-      staging: Schema for private staging, quoted; the session's own where empty.
-      ledger: Its entry, not yet made.
-      held: What the target's properties will say of it.
+      plan: The budget of each stage.
+      staging: Schema for private staging, quoted; empty for the session's own.
+      ledger: The ledger in which the release will be booked; no entry has been made yet.
+      held: What the target's properties will say about the release.
     """
 
     release_id: str
@@ -61,7 +61,7 @@ class Prepared:
         return (*recipe.ENCODE_STEPS, *recipe.expected(config, self.plan).steps, recipe.WRITE_STEP)
 
     def as_dict(self, config: ReleaseConfig, *, is_booked: bool) -> dict[str, object]:
-        """What a dry run says, as plain values; `is_booked`: whether a ledger would book it, and holds it."""
+        """Returns what a dry run reports, as plain values; `is_booked`: whether a ledger would book the release."""
         return {
             "release_id": self.release_id,
             "source": str(config.source),
@@ -76,8 +76,8 @@ class Prepared:
         }
 
     def in_words(self, config: ReleaseConfig, *, is_booked: bool) -> str:
-        """What a dry run says, for a person; see `as_dict`."""
-        holds = "holds this release" if is_booked else "none is configured"
+        """Returns what a dry run reports, for a person; see `as_dict`."""
+        ledger = "has budget for this release" if is_booked else "none is configured"
         since = "" if config.source.since is None else f", units that version {config.source.since} did not hold"
         return "\n".join(
             [
@@ -86,7 +86,7 @@ class Prepared:
                 f"  target      {self.target} ({config.target.mode})",
                 f"  columns     {len(self.types)}: {', '.join(self.types)}",
                 f"  left out    {', '.join(self.left_out) or 'no column'}",
-                f"  ledger      {holds}",
+                f"  ledger      {ledger}",
                 *(f"  step        {step}" for step in self.steps(config)),
                 plan_in_words(self.plan),
             ]
@@ -98,11 +98,11 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
 
     Args:
       spark: A session, classic or Connect.
-      config: Of the release.
+      config: The release's configuration.
 
     Raises:
-      ConfigError: if source, target and ledger are not three places.
-      ReleaseExistsError, TargetExistsError, SourceError, SchemaError: as `release`.
+      ConfigError: if source, target and ledger are not three different places.
+      ReleaseExistsError, TargetExistsError, SourceError, SchemaError: see `release`.
     """
     source = delta.Place.of(config.source.table, config.source.path)
     target = delta.Place.of(config.target.table, config.target.path)
@@ -128,42 +128,42 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
 
 
 def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
-    """Checks the schema and gives the types of the released columns, in the source's order; reads no row.
+    """Checks the schema and returns the types of the released columns, in the source's order; reads no row.
 
     Args:
-      rows: Of the source.
-      config: Of the release.
+      rows: The source's rows.
+      config: The release's configuration.
 
     Raises:
-      SchemaError: if the domain does not fit, or null is allowed where a unit's identifier must be.
+      SchemaError: if the domain does not fit, or the schema allows null where a unit's identifier is required.
     """
     found, unit = table.schema_of(rows), config.privacy.privacy_unit
     check_schema(found, config.domain, unit.column)
     if unit.missing is Missing.REFUSE and rows.schema[str(unit.column)].nullable:
         raise SchemaError(
-            f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, whose schema allows "
-            "null; declare it so (a copy of the table can), or use drop or together"
+            f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, but its schema allows "
+            "null; declare the column NOT NULL (in a copy of the table, say), or use drop or together"
         )
     return {name: simple for name, simple in found.items() if name in config.domain.columns}
 
 
 def checked_staging_schema(spark: SparkSession, config: ReleaseConfig) -> str:
-    """The schema in which private rows will be staged, quoted; empty for the session's own. Creates nothing.
+    """Returns the schema in which private rows will be staged, quoted; empty for the session's own. Creates nothing.
 
     Raises:
-      SourceError: if there is no such schema.
+      SourceError: if the schema does not exist.
     """
     schema = config.source.schema_of_staging
     if schema and not spark.catalog.databaseExists(schema):
         raise SourceError(
             f"source.staging_schema: there is no schema {schema} in this session, where private rows would be staged; "
-            "create it, or name another"
+            "create it or choose another"
         )
     return schema
 
 
 def _check_apart(spark: SparkSession, config: ReleaseConfig) -> None:
-    """Compares source, target and ledger by Delta's identifiers and folders: one table may have many names."""
+    """Compares source, target and ledger by Delta's identifiers and folders, since a table may have many names."""
     known: dict[str, PlaceKey] = {}
 
     def key_of(configured: PlaceConfig) -> PlaceKey:
@@ -184,12 +184,12 @@ def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfi
     releases = held_in(properties, delta.commit_metadata(spark, target))
     if any(held.release_id == release_id and held.is_written for held in releases):
         raise ReleaseExistsError(
-            f"release {release_id} exists at {target}: same configuration, same source version; nothing was read. "
-            "Its rows can be used as they are; another draw from the same model costs nothing with `threea sample`"
+            f"release {release_id} already exists at {target}: same configuration, same source version; nothing was "
+            "read. Use its rows as they are, or draw more from its saved model with `threea sample` at no cost"
         )
     if config.target.mode == "create":
         made = "holds another release; choose another target, use mode: append, or drop it"
-        found = "exists and was not made by a release; it is left as it is. Choose another target"
+        found = "exists and was not made by a release; it is left untouched. Choose another target"
         raise TargetExistsError(f"target: {target} {made if PROPERTY_RELEASE in properties else found}")
     privacy = config.privacy
     check_may_join(

@@ -1,6 +1,6 @@
 """The only builder of Spark sessions, classic or Connect, for jobs, the command line and tests.
 
-On a cluster or in a Databricks notebook the session that exists is used as it is; nothing is configured there.
+On a cluster or in a Databricks notebook the existing session is used as it is; nothing is configured there.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("threea_spark")
 
 LOG_FILE = "spark.log"
-"""How the names of local sessions' folders begin."""
+"""Collects what the JVM prints, in the folder of a local session."""
 MASTER_VARIABLE = "THREEA_MASTER"
 _LOCAL_MASTER = "local[*]"
 _DRIVER_MEMORY = "2g"
-# jars of delta-spark 4.4.1 do not resolve; 4.4.0 is the newest that does
+# the jars of delta-spark 4.4.1 do not resolve; 4.4.0 is the newest version that does
 _DELTA_BY_SPARK = {"4.0": "4.0.1", "4.1": "4.1.0", "4.2": "4.4.0"}
 
 _DELTA = {
@@ -38,13 +38,13 @@ _DELTA = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 _QUIET_AND_SMALL = {
-    "spark.ui.enabled": "false",  # the UI shows literals of plans
+    "spark.ui.enabled": "false",  # the UI shows the literals in query plans
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "4",
-    "spark.databricks.delta.snapshotPartitions": "2",  # Delta's own tests set it: 50 tasks a commit otherwise
+    "spark.databricks.delta.snapshotPartitions": "2",  # as in Delta's own tests; the default is 50 tasks per commit
     "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
-    "spark.sql.execution.arrow.maxBytesPerBatch": str(1 << 22),  # so that Python works while the JVM reads on
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(1 << 22),  # so that Python works while the JVM keeps reading
     "spark.python.worker.faulthandler.enabled": "true",
     "spark.sql.legacy.charVarcharAsString": "true",
 }
@@ -53,14 +53,14 @@ _QUIET_AND_SMALL = {
 def build_session(
     app: str, *, master: str | None = None, scratch: Path | None = None, extra: dict[str, str] | None = None
 ) -> SparkSession:
-    """Gives the active session, or starts one with Delta.
+    """Returns the active session, or starts one with Delta.
 
     Args:
       app: Name of the application.
       master: A Spark master such as local[2] or yarn, or a Connect address such as sc://host:15002 or
-        connect:local[2]; the environment variable THREEA_MASTER, or local[*], where None.
-      scratch: Folder for the warehouse and Spark's own files; a fresh temporary one where None.
-      extra: More Spark configuration, for what it builds only.
+        connect:local[2]; if None, the environment variable THREEA_MASTER, or local[*].
+      scratch: Folder for the warehouse and Spark's own files; if None, a new temporary folder.
+      extra: Additional Spark configuration; ignored for an existing session.
 
     Raises:
       EnvironmentNotReadyError: if pyspark, its Connect packages, Java or Delta's jars are missing.
@@ -73,36 +73,37 @@ def build_session(
     if active is not None:
         return active
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ:
-        return SparkSession.builder.appName(app).getOrCreate()  # Databricks or spark-submit: its configuration holds
+        return SparkSession.builder.appName(app).getOrCreate()  # Databricks or spark-submit has configured it
     folder = scratch or Path(tempfile.mkdtemp(prefix=SCRATCH))
     chosen = master or os.environ.get(MASTER_VARIABLE) or _LOCAL_MASTER
     remote = chosen.startswith("sc://") or chosen.startswith("connect:")
     builder = SparkSession.builder.appName(app)
-    if not chosen.startswith("sc://"):  # a running Connect server has its own configuration
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need this very environment
+    if not chosen.startswith("sc://"):  # a running Connect server is configured already
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need this same environment
         for name, value in {**_local_settings(folder), **(extra or {})}.items():
             builder = builder.config(name, value)
     try:
         with _starting_quietly(folder), warnings.catch_warnings():
-            # a local Connect server was started with these settings; the client then fails to set them again, and warns
+            # a local Connect server starts with these settings; the client then fails to set them again, and warns
             warnings.filterwarnings("ignore", message="Failed to set spark")
             if remote:
                 return builder.remote(chosen.removeprefix("connect:")).getOrCreate()
             return builder.master(chosen).getOrCreate()
-    except Exception as error:  # the JVM's start fails in many ways; each is one of these three
+    except Exception as error:  # the JVM fails to start in many ways; each has one of these three causes
         log.debug("Spark did not start", exc_info=True)
         raise EnvironmentNotReadyError(
-            f"Spark did not start on {chosen!r} ({type(error).__name__}); check that Java 17 is there, that Delta's "
-            "jars can be fetched (or pass them with --jars), and that pyspark[connect] is installed for Connect; "
+            f"Spark did not start on {chosen!r} ({type(error).__name__}); check that Java 17 is installed, that "
+            "Delta's jars can be downloaded (or pass them with --jars), and, for Connect, that pyspark[connect] is "
+            "installed; "
             f"see {folder / LOG_FILE}"
         ) from None
 
 
 @contextmanager
 def _starting_quietly(folder: Path) -> Iterator[None]:
-    """Sends what a new JVM prints on standard error to a file of its own, for as long as it lives.
+    """Redirects everything that a new JVM prints on standard error to a file of its own.
 
-    Its log lines may hold values of rows; a terminal or a job's log is no place for them.
+    Its log lines may contain values of rows, which must not reach a terminal or a job's log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sys.stderr.flush()
@@ -118,7 +119,7 @@ def _starting_quietly(folder: Path) -> Iterator[None]:
 
 
 def delta_coordinate(spark_version: str | None = None) -> str:
-    """The Maven coordinate of Delta for a version of Spark; for the pyspark that is installed where None."""
+    """Returns the Maven coordinate of Delta for a version of Spark; if None, for the installed pyspark."""
     try:
         spark_line = ".".join((spark_version or version("pyspark")).split(".")[:2])
     except PackageNotFoundError:

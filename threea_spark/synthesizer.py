@@ -1,4 +1,4 @@
-"""Fits and samples in the manner of scikit-learn, on a pandas frame: in this process, or on Spark if asked."""
+"""A scikit-learn style estimator for pandas frames: it works in this process, or on Spark if asked."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _NOWHERE, _RELEASED = {"path": "a pandas frame"}, {"path": "released rows of a p
 
 
 class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Learns a table under differential privacy, and draws rows like it.
+    """Learns a table under differential privacy and draws rows like it.
 
     Attributes:
       epsilon, delta: The claim; neither has a default.
       domain: A `Domain`, its plain values, or the path of its YAML: public knowledge, never looked up in the rows.
-      unit: `"row"`, or `{"column": ..., "max_rows": ...}` where one person has many rows; no default either.
-      sections: Further sections of the configuration by name, `{"adapt": {"method": "none"}}`.
-      master: A Spark master such as local[*], for frames too large to be read in this process; None needs no Spark.
+      unit: `"row"`, or `{"column": ..., "max_rows": ...}` if one person has many rows; no default either.
+      sections: Other sections of the configuration by name, such as `{"adapt": {"method": "none"}}`.
+      master: A Spark master such as `local[*]`, for frames that are too large for this process; None needs no Spark.
       model_: The fitted ReleaseModel, after `fit`.
     """
 
@@ -55,27 +55,27 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         self.master = master
 
     def fit(self, X: pd.DataFrame, y: pd.Series | None = None) -> Synthesizer:
-        """Fits the model; each call spends epsilon and delta on the people in X anew.
+        """Fits the model; each call spends epsilon and delta again on the people in X.
 
-        The dtypes of X are functions of its rows, so they decide nothing. The domain decides what type is released,
-        and each cell is read by one rule, which sees no other cell; what it cannot read is null:
+        The dtypes of X depend on its rows, so they are ignored. The domain decides which type is released, and each
+        cell is read by a rule that looks at no other cell; a cell that the rule cannot read becomes null:
 
         - integer, float: numbers, true and false (1, 0), and text that is a number.
-        - categorical: text as it is, true, false, numbers, dates and moments (UTC) as Spark writes them. A whole number
-          is `1` however it is held; where only `1.0` is listed, it is that.
-        - timestamp: moments and dates, UTC where they name no zone, and text in ISO 8601 such as 2020-01-31T12:30:00Z.
+        - categorical: text as it is; true, false, numbers, dates and timestamps (UTC) as Spark writes them. A whole
+          number is `1` whatever its dtype; if only `1.0` is listed, it is `1.0`.
+        - timestamp: timestamps and dates, in UTC unless they name a zone, and ISO 8601 text such as
+          2020-01-31T12:30:00Z.
 
         Args:
-          X: Rows with the domain's columns, and the unit's column where one is named. Two rows are of one unit if its
-            cells have the same text, read as a category's. Give identifiers beyond 2^53 as text or in a dtype of whole
-            numbers (Int64): pandas makes a float column where one is missing, and that cannot hold them apart. Where a
-            file is read by pandas, name its `dtype`, for what is guessed from all rows changes cells before they come
-            here.
-          y: The label, where X does not hold it.
+          X: Rows with the domain's columns, and the unit's column if one is named. Two rows belong to one unit if the
+            cells of that column have the same text, read like a category. Pass identifiers beyond 2^53 as text or in
+            an integer dtype (Int64): pandas makes a float column if one is missing, which cannot tell them apart. If
+            pandas reads a file, name its `dtype`: guessing types from all rows changes cells before they get here.
+          y: The label, if X does not contain it.
 
         Raises:
           ConfigError: if parameters break a rule.
-          SchemaError: if X lacks a column of the domain or holds it twice; no cell is read.
+          SchemaError: if X lacks a column of the domain or has it twice; no cell is read.
           ReleaseFailedError: if a stage failed.
         """
         config = self._config()
@@ -102,13 +102,13 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         where: Mapping[str, object] | None = None,
         class_shares: Mapping[str, float] | None = None,
     ) -> pd.DataFrame:
-        """Draws rows; it costs no privacy, however often. See `ReleaseModel.sample_local`.
+        """Draws rows; this costs no privacy, however often it is called. See `ReleaseModel.sample_local`.
 
-        Types are the domain's: integer columns are int64, float columns float64, categories text, and timestamps
-        moments in UTC (integer columns with nulls are float64, as pandas has it).
+        Types follow the domain: integer columns are int64, float columns float64, categories text, and timestamps are
+        in UTC (integer columns with nulls are float64, as usual in pandas).
 
         Raises:
-          ConfigError: if `fit` was not called, or what is asked cannot be drawn.
+          ConfigError: if `fit` was not called, or the requested rows cannot be drawn.
         """
         return self._fitted().sample_local(n_rows, seed=seed, where=where, class_shares=class_shares)
 

@@ -32,7 +32,7 @@ def test_it_says_what_would_be_done_and_does_nothing(spark, source, tmp_path):
     content = config_of(source, tmp_path / "out", privacy={"ledger": ledger})
     done = dry_run(spark, tmp_path, content)
     assert done.exit_code == 0, done.output
-    for words in ("nothing was read", "at version 0", "left out    patient", "ledger      holds", "approximate mu"):
+    for words in ("nothing was read", "at version 0", "left out    patient", "ledger      has", "approximate mu"):
         assert words in done.output
     plain = json.loads(dry_run(spark, tmp_path, content, "--json").stdout)
     assert plain["columns"] == list(content["domain"]["columns"])
@@ -112,5 +112,5 @@ def test_a_ledger_that_is_the_source_or_the_target_under_another_name_is_refused
 def test_a_table_that_no_release_wrote_is_never_called_one_to_drop(spark, one_table):
     with pytest.raises(TargetExistsError) as caught:
         prepare(spark, placed({"table": "threea_names.stays"}, {"table": "threea_names.other"}))
-    assert "was not made by a release; it is left as it is. Choose another target" in str(caught.value)
+    assert "was not made by a release; it is left untouched. Choose another target" in str(caught.value)
     assert "drop" not in str(caught.value)

@@ -188,7 +188,7 @@ def test_few_rows_of_many_columns_teach_a_model(spark, tmp_path, wide_source, me
     assert set(table["c2"]) <= {*KINDS, "other"}
     assert set(table["y"]) == {f"k{i}" for i in range(N_CLASSES)}
     assert 9.9 <= receipt.privacy.epsilon_spent <= 10.0
-    told = [text for text in receipt.diagnostics if "classes are told apart by 64 of 125 columns" in text]
+    told = [text for text in receipt.diagnostics if "64 of 125 columns tell the classes apart" in text]
     assert len(told) == (method == "kip")
     stages = {stage.stage for stage in receipt.privacy.stages}
     assert stages == {"encode", "approximate", *(["adapt"] if method == "kip" else [])}

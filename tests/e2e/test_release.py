@@ -79,7 +79,7 @@ def test_the_same_release_again_reads_and_rewrites_nothing(spark, source, tmp_pa
 
 def test_something_else_at_the_target_is_never_overwritten(spark, source, tmp_path):
     write_delta(spark, clinic(10), tmp_path / "out")
-    for mode, words in (("create", "not made by a release; it is left as it is"), ("append", "append only to a table")):
+    for mode, words in (("create", "by a release; it is left untouched"), ("append", "append only to a table")):
         config = config_of(source, tmp_path / "out")
         config["target"]["mode"] = mode
         with pytest.raises(TargetExistsError, match=words) as caught:

@@ -48,12 +48,12 @@ def test_a_good_cluster_has_nothing_wrong_and_nothing_stays_behind(spark, tmp_pa
 
 
 @pytest.mark.parametrize("place", ["a path", "no.such.schema"])
-def test_a_place_where_nothing_can_be_written_is_wrong_and_says_how_to_mend_it(spark, tmp_path, place):
+def test_a_place_where_nothing_can_be_written_is_wrong_and_says_how_to_fix_it(spark, tmp_path, place):
     (tmp_path / "file").write_text("no folder")
     write_to = str(tmp_path / "file" / "below") if place == "a path" else place
     bad = [finding for finding in diagnose(spark, write_to) if finding.level is Level.WRONG]
     assert [finding.check for finding in bad] == [f"delta table in {write_to}"]
-    assert "--write-to" in bad[0].mend
+    assert "--write-to" in bad[0].fix
     assert "\n" not in bad[0].found
     assert not any(schema.name.startswith(SMOKE) for schema in spark.catalog.listDatabases())
 

@@ -59,7 +59,7 @@ def refusal(**changes):
     text = str(caught.value)
     assert not [word for word in JARGON if word in text], text
     first, *lines = text.splitlines()
-    assert first == f"config: {len(lines)} field(s) to mend"
+    assert first == f"config: {len(lines)} field(s) to fix"
     return lines
 
 
@@ -88,7 +88,7 @@ RULES = [
     ({"privacy__unit": {"column": "p"}}, "privacy.unit.max_rows: is missing; add it"),
     ({"privacy__unit": {"column": "p", "max_rows": 0}}, "privacy.unit.max_rows: must be at least 1, got 0"),
     ({"privacy__unit": {"column": "p", "max_rows": 1.5}}, "privacy.unit.max_rows: must be a whole number, got 1.5"),
-    ({"privacy__unit": {"column": "", "max_rows": 1}}, "privacy.unit.column: must be text that is not empty, got ''"),
+    ({"privacy__unit": {"column": "", "max_rows": 1}}, "privacy.unit.column: must be nonempty text, got ''"),
     (
         {"privacy__unit": {"column": "p", "max_rows": 1, "missing": "keep"}},
         "privacy.unit.missing: must be 'together', 'drop' or 'refuse', got 'keep'",
@@ -105,7 +105,7 @@ RULES = [
     ),
     (
         {"privacy__shares": {"encode": -0.5, "approximate": 0.5, "adapt": 0.5, "anonymize": 0.5}},
-        "privacy.shares: shares must be non-negative; mend encode",
+        "privacy.shares: shares must be non-negative; fix encode",
     ),
     (
         {"privacy__shares": {"encode": NAN, "approximate": 0.5, "adapt": 0.5, "anonymize": 0.5}},
@@ -146,7 +146,7 @@ RULES = [
     ({"privacy__accounting": "conditional"}, "(whole file): accounting: conditional prices mixing"),
     (
         {"privacy__accounting": "conditional", "anonymize__generator": "mix"},
-        "(whole file): adapt.targets: private has no share",
+        "(whole file): adapt.targets: private has no budget",
     ),
     ({"anonymize__generator": "mix", "anonymize__rows": 10}, "(whole file): anonymize.rows: mix and random release"),
     ({"privacy__unit": {"column": "age", "max_rows": 2}}, "(whole file): privacy.unit: 'age' is also in the domain"),
@@ -173,7 +173,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), RULES, ids=[rule[1] for rule in RULES])
-def test_a_broken_rule_gives_one_line_with_field_rule_and_mend(changes, expected):
+def test_a_broken_rule_gives_one_line_with_field_rule_and_fix(changes, expected):
     lines = refusal(**changes)
     assert len(lines) == 1
     assert lines[0].startswith(f"  {expected}")

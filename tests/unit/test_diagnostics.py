@@ -63,7 +63,7 @@ def test_a_small_class_is_named():
 def test_many_small_classes_are_counted_and_not_named():
     encoding = Encoding(ENCODING.codes, label_of(8), 2.0)
     found = advice.diagnose_components(encoding, components([5.0] * 6 + [500.0] * 2, encoding=encoding), 1_000.0)
-    only(found, "6 of 8 classes hardly")
+    only(found, "6 of 8 classes can hardly")
     assert "k0" not in found[0]
 
 
@@ -124,10 +124,10 @@ def chosen_of(n, encoding=WIDE):
 def test_a_second_look_says_how_many_columns_it_kept():
     only(
         advice.diagnose_class_means(WIDE, chosen_of(64), first_look()),
-        "told apart by 64 of 101 columns",
+        "64 of 101 columns tell the classes apart",
         "36 other numeric columns are released as their mean",  # the category is not a mean
     )
-    only(advice.diagnose_class_means(WIDE, chosen_of(101), first_look()), "101 of 101 columns; 0 other numeric")
+    only(advice.diagnose_class_means(WIDE, chosen_of(101), first_look()), "the classes apart; 0 other numeric")
 
 
 @pytest.mark.parametrize("informative", [0, 2])
@@ -179,7 +179,7 @@ def test_a_label_function_that_is_nearly_constant_is_told(additive):
 def test_a_kernel_that_knows_only_its_own_points_is_told():
     far = 4.0 * np.random.default_rng(6).normal(size=(20, 2))
     found = advice.diagnose_labels(label_function(support=far, dual=0.5, scores=0.01 * SCORES), CELLS, EVEN)
-    only(found, "knows its inducing points better", "raise adapt.support_size")
+    only(found, "fits its inducing points better", "raise adapt.support_size")
 
 
 def test_a_kernel_whose_points_lie_among_the_rows_needs_no_advice():
@@ -223,7 +223,7 @@ def test_more_clusters_than_the_minimum_size_allows_are_told():
 
 
 def test_clusters_that_were_merged_away_are_told():
-    only(mixing(components_per_class=64), "6 clusters were large enough, of 64 a class asked")
+    only(mixing(components_per_class=64), "only 6 clusters were large enough, of 64 requested per class")
     assert mixing(components_per_class=24) == []
 
 
@@ -233,7 +233,7 @@ def test_a_few_clusters_asked_for_are_not_missed():
 
 def test_noise_beyond_a_deviation_of_the_data_names_the_mix_size_that_would_do():
     found = mixing(mixer_of(mix_size=10), noise=2.5)
-    only(found, "noise on a mixed row exceeds a deviation", "raise mix_size to 25 or more")
+    only(found, "noise on a mixed row exceeds the data's standard deviation", "raise mix_size to 25 or more")
     assert mixing(mixer_of(mix_size=25), noise=1.0) == []
 
 

@@ -66,7 +66,7 @@ def test_the_python_needed_is_that_of_pyproject():
 def test_a_version_is_held_against_its_bounds(name, version, level):
     found = checks.check_version(name, version)
     assert found.level is level
-    assert bool(found.mend) is (level is not Level.OK)
+    assert bool(found.fix) is (level is not Level.OK)
 
 
 def test_a_sound_driver_has_nothing_wrong():
@@ -102,7 +102,7 @@ def test_one_worker_of_two_that_differs_is_found(changes, check, level):
     found = checks.check_workers(DRIVER, [WORKER, worker(host="odd", **changes)])
     (odd,) = (f for f in found if f.level is not Level.OK)
     assert (odd.check, odd.level) == (check, level)
-    assert odd.mend
+    assert odd.fix
 
 
 def test_pandas_may_differ_on_workers_which_never_import_it():
@@ -127,11 +127,11 @@ def test_a_delta_that_was_not_tried_is_a_warning_and_a_platforms_own_is_not():
     assert checks.check_delta("Databricks-Runtime/17.3.x-scala2.13", "4.0.1").level is Level.OK
 
 
-def test_the_mend_of_delta_depends_on_what_failed():
+def test_the_fix_for_delta_depends_on_what_failed():
     no_jar = checks.delta_failed("main.x", "[DATA_SOURCE_NOT_FOUND] Failed to find the data source: delta", "a:b:1")
     no_right = checks.delta_failed("main.x", "PERMISSION_DENIED: User does not have CREATE TABLE", "a:b:1")
-    assert "--packages a:b:1" in no_jar.mend
-    assert "grant" in no_right.mend
+    assert "--packages a:b:1" in no_jar.fix
+    assert "grant" in no_right.fix
     assert checks.wrong([no_jar, no_right]) == ["delta table in main.x"] * 2
 
 
@@ -161,12 +161,12 @@ def test_an_endless_error_is_cut():
 
 
 def test_json_holds_every_check_and_the_verdict():
-    findings = [Finding("a", "1"), Finding("b", "2", Level.WARN, "mend")]
+    findings = [Finding("a", "1"), Finding("b", "2", Level.WARN, "fix it")]
     assert json.loads(checks.as_json(findings)) == {
         "ok": True,
         "checks": [
             {"check": "a", "found": "1", "level": "ok", "mend": ""},
-            {"check": "b", "found": "2", "level": "warn", "mend": "mend"},
+            {"check": "b", "found": "2", "level": "warn", "mend": "fix it"},
         ],
     }
     assert json.loads(checks.as_json([*findings, Finding("c", "3", Level.WRONG)]))["ok"] is False
@@ -174,10 +174,10 @@ def test_json_holds_every_check_and_the_verdict():
 
 def test_the_table_shows_brackets_as_they_are():
     console = Console(file=io.StringIO(), width=120)
-    console.print(table_of([Finding("delta", "[DATA_SOURCE_NOT_FOUND] [bold]", Level.WRONG, "mend [it]")]))
+    console.print(table_of([Finding("delta", "[DATA_SOURCE_NOT_FOUND] [bold]", Level.WRONG, "fix [it]")]))
     assert "[DATA_SOURCE_NOT_FOUND] [bold]" in console.file.getvalue()
     assert "wrong" in console.file.getvalue()
-    assert "mend [it]" in console.file.getvalue()
+    assert "fix [it]" in console.file.getvalue()
 
 
 def test_this_process_is_read_as_it_is():
@@ -214,5 +214,5 @@ def test_a_check_that_breaks_off_is_one_line_too(monkeypatch):
 
     monkeypatch.setattr("threea_spark.doctor.probe.diagnose", broken)
     monkeypatch.setattr("threea_spark.session.build_session", lambda app, *, master: None)
-    with pytest.raises(ClusterNotReadyError, match=r"^the check itself broke off: RuntimeError: the server is gone$"):
+    with pytest.raises(ClusterNotReadyError, match=r"^the check itself failed: RuntimeError: the server is gone$"):
         check_up(write_to=None, master="local[2]", json_wanted=False)

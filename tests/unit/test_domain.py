@@ -29,14 +29,14 @@ RULES = [
     ({"type": "float", "lower": -1e308, "upper": 1e308}, "columns.x: float bounds must lie within 1e+300"),
     (
         {"type": "float", "lower": 0.0, "upper": 5e-324},
-        "columns.x: float bounds must lie within 1e+300 and 1e-300 apart",
+        "columns.x: float bounds must lie within 1e+300 and be at least 1e-300 apart",
     ),
     ({"type": "float", "lower": 0, "upper": 1, "values": ["a"]}, "columns.x.values: is not a known field; drop it"),
     ({"type": "number", "lower": 0, "upper": 1}, "columns.x: must be of a `type` among 'integer', 'float'"),
     ({"lower": 0, "upper": 1}, "columns.x: needs a `type`; add one of integer, float, categorical, timestamp"),
     (7, "columns.x: must be a mapping of fields, got 7"),
     ({"type": "categorical", "values": []}, "columns.x: values is empty; list the categories"),
-    ({"type": "categorical", "values": ["a", "a"]}, "columns.x: values holds ['a'] twice; list each"),
+    ({"type": "categorical", "values": ["a", "a"]}, "columns.x: values contains ['a'] twice; list each"),
     ({"type": "categorical", "values": ["a", None]}, "columns.x.values: a category cannot be null; write"),
     ({"type": "categorical", "values": "opne"}, "columns.x.values: must be a list or 'open', got 'opne'"),
     ({"type": "categorical", "values": ["a"], "max_values": 0}, "columns.x.max_values: must be at least 1, got 0"),
@@ -46,7 +46,7 @@ RULES = [
         {"type": "timestamp", "lower": "2020-01-01T00:00:00.2", "upper": "2020-01-01T00:00:00.7"},
         "columns.x: no whole second lies between lower and upper; widen",
     ),
-    ({"type": "categorical", "values": ["a", ["b"]]}, "columns.x.values: a category is text, a number, a date"),
+    ({"type": "categorical", "values": ["a", ["b"]]}, "columns.x.values: a category must be text, a number, a date"),
     ({"type": "categorical", "values": ["a", "\ud800"]}, "columns.x.values: a category cannot be written as text"),
     (
         {"type": "timestamp", "lower": "2020-01-01", "upper": "2030-01-01", "parts": ["minute"]},
@@ -61,7 +61,7 @@ def test_a_broken_column_gives_one_line(column, expected):
     with pytest.raises(ConfigError) as caught:
         Domain.from_dict(domain_with(column))
     first, *lines = str(caught.value).splitlines()
-    assert first == "domain: 1 field(s) to mend"
+    assert first == "domain: 1 field(s) to fix"
     assert len(lines) == 1
     assert lines[0].startswith(f"  {expected}")
 

@@ -64,7 +64,7 @@ def test_a_disk_that_fails_after_the_release_loses_neither_model_nor_receipt(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     Outputs(blocked, with_report=False, model=blocked).write(None, config, receipt(table(10)[1]), model_of())
     said = " ".join(capsys.readouterr().err.split())
-    assert said.count("the release stands") == 2
+    assert said.count("the release is kept") == 2
     assert "`threea report` reads it from there" in said
     (spare,) = tmp_path.glob("threea-model-*")
     assert spare.name in said.replace(" ", "")  # a line may break within a path

@@ -46,9 +46,9 @@ def test_yaml_1_1_words_become_the_categories_spark_would_write(tmp_path):
         ("1: a\n'1': b\n", "line 2: '1' is given twice"),
         ("a: [1, 2\n", "line 2:"),
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
-        ("- 1\n- 2\n", "must hold a mapping of fields"),
-        ("", "must hold a mapping of fields"),
-        ("just text", "must hold a mapping of fields"),
+        ("- 1\n- 2\n", "must be a mapping of fields"),
+        ("", "must be a mapping of fields"),
+        ("just text", "must be a mapping of fields"),
         (b"\xff\xfe\x00", "is not UTF-8 text; save it as UTF-8"),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_broken_rule_names_its_file(tmp_path):
     path = written(tmp_path, "columns: {a: {type: integer, lower: 9, upper: 1}}\ntask: none\n")
     with pytest.raises(ConfigError, match="1 field") as caught:
         Domain.from_yaml(path)
-    assert str(caught.value).startswith(f"{path}: 1 field(s) to mend\n  columns.a: lower must be below upper")
+    assert str(caught.value).startswith(f"{path}: 1 field(s) to fix\n  columns.a: lower must be below upper")
 
 
 def test_keys_are_names_as_they_are_written(tmp_path):
@@ -132,7 +132,7 @@ def test_a_number_that_python_cannot_write_out_is_refused_without_a_trace(place,
 def test_a_list_that_holds_itself_is_refused_without_a_trace(capfd):
     endless = []
     endless.append(endless)
-    with pytest.raises(ConfigError, match=r"source: is nested too deep; write it flatter$"):
+    with pytest.raises(ConfigError, match=r"source: is nested too deeply; write it flatter$"):
         ReleaseConfig.from_dict({"source": endless})
     assert capfd.readouterr().err == ""
 

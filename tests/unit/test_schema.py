@@ -24,7 +24,7 @@ def checked(column, simple, unit=None):
         ({"type": "categorical", "values": "open"}, "bigint", "list the values"),
     ],
 )
-def test_a_column_that_does_not_fit_is_named_with_its_mend(column, simple, hint):
+def test_a_column_that_does_not_fit_is_named_with_its_fix(column, simple, hint):
     with pytest.raises(SchemaError) as caught:
         checked(column, simple)
     assert "'x'" in str(caught.value)

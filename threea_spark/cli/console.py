@@ -1,4 +1,4 @@
-"""What all commands share: the two consoles, and the options that mean the same everywhere."""
+"""The two consoles, and the options that all commands share."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="YAML of the release.", show_default=False)]
 MasterOption = Annotated[
     str | None,
-    typer.Option("--master", help="Spark master, or connect:local[2], or sc://host:port. Also THREEA_MASTER."),
+    typer.Option("--master", help="Spark master, connect:local[2], or sc://host:port; also set by THREEA_MASTER."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def say(words: str, plain: str | None = None) -> None:
-    """Prints on standard output, never as markup: words for a person, or JSON for machines where there is some."""
+    """Prints on standard output without interpreting markup: `words` for a person, or `plain` JSON if it is given."""
     out.print(words if plain is None else plain, markup=False)
 
 
 def escaped(text: str) -> str:
-    """Keeps rich from reading brackets as markup."""
+    """Prevents rich from interpreting brackets as markup."""
     return text.replace("[", r"\[")

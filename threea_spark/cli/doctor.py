@@ -1,4 +1,4 @@
-"""threea doctor: whether a cluster can run a release, in a minute or two. Reads no table."""
+"""The `threea doctor` command: checks in a minute or two whether a cluster can run a release. Reads no table."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ log = logging.getLogger("threea_spark")
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.WRONG: "bold red"}
 _LOG_WIDTH = 120
-"""Characters of a line where there is no terminal, such as in a job's log."""
+"""Width of a line, in characters, if there is no terminal, such as in a job's log."""
 
 WriteToOption = Annotated[
     str | None,
-    typer.Option(help="Schema, or folder, where a table is written for a moment; the current schema if not given."),
+    typer.Option(help="Schema or folder for a temporary table; defaults to the current schema."),
 ]
 
 
 def doctor(write_to: WriteToOption = None, master: MasterOption = None, as_json: JsonOption = False) -> None:
-    """Checks a cluster: Python, packages and Arrow on driver and workers, Delta, GPU. Exit code 13 if one is wrong.
+    """Checks a cluster: Python, packages and Arrow on driver and workers, Delta, GPU. Exit code 13 if a check fails.
 
-    One Delta table of 1,000 numbers is written and dropped again; no table of yours is read.
+    It writes a Delta table of 1,000 numbers and drops it again; it reads none of your tables.
     """
     check_up(write_to=write_to, master=master, json_wanted=as_json)
 
 
 def check_up(*, write_to: str | None, master: str | None, json_wanted: bool) -> None:
-    """Runs every check and prints what was found.
+    """Runs every check and prints the findings.
 
     Raises:
-      ClusterNotReadyError: if something found would stop a release.
+      ClusterNotReadyError: if a finding would stop a release.
       EnvironmentNotReadyError: if Spark does not start, or its server does not answer.
     """
     from threea_spark.doctor.probe import diagnose, require_answer
@@ -54,9 +54,9 @@ def check_up(*, write_to: str | None, master: str | None, json_wanted: bool) -> 
     try:
         with unprinted_query_errors():
             findings = diagnose(spark, write_to)
-    except Exception as error:  # such as a server that dies meanwhile
-        log.debug("the check broke off", exc_info=True)
-        raise ClusterNotReadyError(f"the check itself broke off: {brief(error)}") from None
+    except Exception as error:  # such as a server that dies during the check
+        log.debug("the check itself failed", exc_info=True)
+        raise ClusterNotReadyError(f"the check itself failed: {brief(error)}") from None
     if json_wanted:
         sys.stdout.write(as_json(findings) + "\n")
     else:
@@ -68,9 +68,9 @@ def check_up(*, write_to: str | None, master: str | None, json_wanted: bool) -> 
 
 
 def table_of(findings: Sequence[Finding]) -> Table:
-    """Lays findings out, one a row; what is wrong or doubtful says how to mend it."""
-    table = Table("check", "found", "", "mend", box=box.SIMPLE_HEAD, pad_edge=False)
+    """Lays out findings, one per row; those that are wrong or doubtful say how to fix them."""
+    table = Table("check", "found", "", "fix", box=box.SIMPLE_HEAD, pad_edge=False)
     for finding in findings:
         level = Text(finding.level.value, style=_STYLES[finding.level])
-        table.add_row(Text(finding.check), Text(finding.found), level, Text(finding.mend))
+        table.add_row(Text(finding.check), Text(finding.found), level, Text(finding.fix))
     return table

@@ -1,4 +1,4 @@
-"""threea ledger show | grant | void: what a privacy officer does with budgets. No command here reads a row."""
+"""The commands `threea ledger show | grant | void`, with which a privacy officer manages budgets. They read no row."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, esc
 from threea_spark.config.release import ReleaseConfig
 
 ledger_app = typer.Typer(
-    help="Budgets of sources: what was granted, what was spent. Every entry is chained to the one before by a hash.",
+    help="Budgets of sources: granted and spent. A hash chains each entry to the previous one.",
     no_args_is_help=True,
 )
 
 
 @ledger_app.command("show")
 def show(config: ConfigOption, master: MasterOption = None, as_json: JsonOption = False) -> None:
-    """Shows what was granted and spent for the source of a release, composed by privacy loss distributions.
+    """Shows the budget granted and spent for a release's source, composed by privacy loss distributions.
 
-    The whole chain is verified first.
+    It verifies the whole chain first.
     """
     from threea_spark.publish.ledger import summary
     from threea_spark.session import build_session
@@ -34,17 +34,17 @@ def show(config: ConfigOption, master: MasterOption = None, as_json: JsonOption 
 @ledger_app.command("grant")
 def grant(
     config: ConfigOption,
-    epsilon: Annotated[float, typer.Option(min=0.0, help="Of all releases together.", show_default=False)],
-    delta: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of all releases together.", show_default=False)],
+    epsilon: Annotated[float, typer.Option(min=0.0, help="Total over all releases.", show_default=False)],
+    delta: Annotated[float, typer.Option(min=0.0, max=1.0, help="Total over all releases.", show_default=False)],
     allow_conditional: Annotated[
-        bool, typer.Option("--allow-conditional", help="Also let releases run that read rows without noise.")
+        bool, typer.Option("--allow-conditional", help="Also allow releases that read rows without noise.")
     ] = False,
     master: MasterOption = None,
 ) -> None:
-    """Sets the total budget of a source and a unit of privacy; the newest grant holds, earlier ones stay on record.
+    """Sets the total budget of a source and a unit of privacy; the newest grant applies, earlier ones stay on record.
 
-    A conditional release reads rows without noise, and no epsilon bounds it: it is refused unless the grant allows it
-    by name, and is then listed beside what was spent, not in it.
+    A conditional release reads rows without noise, so no epsilon bounds it: it is refused unless the grant explicitly
+    allows it, and is then listed beside what was spent, not included in it.
     """
     from threea_spark.privacy.account import Budget
     from threea_spark.publish.ledger import grant as give
@@ -60,11 +60,11 @@ def grant(
 @ledger_app.command("void")
 def void(
     config: ConfigOption,
-    entry: Annotated[int, typer.Option(min=0, help="Number of the started release.", show_default=False)],
-    reason: Annotated[str, typer.Option(help="Why nothing of it can have left; stays on record.", show_default=False)],
+    entry: Annotated[int, typer.Option(min=0, help="Number of the release's start entry.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why none of it can have left; stays on record.", show_default=False)],
     master: MasterOption = None,
 ) -> None:
-    """Takes a started release out of what counts. Only if nothing that it drew has left: no rows, no model, no log."""
+    """Stops counting a started release. Only if nothing that it drew has left: no rows, no model, no log."""
     from threea_spark.publish.ledger import void as take_out
     from threea_spark.session import build_session
 
@@ -74,7 +74,7 @@ def void(
 
 
 def _finite(found: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no infinity: null says that no epsilon bounds what was spent, and the notes say why."""
+    """Replaces infinity, which JSON lacks, by null: no epsilon bounds what was spent, and the notes say why."""
     return {**found, "spent_epsilon": found["spent_epsilon"] if math.isfinite(found["spent_epsilon"]) else None}
 
 
@@ -104,7 +104,7 @@ def _in_words(found: dict[str, Any]) -> str:
 
 
 def _claim_in_words(entry: dict[str, Any]) -> str:
-    """What a release claimed; entries of 0.1.0 do not say it."""
+    """Returns what a release claimed; entries written by 0.1.0 do not record epsilon and delta."""
     known = entry["epsilon"] is not None
     claim = f"epsilon {entry['epsilon']:g}, delta {entry['delta']:g}, " if known else ""
     return f"{claim}{entry['accounting']}"

@@ -1,6 +1,6 @@
 """The command line: threea plan | domain draft | release | sample | evaluate | report | cleanup | doctor | ledger.
 
-Every error is one message and its own exit code (see errors.py); `--debug` shows the trace as well.
+Every error is a single message with its own exit code (see errors.py); `--debug` also shows the traceback.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from threea_spark.cli.sample import sample
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError, ThreeAError
 
-HELP = """Releases training tables from Delta under a differential privacy guarantee that covers all that read a row.
+HELP = """Releases training tables from Delta under a differential privacy guarantee for everything that read a row.
 
-Start with `threea domain draft`, then `threea plan`, then `threea release`. An error is one message with an exit code
-of its own: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 8 privacy plan,
-9 a stage failed, 10 model, 11 environment, 12 ledger changed, 13 `threea doctor` found something wrong.
-`--debug` shows traces, which may hold private values.
+Start with `threea domain draft`, then `threea plan`, then `threea release`. Every error is a single message with its
+own exit code: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 8 privacy plan,
+9 a stage failed, 10 model, 11 environment, 12 ledger changed, 13 `threea doctor` found a problem.
+`--debug` shows tracebacks, which may contain private values.
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
@@ -44,7 +44,7 @@ app.command("doctor")(doctor)
 
 
 def main() -> None:
-    """Runs the command line; every ThreeAError becomes one message and its exit code."""
+    """Runs the command line; turns every ThreeAError into one message and its exit code."""
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -62,10 +62,10 @@ def main() -> None:
 @app.command()
 def plan(
     config: ConfigOption,
-    rows: Annotated[int, typer.Option(min=1, help="Row count to assume; public, no row is read.")] = 100_000,
+    rows: Annotated[int, typer.Option(min=1, help="Public row count to assume; no row is read.")] = 100_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Shows what the budget buys, without reading a row: noise by stage, cluster sizes, expected signal to noise."""
+    """Shows what the budget buys without reading a row: noise by stage, cluster sizes, expected signal to noise."""
     from threea_spark.forecast import outlook
 
     found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
@@ -75,11 +75,11 @@ def plan(
 @app.command()
 def evaluate(
     config: ConfigOption,
-    held_out: Annotated[str, typer.Option(help="Real rows the release never read: a table or a Delta path.")],
+    held_out: Annotated[str, typer.Option(help="Real rows that the release never read: a table or a Delta path.")],
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Trains on released and on real rows, tests on held-out real rows. INTERNAL figures."""
+    """Trains models on released and on real rows and tests them on held-out real rows. INTERNAL figures."""
     from threea_spark.evaluation.evaluate import evaluate as judge
     from threea_spark.session import build_session
 
@@ -91,8 +91,8 @@ def evaluate(
 @app.command()
 def cleanup(
     config: ConfigOption,
-    hours: Annotated[float, typer.Option(min=0.0, help="Older than so many hours; a running release stages too.")] = 24,
-    yes: Annotated[bool, typer.Option("--yes", help="Drop them; without it they are only listed.")] = False,
+    hours: Annotated[float, typer.Option(min=0.0, help="Minimum age; spares releases that are still running.")] = 24,
+    yes: Annotated[bool, typer.Option("--yes", help="Drop them; by default they are only listed.")] = False,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -116,11 +116,11 @@ def domain_draft(
     table: Annotated[str, typer.Option(help="A Delta table's name or path.", show_default=False)],
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="Write a whole release's YAML there, not the domain to standard output."),
+        typer.Option("--config", "-c", help="Write a complete release YAML there instead of printing the domain."),
     ] = None,
     master: MasterOption = None,
 ) -> None:
-    """Writes a domain skeleton from a table's schema alone; no row is read, so bounds are yours to fill in."""
+    """Drafts a domain from a table's schema alone; it reads no row, so you fill in the bounds."""
     from threea_spark.session import build_session
     from threea_spark.source.draft import draft_domain, draft_release
 
@@ -131,4 +131,4 @@ def domain_draft(
         sys.stdout.write(draft_domain(spark, table))
         return
     config.write_text(draft_release(spark, table), encoding="utf-8")
-    err.print(escaped(f"{config} written: replace every TODO in it, then `threea release -c {config}`"))
+    err.print(escaped(f"{config} written: replace every TODO in it, then run `threea release -c {config}`"))

@@ -1,4 +1,4 @@
-"""Progress for a person: a line that moves on a terminal, with counts and the time left; plain lines elsewhere."""
+"""Shows progress: on a terminal a moving line with counts and the time left, elsewhere plain lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUIET_VARIABLE = "THREEA_QUIET"
 
 @contextmanager
 def shown_progress(console: Console = err) -> Iterator[Listener | None]:
-    """Gives the listener that shows a release's steps; None where THREEA_QUIET is set."""
+    """Yields the listener that shows a release's steps; None if THREEA_QUIET is set."""
     if os.environ.get(QUIET_VARIABLE):
         yield None
     elif console.is_terminal:
@@ -28,31 +28,31 @@ def shown_progress(console: Console = err) -> Iterator[Listener | None]:
 
 
 class PlainLines:
-    """One line a step, for logs."""
+    """Prints one line per step, for logs."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def __call__(self, name: str, number: int, n_steps: int) -> None:
-        """Says that a step starts."""
+        """Prints that a step starts."""
         self.console.print(f"[{number}/{n_steps}] {name}", markup=False)
 
 
 class TerminalLines:
-    """One line that moves for the step that runs; finished steps stay above it."""
+    """Shows a moving line for the current step; finished steps stay above it."""
 
     def __init__(self, bars: Progress) -> None:
         self.bars = bars
 
     def __call__(self, name: str, number: int, n_steps: int) -> None:
-        """Ends the line of the step before, and starts one."""
+        """Ends the line of the previous step and starts a new one."""
         for task in self.bars.tasks:
             if not task.finished:
                 self.bars.update(task.id, total=task.total or 1, completed=task.total or 1)
         self.bars.add_task(escaped(f"[{number}/{n_steps}] {name}"), total=None)
 
     def count(self, done: int, total: int) -> None:
-        """Moves the line of the step that runs."""
+        """Moves the line of the current step."""
         self.bars.update(self.bars.tasks[-1].id, completed=done, total=total)
 
 

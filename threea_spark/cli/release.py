@@ -1,4 +1,4 @@
-"""The `threea release` command: checks, one release, its receipt, report and, if asked, model and MLflow run."""
+"""The `threea release` command: checks, one release, its receipt and report, and optionally model and MLflow run."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def release(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
     save_model: Annotated[Path | None, typer.Option(help="Also save the model, to sample from later.")] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow", help="Also log one run to MLFLOW_TRACKING_URI.")] = False,
-    mlflow_experiment: Annotated[str | None, typer.Option(help="Its experiment, by name; implies --mlflow.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all that needs no row, say it, and stop.")] = False,
+    mlflow_experiment: Annotated[str | None, typer.Option(help="MLflow experiment, by name; implies --mlflow.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Run all checks that need no row, then stop.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""

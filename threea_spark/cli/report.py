@@ -1,4 +1,4 @@
-"""threea report, and the report that each release writes beside its receipt."""
+"""The `threea report` command."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ log = logging.getLogger("threea_spark")
 
 def report(
     config: ConfigOption,
-    receipt: Annotated[Path | None, typer.Option(help="The receipt; else the target's own commits are asked.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write the HTML; beside the target, if not given.")] = None,
+    receipt: Annotated[Path | None, typer.Option(help="The receipt; by default from the target's history.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the HTML; beside the target by default.")] = None,
     held_out: Annotated[
         str | None,
-        typer.Option(help="Real rows the release never read: also writes an INTERNAL report that must not leave."),
+        typer.Option(help="Real rows that the release never read; adds an INTERNAL report, which must not leave."),
     ] = None,
     master: MasterOption = None,
 ) -> None:
     """Writes the report of a release as one HTML file, from its receipt and released rows; reads no real row.
 
-    With --held-out a second, INTERNAL file compares released with real rows.
+    With --held-out it also writes a second, INTERNAL file that compares released with real rows.
     """
     from threea_spark.report.pages import internal_path, internal_report_html, receipt_of, report_html, write_html
     from threea_spark.session import build_session

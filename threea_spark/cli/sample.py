@@ -21,14 +21,14 @@ def sample(
     model: Annotated[Path, typer.Option(help="Folder of a saved model.", show_default=False)],
     target: Annotated[str | None, typer.Option(help="Path of the Delta table to create, by Spark.")] = None,
     out: Annotated[Path | None, typer.Option(help="Parquet or CSV file to write instead, without Spark.")] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; as many as the source, if not given.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which of the tables that could be drawn.")] = 0,
-    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN=LOWEST..HIGHEST; repeat.")] = None,
-    class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE; repeat until they sum to 1.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; defaults to the source's row count.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw; public, not part of any noise.")] = 0,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN=LOWEST..HIGHEST; repeatable.")] = None,
+    class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE, once per class; they sum to 1.")] = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draws another table from a saved model; it costs no privacy."""
+    """Draws another table from a saved model; this costs no privacy."""
     from threea_spark.model.conditions import conditions_of
     from threea_spark.model.released import ReleaseModel
 
@@ -79,7 +79,7 @@ def _write_table(
     spark = build_session("threea-sample", master=master)
     place, statement = Place.named(target), model.privacy
     if exists(spark, place):
-        raise TargetExistsError(f"--target: {target} exists and is never written over; choose another")
+        raise TargetExistsError(f"--target: {target} exists and is never overwritten; choose another")
     drawn = model.sample(spark, rows, seed=seed, where=where, class_shares=class_shares)
     properties = {PROPERTY_EPSILON: f"{statement.epsilon:g}", PROPERTY_DELTA: f"{statement.delta:g}"}
     write_new(drawn, place, json.dumps(statement.as_dict()), release_id=f"sample-{seed}", properties=properties)

@@ -1,4 +1,4 @@
-"""Options of the form NAME=VALUE."""
+"""Parses options of the form NAME=VALUE."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _TO = ".."
 
 
 def parsed_where(texts: Sequence[str]) -> dict[str, object]:
-    """Reads COLUMN=VALUE and COLUMN=LOWEST..HIGHEST; whether the column holds numbers is the domain's to say.
+    """Reads COLUMN=VALUE and COLUMN=LOWEST..HIGHEST; the domain decides later whether the column is numeric.
 
     Raises:
-      ConfigError: if a text is neither, or names a column twice.
+      ConfigError: if a text has neither form, or names a column twice.
     """
     return {name: _value(text) for name, text in _pairs("--where", "COLUMN=VALUE", texts).items()}
 
@@ -22,7 +22,7 @@ def parsed_shares(texts: Sequence[str]) -> dict[str, float]:
     """Reads CLASS=SHARE.
 
     Raises:
-      ConfigError: if a text is something else, or names a class twice.
+      ConfigError: if a text has another form, or names a class twice.
     """
     pairs = _pairs("--class-share", "CLASS=SHARE", texts)
     try:

@@ -1,1 +1,1 @@
-"""How a release is configured: its fields, tables and domain, and how they are read from YAML."""
+"""Configuration of a release: its fields, tables and domain, and how they are read from YAML."""

@@ -1,4 +1,4 @@
-"""The name of a configuration, which stays the same from version to version of this library."""
+"""The digest that identifies a configuration, stable across versions of this library."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _MIN_UNITS = CategoricalColumn.model_fields["min_units"].default
 
 
 def digest_of(content: dict[str, Any]) -> str:
-    """Names a configuration: 16 hex digits of SHA-256 over its canonical JSON.
+    """Returns the digest of a configuration: 16 hex digits of SHA-256 over its canonical JSON.
 
-    An option that came later is left out at its default, and one that went is put back, so that a configuration from
-    before keeps its name: the release that it made is found by it.
+    Options added later are left out at their defaults and removed options are put back, so that an older configuration
+    keeps its digest, by which its release is found.
 
     Args:
-      content: Plain values of all fields; changed here.
+      content: Plain values of all fields; modified in place.
     """
     if content["source"]["since"] is None:
         del content["source"]["since"]
-    del content["source"]["staging_schema"]  # where private rows stand meanwhile is no matter of what is released
+    del content["source"]["staging_schema"]  # where private rows are staged does not affect the release
     content["privacy"]["partition"] = "private"
     if not content["privacy"]["allow_large_delta"]:
         del content["privacy"]["allow_large_delta"]

@@ -1,6 +1,6 @@
 """The public domain of a table: column types, bounds, categories, label, task.
 
-Whoever writes a domain states what is public knowledge. Nothing in it may be looked up in the rows.
+The author of a domain declares it to be public knowledge. Nothing in it may be looked up in the rows.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Task: TypeAlias = Literal["classification", "regression", "none"]
 OPEN = "open"
 MAX_COLUMNS = 10_000
 _NO_TIMEZONE = dt.timezone.utc
-_FARTHEST = 1e300  # beyond it float64 cannot hold the range, and a row's share of a moment would be no number
+_FARTHEST = 1e300  # beyond it float64 cannot represent the range, and a row's share of a moment would be NaN
 
 
 class _Bounded(Frozen):
-    nullable: bool = Field(default=False, description="null is kept; else it counts as the middle of the bounds")
+    nullable: bool = Field(default=False, description="keeps null; otherwise it counts as the middle of the bounds")
 
     def _check_order(self, lower: float, upper: float) -> None:
         if not lower < upper:
@@ -31,7 +31,7 @@ class _Bounded(Frozen):
 
 
 class IntegerColumn(_Bounded):
-    """Whole numbers in [lower, upper]; what lies outside counts as the nearest bound."""
+    """Whole numbers in [lower, upper]; values outside count as the nearest bound."""
 
     type: Literal["integer"] = Field(description="always integer")
     lower: int = Field(description="public, inclusive")
@@ -49,13 +49,13 @@ class IntegerColumn(_Bounded):
     @model_validator(mode="after")
     def _ordered(self) -> IntegerColumn:
         if max(abs(self.lower), abs(self.upper)) > 2**53:
-            raise ValueError("integer bounds must lie within 2^53, where float64 still holds every integer")
+            raise ValueError("integer bounds must lie within 2^53, up to which float64 represents every integer")
         self._check_order(self.lower, self.upper)
         return self
 
 
 class FloatColumn(_Bounded):
-    """Real numbers in [lower, upper]; what lies outside counts as the nearest bound."""
+    """Real numbers in [lower, upper]; values outside count as the nearest bound."""
 
     type: Literal["float"] = Field(description="always float")
     lower: float = Field(description="public, inclusive")
@@ -66,17 +66,17 @@ class FloatColumn(_Bounded):
         self._check_order(self.lower, self.upper)
         if not (max(abs(self.lower), abs(self.upper)) <= _FARTHEST and self.upper - self.lower >= 1.0 / _FARTHEST):
             raise ValueError(
-                f"float bounds must lie within {_FARTHEST:g} and {1.0 / _FARTHEST:g} apart or more; rescale"
+                f"float bounds must lie within {_FARTHEST:g} and be at least {1.0 / _FARTHEST:g} apart; rescale"
             )
         return self
 
 
 class TimestampColumn(_Bounded):
-    """Points in time (or dates) in [lower, upper]; `parts` are released as part of the time and learned one by one."""
+    """Timestamps (or dates) in [lower, upper]; `parts` are learned one by one and released within the timestamp."""
 
     type: Literal["timestamp"] = Field(description="always timestamp")
-    lower: dt.datetime = Field(description="public, inclusive; UTC where it names no zone")
-    upper: dt.datetime = Field(description="public, inclusive; UTC where it names no zone")
+    lower: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
+    upper: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
     parts: tuple[Literal["hour", "weekday", "month"], ...] = Field(default=(), description="kept besides the date")
 
     @field_validator("lower", "upper", mode="before")
@@ -109,10 +109,10 @@ class CategoricalColumn(Frozen):
 
     type: Literal["categorical"] = Field(description="always categorical")
     values: tuple[str, ...] | Literal["open"] = Field(description="public, or open")
-    nullable: bool = Field(default=False, description="null is kept; else it counts as the first value")
-    max_values: int = Field(default=200, ge=1, le=100_000, description="most values an open set may keep")
+    nullable: bool = Field(default=False, description="keeps null; otherwise it counts as the first value")
+    max_values: int = Field(default=200, ge=1, le=100_000, description="maximum number of values kept by an open set")
     min_units: int = Field(
-        default=10, ge=2, le=1_000_000, description="an open set keeps no name that fewer units than this hold"
+        default=10, ge=2, le=1_000_000, description="an open set keeps no name held by fewer units than this"
     )
 
     @field_validator("values", mode="before")
@@ -130,12 +130,12 @@ class CategoricalColumn(Frozen):
             raise ValueError("values is empty; list the categories or write `values: open`")
         if len(set(self.values)) != len(self.values):
             twice = sorted({v for v in self.values if self.values.count(v) > 1})[:3]
-            raise ValueError(f"values holds {twice} twice; list each category once")
+            raise ValueError(f"values contains {twice} twice; list each category once")
         return self
 
     @property
     def is_open(self) -> bool:
-        """Whether the categories are not public."""
+        """Whether the categories are found in the data, not public."""
         return self.values == OPEN
 
 
@@ -145,11 +145,11 @@ Column: TypeAlias = Annotated[
 
 
 class Domain(Frozen):
-    """What is publicly known about a table.
+    """Public knowledge about a table.
 
     Attributes:
-      columns: By name, in the order in which they are released.
-      label: The column a model is to predict; None for the task "none".
+      columns: The columns by name, in the order in which they are released.
+      label: The column that models predict; None for the task "none".
       task: classification (categorical label), regression (numeric label) or none.
     """
 
@@ -203,7 +203,7 @@ class Domain(Frozen):
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Domain:
-        """Reads a domain; every broken rule is named at once.
+        """Reads a domain and reports all broken rules at once.
 
         Raises:
           ConfigError: with one line for each broken rule.
@@ -224,17 +224,17 @@ MAX_CLASSES = 1_000
 
 
 def value_text(value: object) -> str:
-    """Writes a category as Spark's cast to string would, so that YAML's true, 1 and "a" match the rows."""
+    """Formats a category as Spark's cast to string does, so that YAML's true, 1 and "a" match the rows."""
     if value is None:
         raise ValueError("a category cannot be null; write `nullable: true` instead, or quote the word")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes | Mapping | Set | list | tuple):
-        raise ValueError("a category is text, a number, a date, true or false; write one of them")
+        raise ValueError("a category must be text, a number, a date, true or false; write one of them")
     try:
         text = str(value)
         text.encode()
-    except ValueError:  # a number of thousands of digits, or half of a surrogate pair
+    except ValueError:  # a number with thousands of digits, or half of a surrogate pair
         raise ValueError("a category cannot be written as text; drop it") from None
     return text
 

@@ -19,17 +19,17 @@ from threea_spark.errors import ConfigError
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _WHOLE = {
-    "invalid_key": "has a key that is no text; quote it",
+    "invalid_key": "has a key that is not text; quote it",
     "missing": "is missing; add it",
     "extra_forbidden": "is not a known field; drop it or correct its spelling",
     "union_tag_not_found": "needs a `type`; add one of integer, float, categorical, timestamp",
 }
-"""Sentences for rules that say nothing about the value."""
+"""Messages for rules that do not concern the value."""
 
 _REMOVED = {
     "privacy.partition": "was removed in 0.2.0: the partition is always fitted on the private rows; drop it",
 }
-"""Fields of earlier versions, and what became of them."""
+"""Fields of earlier versions, and what replaced them."""
 
 _RULES = {
     "bool_parsing": "true or false",
@@ -45,7 +45,7 @@ _RULES = {
     "greater_than_equal": "at least {ge}",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number of fewer digits",
+    "int_parsing_size": "a whole number with fewer digits",
     "int_type": "a whole number",
     "less_than": "below {lt}",
     "less_than_equal": "at most {le}",
@@ -53,40 +53,40 @@ _RULES = {
     "literal_error": "{expected}",
     "model_attributes_type": "a mapping of fields",
     "model_type": "a mapping of fields",
-    "string_too_short": "text that is not empty",
+    "string_too_short": "nonempty text",
     "string_type": "text",
-    "string_unicode": "text of valid Unicode",
+    "string_unicode": "valid Unicode text",
     "tuple_type": "a list",
     "union_tag_invalid": "of a `type` among {expected_tags}, not {tag!r}",
 }
-"""What a value must be, by pydantic's name of the rule."""
+"""Requirements on a value, by pydantic's name of the rule."""
 
 _TAGS = ("integer", "float", "categorical", "timestamp")  # pydantic puts a column's type into the location
-_LONGEST = 120
-_LONGEST_PATH = 1_000
-_LONGEST_TAG = 40
+_MAX_LENGTH = 120
+_MAX_PATH_LENGTH = 1_000
+_MAX_TAG_LENGTH = 40
 
 
 class Frozen(BaseModel):
-    """Values that nobody changes, of known fields alone, without NaN and infinities."""
+    """Immutable values: only known fields, no NaN, no infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key given twice, which plain YAML silently resolves to the last, and reads 1e-6 as a number."""
+    """Refuses duplicate keys, of which plain YAML silently keeps the last, and reads 1e-6 as a number."""
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - whatever YAML holds
-        """Builds a value; what its constructor cannot read, such as 2020-13-45 or `!!int x`, is named by its line."""
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - any YAML value
+        """Builds a value; the error for an invalid one, such as 2020-13-45 or `!!int x`, names its line."""
         try:
             return super().construct_object(node, deep=deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            kind = node.tag.rpartition(":")[2]
-            raise ConfigError(f"line {node.start_mark.line + 1}: is no valid {plain(kind)}; mend or quote it") from None
+            line, kind = node.start_mark.line + 1, node.tag.rpartition(":")[2]
+            raise ConfigError(f"line {line}: is not a valid {plain(kind)}; fix or quote it") from None
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
-    """Takes keys as they are written: a column may be called no, 1 or 2020-01-01, and 1 and true stay two keys."""
+    """Keeps keys as written: a column may be called no, 1 or 2020-01-01, and 1 and true remain different keys."""
     seen: set[str] = set()
     for key_node, _ in node.value:
         key = _key(key_node)
@@ -104,14 +104,14 @@ def _key(node: yaml.Node) -> str:
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_StrictLoader.add_implicit_resolver(  # 1e-6 without a point is text in YAML 1.1; no one means that
+_StrictLoader.add_implicit_resolver(  # in YAML 1.1, 1e-6 without a point is text; nobody means that
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
 )
 
 
-def plain(text: str, longest: int = _LONGEST) -> str:
-    """Fits text that someone else wrote into one line: cut, and quoted where it holds what cannot be printed."""
-    cut = text if len(text) <= longest else f"{text[:longest]}..."
+def plain(text: str, max_length: int = _MAX_LENGTH) -> str:
+    """Fits foreign text into one line: truncated, and quoted if it contains unprintable characters."""
+    cut = text if len(text) <= max_length else f"{text[:max_length]}..."
     return cut if cut.isprintable() else repr(cut)
 
 
@@ -119,30 +119,30 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Reads one YAML mapping.
 
     Raises:
-      ConfigError: if the file is missing, is no YAML, gives a key twice or is no mapping.
+      ConfigError: if the file is missing, is not YAML, has a duplicate key or is not a mapping.
     """
-    where = plain(str(path), _LONGEST_PATH)
+    where = plain(str(path), _MAX_PATH_LENGTH)
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{where}: cannot be read ({error.strerror}); give the path of a YAML file") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{where}: is not UTF-8 text; save it as UTF-8") from None
-    except ValueError:  # a name that holds a zero byte, say
-        raise ConfigError(f"{where}: is no name of a file; give the path of a YAML file") from None
+    except ValueError:  # a name with a zero byte, say
+        raise ConfigError(f"{where}: is not a file name; give the path of a YAML file") from None
     try:
         content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader: builds plain values only
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     except RecursionError:
-        raise ConfigError(f"{where}: is nested too deep; write it flatter") from None
+        raise ConfigError(f"{where}: is nested too deeply; write it flatter") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark is not None else ""
         problem = plain(getattr(error, "problem", None) or "is not valid YAML")
         raise ConfigError(f"{where}:{line} {problem}") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{where}: must hold a mapping of fields, such as `source: ...`")
+        raise ConfigError(f"{where}: must be a mapping of fields, such as `source: ...`")
     return content
 
 
@@ -150,12 +150,12 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
     """Checks `content` against a pydantic model.
 
     Raises:
-      ConfigError: one line for each broken rule: field, rule, mend.
+      ConfigError: with one line for each broken rule: field, rule, fix.
     """
     refused = unprintable(content)
     if refused is not None:
         field, sentence = refused
-        raise ConfigError(f"{plain(where, _LONGEST_PATH)}: 1 field(s) to mend\n  {plain(field)}: {sentence}")
+        raise ConfigError(f"{plain(where, _MAX_PATH_LENGTH)}: 1 field(s) to fix\n  {plain(field)}: {sentence}")
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -165,13 +165,13 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
         told = [f"  {plain(name)}: {sentence}" for name, sentence in unfilled_lines(unfilled).items()]
         lines = list(dict.fromkeys([*told, *_lines(other)]))
         raise ConfigError(
-            "\n".join([f"{plain(where, _LONGEST_PATH)}: {len(lines)} field(s) to mend", *lines])
+            "\n".join([f"{plain(where, _MAX_PATH_LENGTH)}: {len(lines)} field(s) to fix", *lines])
         ) from None
 
 
 @dataclass(frozen=True)
 class _Breach:
-    """One broken rule: `union` is the field whose alternatives were tried on the way to it, if any."""
+    """One broken rule; `union` is the field, if any, whose alternatives were tried on the way to it."""
 
     field: tuple[str, ...]
     union: tuple[str, ...] | None
@@ -179,7 +179,7 @@ class _Breach:
 
 
 def _breach(item: ErrorDetails, content: object) -> _Breach:
-    """Walks the location along the content: parts that are no key or index there name branches that pydantic tried."""
+    """Follows the location through the content; parts that are not a key or index there name pydantic's branches."""
     field: list[str] = []
     union: tuple[str, ...] | None = None
     here: object = content
@@ -198,7 +198,7 @@ def _breach(item: ErrorDetails, content: object) -> _Breach:
 
 
 def _lines(breaches: Sequence[_Breach]) -> Iterator[str]:
-    """One line a field: a union's branches become one sentence, unless one of them tells which inner field is wrong."""
+    """One line per field; a union's branches become one sentence, unless one of them names the wrong inner field."""
     for breach in breaches:
         if breach.union is None:
             yield _line(breach.field, [breach.item])
@@ -225,12 +225,12 @@ def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
     rules = [_rule(item) for item in items]
     given = first.get("input")
     short = given is None or isinstance(given, (int, float, str))
-    shown = f", got {given!r}"[:_LONGEST] if short else ""
+    shown = f", got {given!r}"[:_MAX_LENGTH] if short else ""
     return f"  {name}: must be {' or '.join(dict.fromkeys(rules))}{shown}; change it to that"
 
 
 def _rule(item: ErrorDetails) -> str:
     told = dict(item.get("ctx", {}))
     if "tag" in told:
-        told["tag"] = plain(str(told["tag"]), _LONGEST_TAG)
+        told["tag"] = plain(str(told["tag"]), _MAX_TAG_LENGTH)
     return _RULES[item["type"]].format(**told)

@@ -1,6 +1,6 @@
 """The configuration of a release: one frozen model for each stage, read from one YAML file.
 
-Epsilon, delta and the unit of privacy have no default. Every `auto` is resolved by a written rule from public
+Epsilon, delta and the unit of privacy have no defaults. Every `auto` is resolved by a documented rule from public
 numbers (see rules.py) and stated in the receipt.
 """
 
@@ -32,33 +32,33 @@ _SHARES_TOLERANCE = 1e-6
 class UnitConfig(Frozen):
     """All rows with the same value of `column` are one unit, of which at most `max_rows` are read."""
 
-    column: str = Field(min_length=1, description="tells units apart; it is never released")
-    max_rows: int = Field(ge=1, le=10_000, description="rows of a unit that are read at most")
+    column: str = Field(min_length=1, description="identifies units; never released")
+    max_rows: int = Field(ge=1, le=10_000, description="maximum number of rows read per unit")
     missing: Literal["together", "drop", "refuse"] = Field(
-        default="together", description="rows without an identifier: one unit, never read, or none allowed"
+        default="together", description="rows without an identifier: one unit, never read, or not allowed"
     )
 
 
 class BudgetConfig(Frozen):
-    """What may be spent on the source in total, over all releases."""
+    """The total budget of the source over all releases."""
 
-    epsilon: float = Field(gt=0, description="of all releases together")
-    delta: float = Field(gt=0, lt=1, description="of all releases together")
+    epsilon: float = Field(gt=0, description="total over all releases")
+    delta: float = Field(gt=0, lt=1, description="total over all releases")
 
 
 class LedgerConfig(PlaceConfig):
-    """The Delta table that remembers what was granted and spent."""
+    """The Delta table that records what was granted and spent."""
 
-    budget: BudgetConfig | None = Field(default=None, description="can only lower what an officer granted")
+    budget: BudgetConfig | None = Field(default=None, description="can only lower the budget granted by an officer")
 
 
 class PrivacyConfig(Frozen):
-    """The claim, and how it is shared out. No default for epsilon, delta and unit."""
+    """The claim, and how it is divided among the stages. Epsilon, delta and unit have no defaults."""
 
-    epsilon: float = Field(gt=0, le=1000, strict=True, description="of the claim")
-    delta: float = Field(gt=0, lt=1, strict=True, description="of the claim; well below one in as many people")
+    epsilon: float = Field(gt=0, le=1000, strict=True, description="the claimed epsilon")
+    delta: float = Field(gt=0, lt=1, strict=True, description="the claimed delta; well below 1 / number of people")
     allow_large_delta: bool = Field(
-        default=False, description="also above one in as many units, where single people's values may be released"
+        default=False, description="allows delta above 1 / number of units; it may release single people's values"
     )
     unit: Literal["row"] | UnitConfig = Field(description="who is protected: a row, or all rows of one person")
     accounting: Literal["end_to_end", "conditional"] = Field(
@@ -68,9 +68,9 @@ class PrivacyConfig(Frozen):
         default="add_or_remove_one", description="which tables are neighbours"
     )
     shares: dict[Literal["encode", "approximate", "adapt", "anonymize"], float] | Auto = Field(
-        default=AUTO, description="of mu^2, by stage; they sum to 1"
+        default=AUTO, description="shares of mu^2 by stage; they sum to 1"
     )
-    ledger: LedgerConfig | None = Field(default=None, description="keeps the budget of the source, if given")
+    ledger: LedgerConfig | None = Field(default=None, description="enforces the source's budget, if given")
 
     @field_validator("shares")
     @classmethod
@@ -79,24 +79,24 @@ class PrivacyConfig(Frozen):
             return shares
         if missing := [stage.value for stage in Stage if stage.value not in shares]:
             raise ValueError(
-                f"shares must name every stage; add {', '.join(missing)} (0 switches a stage's reading off)"
+                f"shares must name every stage; add {', '.join(missing)} (0 keeps a stage from reading rows)"
             )
         if negative := [name for name, share in shares.items() if not share >= 0.0]:
-            raise ValueError(f"shares must be non-negative; mend {', '.join(negative)}")
+            raise ValueError(f"shares must be non-negative; fix {', '.join(negative)}")
         if not abs(math.fsum(shares.values()) - 1.0) <= _SHARES_TOLERANCE:
             raise ValueError(f"shares must sum to 1, got {math.fsum(shares.values()):g}; scale them")
         return shares
 
     @property
     def privacy_unit(self) -> PrivacyUnit:
-        """The unit as the accounting sees it."""
+        """The unit of privacy, as used by the accounting."""
         if isinstance(self.unit, UnitConfig):
             return PrivacyUnit(self.unit.column, self.unit.max_rows, Missing(self.unit.missing))
         return PrivacyUnit()
 
     @property
     def accounting_mode(self) -> Accounting:
-        """What the claim covers."""
+        """The accounting mode: what the claim covers."""
         return Accounting(self.accounting)
 
     @property
@@ -116,11 +116,11 @@ class EncodeConfig(Frozen):
 class ApproximateConfig(Frozen):
     """The mixture of size-constrained components."""
 
-    components: Count | Auto = Field(default=AUTO, description="how many; without clusters one for each class")
-    per_class: bool | Auto = Field(default=AUTO, description="a mixture of its own for each class")
-    covariance: Literal["isotropic", "diagonal", "full"] | Auto = Field(default=AUTO, description="of a component")
-    min_cluster_size: Rows | Auto = Field(default=AUTO, description="rows of a component at least")
-    iterations: int = Field(default=4, ge=1, le=100, description="passes over the rows, where there are clusters")
+    components: Count | Auto = Field(default=AUTO, description="number of components; without clusters, one per class")
+    per_class: bool | Auto = Field(default=AUTO, description="whether each class has its own mixture")
+    covariance: Literal["isotropic", "diagonal", "full"] | Auto = Field(default=AUTO, description="a component's shape")
+    min_cluster_size: Rows | Auto = Field(default=AUTO, description="minimum number of rows per component")
+    iterations: int = Field(default=4, ge=1, le=100, description="passes over the rows, if there are clusters")
 
 
 class AdaptConfig(Frozen):
@@ -129,23 +129,21 @@ class AdaptConfig(Frozen):
     method: Literal["kip", "none"] = Field(default="kip", description="none: no label function")
     support_size: Annotated[int, Field(ge=2, le=10_000)] | Auto = Field(default=AUTO, description="inducing points")
     alpha: float = Field(default=0.1, ge=0, le=1, description="share of the density term; 1 keeps the points")
-    targets: Literal["private", "released", "plain"] = Field(default="private", description="rows the points fit")
+    targets: Literal["private", "released", "plain"] = Field(default="private", description="rows that the points fit")
     learn_labels: bool = Field(default=True, description="whether the points' labels move too")
     steps: int = Field(default=60, ge=1, le=10_000, description="noisy steps that move the points")
-    max_rows: Rows = Field(default=200_000, description="rows the driver holds at most")
+    max_rows: Rows = Field(default=200_000, description="maximum number of rows on the driver")
     depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
-    activation: Literal["relu", "erf"] = Field(default="relu", description="of the kernel's network")
+    activation: Literal["relu", "erf"] = Field(default="relu", description="activation of the kernel's network")
     ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
 
 
 class AnonymizeConfig(Frozen):
-    """How rows are made from the clusters."""
+    """How the released rows are made."""
 
-    generator: Literal["sample", "mix", "random"] = Field(default="sample", description="draw, or average")
-    rows: Rows | Literal["match"] = Field(
-        default="match", description="rows to release; match: as many as a noisy count says"
-    )
-    mix_size: Rows | Auto = Field(default=AUTO, description="rows of a group that are averaged")
+    generator: Literal["sample", "mix", "random"] = Field(default="sample", description="draw rows, or average them")
+    rows: Rows | Literal["match"] = Field(default="match", description="rows to release; match: the noisy row count")
+    mix_size: Rows | Auto = Field(default=AUTO, description="rows averaged in a group")
 
 
 class ReleaseConfig(Frozen):
@@ -153,8 +151,8 @@ class ReleaseConfig(Frozen):
 
     source: SourceConfig = Field(description="the private table")
     target: TargetConfig = Field(description="the released table")
-    privacy: PrivacyConfig = Field(description="the claim, and how it is shared out")
-    domain: Domain = Field(description="what is publicly known of the source")
+    privacy: PrivacyConfig = Field(description="the claim, and how it is divided among the stages")
+    domain: Domain = Field(description="public knowledge about the source")
     encode: EncodeConfig = Field(default=EncodeConfig(), description="how cells become coordinates")
     approximate: ApproximateConfig = Field(default=ApproximateConfig(), description="the mixture")
     adapt: AdaptConfig = Field(default=AdaptConfig(), description="inducing points and the label function")
@@ -169,10 +167,10 @@ class ReleaseConfig(Frozen):
             raise ValueError("accounting: conditional prices mixing; use anonymize.generator: mix or random")
         if conditional and self.adapt.method == "kip" and self.adapt.targets == "private":
             raise ValueError(
-                "adapt.targets: private has no share in accounting: conditional; use plain or method: none"
+                "adapt.targets: private has no budget under accounting: conditional; use plain or method: none"
             )
         if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
-            raise ValueError("anonymize.rows: mix and random release one row a group; drop it, or set mix_size")
+            raise ValueError("anonymize.rows: mix and random release one row per group; drop it, or set mix_size")
         if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
             raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")
         ledger = self.privacy.ledger
@@ -198,12 +196,12 @@ class ReleaseConfig(Frozen):
 
     @property
     def digest(self) -> str:
-        """Names this configuration: 16 hex digits of SHA-256 over its canonical JSON."""
+        """Identifies this configuration: 16 hex digits of SHA-256 over its canonical JSON."""
         return digest_of(self.model_dump(mode="json"))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> ReleaseConfig:
-        """Reads and checks a release's YAML; `domain: {file: ...}` is read relative to it.
+        """Reads and checks a release's YAML; the path in `domain: {file: ...}` is relative to it.
 
         Raises:
           ConfigError: with one line for each broken rule.

@@ -1,4 +1,4 @@
-"""Places compared by what they are called: which are surely one, and which lie one inside the other. Opens no table."""
+"""Compares places by name: which are surely the same, and which lie inside one another. Opens no table."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 _PART = re.compile(r"`((?:[^`]|``)+)`|([^`.\s]+)")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _ONE_STORE = {"s3a": "s3", "s3n": "s3", "abfs": "abfss", "wasb": "wasbs"}
-"""Schemes that are another's under a different driver."""
+"""Schemes that denote the same store as another one, under a different driver."""
 _TABLE = "table"
-_NAME_A_PATH = ("delta", "parquet")  # delta.`/lake/stays` is SQL's name of a path
+_NAME_A_PATH = ("delta", "parquet")  # delta.`/lake/stays` is SQL's way to name a path
 
 
 def parts_of(name: str) -> tuple[str, ...] | None:
-    """Splits a chain of identifiers at its dots and takes the backticks off; None where it is no such chain."""
+    """Splits a chain of identifiers at its dots and removes the backticks; None if it is not such a chain."""
     parts: list[str] = []
     place = 0
     while found := _PART.match(name, place):
@@ -31,17 +31,17 @@ def parts_of(name: str) -> tuple[str, ...] | None:
 
 
 def quoted_chain(parts: tuple[str, ...]) -> str:
-    """Writes a chain of identifiers for SQL, whatever they hold."""
+    """Quotes a chain of arbitrary identifiers for SQL."""
     return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
 
 
 @dataclass(frozen=True)
 class PlaceKey:
-    """What a place is called, without the ways in which one place is written differently.
+    """The normalized name of a place, the same for different spellings.
 
     Attributes:
-      store: The kind of place: a catalog's table, or the scheme of a path.
-      parts: Of the name, or folders from the top.
+      store: The kind of place: a catalog table, or the scheme of a path.
+      parts: Parts of the name, or folders from the root.
     """
 
     store: str
@@ -49,10 +49,10 @@ class PlaceKey:
 
     @classmethod
     def of(cls, table: str | None, path: str | None) -> PlaceKey:
-        """The key of a place as it is configured: this machine's symlinks are followed, a name's case is ignored.
+        """Returns the key of a configured place: follows this machine's symlinks, ignores the case of names.
 
         Args:
-          table, path: One of the two.
+          table, path: Exactly one of the two.
         """
         if table is None:
             return _key_of_path(str(path))
@@ -63,11 +63,11 @@ class PlaceKey:
 
     @property
     def is_path(self) -> bool:
-        """Whether it is a folder, and no table of a catalog."""
+        """Whether it is a folder, not a table of a catalog."""
         return self.store != _TABLE
 
     def contains(self, other: PlaceKey) -> bool:
-        """Whether the other place is this folder or lies inside of it."""
+        """Whether the other place is this one or lies inside it."""
         if self.store != other.store:
             return False
         if not self.is_path:
@@ -76,7 +76,7 @@ class PlaceKey:
 
 
 def clash(one: PlaceKey, other: PlaceKey) -> str | None:
-    """How the first place lies to the second where the two are not apart: `is`, `lies inside` or `holds`."""
+    """Relates the first place to the second if they overlap: `is`, `lies inside` or `holds`; otherwise None."""
     if one == other:
         return "is"
     if other.contains(one):
@@ -104,5 +104,5 @@ def _folders(path: str) -> tuple[str, ...]:
 def _real(path: str) -> str:
     try:
         return os.path.realpath(path)
-    except (OSError, ValueError):  # a loop of links, or a name that no file can have
+    except (OSError, ValueError):  # a loop of links, or an impossible file name
         return posixpath.normpath(str(Path(path).absolute()))

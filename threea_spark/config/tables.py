@@ -1,4 +1,4 @@
-"""Where a release reads and where it writes, as a configuration names it."""
+"""The places that a release reads and writes, as named in a configuration."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from threea_spark.config.reading import Frozen
 from threea_spark.config.table_names import PlaceKey, clash, parts_of, quoted_chain
 
-_MOST_ROWS = 10**12
-Rows: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_ROWS)]
+_MAX_ROWS = 10**12
+Rows: TypeAlias = Annotated[int, Field(ge=1, le=_MAX_ROWS)]
 
 
 class PlaceConfig(Frozen):
@@ -30,23 +30,23 @@ class PlaceConfig(Frozen):
 
     @property
     def key(self) -> PlaceKey:
-        """What it is called, to be compared with other places."""
+        """The normalized name, for comparison with other places."""
         return PlaceKey.of(self.table, self.path)
 
 
 class SourceConfig(PlaceConfig):
-    """The private Delta table, at a version (the newest where none is given; it is recorded)."""
+    """The private Delta table, at a version (by default the newest, which is recorded)."""
 
-    version: int | None = Field(default=None, ge=0, lt=2**63, description="of the Delta table; the newest where None")
+    version: int | None = Field(default=None, ge=0, lt=2**63, description="the table's version; if None, the newest")
     since: int | None = Field(
-        default=None, ge=0, lt=2**63, description="read only units that this earlier version did not hold"
+        default=None, ge=0, lt=2**63, description="read only units that this earlier version did not contain"
     )
     rows: Rows | None = Field(
-        default=None, description="about how many rows, if that is public; lets adaptation claim amplification"
+        default=None, description="approximate row count, if public; lets adaptation claim amplification"
     )
 
     staging_schema: str | None = Field(
-        default=None, description="private schema for staging; beside a source table, else the session's, where None"
+        default=None, description="private schema for staging; if None, that of a source table, else the session's"
     )
 
     @field_validator("staging_schema")
@@ -60,7 +60,7 @@ class SourceConfig(PlaceConfig):
     def schema_of_staging(self) -> str:
         """The schema in which private rows are staged, quoted for SQL; empty for the session's own.
 
-        Never the target's because it is the target's: whoever reads releases may read there.
+        It never depends on the target, whose schema readers of releases may read.
         """
         if self.staging_schema is not None:
             return quoted_chain(parts_of(self.staging_schema) or ())
@@ -75,16 +75,16 @@ class SourceConfig(PlaceConfig):
 
 
 class TargetConfig(PlaceConfig):
-    """Where the released rows go."""
+    """The Delta table that receives the released rows."""
 
     mode: Literal["create", "append"] = Field(default="create", description="nothing is ever overwritten")
 
 
 def clash_of(source: PlaceKey, target: PlaceKey, ledger: PlaceKey | None) -> str | None:
-    """What is wrong where two of a release's places are not apart, as `field: problem; fix`, or None.
+    """Returns `field: problem; fix` if two of a release's places overlap, otherwise None.
 
     Args:
-      source, target, ledger: Of the release; None where there is no ledger.
+      source, target, ledger: The release's places; `ledger` is None if there is none.
     """
     if how := clash(target, source):
         return f"target: {_IN_WORDS[how].format('the private source')}; choose another target"

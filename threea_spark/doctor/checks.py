@@ -1,6 +1,6 @@
-"""What a cluster must have before it runs a release: every check as a pure function of what was found. Reads no table.
+"""Judges whether a cluster can run a release: every check is a pure function of what was found. Reads no table.
 
-`doctor/probe.py` finds, this module judges, `cli/doctor.py` shows.
+`doctor/probe.py` collects the facts, this module judges them, and `cli/doctor.py` shows the findings.
 """
 
 from __future__ import annotations
@@ -9,29 +9,30 @@ import enum
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 DRIVER_ONLY = ("pandas",)
 ON_WORKERS = ("numpy", "scipy", "pyarrow", "pydantic", "dp_accounting", "threadpoolctl", "yaml")
-"""What the tasks of a release import, as Python names it."""
+"""Packages that the tasks of a release import, by import name."""
 TASKS = ("threea_spark.source.rows", "threea_spark.encode.spark", "threea_spark.approximate.spark",
          "threea_spark.anonymize.spark")  # fmt: skip
-"""Modules whose functions and classes travel to executors."""
+"""Modules whose functions and classes are sent to executors."""
 
 NEEDED = {
     "python": ("3.10", "3.13"), "pyspark": ("4.0", "4.3"), "numpy": ("1.26", None), "scipy": ("1.11", None),
     "pandas": ("2.0", "3"), "pyarrow": ("15", None), "pydantic": ("2.7", "3"), "dp_accounting": ("0.6", "0.7"),
     "threadpoolctl": ("3.1", None), "yaml": ("6", None),
 }  # fmt: skip
-"""The first version that fits, and the first that no longer does, as pyproject.toml has them."""
+"""The first supported version and the first that is too new, as in pyproject.toml."""
 
 MISSING = "missing"
+_FIX_KEY = "mend"  # as in the JSON of 0.1.0
 _BRIEF_LENGTH = 300
 _NAMED = re.compile(r"(?:: |Caused by: )?([\w.$]*(?:Error|Exception): .+)")
 
 
 class Level(enum.Enum):
-    """How bad a finding is; only WRONG stops a release."""
+    """Severity of a finding; only WRONG stops a release."""
 
     OK = "ok"
     WARN = "warn"
@@ -40,22 +41,22 @@ class Level(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what was looked at, what was found, how bad that is, and how to mend it."""
+    """The result of one check: its name, what was found, the severity, and how to fix it."""
 
     check: str
     found: str
     level: Level = Level.OK
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What one Python process has.
+    """The environment of one Python process.
 
     Attributes:
       host: Name of the machine.
-      python: Full version.
-      versions: By import name; MISSING, or the error of the import.
+      python: Full version of Python.
+      versions: Version of each package by import name, or MISSING, or the error of the import.
       source: Digest of the source files of threea_spark, or MISSING.
       failed: Errors of the modules in TASKS that could not be imported.
     """
@@ -68,23 +69,23 @@ class Machine:
 
     @classmethod
     def from_json(cls, text: str) -> Machine:
-        """Reads what a probe wrote."""
+        """Parses the output of a probe."""
         return cls(**json.loads(text))
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """Writes all findings for machines."""
-    checks = [{**asdict(finding), "level": finding.level.value} for finding in findings]
+    """Returns all findings as JSON."""
+    checks = [{"check": f.check, "found": f.found, "level": f.level.value, _FIX_KEY: f.fix} for f in findings]
     return json.dumps({"ok": not wrong(findings), "checks": checks}, indent=1)
 
 
 def wrong(findings: Sequence[Finding]) -> list[str]:
-    """Names the checks that stop a release."""
+    """Returns the names of the checks that stop a release."""
     return [finding.check for finding in findings if finding.level is Level.WRONG]
 
 
 def brief(error: BaseException) -> str:
-    """One line of an error: the last that names one, where traces of Python and Java say the cause, or the first."""
+    """Returns one line of an error: the last that names one, as Python and Java put the cause there, or the first."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     named = [found.group(1) for line in lines if (found := _NAMED.match(line))]
     text = named[-1] if named else f"{type(error).__name__}: {lines[0]}"
@@ -92,7 +93,7 @@ def brief(error: BaseException) -> str:
 
 
 def check_version(name: str, found: str, *, where: str = "on the driver") -> Finding:
-    """Holds a version against NEEDED."""
+    """Compares a version with NEEDED."""
     low, high = NEEDED[name]
     wanted = f"{name} {low} or newer" if high is None else f"{name} from {low} to below {high}"
     number = _number(found)
@@ -110,28 +111,28 @@ def check_driver(driver: Machine) -> list[Finding]:
 
 
 def check_spark(server: str, client: str) -> list[Finding]:
-    """Judges the version of Spark's server, and of the pyspark that talks to it."""
+    """Judges the version of Spark's server, and of the pyspark that connects to it."""
     found = [check_version("pyspark", server, where="of the cluster")]
     if _line(server) != _line(client):
-        mend = f"install the pyspark that the cluster has, {_line(server)}"
-        found.append(Finding("pyspark on the driver", f"{client}, and Spark {server}", Level.WARN, mend))
+        fix = f"install the cluster's version of pyspark, {_line(server)}"
+        found.append(Finding("pyspark on the driver", f"{client}, and Spark {server}", Level.WARN, fix))
     return found
 
 
 def check_arrow(n_rows: int, total: int, *, expected_rows: int) -> Finding:
-    """Judges the sum that the tasks made of the numbers below `expected_rows`."""
+    """Judges the sum that the tasks computed of the numbers below `expected_rows`."""
     found = f"{n_rows:,} rows in Arrow batches"
     if (n_rows, total) == (expected_rows, expected_rows * (expected_rows - 1) // 2):
         return Finding("mapInArrow on workers", found)
-    mend = "rows were lost or doubled on their way through Python; do not release on this cluster"
-    return Finding("mapInArrow on workers", f"{found}, of {expected_rows:,}", Level.WRONG, mend)
+    fix = "rows were lost or duplicated on their way through Python; do not release on this cluster"
+    return Finding("mapInArrow on workers", f"{found}, of {expected_rows:,}", Level.WRONG, fix)
 
 
 def check_workers(driver: Machine, workers: Sequence[Machine]) -> list[Finding]:
-    """Judges the Python of all workers against the driver's.
+    """Compares the Python environments of all workers with the driver's.
 
-    A task that is tried again elsewhere must draw the same noise, and what the driver pickles must mean the same on
-    workers: so versions and the source of threea_spark have to be the same everywhere.
+    A task that is retried elsewhere must draw the same noise, and what the driver pickles must mean the same on the
+    workers, so versions and the source of threea_spark have to be the same everywhere.
     """
     found = [Finding("workers seen", f"hosts: {len({w.host for w in workers})}, environments: {len(workers)}")]
     found.append(_same_python(driver, workers))
@@ -140,47 +141,47 @@ def check_workers(driver: Machine, workers: Sequence[Machine]) -> list[Finding]:
     found.append(_same("threea_spark on workers", driver.source, [w.source for w in workers], "this wheel"))
     failed = sorted({f"{module}: {error}" for w in workers for module, error in w.failed.items()})
     if failed:
-        mend = "install the wheel and its dependencies on the workers, or ship them with --archives"
-        found.append(Finding("tasks import on workers", failed[0], Level.WRONG, mend))
+        fix = "install the wheel and its dependencies on the workers, or ship them with --archives"
+        found.append(Finding("tasks import on workers", failed[0], Level.WRONG, fix))
     else:
         found.append(Finding("tasks import on workers", f"{len(TASKS)} modules"))
     return found
 
 
 def check_delta(engine: str, tried: str) -> Finding:
-    """Judges the Delta that wrote the temporary table.
+    """Judges the version of Delta that wrote the temporary table.
 
     Args:
       engine: Delta's `engineInfo`, such as Apache-Spark/4.2.0 Delta-Lake/4.4.0.
-      tried: The version of Delta that the tests of this library use with this Spark.
+      tried: The version of Delta with which this library is tested on this Spark.
     """
     version = re.search(r"Delta-Lake/([\d.]+)", engine)
-    if version is None or version.group(1) == tried:  # a platform's own Delta has its platform's version
+    if version is None or version.group(1) == tried:  # a platform's own Delta is versioned by the platform
         return Finding("delta", engine)
-    return Finding("delta", engine, Level.WARN, f"the tests of this library ran with Delta {tried} on this Spark")
+    return Finding("delta", engine, Level.WARN, f"this library was tested with Delta {tried} on this Spark")
 
 
 def delta_failed(place: str, error: str, coordinate: str) -> Finding:
-    """Says how to mend a temporary table that could not be written, read or counted."""
+    """Explains how to fix that a temporary table could not be written, read or counted."""
     if "DATA_SOURCE_NOT_FOUND" in error or "CONFIGURE_SPARK_SESSION" in error or "ClassNotFound" in error:
-        mend = (
+        fix = (
             f"start Spark with --packages {coordinate}, spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension "
             "and spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog"
         )
     else:
-        mend = "grant this user the right to create tables there, or name another place with --write-to"
-    return Finding(f"delta table in {place}", error, Level.WRONG, mend)
+        fix = "grant this user the right to create tables there, or choose another place with --write-to"
+    return Finding(f"delta table in {place}", error, Level.WRONG, fix)
 
 
 def check_devices(devices: Sequence[str], error: str) -> Finding:
-    """Judges what jax sees on the driver; adapt runs on a CPU as well, only longer."""
+    """Judges the devices that jax sees on the driver; adapt also runs on a CPU, only more slowly."""
     if error:
         return Finding("jax on the driver", error, Level.WRONG, "pip install 'jax>=0.5.3', or set adapt.method: none")
     found = ", ".join(devices)
     if any(not device.startswith("cpu") for device in devices):
         return Finding("jax on the driver", found)
-    mend = "no GPU: adapt runs on the CPU, which takes longer; for one, pip install 'jax[cuda12]' on a GPU driver"
-    return Finding("jax on the driver", found, Level.WARN, mend)
+    fix = "no GPU: adapt runs on the CPU and is slower; to use one, pip install 'jax[cuda12]' on a driver with a GPU"
+    return Finding("jax on the driver", found, Level.WARN, fix)
 
 
 def _same_python(driver: Machine, workers: Sequence[Machine]) -> Finding:
@@ -188,8 +189,8 @@ def _same_python(driver: Machine, workers: Sequence[Machine]) -> Finding:
     if not others:
         return Finding("python on workers", driver.python)
     level = Level.WRONG if any(_line(other) != _line(driver.python) for other in others) else Level.WARN
-    mend = "set PYSPARK_PYTHON (spark.pyspark.python) to the same Python as on the driver"
-    return Finding("python on workers", f"{', '.join(others)}, and {driver.python} on the driver", level, mend)
+    fix = "set PYSPARK_PYTHON (spark.pyspark.python) to the driver's version of Python"
+    return Finding("python on workers", f"{', '.join(others)}, and {driver.python} on the driver", level, fix)
 
 
 def _same(check: str, own: str, theirs: Sequence[str], what: str) -> Finding:
@@ -197,7 +198,7 @@ def _same(check: str, own: str, theirs: Sequence[str], what: str) -> Finding:
     if not others and own != MISSING:
         return Finding(check, own)
     found = f"{', '.join(others) or MISSING}, and {own} on the driver"
-    return Finding(check, found, Level.WRONG, f"install {what} in the same version on workers and driver")
+    return Finding(check, found, Level.WRONG, f"install the same version of {what} on workers and driver")
 
 
 def _number(version: str) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""Looks at a cluster: at the Python of driver and workers, at a temporary Delta table, at jax. Reads no other table."""
+"""Probes a cluster: Python on driver and workers, a temporary Delta table, and jax. Reads no other table."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SMOKE = "threea_smoke_"
-"""How the names of temporary tables begin."""
+"""Prefix of the names of temporary tables."""
 _FACTS = "facts string, n bigint, total bigint"
-_ROWS_A_TASK, _FEWEST_TASKS, _MOST_TASKS = 1000, 4, 512
-_CONNECT_PORT, _ANSWER_S = 15002, 10.0
+_ROWS_PER_TASK, _MIN_TASKS, _MAX_TASKS = 1000, 4, 512
+_CONNECT_PORT, _TIMEOUT_S = 15002, 10.0
 
 
 def require_answer(master: str | None) -> None:
-    """Knocks at a Connect server once; pyspark itself would try for many minutes.
+    """Checks once that a Connect server is reachable; pyspark itself would retry for many minutes.
 
     Raises:
       EnvironmentNotReadyError: if nothing answers at a sc:// address within ten seconds.
@@ -40,7 +40,7 @@ def require_answer(master: str | None) -> None:
     if address.scheme != "sc":
         return
     try:
-        socket.create_connection((address.hostname or "", address.port or _CONNECT_PORT), timeout=_ANSWER_S).close()
+        socket.create_connection((address.hostname or "", address.port or _CONNECT_PORT), timeout=_TIMEOUT_S).close()
     except OSError as error:
         raise EnvironmentNotReadyError(
             f"no Spark Connect server answers at sc://{address.netloc} ({brief(error)}); check --master and "
@@ -49,11 +49,11 @@ def require_answer(master: str | None) -> None:
 
 
 def diagnose(spark: SparkSession, write_to: str | None) -> list[Finding]:
-    """Runs every check; whatever is wrong is a finding, never an error.
+    """Runs every check; a problem becomes a finding, never an error.
 
     Args:
-      spark: Where releases will run.
-      write_to: A schema, or a folder where Delta tables go by path; the current schema where None.
+      spark: The session in which releases will run.
+      write_to: A schema, or a folder for Delta tables by path; if None, the current schema.
     """
     import pyspark
 
@@ -65,12 +65,12 @@ def diagnose(spark: SparkSession, write_to: str | None) -> list[Finding]:
 
 
 def read_machine() -> Machine:
-    """Looks at this very process."""
+    """Probes this process."""
     return Machine.from_json(_reader()())
 
 
 def _reader() -> Callable[[], str]:
-    """Gives a function that needs nothing but Python, so that it runs, by value, where threea_spark is missing."""
+    """Returns a function that needs only Python, so that it can be sent by value to where threea_spark is missing."""
     names, modules = [*checks.DRIVER_ONLY, *checks.ON_WORKERS], list(checks.TASKS)
     version_of, source = _version_reader(checks.MISSING), _source_reader(checks.MISSING)
 
@@ -83,7 +83,7 @@ def _reader() -> Callable[[], str]:
         for module in modules:
             try:
                 importlib.import_module(module)
-            except Exception as error:  # whatever stops it would stop a task
+            except Exception as error:  # whatever stops this import would stop a task
                 failed[module] = f"{type(error).__name__}: {error}"
         versions = {name: version_of(name) for name in names}
         facts = {"host": platform.node(), "python": platform.python_version(), "versions": versions}
@@ -102,7 +102,7 @@ def _version_reader(missing: str) -> Callable[[str], str]:
             return str(getattr(module, "__version__", None) or importlib.metadata.version(name))
         except ModuleNotFoundError:
             return missing
-        except Exception as error:  # a package that is there and broken
+        except Exception as error:  # a package that is installed but broken
             return f"{type(error).__name__}: {error}"
 
     return version_of
@@ -147,17 +147,17 @@ def _look_at_workers(spark: SparkSession, driver: Machine) -> list[Finding]:
         yield arrow.RecordBatch.from_arrays([arrow.array([cell]) for cell in (read(), n_rows, total)], names)
 
     try:
-        parts = spark.range(_MOST_TASKS).select(F.spark_partition_id().alias("part"))
+        parts = spark.range(_MAX_TASKS).select(F.spark_partition_id().alias("part"))
         last = parts.agg(F.max("part")).collect()[0][0]  # bounded: one row
-        n_tasks = min(max(2 * (last + 1), _FEWEST_TASKS), _MOST_TASKS)  # two for each core that Spark has by now
-        numbers = spark.range(0, n_tasks * _ROWS_A_TASK, 1, n_tasks)
+        n_tasks = min(max(2 * (last + 1), _MIN_TASKS), _MAX_TASKS)  # two for each core that Spark has so far
+        numbers = spark.range(0, n_tasks * _ROWS_PER_TASK, 1, n_tasks)
         rows = numbers.mapInArrow(probe, _FACTS).collect()  # bounded: one row a task
-    except Exception as error:  # a worker without Python, without pyarrow or with another Python: all end the job
-        mend = "set PYSPARK_PYTHON (spark.pyspark.python) to a Python with this wheel on all workers, or use --archives"
-        return [Finding("mapInArrow on workers", brief(error), Level.WRONG, mend)]
+    except Exception as error:  # workers without Python or pyarrow, or with another Python, all fail the job
+        fix = "set PYSPARK_PYTHON (spark.pyspark.python) to a Python with this wheel on all workers, or use --archives"
+        return [Finding("mapInArrow on workers", brief(error), Level.WRONG, fix)]
     n_rows, total = sum(row["n"] for row in rows), sum(row["total"] for row in rows)
     workers = [Machine.from_json(text) for text in sorted({row["facts"] for row in rows})]
-    arrow = checks.check_arrow(n_rows, total, expected_rows=n_tasks * _ROWS_A_TASK)
+    arrow = checks.check_arrow(n_rows, total, expected_rows=n_tasks * _ROWS_PER_TASK)
     return [arrow, *checks.check_workers(driver, workers)]
 
 
@@ -166,10 +166,10 @@ def _look_at_delta(spark: SparkSession, write_to: str | None) -> list[Finding]:
     coordinate = delta_coordinate(spark.version)
     try:
         engine = _write_and_read(spark, place)
-    except Exception as error:  # Spark, the catalog or the storage: each has classes of its own
+    except Exception as error:  # Spark, the catalog and the storage each have their own classes
         found = [checks.delta_failed(where, brief(error), coordinate)]
     else:
-        written = Finding(f"delta table in {where}", f"{_ROWS_A_TASK:,} rows written and read")
+        written = Finding(f"delta table in {where}", f"{_ROWS_PER_TASK:,} rows written and read")
         found = [checks.check_delta(engine, coordinate.rpartition(":")[2]), written]
     left = _remove(spark, place)
     if left and found[-1].level is Level.OK:
@@ -178,9 +178,9 @@ def _look_at_delta(spark: SparkSession, write_to: str | None) -> list[Finding]:
 
 
 def temporary_place(write_to: str | None) -> Place:
-    """Names a table that cannot exist yet, in a schema or in a folder.
+    """Returns a name for a table that cannot exist yet, in a schema or in a folder.
 
-    A folder's table gets a folder of its own around it, which can be dropped as a schema.
+    A table in a folder gets a folder of its own around it, which can be dropped as a schema.
     """
     name = SMOKE + secrets.token_hex(6)
     if write_to is None:
@@ -191,24 +191,24 @@ def temporary_place(write_to: str | None) -> Place:
 
 
 def _write_and_read(spark: SparkSession, place: Place) -> str:
-    """Gives Delta's `engineInfo` of the write."""
-    writer = spark.range(_ROWS_A_TASK).write.format("delta").mode("error")
+    """Writes a table, reads it back, and returns Delta's `engineInfo` of the write."""
+    writer = spark.range(_ROWS_PER_TASK).write.format("delta").mode("error")
     if place.is_path:
         writer.save(place.name)
     else:
         writer.saveAsTable(place.name)
     read = spark.read.format("delta").load(place.name) if place.is_path else spark.read.table(place.name)
-    if read.count() != _ROWS_A_TASK:
-        raise EnvironmentNotReadyError("the table that was read back has other rows than were written")
+    if read.count() != _ROWS_PER_TASK:
+        raise EnvironmentNotReadyError("the table that was read back does not have the rows that were written")
     history = spark.sql(f"DESCRIBE HISTORY {place.identifier}").select("engineInfo")
     return str(history.collect()[0]["engineInfo"])  # bounded: one commit
 
 
 def _remove(spark: SparkSession, place: Place) -> str:
-    """Drops the temporary table; says what stopped it, or nothing."""
+    """Drops the temporary table; returns the error that prevented it, or an empty string."""
     folder, _, name = place.name.rpartition("/")
     try:
-        if place.is_path:  # Spark has no other way to delete a folder, whatever store it is in
+        if place.is_path:  # Spark has no other way to delete a folder in any store
             location = folder.replace("\\", "\\\\").replace("'", "\\'")
             spark.sql(f"CREATE SCHEMA {name} LOCATION '{location}'")
             spark.sql(f"DROP SCHEMA {name} CASCADE")
@@ -224,7 +224,7 @@ def _look_at_jax() -> Finding:
 
     try:
         return checks.check_devices(devices.found_devices(), "")
-    except Exception as error:  # a missing package, a driver that does not fit, a platform that is not there
+    except Exception as error:  # a missing package, an incompatible driver, a missing platform
         return checks.check_devices([], brief(error))
 
 
@@ -234,13 +234,13 @@ def _look_at_kernel() -> Finding:
     try:
         return Finding("neural_tangents", f"kernel k(x, x) = {devices.try_kernel():.3f}")
     except Exception as error:
-        mend = "pip install --no-deps neural-tangents==0.6.5, or set adapt.method: none"
-        return Finding("neural_tangents", brief(error), Level.WRONG, mend)
+        fix = "pip install --no-deps neural-tangents==0.6.5, or set adapt.method: none"
+        return Finding("neural_tangents", brief(error), Level.WRONG, fix)
 
 
 def _look_at_lightgbm() -> Finding:
     try:
         return Finding("lightgbm", str(importlib.import_module("lightgbm").__version__))
-    except Exception as error:  # also where its system library libgomp is missing
-        mend = "for `threea evaluate` only: pip install 'threea-spark[evaluate]', and libgomp1 on Linux"
-        return Finding("lightgbm", brief(error), Level.WARN, mend)
+    except Exception as error:  # also if its system library libgomp is missing
+        fix = "for `threea evaluate` only: pip install 'threea-spark[evaluate]', and libgomp1 on Linux"
+        return Finding("lightgbm", brief(error), Level.WARN, fix)

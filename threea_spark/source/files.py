@@ -55,4 +55,4 @@ def write_file(rows: pa.Table, path: Path) -> None:
             else:
                 csv.write_csv(rows, file)
     except FileExistsError:
-        raise TargetExistsError(f"{path} exists and is never written over; choose another") from None
+        raise TargetExistsError(f"{path} exists and is never overwritten; choose another") from None
