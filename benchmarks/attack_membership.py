@@ -16,9 +16,8 @@ from sklearn.metrics import roc_curve
 from threea_spark import ReleaseConfig
 from threea_spark.arrays import Float64Array
 from threea_spark.engine.local import LocalSource
-from threea_spark.model.law import decode_rows
+from threea_spark.model.law import Drawn, decode_rows
 from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.stages import Drawn
 
 Record = dict[str, Any]
 N_ROWS, DELTA, EPSILON = 400, 1e-5, 1.0

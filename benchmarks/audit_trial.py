@@ -21,6 +21,7 @@ from local_rows import group_sums, plan_of, run_on  # beside this file
 
 from threea_spark import ReleaseConfig
 from threea_spark.adapt import learn
+from threea_spark.anonymize.mix import Mixed
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.local import LocalSource, LocalStaged
 from threea_spark.engine.packed import COINS, UNIT, PackedRows
@@ -30,7 +31,7 @@ from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.query import SumQuery
-from threea_spark.stages import Fitted, Mixed
+from threea_spark.stages import Fitted
 
 ABSENT, PRESENT = 0, 1
 _NO_NOISE_MU = 20.0  # what stands for a reading without noise: its own rounding hides a twentieth of a row

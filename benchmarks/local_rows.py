@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from threea_spark import ReleaseConfig
+from threea_spark.anonymize.mix import Mixed
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.local import LocalSource
@@ -17,7 +18,7 @@ from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.query import GroupQuery
 from threea_spark.source.pandas import released_types
-from threea_spark.stages import Fitted, Mixed, run_stages
+from threea_spark.stages import Fitted, run_stages
 
 
 def local_rows(columns: dict[str, Any]) -> LocalSource:

@@ -22,6 +22,7 @@ from scipy.sparse import csr_array, vstack
 
 from threea_spark import ReleaseConfig, pipeline
 from threea_spark.adapt.label_fit import Targets
+from threea_spark.anonymize.mix import Mixed
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.engine.local import LocalSource, LocalStaged
 from threea_spark.engine.packed import PackedRows, unpacked
@@ -29,7 +30,7 @@ from threea_spark.engine.task import ArrowTask
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisyGroups, NoisySum
 from threea_spark.privacy.query import HeldRows, SumQuery
-from threea_spark.stages import Fitted, Mixed, run_stages
+from threea_spark.stages import Fitted, run_stages
 
 _COIN_PRECISION = 4.0  # of a fair coin
 

@@ -18,10 +18,11 @@ from local_rows import mixed_table, run_on  # beside this file
 from sensitivity_rows import Table, batch_of  # beside this file
 
 from threea_spark import ReleaseConfig
+from threea_spark.anonymize.mix import Mixed
 from threea_spark.engine.local import LocalSource
 from threea_spark.privacy.accounting import gaussian_mu_of
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.stages import Fitted, Mixed
+from threea_spark.stages import Fitted
 
 Context = tuple[Any, ...]
 Noising = Callable[..., Any]

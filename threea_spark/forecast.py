@@ -8,12 +8,12 @@ from typing import Any
 
 from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.layout import histogram_layout
+from threea_spark.encode.layout import TableShape, expected_shape, histogram_layout
 from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
-from threea_spark.recipe import Draw, DrawWide, Mix, Recipe, TableShape
+from threea_spark.recipe import Draw, DrawWide, Mix, Recipe
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
       config: Of the release.
       n_rows: Assumed.
     """
-    plan, shape = make_plan(config), recipe.expected_shape(config, float(n_rows))
+    plan, shape = make_plan(config), expected_shape(config, float(n_rows))
     chosen = recipe.choose(config, plan, shape)
     stages = tuple(_stages(chosen, config, plan, shape))
     allowed = config.privacy.allow_large_delta

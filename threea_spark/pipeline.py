@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from threea_spark import recipe
+from threea_spark.anonymize.mix import Mixed
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.layout import expected_shape
 from threea_spark.engine import delta
 from threea_spark.engine.progress import Listener, Progress
 from threea_spark.engine.quiet import unprinted_query_errors
@@ -21,6 +23,7 @@ from threea_spark.engine.staging import staging
 from threea_spark.errors import ConfigError, ReleaseFailedError, ThreeAError
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
+from threea_spark.model.law import Drawn
 from threea_spark.model.released import ReleaseModel
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
@@ -32,7 +35,7 @@ from threea_spark.publish.ledger import Ledger, SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
 from threea_spark.publish.standing import standing_of
 from threea_spark.source.rows import spark_source
-from threea_spark.stages import Drawn, Fitted, Mixed, run_stages
+from threea_spark.stages import Fitted, run_stages
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -141,7 +144,7 @@ def _mark_failed(ledger: Ledger) -> None:
 
 def _progress(config: ReleaseConfig, plan: PrivacyPlan, listener: Listener | None, *, writes: bool = False) -> Progress:
     """Counts the steps of the recipe that is expected; the one that is chosen may have others."""
-    shape = recipe.expected_shape(config, math.inf if config.source.rows is None else float(config.source.rows))
+    shape = expected_shape(config, math.inf if config.source.rows is None else float(config.source.rows))
     steps = (*recipe.ENCODE_STEPS, *recipe.choose(config, plan, shape).steps)
     return Progress(len(steps) + writes, listener, writes)
 

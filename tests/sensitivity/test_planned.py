@@ -51,7 +51,11 @@ def _uncertified(found, way, plan):
     for kind, ran in found.items():
         own = by_kind.get(kind)
         widest, furthest = max(m.stddev for m in ran), max(m.moved for m in ran)
-        if own is None or widest > own.stddev_under(plan) * (1 + 1e-6) or furthest > plan.moved_by_unit(own.bound.moved):
+        if (
+            own is None
+            or widest > own.stddev_under(plan) * (1 + 1e-6)
+            or furthest > plan.moved_by_unit(own.bound.moved)
+        ):
             beyond.append(kind)
         elif len(ran) > own.times:
             beyond.append((*kind, "times"))

@@ -1,15 +1,15 @@
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from threea_spark.encode.selection import Selection
+from threea_spark.encode.spark import histogram_sums, packed_vectors, selected_values
+from threea_spark.engine.sample import poisson_sample
+from threea_spark.engine.sums import exact_sums
 
 from threea_spark.config.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.selection import Selection
-from threea_spark.encode.spark import histogram_sums, packed_vectors, selected_values
-from threea_spark.engine.sample import poisson_sample
-from threea_spark.engine.sums import exact_sums
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.law import RowSampler

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
 from noise_sources import SeededNoise
+from threea_spark.encode.spark import histogram_sums, packed_vectors
+from threea_spark.engine.sums import staged_sums
 
 from threea_spark.adapt.second_look import look_again
 from threea_spark.anonymize.mix import Mixer
@@ -17,9 +19,7 @@ from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.spark import histogram_sums, packed_vectors
 from threea_spark.engine.packed import joined, unpacked
-from threea_spark.engine.sums import staged_sums
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Accounting, Stage, calibrate
 from threea_spark.privacy.meter import PrivacyMeter

@@ -2,6 +2,7 @@
 
 from threea_spark.encode.selection import Selection
 from threea_spark.encode.spark import frequent_values, selected_values
+
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.meter import NoisySum
 from threea_spark.privacy.noise import KeyedNoise

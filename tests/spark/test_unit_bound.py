@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
+from threea_spark.encode.spark import histogram_sums, packed_vectors
 
 from threea_spark.config.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.spark import histogram_sums, packed_vectors
 from threea_spark.engine.packed import UNIT, joined, unpacked
 from threea_spark.privacy.unit import Missing, PrivacyUnit
 from threea_spark.source.rows import bound_rows, canonical
