@@ -78,8 +78,8 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
         if stage is Stage.ENCODE and noise:
             yield StageOutlook(stage.value, mu, noise, rows_in_cell / noise, "a cell of a column")
         elif stage is Stage.APPROXIMATE and noise and isinstance(own, Draw):
-            ratio = rows_in_cell / shape.n_classes / noise
-            yield StageOutlook(stage.value, mu, noise, ratio, "a cell of a column in one class")
+            ratio, part = rows_in_cell / _n_parts(own, shape) / noise, "class" if own.clusters is None else "cluster"
+            yield StageOutlook(stage.value, mu, noise, ratio, f"a cell of a column in one {part}")
         elif stage is Stage.APPROXIMATE and noise:
             in_class = shape.n_rows / shape.n_classes
             yield StageOutlook(stage.value, mu, noise, in_class / noise, "the rows of one class")
@@ -89,8 +89,8 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
             yield StageOutlook(stage.value, mu, None, None, _MEANING[type(own)])
 
 
-_COUNTS = {Stage.ENCODE: ("histograms",), Stage.APPROXIMATE: ("marginals", "norms", "sizes")}
-"""Sums of counts, by the stage that pays."""
+_COUNTS = {Draw: "marginals", DrawWide: "norms", Mix: "sizes"}
+"""The counts that Approximate makes for each recipe."""
 _MEANING = {Draw: "a second count of the components", DrawWide: "not used", Mix: "mixed rows"}
 
 
@@ -99,7 +99,15 @@ def _noise_of_counts(
 ) -> float | None:
     """Standard deviation of the noise on a count of a stage, in rows; None where it counts nothing."""
     unit = histogram_layout(config).unit if stage is Stage.ENCODE else 1
+    wanted = {Stage.ENCODE: "histograms", Stage.APPROXIMATE: _COUNTS[type(own)]}.get(stage)
     for planned in sums_of(own, config, plan, shape):
-        if planned.stage is stage and planned.name in _COUNTS.get(stage, ()):
+        if planned.stage is stage and planned.name == wanted:
             return planned.stddev_under(plan) / unit
     return None
+
+
+def _n_parts(own: Draw, shape: TableShape) -> int:
+    """Parts of the table whose cells are counted apart: its classes, or the clusters of a class or of all rows."""
+    if own.clusters is None:
+        return shape.n_classes
+    return own.clusters.n_components * (shape.n_classes if own.per_class else 1)
