@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from noise_sources import SeededNoise
 
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixer
@@ -148,7 +147,7 @@ def test_the_same_values_pass_a_selection_with_the_same_noise(sources):
 
 
 def meter_of():
-    return PrivacyMeter(make_plan(CONFIG), SeededNoise(1), "r1")
+    return PrivacyMeter(make_plan(CONFIG), KeyedNoise(KEY), "r1")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import pytest
 
 from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.layout import expected_shape, histogram_layout
+from threea_spark.encode.layout import expected_shape, features_of, histogram_layout, max_width
+from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.engine.local import LocalSource
 from threea_spark.engine.packed import column_name
 from threea_spark.engine.progress import Progress
@@ -144,7 +145,7 @@ def test_a_plan_and_its_release_agree(case):
         spent[stage] += mechanism.mu**2
     for stage in said.stages:
         if stage.meaning != "not used":
-            assert math.sqrt(spent[Stage(stage.stage)]) == pytest.approx(stage.mu, rel=0.3), stage
+            assert math.sqrt(spent[Stage(stage.stage)]) == pytest.approx(stage.mu, rel=1e-6), stage
             assert math.sqrt(spent[Stage(stage.stage)]) <= stage.mu * (1.0 + 1e-9), stage
     noise = {stage.stage: stage.noise_rows for stage in said.stages}
     unit = histogram_layout(config).unit
