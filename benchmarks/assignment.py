@@ -28,6 +28,11 @@ from rich.table import Table
 
 from threea_spark.approximate.prices import optimal_prices
 from threea_spark.arrays import Float64Array
+from threea_spark.privacy.accounting import Relation
+from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
+from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.unit import PrivacyUnit
 
 Record = dict[str, float]
 
@@ -111,12 +116,13 @@ def run_table(n_rows: int, k: int, share: float) -> Record:
     """Counts the extra passes over a staged table, and checks what the last one found."""
     from throughput_pass import encoding_of, mixture_of, stage_rows  # beside this file
 
+    from threea_spark.approximate.clusters import sizes_query
     from threea_spark.approximate.constrain import exactly_constrained
     from threea_spark.approximate.mixture import Mixture
-    from threea_spark.approximate.spark import class_sums
     from threea_spark.session import build_session
 
     spark = build_session("assignment", master="local[2]")
+    meter = PrivacyMeter(_conditional_plan(), KeyedNoise(new_key()), "assignment")
     counts: list[Float64Array] = []
     with tempfile.TemporaryDirectory(prefix="threea-assignment-") as folder:
         staged = stage_rows(spark, Path(folder) / "staged", TABLE_WIDTH, n_rows, 8)
@@ -124,12 +130,13 @@ def run_table(n_rows: int, k: int, share: float) -> Record:
         least = int(share * staged.n_rows / k)
 
         def count(candidate: Mixture) -> Float64Array:
-            sizes = class_sums(staged.rows, encoding, candidate).reshape(candidate.n_components, -1).sum(axis=1)
+            (sums,) = staged.rows.sums([sizes_query(encoding, candidate, "sizes")])
+            sizes = sums.reshape(candidate.n_components, -1).sum(axis=1)
             counts.append(sizes.astype(np.float64))
             return counts[-1]
 
         start = time.perf_counter()
-        found = exactly_constrained(staged.rows, encoding, mixture, least, float(staged.n_rows), count)
+        found = exactly_constrained(staged.rows, encoding, mixture, least, float(staged.n_rows), count, meter)
         seconds = time.perf_counter() - start
     return {
         "rows": staged.n_rows,
@@ -140,6 +147,18 @@ def run_table(n_rows: int, k: int, share: float) -> Record:
         "seconds": seconds,
         "smallest_over_minimum": float(counts[-1].min() / least),
     }
+
+
+def _conditional_plan() -> PrivacyPlan:
+    """Of the mode in which clusters hold their minimum exactly: its readings have no noise."""
+    return calibrate(
+        epsilon=1.0,
+        delta=1e-6,
+        shares={Stage.ANONYMIZE: 1.0},
+        relation=Relation.ADD_OR_REMOVE_ONE,
+        unit=PrivacyUnit(None, 1),
+        accounting=Accounting.CONDITIONAL,
+    )
 
 
 def show(title: str, records: Sequence[Record]) -> None:

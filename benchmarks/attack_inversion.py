@@ -24,7 +24,7 @@ from threea_spark.planned import make_plan
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.gaussian import gaussian_mu
-from threea_spark.privacy.meter import NoisySum
+from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
 
 Record = dict[str, Any]

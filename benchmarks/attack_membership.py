@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from audit_bound import judged, lower_bound  # these lie beside this file
-from local_rows import LocalRows, group_sums, local_rows, plan_of, without_spark
+from local_rows import local_rows, mixed_table, plan_of, run_on
 from sklearn.metrics import roc_curve
 
 from threea_spark import ReleaseConfig
 from threea_spark.arrays import Float64Array
-from threea_spark.encode.decode import Decoded
-from threea_spark.engine.progress import Progress
-from threea_spark.model.law import decode_rows
+from threea_spark.engine.local import LocalSource
+from threea_spark.model.law import Drawn, decode_rows
 from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.stages import Fitted, run_stages
 
 Record = dict[str, Any]
 N_ROWS, DELTA, EPSILON = 400, 1e-5, 1.0
@@ -150,28 +148,13 @@ def seen(attack: Attack, present: bool, trials: int) -> Iterator[Float64Array]:
         yield np.array([*facts, *released.mean(axis=0), *released.std(axis=0)], dtype=np.float64)
 
 
-def released_rows(source: LocalRows, config: ReleaseConfig) -> Float64Array:
+def released_rows(source: LocalSource, config: ReleaseConfig) -> Float64Array:
     """Releases once, with fresh noise; the numbers of the released rows."""
-    plan = plan_of(config)
-    with without_spark(lambda staged: staged):
-        progress = Progress(6, lambda *_: None)
-        fitted = run_stages(cast(Any, source), config, plan, "attack", "staging", progress)
-    decoded = _decoded(fitted, config)
+    fitted, rng = run_on(source, config, "attack"), np.random.default_rng()
+    outcome = fitted.outcome
+    if not isinstance(outcome, Drawn):
+        mixed = mixed_table(fitted, config, int(rng.integers(2**62)))
+        return np.column_stack([mixed.column(name).to_numpy() for name in NUMBERS]).astype(np.float64)
+    cells, classes = outcome.sampler.draw_cells(outcome.encoding, max(1, round(fitted.n_rows)), rng)
+    decoded = decode_rows(outcome.encoding, config.domain.label, cells, classes, rng)
     return np.column_stack([decoded[name].values for name in NUMBERS]).astype(np.float64)
-
-
-def _decoded(fitted: Fitted, config: ReleaseConfig) -> dict[str, Decoded]:
-    encoding, rng = fitted.encoded.encoding, np.random.default_rng()
-    if fitted.sampler is not None:
-        cells, classes = fitted.sampler.draw_cells(encoding, max(1, round(fitted.encoded.n_rows)), rng)
-        return decode_rows(encoding, config.domain.label, cells, classes, rng)
-    mixer, mechanism, staged = cast(Any, fitted.mixer), cast(Any, fitted.mechanism), cast(Any, fitted.staged)
-    rows = staged.packed(encoding.width)
-    sums = group_sums(mixer, rows, encoding)
-    groups = np.arange(mixer.n_groups)
-    noisy = np.stack(
-        [mechanism.noised(own, fitted.meter.noise, (int(g),)) for g, own in zip(groups, sums, strict=True)]
-    )
-    return cast(
-        "dict[str, Decoded]", mixer.decode(encoding, config.domain.label, groups, noisy, int(rng.integers(2**62)))
-    )

@@ -10,26 +10,33 @@ Neyman and Pearson is the best statistic an attacker can have.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from local_rows import LocalRows, group_sums, plan_of, staged_rows, without_spark  # beside this file
+import pyarrow as pa
+from local_rows import group_sums, plan_of, run_on  # beside this file
 
 from threea_spark import ReleaseConfig
 from threea_spark.adapt import learn
-from threea_spark.encode import spark as encode_passes
-from threea_spark.engine.packed import COINS, PackedRows
-from threea_spark.engine.progress import Progress
+from threea_spark.anonymize.mix import Mixed
+from threea_spark.arrays import Int64Array
+from threea_spark.engine.local import LocalSource, LocalStaged
+from threea_spark.engine.packed import COINS, UNIT, PackedRows
+from threea_spark.engine.task import ArrowTask
+from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Stage
-from threea_spark.privacy.meter import NoisySum, PrivacyMeter
-from threea_spark.stages import Fitted, run_stages
+from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.query import SumQuery
+from threea_spark.stages import Fitted
 
 ABSENT, PRESENT = 0, 1
 _NO_NOISE_MU = 20.0  # what stands for a reading without noise: its own rounding hides a twentieth of a row
 _FEW_DRAWN = 500
+_TOKENS = 2**63
 _CERTAIN, _MANY = 1e3, 4  # rounded noise is zero on so many coordinates at once hardly ever
 Breaker = Callable[[NoisySum, Any, Any], Any]
 """Given a mechanism, its exact sum and its noise, the sum with whatever noise a broken release would add."""
@@ -44,14 +51,22 @@ class Pair:
       only_in: World each row belongs to alone, -1 for both, shape (n,).
     """
 
-    rows: LocalRows
-    only_in: np.ndarray[Any, np.dtype[np.int64]]
+    rows: LocalSource
+    only_in: Int64Array
 
-    def of(self, world: int) -> LocalRows:
-        """The table of one world."""
-        batch = self.rows.batches[0]
-        kept = np.flatnonzero((self.only_in == world) | (self.only_in < 0))
-        return LocalRows((batch.take(kept),))
+    def of(self, world: int, tokens: Int64Array) -> pa.RecordBatch:
+        """The table of one world, with its units' tokens."""
+        with_tokens = self.rows.batches[0].append_column(UNIT, pa.array(tokens))
+        return with_tokens.take(pa.array(np.flatnonzero((self.only_in == world) | (self.only_in < 0))))
+
+    def tokens(self) -> Int64Array:
+        """Draws the secret token of each row, the same for all worlds, shape (n,)."""
+        return np.random.default_rng().integers(0, _TOKENS, len(self.only_in), dtype=np.int64)
+
+    def with_coins(self, tokens: Int64Array, sampled_in: bool) -> Int64Array:
+        """Lets the coins say that the rows of one world alone are in the sample, or that they are not."""
+        own = tokens // COINS * COINS + (0 if sampled_in else COINS - 1)
+        return np.where(self.only_in >= 0, own, tokens)
 
 
 @dataclass
@@ -90,7 +105,7 @@ def run_trial(pair: Pair, config: ReleaseConfig, world: int, rate: float, breake
       rate: The probability with which a unit is adapted on.
       breaker: Draws the noise of a broken release; what is true of it the attacker does not know.
     """
-    published, tokens = Published(), _Tokens()
+    published, tokens = Published(), pair.tokens()
     sampled_in = bool(np.random.default_rng().random() < rate)
     _run(pair, config, world, tokens, sampled_in, _recording(published, breaker))
     for hypothesis in (ABSENT, PRESENT):
@@ -106,7 +121,7 @@ def replayed(pair: Pair, config: ReleaseConfig) -> tuple[Fitted, Fitted]:
 
     Both must be the same release, whatever the tables: it is a function of its noisy sums.
     """
-    published, tokens = Published(), _Tokens()
+    published, tokens = Published(), pair.tokens()
     first = _run(pair, config, ABSENT, tokens, True, _recording(published, None))
     published.exact[PRESENT] = []
     return first, _run(pair, config, PRESENT, tokens, True, _replaying(published, PRESENT))
@@ -137,67 +152,51 @@ def _own_ratio(noisy: Any, absent: Any, present: Any, stddev: float) -> float:
     return float(((noisy - absent) ** 2.0 - (noisy - present) ** 2.0).sum()) / (2.0 * stddev**2)
 
 
-@dataclass
-class _Tokens:
-    """Packed rows of all worlds with their coins, drawn once a trial, as staging does."""
-
-    packed: PackedRows | None = None
-
-
-def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: _Tokens, sampled_in: bool, noising: Any) -> Fitted:
-    def stage(staged: LocalRows) -> LocalRows:
-        return staged
-
-    def packed_vectors(rows: Any, reader: Any, encoding: Any, *, mixes: bool) -> LocalRows:
-        own: Any = _packed(cast(Any, pair.rows), reader, encoding, mixes=mixes)  # LocalRows, as it was given
-        everything: PackedRows = own.packed(encoding.width)
-        if tokens.packed is None:
-            tokens.packed = everything
-        coins = tokens.packed.coins.copy()
-        coins[pair.only_in >= 0] = 0 if sampled_in else COINS - 1
-        drawn = PackedRows(everything.packed, everything.classes, coins, tokens.packed.group_tokens)
-        return staged_rows(drawn, (pair.only_in == world) | (pair.only_in < 0))
-
-    _packed = encode_passes.packed_vectors
-    plan = plan_of(config)
-    measure = PrivacyMeter.measure if not plan.is_conditional else _measure_exactly
+def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: Int64Array, sampled_in: bool, noising: Any) -> Fitted:
+    batch = pair.of(world, pair.with_coins(tokens, sampled_in))
+    source = LocalSource if not plan_of(config).is_conditional else _ReadSource
     with (
-        without_spark(stage),
-        patch.object(PrivacyMeter, "measure", measure),
-        patch.object(encode_passes, "packed_vectors", packed_vectors),
         patch.object(NoisySum, "noised", noising),
         patch.object(learn, "_CALIBRATION_ROWS", _FEW_DRAWN),  # draws from what is released already
         patch.object(learn, "RELEASED_ROWS", _FEW_DRAWN),
     ):
-        fitted = run_stages(cast(Any, pair.of(world)), config, plan, "audit", "staging", Progress(6, lambda *_: None))
-        _mix(fitted)
+        fitted = run_on(source((batch,)), config, "audit")
+        if isinstance(fitted.outcome, Mixed):  # publishes the sum of every group
+            granted = fitted.outcome.granted
+            granted.noised(np.arange(granted.query.n_groups), group_sums(granted.query, fitted.staged.sample(1.0)))
     return fitted
 
 
-def _measure_exactly(
-    meter: PrivacyMeter, stage: Stage, name: str, exact: Any, *, squared_bound: int, mu: float, moved: int | None = None
-) -> tuple[Any, float]:
-    """A reading of the conditional mode, which has no noise: it is published as it is."""
-    meter.book_exact(stage)
+class _ReadSource(LocalSource):
+    """Rows of the conditional mode, whose sums have no noise: an attacker reads each as it is."""
+
+    def sums(self, queries: Sequence[SumQuery[pa.RecordBatch]]) -> list[Int64Array]:
+        """Publishes the sums."""
+        return [_read(query, own) for query, own in zip(queries, super().sums(queries), strict=True)]
+
+    def staged(self, pack: ArrowTask, width: int) -> LocalStaged:
+        """Packs the rows."""
+        return _ReadStaged(super().staged(pack, width).batches, width)
+
+
+class _ReadStaged(LocalStaged):
+    """Packed rows of the conditional mode."""
+
+    def sums(self, queries: Sequence[SumQuery[PackedRows]]) -> list[Int64Array]:
+        """Publishes the sums."""
+        return [_read(query, own) for query, own in zip(queries, super().sums(queries), strict=True)]
+
+
+def _read(query: SumQuery[Any], exact: Int64Array) -> Int64Array:
+    """A sum that is published as it is, but for the noise that stands for none."""
     reading = NoisySum(
-        context=("audit", stage.value, name),
+        context=("audit", query.stage.value, query.name),
         squared_sensitivity=1,
         mu=_NO_NOISE_MU,
-        relation=meter.plan.relation,
-        moved=exact.size,
+        relation=Relation.ADD_OR_REMOVE_ONE,
+        moved=query.size,
     )
-    return reading.noised(exact, meter.noise).astype(np.float64), 0.0
-
-
-def _mix(fitted: Fitted) -> None:
-    """Publishes the sum of every group, where rows are mixed."""
-    mixer, mechanism, encoding = fitted.mixer, fitted.mechanism, fitted.encoded.encoding
-    if mixer is None or mechanism is None:
-        return
-    staged: Any = fitted.staged
-    rows: PackedRows = staged.packed(encoding.width)
-    for group, own in enumerate(group_sums(mixer, rows, encoding)):
-        mechanism.noised(own, fitted.meter.noise, (group,))
+    return reading.noised(exact, KeyedNoise(new_key()))
 
 
 def _recording(published: Published, breaker: Breaker | None) -> Any:

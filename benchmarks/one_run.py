@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from local_rows import LocalRows, local_rows  # these lie beside this file
+from local_rows import local_rows  # these lie beside this file
 from one_run_attack import Weakened, readings, recording, scores_of_release, scores_of_sums
 from one_run_bound import Guesses, epsilon_bound, gaussian_epsilon_bound
 from rich.console import Console
@@ -30,6 +30,7 @@ from source import write_source
 
 from threea_spark import ReleaseConfig
 from threea_spark.arrays import BoolArray, Float64Array
+from threea_spark.engine.local import LocalSource
 from threea_spark.pipeline import release_with_model
 from threea_spark.privacy.budget import Stage
 from threea_spark.session import build_session
@@ -177,10 +178,12 @@ def _config(variant: Variant, n_canaries: int, folder: str) -> ReleaseConfig:
     )
 
 
-def _batches(canaries: pd.DataFrame, known: pd.DataFrame) -> LocalRows:
+def _batches(canaries: pd.DataFrame, known: pd.DataFrame) -> LocalSource:
     """Canonical columns: a batch for each canary, then the known rows."""
     parts = [canaries.iloc[place : place + 1] for place in range(len(canaries))] + [known]
-    return LocalRows(tuple(local_rows({str(name): part[name].tolist() for name in part}).batches[0] for part in parts))
+    return LocalSource(
+        tuple(local_rows({str(name): part[name].tolist() for name in part}).batches[0] for part in parts)
+    )
 
 
 def show(records: Sequence[Record]) -> None:

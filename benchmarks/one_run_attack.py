@@ -7,26 +7,29 @@ every sum if it is in the table, and with it the best linear estimate of all coi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from local_rows import LocalRows, group_sums, plan_of, without_spark  # beside this file
+import pyarrow as pa
+from local_rows import group_sums, run_on  # beside this file
 from scipy.sparse import csr_array, vstack
 
-from threea_spark import ReleaseConfig
-from threea_spark.adapt.label_fit import Targets, Weights
-from threea_spark.anonymize import spark as generators
-from threea_spark.arrays import Float64Array
-from threea_spark.engine import sums
-from threea_spark.engine.packed import joined, unpacked
-from threea_spark.engine.progress import Progress
+from threea_spark import ReleaseConfig, pipeline
+from threea_spark.adapt.label_fit import Targets
+from threea_spark.anonymize.mix import Mixed
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.engine.local import LocalSource, LocalStaged
+from threea_spark.engine.packed import PackedRows, unpacked
+from threea_spark.engine.task import ArrowTask
 from threea_spark.privacy.budget import Stage
-from threea_spark.privacy.meter import NoisySum
+from threea_spark.privacy.mechanism import NoisyGroups, NoisySum
+from threea_spark.privacy.query import HeldRows, SumQuery
 from threea_spark.stages import Fitted, run_stages
 
 _COIN_PRECISION = 4.0  # of a fair coin
@@ -72,80 +75,118 @@ class Reading:
 @contextmanager
 def recording(weakened: Weakened) -> Iterator[Recorded]:
     """Records all noisy sums of a release on the driver, one that may be broken."""
-    recorded, noised, mixed_rows = Recorded(), NoisySum.noised, generators.mixed_rows
+    recorded, noised = Recorded(), NoisySum.noised
 
     def record(self: NoisySum, exact: Any, noise: Any, part: tuple[Any, ...] = ()) -> Any:
         noisy = noised(weakened(self), exact, noise, part)
         recorded.sums.append((self.context[1:], noisy, self.stddev))
         return noisy
 
-    def record_groups(
-        staged: Any, mixer: Any, encoding: Any, label: Any, types: Any, mechanism: NoisySum, noise: Any, seed: int
-    ) -> Any:
+    def with_groups(*run: Any) -> Fitted:
         """A group's noise is a function of the key and its number: the driver sees what executors will publish."""
-        own_mechanism = weakened(mechanism)
-        rows = joined(unpacked(staged.toArrow().to_batches(), encoding.width), encoding.width)
-        sums = group_sums(mixer, rows, encoding)
-        noisy = np.stack([noised(own_mechanism, own, noise, (group,)) for group, own in enumerate(sums)])
-        recorded.sums.append((mechanism.context[1:], noisy, mechanism.stddev))
-        return mixed_rows(staged, mixer, encoding, label, types, own_mechanism, noise, seed)
+        fitted = run_stages(*run)
+        if not isinstance(fitted.outcome, Mixed):
+            return fitted
+        granted = fitted.outcome.granted
+        broken: NoisyGroups[PackedRows] = replace(granted, mechanism=weakened(granted.mechanism))
+        sums = group_sums(granted.query, fitted.staged.sample(1.0))
+        noisy = np.stack([noised(broken.mechanism, own, broken.noise, (group,)) for group, own in enumerate(sums)])
+        recorded.sums.append((granted.mechanism.context[1:], noisy, granted.mechanism.stddev))
+        return replace(fitted, outcome=replace(fitted.outcome, granted=broken))
 
-    with patch.object(NoisySum, "noised", record), patch.object(generators, "mixed_rows", record_groups):
+    with patch.object(NoisySum, "noised", record), patch.object(pipeline, "run_stages", with_groups):
         yield recorded
 
 
-def readings(recorded: Recorded, batches: LocalRows, n_canaries: int, config: ReleaseConfig) -> list[Reading]:
+class _Added:
+    """What each canary, and the known rows as one more, add to the sums that were asked for, by stage and name."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Any, ...], Any] = {}
+
+    def keep(self, query: SumQuery[Any], parts: Sequence[Any]) -> Int64Array:
+        """Keeps what each part adds to a sum; returns the sum of all."""
+        added = _stacked([sum(query.contribution(rows) for rows in part) for part in parts])
+        self._found[(query.stage.value, query.name)] = added
+        return np.asarray(added.sum(axis=0), dtype=np.int64).ravel()
+
+    def of(self, context: tuple[Any, ...]) -> Any:
+        """What was kept for a sum; None for one that is not attacked."""
+        return self._found.pop(context, None)
+
+
+@dataclass(frozen=True)
+class _Canaries(LocalSource):
+    """Rows whose sums are kept batch by batch: one for each canary, then the known rows."""
+
+    added: _Added
+
+    def sums(self, queries: Sequence[SumQuery[pa.RecordBatch]]) -> list[Int64Array]:
+        """Sums the rows, and keeps what each batch adds."""
+        return [self.added.keep(query, [[batch] for batch in self.batches]) for query in queries]
+
+    def staged(self, pack: ArrowTask, width: int) -> LocalStaged:
+        """Packs the rows."""
+        return _PackedCanaries(super().staged(pack, width).batches, width, self.added)
+
+
+@dataclass(frozen=True)
+class _PackedCanaries(LocalStaged):
+    """Packed rows whose sums are kept batch by batch."""
+
+    added: _Added
+
+    def sums(self, queries: Sequence[SumQuery[PackedRows]]) -> list[Int64Array]:
+        """Sums the rows, and keeps what each batch adds."""
+        parts = [list(unpacked([batch], self.width)) for batch in self.batches]
+        return [self.added.keep(query, parts) for query in queries]
+
+
+def readings(recorded: Recorded, batches: LocalSource, n_canaries: int, config: ReleaseConfig) -> list[Reading]:
     """Replays a recorded run on canonical rows: a batch for each canary, then the known rows as one more."""
     found: list[Reading] = []
-    added: list[Any] = [None]
+    replayed: list[Any] = []
+    added = _Added()
 
     def replay(self: NoisySum, exact: Any, noise: Any, part: tuple[Any, ...] = ()) -> Any:
         context, noisy, stddev = recorded.sums[len(replayed)]
         if context != self.context[1:] or noisy.shape != exact.shape or stddev != self.stddev:
             raise AssertionError(f"the run published {context}, the replay {self.context[1:]}")
         replayed.append(context)
-        if added[0] is not None and added[0].shape[1] >= exact.size:
-            found.append(_reading(context[0], added[0][:, : exact.size], exact, noisy, stddev, n_canaries))
-        added[0] = None
+        if (own := added.of(context)) is not None:
+            found.append(_reading(context[0], own, exact, noisy, stddev, n_canaries))
         return noisy
 
-    def added_up(rows: LocalRows, contributions: Any, size: int) -> Any:
-        added[0] = _stacked([sum(contributions(iter([batch]))) for batch in rows.batches])
-        return np.asarray(added[0].sum(axis=0), dtype=np.int64).ravel()
-
-    def gradients(self: Targets, weights: Weights, prior: Any, bound: int) -> Any:
-        ends = [*range(n_canaries), len(self)]
-        parts = [_rows_of(self, slice(i, i + 1)) for i in ends[:-1]] + [_rows_of(self, slice(n_canaries, len(self)))]
-        added[0] = _stacked([gradient_sums(part, weights, prior, bound) for part in parts])
-        return gradient_sums(self, weights, prior, bound)
-
-    replayed: list[Any] = []
-    gradient_sums = Targets.gradient_sums
-    with (
-        without_spark(lambda staged: staged),
-        patch.object(sums, "_added_up", added_up),
-        patch.object(Targets, "gradient_sums", gradients),
-        patch.object(NoisySum, "noised", replay),
-    ):
-        progress = Progress(6, lambda *_: None)
-        fitted = run_stages(cast(Any, batches), config, plan_of(config), "replay", "staging", progress)
-    if fitted.mixer is not None:
-        found.append(_mixed(fitted, recorded, n_canaries))
+    with patch.object(NoisySum, "noised", replay), patch.object(HeldRows, "sums", _held_sums(added, n_canaries)):
+        fitted = run_on(_Canaries(batches.batches, added), config, "replay")
+    if isinstance(fitted.outcome, Mixed):
+        found.append(_mixed(fitted.outcome, fitted.staged, recorded, n_canaries))
     return found
 
 
-def _mixed(fitted: Fitted, recorded: Recorded, n_canaries: int) -> Reading:
+def _held_sums(added: _Added, n_canaries: int) -> Callable[..., list[Int64Array]]:
+    """Sums of rows on the driver; of the label function's targets it is kept what each canary adds."""
+
+    def sums(held: HeldRows[Any], queries: Sequence[SumQuery[Any]]) -> list[Int64Array]:
+        rows = held.exposed()
+        if isinstance(rows, Targets):
+            ends = [*range(n_canaries + 1), len(rows)]
+            parts = [[_rows_of(rows, slice(*pair))] for pair in pairwise(ends)]
+            for query in queries:
+                added.keep(query, parts)
+        return [query.contribution(rows) for query in queries]
+
+    return sums
+
+
+def _mixed(outcome: Mixed, staged: Any, recorded: Recorded, n_canaries: int) -> Reading:
     """The groups' sums; groups are known to the attacker where every cluster is one group."""
-    mixer, encoding, staged = cast(Any, fitted.mixer), fitted.encoded.encoding, cast(Any, fitted.staged)
-    if mixer.groups_of.max() > 1:
+    if outcome.mixer.groups_of.max() > 1:
         raise ValueError("groups are secret; choose mix_size so that every cluster is one group")
     context, noisy, stddev = recorded.sums[-1]
-
-    def sums_of(batch: Any) -> Any:
-        rows = joined(unpacked([batch], encoding.width), encoding.width)
-        return group_sums(mixer, rows, encoding).ravel()
-
-    added = _stacked([sums_of(batch) for batch in staged.batches])
+    width, query = outcome.encoding.width, outcome.granted.query
+    parts = [unpacked([batch], width) for batch in staged.batches]
+    added = _stacked([sum(group_sums(query, rows).ravel() for rows in part) for part in parts])
     return _reading(context[0], added, np.asarray(added.sum(axis=0)), noisy, stddev, n_canaries)
 
 

@@ -7,26 +7,22 @@ noisy sums that the first run published: what two neighbours' exact sums are apa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
-from local_rows import LocalRows, plan_of, without_spark  # beside this file
+from local_rows import mixed_table, run_on  # beside this file
 from sensitivity_rows import Table, batch_of  # beside this file
 
 from threea_spark import ReleaseConfig
-from threea_spark.anonymize.groups import RANGE, GroupRanges
-from threea_spark.encode import spark as encode_passes
-from threea_spark.encode.selection import Selection
-from threea_spark.engine.packed import unpacked
-from threea_spark.engine.progress import Progress
+from threea_spark.anonymize.mix import Mixed
+from threea_spark.engine.local import LocalSource
 from threea_spark.privacy.accounting import gaussian_mu_of
-from threea_spark.privacy.meter import NoisySum
-from threea_spark.stages import Fitted, run_stages
+from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.stages import Fitted
 
 Context = tuple[Any, ...]
 Noising = Callable[..., Any]
@@ -163,55 +159,19 @@ def _distance(one: Mapping[Context, Any], other: Mapping[Context, Any]) -> tuple
 
 
 def run_release(batch: pa.RecordBatch, config: ReleaseConfig, noising: Noising) -> Fitted:
-    """Runs the stages on canonical rows and their units' tokens; mixed rows are summed and given noise, not written.
+    """Runs the stages on canonical rows and their units' tokens; rows are mixed in memory, where they are mixed.
 
     Args:
       batch: Canonical columns and tokens.
       config: Of the release.
       noising: Stands for `NoisySum.noised`; that function itself for an ordinary release.
     """
-
-    def stage(staged: LocalRows) -> LocalRows:
-        return staged
-
-    with ExitStack() as patches:
-        patches.enter_context(without_spark(stage))
-        patches.enter_context(patch.object(encode_passes, "selected_values", _selected_values))
-        patches.enter_context(patch.object(NoisySum, "noised", noising))
-        rows = LocalRows((batch,))
-        fitted = run_stages(
-            cast(Any, rows), config, plan_of(config), "release", "staging", Progress(6, lambda *_: None)
-        )
-        _mix(fitted)
+    with patch.object(NoisySum, "noised", noising):
+        fitted = run_on(LocalSource((batch,)), config, "release")
+        if isinstance(fitted.outcome, Mixed):
+            mixed_table(fitted, config)
     return fitted
-
-
-def _selected_values(rows: Any, source: str, selection: Selection, noise: Any) -> list[tuple[str, int]]:
-    """Counts on Arrow what Spark would group; noise and threshold are the library's own."""
-    held = [value for value in rows.toArrow().column(source).to_pylist() if value is not None]
-    counted = [(value, selection.passes(value, held.count(value), noise)) for value in sorted(set(held))]
-    return [(value, count) for value, count in counted if count is not None]
 
 
 def _is_selection(mechanism: NoisySum) -> bool:
     return str(mechanism.context[2]).startswith("values-of-")
-
-
-def _mix(fitted: Fitted) -> None:
-    """Publishes the sum of every group, where rows are mixed, by the route that blocks take on Spark."""
-    mixer, mechanism, encoding = fitted.mixer, fitted.mechanism, fitted.encoded.encoding
-    if mixer is None or mechanism is None:
-        return
-    staged: Any = fitted.staged
-    for groups, sums in _group_sums(staged, mixer, encoding):
-        for group, own in zip(groups, sums, strict=True):
-            mechanism.noised(own, fitted.meter.noise, (int(group),))
-
-
-def _group_sums(staged: LocalRows, mixer: Any, encoding: Any) -> Iterator[tuple[Any, Any]]:
-    ranges = GroupRanges.of(mixer)
-    routed: list[pa.RecordBatch] = [ranges.announced(np.arange(ranges.n_ranges))]
-    for rows in unpacked(staged.batches, encoding.width):
-        routed += ranges.routed(rows, mixer.groups(rows, encoding.scores(rows.packed)))
-    in_order = pa.Table.from_batches(routed).sort_by(RANGE).to_batches()
-    return ranges.summed(in_order, mixer, encoding.width)

@@ -23,12 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
+from threea_spark.approximate.clusters import statistics_queries
 from threea_spark.approximate.mixture import Mixture, starting_mixture
-from threea_spark.approximate.spark import statistics_sums
 from threea_spark.approximate.statistics import Covariance, first_statistics, second_statistics
 from threea_spark.encode.codes import SCORE_GRID, AffineCode
 from threea_spark.encode.encoding import Encoding
 from threea_spark.engine.packed import SCHEMA, PackedRows, blocks_of, unpacked
+from threea_spark.engine.spark import SparkStaged
 
 N_CLUSTERS = 32
 N_PROCESSES = 2
@@ -42,7 +43,7 @@ _ITERATIONS = (1, 3)
 class Staged:
     """Staged rows of one width, and where their files lie."""
 
-    rows: Any
+    rows: SparkStaged
     files: tuple[str, ...]
     encoding: Encoding
     n_rows: int
@@ -71,7 +72,8 @@ def stage_rows(spark: Any, place: Path, width: int, n_rows: int, n_files: int) -
     if not (place / "_delta_log").exists():
         spark.range(0, n_blocks, 1, n_files).mapInArrow(draw, SCHEMA).write.format("delta").save(str(place))
     files = tuple(sorted(str(file) for file in place.glob("*.parquet")))
-    return Staged(spark.read.format("delta").load(str(place)), files, encoding_of(width), n_blocks * BATCH_ROWS)
+    rows = SparkStaged(spark.read.format("delta").load(str(place)), width)
+    return Staged(rows, files, encoding_of(width), n_blocks * BATCH_ROWS)
 
 
 def mixture_of(staged: Staged, k: int, covariance: Covariance) -> Mixture:
@@ -100,6 +102,12 @@ def _statistics_of_file(work: tuple[str, Encoding, Mixture]) -> tuple[np.ndarray
     return first, second
 
 
+def spark_pass(staged: Staged, mixture: Mixture) -> list[Any]:
+    """Ours: the statistics of one pass of the fit."""
+    first, second = statistics_queries(staged.encoding, mixture, "pass")
+    return staged.rows.sums([first] if second is None else [first, second])
+
+
 def numpy_pass(pool: ProcessPoolExecutor, staged: Staged, mixture: Mixture) -> tuple[Any, Any]:
     """The limit: the same sums over the same files, by processes without Spark."""
     parts = list(pool.map(_statistics_of_file, [(file, staged.encoding, mixture) for file in staged.files]))
@@ -119,7 +127,7 @@ def vectors_of(spark: Any, staged: Staged, n_rows: int) -> tuple[Any, int]:
             lists = pa.FixedSizeListArray.from_arrays(flat, width).cast(pa.list_(pa.float64()))
             yield pa.RecordBatch.from_arrays([lists], ["x"])
 
-    vectors = staged.rows.mapInArrow(scores, "x array<double>").where(F.rand(1) < n_rows / staged.n_rows)
+    vectors = staged.rows.frame.mapInArrow(scores, "x array<double>").where(F.rand(1) < n_rows / staged.n_rows)
     cached = vectors.select(array_to_vector(F.col("x")).alias("features")).cache()
     return cached, int(cached.count())
 
@@ -150,7 +158,7 @@ def measure(
     for _ in range(repeat + 1):  # the first round warms up
         for covariance in covariances:
             mixture = mixture_of(staged, k, covariance)
-            ours = seconds_of(partial(statistics_sums, staged.rows, staged.encoding, mixture))
+            ours = seconds_of(partial(spark_pass, staged, mixture))
             limit = seconds_of(partial(numpy_pass, pool, staged, mixture))
             seconds.setdefault(covariance, []).append(ours / staged.n_rows)
             seconds.setdefault(f"limit-{covariance}", []).append(limit / staged.n_rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from threea_spark import ReleaseConfig
 from threea_spark.adapt import inducing
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize.mix import Mixer
-from threea_spark.anonymize.spark import mixed_rows
+from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.approximate.mixture import starting_mixture
+from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import measure_encoding
-from threea_spark.encode.spark import packed_vectors
+from threea_spark.encode.packing import staged_rows
+from threea_spark.engine.staging import staging
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import fit
@@ -26,8 +29,8 @@ from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
-from threea_spark.source import rows as table
-from threea_spark.source.rows import schema_of
+from threea_spark.privacy.query import HeldRows
+from threea_spark.source.rows import schema_of, spark_source
 
 Record = dict[str, Any]
 _MIX_SIZE = 100
@@ -88,44 +91,35 @@ def _one_round(
     spark: Any, rows: Any, domain: dict[str, Any], model: ReleaseModel, folder: Path, n_rows: int
 ) -> dict[str, float]:
     config = config_of(domain, "mix")
-    plan, noise, seconds = make_plan(config), KeyedNoise(new_key()), dict[str, float]()
-    canonical = table.canonical(rows, config.domain, plan.unit)
-    meter = PrivacyMeter(plan, noise, "throughput")
-    start = time.monotonic()
-    encoded = measure_encoding(canonical, config, meter)
-    seconds["encode: histograms"] = time.monotonic() - start
-    staged_at, written_at = folder / "staged", folder / "written"
-    for place in (staged_at, written_at):
-        shutil.rmtree(place, ignore_errors=True)
-    packed = packed_vectors(canonical, encoded.reader, encoded.encoding, mixes=True)
-    seconds["encode: stage"] = seconds_of(lambda: packed.write.format("delta").save(str(staged_at)))
-    staged = spark.read.format("delta").load(str(staged_at))
-    drawn = sampled_rows(spark, model.rows_drawn(n_rows, seed=1))
-    seconds["sample"] = seconds_of(lambda: drawn.write.format("noop").mode("overwrite").save())
-    seconds["sample, decode and write"] = seconds_of(lambda: drawn.write.format("delta").save(str(written_at)))
-    n_classes, encoding = encoded.encoding.n_classes, encoded.encoding
-    mixture = starting_mixture({0: 4, 1: 4}, encoding.width, "isotropic", np.random.default_rng(0), 0.5)
-    sizes = np.full(mixture.n_components, n_rows / mixture.n_components)
-    shares = np.eye(n_classes)[mixture.class_of]
-    mixer = Mixer(_sized(mixture, sizes), shares, _MIX_SIZE, 0.5 * encoding.clip_norm)
-    mechanism = meter.grant(
-        Stage.ANONYMIZE,
-        "mixed-rows",
-        squared_bound=mixer.norm_bound**2,
-        mu=plan.mu_of(Stage.ANONYMIZE),
-        moved=mixer.length,
-        size=mixer.n_groups * mixer.length,
-    )
-    types = {name: simple for name, simple in schema_of(rows).items() if name in config.domain.columns}
-    mixed = mixed_rows(staged, mixer, encoding, config.domain.label, types, mechanism, noise, 1)
-    seconds["mix"] = seconds_of(lambda: mixed.write.format("noop").mode("overwrite").save())
+    plan, key, seconds = make_plan(config), new_key(), dict[str, float]()
+    meter = PrivacyMeter(plan, KeyedNoise(key), "throughput")
+    written_at = folder / "written"
+    shutil.rmtree(written_at, ignore_errors=True)
+    with staging(spark, "throughput", "") as name:
+        source = spark_source(rows, config.domain, plan.unit, key, name)
+        start = time.monotonic()
+        encoded = measure_encoding(source, config, meter)
+        seconds["encode: histograms"] = time.monotonic() - start
+        start = time.monotonic()
+        staged = staged_rows(source, encoded.reader, encoded.encoding, mixes=True)
+        seconds["encode: stage"] = time.monotonic() - start
+        drawn = sampled_rows(spark, model.rows_drawn(n_rows, seed=1))
+        seconds["sample"] = seconds_of(lambda: drawn.write.format("noop").mode("overwrite").save())
+        seconds["sample, decode and write"] = seconds_of(lambda: drawn.write.format("delta").save(str(written_at)))
+        mixer, encoding = _mixer(encoded.encoding, n_rows), encoded.encoding
+        granted = meter.grant_groups(mixer.query(encoding), plan.mu_of(Stage.ANONYMIZE))
+        types = {name: simple for name, simple in schema_of(rows).items() if name in config.domain.columns}
+        mixed = staged.exchanged(mixing(mixer, granted, encoding, config.domain.label, types, 1))
+        seconds["mix"] = seconds_of(lambda: mixed.write.format("noop").mode("overwrite").save())
     return seconds
 
 
-def _sized(mixture: Any, sizes: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(mixture, sizes=sizes)
+def _mixer(encoding: Encoding, n_rows: int) -> Mixer:
+    """Four clusters of each class, of equal sizes."""
+    mixture = starting_mixture({0: 4, 1: 4}, encoding.width, "isotropic", np.random.default_rng(0), 0.5)
+    sizes = np.full(mixture.n_components, n_rows / mixture.n_components)
+    shares = np.eye(encoding.n_classes)[mixture.class_of]
+    return Mixer(replace(mixture, sizes=sizes), shares, _MIX_SIZE, 0.5 * encoding.clip_norm)
 
 
 def measure_adapt(support: int, n_rows: int, steps: int, width: int = 50) -> Record:
@@ -144,11 +138,10 @@ def measure_adapt(support: int, n_rows: int, steps: int, width: int = 50) -> Rec
         inducing.private(
             x_support,
             labels_of(x_support),
-            x,
-            labels_of(x),
+            HeldRows((x, labels_of(x))),
             KipSettings(steps=n_steps),
             n_rows_public=float(n_rows),
-            release_sum=lambda step, exact, bound: exact.astype(np.float64),
+            ask=lambda query, held: held.sums([query])[0].astype(np.float64),
         )
 
     run(1)

@@ -8,12 +8,12 @@ from typing import Any
 
 from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.outline import histogram_layout
+from threea_spark.encode.outline import TableShape, expected_shape, histogram_layout
 from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
-from threea_spark.recipe import Draw, DrawWide, Mix, Recipe, TableShape
+from threea_spark.recipe import Draw, DrawWide, Mix, Recipe
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
       config: The release's configuration.
       n_rows: Assumed.
     """
-    plan, shape = make_plan(config), recipe.expected_shape(config, float(n_rows))
+    plan, shape = make_plan(config), expected_shape(config, float(n_rows))
     chosen = recipe.choose(config, plan, shape)
     stages = tuple(_stages(chosen, config, plan, shape))
     allowed = config.privacy.allow_large_delta
@@ -78,8 +78,8 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
         if stage is Stage.ENCODE and noise:
             yield StageOutlook(stage.value, mu, noise, rows_in_cell / noise, "a cell of a column")
         elif stage is Stage.APPROXIMATE and noise and isinstance(own, Draw):
-            ratio = rows_in_cell / shape.n_classes / noise
-            yield StageOutlook(stage.value, mu, noise, ratio, "a cell of a column in one class")
+            ratio, part = rows_in_cell / _n_parts(own, shape) / noise, "class" if own.clusters is None else "cluster"
+            yield StageOutlook(stage.value, mu, noise, ratio, f"a cell of a column in one {part}")
         elif stage is Stage.APPROXIMATE and noise:
             in_class = shape.n_rows / shape.n_classes
             yield StageOutlook(stage.value, mu, noise, in_class / noise, "the rows of one class")
@@ -89,8 +89,8 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
             yield StageOutlook(stage.value, mu, None, None, _MEANING[type(own)])
 
 
-_COUNTS = {Stage.ENCODE: ("histograms",), Stage.APPROXIMATE: ("marginals", "norms", "sizes")}
-"""Sums of counts, by the stage that pays."""
+_COUNTS = {Draw: "marginals", DrawWide: "norms", Mix: "sizes"}
+"""The counts that Approximate makes for each recipe."""
 _MEANING = {Draw: "a second count of the components", DrawWide: "not used", Mix: "mixed rows"}
 
 
@@ -99,10 +99,18 @@ def _noise_of_counts(
 ) -> float | None:
     """Standard deviation of the noise on a count of a stage, in rows; None where it counts nothing."""
     unit = histogram_layout(config).unit if stage is Stage.ENCODE else 1
+    wanted = {Stage.ENCODE: "histograms", Stage.APPROXIMATE: _COUNTS[type(own)]}.get(stage)
     for planned in sums_of(own, config, plan, shape):
-        if planned.stage is stage and planned.name in _COUNTS.get(stage, ()):
+        if planned.stage is stage and planned.name == wanted:
             return planned.stddev_under(plan) / unit
     return None
+
+
+def _n_parts(own: Draw, shape: TableShape) -> int:
+    """Parts of the table whose cells are counted apart: its classes, or the clusters of a class or of all rows."""
+    if own.clusters is None:
+        return shape.n_classes
+    return own.clusters.n_components * (shape.n_classes if own.per_class else 1)
 
 
 def _short(value: object) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from threea_spark import recipe
+from threea_spark.anonymize.mix import Mixed
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.booking import booked, one_error
 from threea_spark.config.release import ReleaseConfig
@@ -18,6 +19,7 @@ from threea_spark.engine.staging import staging
 from threea_spark.errors import ConfigError
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
+from threea_spark.model.law import Drawn
 from threea_spark.model.released import ReleaseModel
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
@@ -31,7 +33,7 @@ from threea_spark.publish.standing import standing_of
 from threea_spark.source.local import check_missing, local_source
 from threea_spark.source.pandas import arrow_table, released_types
 from threea_spark.source.rows import spark_source
-from threea_spark.stages import Drawn, Fitted, Mixed, run_stages
+from threea_spark.stages import Fitted, run_stages
 
 if TYPE_CHECKING:
     import pandas as pd

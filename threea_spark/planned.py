@@ -20,13 +20,20 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import fit as encode
 from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.histogram import CategoryField, Field
-from threea_spark.encode.outline import features_of, histogram_layout, max_width
+from threea_spark.encode.outline import (
+    TableShape,
+    expected_shape,
+    features_of,
+    histogram_layout,
+    max_width,
+    n_classes_of,
+)
 from threea_spark.encode.rules import LABEL_CELLS
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
 from threea_spark.privacy.query import Query, RowBound
-from threea_spark.recipe import Clusters, Draw, DrawWide, Mix, Recipe, TableShape
+from threea_spark.recipe import Clusters, Draw, DrawWide, Mix, Recipe
 
 _NUMERIC_SHARES = (NUMERIC_SHARE, 1e-3, 1e-2, 1e-1)  # parts of epsilon for float64: the first that suffices
 _MAX_LABEL_CELLS = 2 * LABEL_CELLS + 2  # a heavy leaf has a cell alone, and may leave a light one beside it
@@ -67,7 +74,7 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
         certified_epsilon(plan)
         if worst_numeric_error(config, plan) <= plan.numeric_epsilon:
             return plan
-    n_classes = recipe.n_classes_of(config, _MAX_LABEL_CELLS)
+    n_classes = n_classes_of(config, _MAX_LABEL_CELLS)
     unit = f"units of up to {plan.unit.max_rows} rows, " if plan.unit.max_rows > 1 else ""
     raise PrivacyError(
         f"privacy: epsilon {plan.epsilon:g} at delta {plan.delta:g} cannot be certified for {unit}"
@@ -97,7 +104,7 @@ def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[Plan
       config: The release's configuration.
       plan: Calibrated for it.
     """
-    widest = recipe.expected_shape(config, 1.0, label_cells=_MAX_LABEL_CELLS)
+    widest = expected_shape(config, 1.0, label_cells=_MAX_LABEL_CELLS)
     for own in recipe.possible(config, plan, widest):
         yield list(sums_of(own, config, plan, widest))
 

@@ -12,33 +12,15 @@ from typing import Literal
 
 from threea_spark import rules
 from threea_spark.approximate.statistics import Covariance
-from threea_spark.config.domain import CategoricalColumn
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.outline import features_of, max_width
-from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, default_cells
+from threea_spark.encode.outline import TableShape, expected_shape
+from threea_spark.encode.rules import clip_norm_of, default_cells
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 
 Values = dict[str, int | float | bool | str]
 
 ENCODE_STEPS = ("encode: histograms of every column", "encode: stage packed vectors")
 WRITE_STEP = "release: write the table"
-
-
-@dataclass(frozen=True)
-class TableShape:
-    """What a recipe depends on beside configuration and plan: public, or released by Encode.
-
-    Attributes:
-      n_rows: Public, assumed or DP number of rows.
-      n_classes: Classes of the label; 1 where there is none.
-      n_features: Coded columns without the label, parts of timestamps among them.
-      width: Coordinates of a packed vector.
-    """
-
-    n_rows: float
-    n_classes: int
-    n_features: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -244,27 +226,6 @@ def looks_twice(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> 
         return False
     noise = math.sqrt(1.0 + len(config.domain.features)) / max(plan.mu_of(Stage.APPROXIMATE), rules.MIN_MU)
     return noise * rules.MIN_NOISES_A_CLASS > shape.n_rows / shape.n_classes
-
-
-def expected_shape(config: ReleaseConfig, n_rows: float, *, label_cells: int = LABEL_CELLS) -> TableShape:
-    """The shape of a table of so many rows, as far as the configuration tells.
-
-    Args:
-      config: The release's configuration.
-      n_rows: Assumed.
-      label_cells: Classes of a numeric label.
-    """
-    features = features_of(config)
-    return TableShape(n_rows, n_classes_of(config, label_cells), len(features), max_width(features))
-
-
-def n_classes_of(config: ReleaseConfig, label_cells: int) -> int:
-    """Classes of the label, null included; a numeric one has `label_cells`."""
-    if config.domain.label is None:
-        return 1
-    label = config.domain.columns[config.domain.label]
-    own = len(label.values) if isinstance(label, CategoricalColumn) else label_cells
-    return own + int(label.nullable)
 
 
 def _clusters(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Clusters:

@@ -10,7 +10,7 @@ import numpy as np
 from threea_spark import advice, recipe
 from threea_spark.adapt import features, learn, move, second_look
 from threea_spark.adapt.settings import AdaptStatus
-from threea_spark.anonymize.mix import Mixer
+from threea_spark.anonymize.mix import Mixed, Mixer
 from threea_spark.approximate import clusters
 from threea_spark.approximate import components as approximate
 from threea_spark.approximate.clusters import FittedMixture
@@ -20,19 +20,18 @@ from threea_spark.approximate.marginals import marginals_query, pooled
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import EncodedTable, measure_encoding
+from threea_spark.encode.outline import TableShape
 from threea_spark.encode.packing import staged_rows
-from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import SourceRows, StagedRows
 from threea_spark.model.gaussian_classes import discriminant_sampler
 from threea_spark.model.labels import LabelFunction
-from threea_spark.model.law import RowSampler
+from threea_spark.model.law import Drawn, RowSampler
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
-from threea_spark.privacy.mechanism import NoisyGroups
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
-from threea_spark.recipe import Clusters, Draw, DrawWide, Mix, Recipe, TableShape
+from threea_spark.recipe import Clusters, Draw, DrawWide, Mix, Recipe
 
 _DIAGNOSED_ROWS = 5_000
 
@@ -65,34 +64,6 @@ class Run:
     def mu_of(self, stage: Stage) -> float:
         """What a stage may spend."""
         return self.meter.plan.mu_of(stage)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The outcome of a recipe that draws: a distribution of rows. RELEASED.
-
-    Attributes:
-      encoding: The table's codes, as far as the sampler draws them.
-      sampler: Draws rows.
-    """
-
-    encoding: Encoding
-    sampler: RowSampler
-
-
-@dataclass(frozen=True)
-class Mixed:
-    """The outcome of a recipe that mixes: groups of rows, and their booked noise.
-
-    Attributes:
-      encoding: The table's codes.
-      mixer: Which groups. RELEASED.
-      granted: Their sums, which get their noise where they are released.
-    """
-
-    encoding: Encoding
-    mixer: Mixer
-    granted: NoisyGroups[PackedRows]
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def test_a_release_without_noise_in_one_stage_is_caught(spark, name, broken):
 
 def test_only_the_named_stage_is_weakened():
     from threea_spark.privacy.accounting import Relation
-    from threea_spark.privacy.meter import NoisySum
+    from threea_spark.privacy.mechanism import NoisySum
 
     relation = Relation.ADD_OR_REMOVE_ONE
     mechanism = NoisySum(

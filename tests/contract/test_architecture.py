@@ -59,6 +59,23 @@ NO_PRIVATE_NUMBERS = {
     "source/rows.py",  # `bound_rows`, whose order is total: tests/spark/test_kept_rows.py
     "doctor/probe.py",  # looks at workers, over a range of its own
 }
+READS_ROWS = {"sums", "sample", "passing_values", "frequent_values", "exposed", "contribution", "noised"}
+THE_METER = {
+    "privacy/meter.py", "privacy/query.py", "privacy/mechanism.py", "privacy/selection.py",
+    "engine/spark.py", "engine/local.py",
+}  # fmt: skip
+READ_ELSEWHERE = {  # calls by such a name that read no row, or whose price the meter has booked
+    ("adapt/learn.py", "contribution"): "targets drawn from the released mixture",
+    ("anonymize/mixed_rows.py", "noised"): "noise that the meter granted, added where a group's rows meet",
+    ("encode/histogram.py", "sums"): "the part of one field in the contribution of the histograms' query",
+    ("engine/frames.py", "sample"): "Spark's own, of a released table or of a test set for the evaluation",
+    ("cli/main.py", "sample"): "draws rows from a saved model",
+}
+RUNS_SPARK = {
+    "mapInArrow", "mapInPandas", "applyInArrow", "applyInPandas", "collect", "toArrow", "toPandas", "toLocalIterator",
+}  # fmt: skip
+HOLDS_SPARK = {"engine", "source", "publish", "doctor"}
+DRAWS_ON_SPARK = {"model/draw.py": "released rows, drawn by tasks from a model"}
 FORBIDDEN_NAMES = {"rdd", "RDD", "SparkContext", "sparkContext", "_jvm", "_jsc", "_jdf", "_sc"}
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
 MOST_LINES, MOST_FUNCTION_LINES, HARD_STOP = 250, 40, 70
@@ -66,9 +83,7 @@ MOST_LINES_EVER = 300
 LONG_FILES = {
     "encode/codes.py": "the three kinds of code are read side by side",
 }
-LONG_FUNCTIONS = {
-    "anonymize/spark.py::mixed_rows": "three closures that travel to executors, and the query that joins them",
-}
+LONG_FUNCTIONS: dict[str, str] = {}
 
 
 def each_file(rule):
@@ -211,6 +226,32 @@ def test_nothing_that_spark_orders_by_itself_touches_rows(name):
     assert found == [], f"{found}: rows would hang on their files"
 
 
+def calls(name):
+    """Every call of a method: its line, the receiver, and the method's name."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.lineno, node.func.value, node.func.attr
+
+
+def is_meter(receiver):
+    return (getattr(receiver, "id", None) or getattr(receiver, "attr", None)) == "meter"
+
+
+@each_file
+def test_only_the_meter_reads_rows(name):
+    """A pass over rows, or noise on what it gave, is the meter's affair: it prices and books what it lets through."""
+    if name in THE_METER:
+        return
+    found = [(line, read) for line, receiver, read in calls(name) if read in READS_ROWS and not is_meter(receiver)]
+    assert [own for own in found if (name, own[1]) not in READ_ELSEWHERE] == []
+
+
+@each_file
+def test_spark_runs_rows_in_a_few_folders(name):
+    if stage_of(name) not in HOLDS_SPARK and name not in DRAWS_ON_SPARK:
+        assert [(line, run) for line, _, run in calls(name) if run in RUNS_SPARK] == []
+
+
 @each_file
 def test_only_the_data_frame_api_is_used(name):
     found = [
@@ -330,6 +371,10 @@ def test_no_error_shows_what_it_came_of(name):
 def test_the_lists_of_exceptions_hold_no_stale_entry():
     for name in (*MODULE_LEVEL, *PUBLIC_RANDOMNESS, *LONG_FILES):
         assert name in TREES
+    for name, read in READ_ELSEWHERE:
+        assert read in {called for _, receiver, called in calls(name) if not is_meter(receiver)}
+    for name in DRAWS_ON_SPARK:
+        assert {called for *_, called in calls(name)} & RUNS_SPARK
     for name, packages in MODULE_LEVEL.items():
         found = {root(module) for module, _ in imports(TREES[name])}
         assert found & HEAVY >= packages - {"neural_tangents"}
@@ -350,7 +395,7 @@ IMPORTED = {
         "threea_spark.report.pages",
         "threea_spark.report.public",
     ],
-    ("pyspark", "jax"): ["threea_spark.pipeline", "threea_spark.anonymize.spark"],
+    ("pyspark", "jax"): ["threea_spark.pipeline", "threea_spark.anonymize.mixed_rows", "threea_spark.engine.spark"],
     ("mlflow", "pyspark", "jax"): ["threea_spark.cli.main"],
     ("mlflow", "pandas", "pyspark", "jax"): ["threea_spark.publish.mlflow"],
     ("lightgbm", "pandas", "pyspark", "jax"): ["threea_spark.report.internal"],
@@ -388,12 +433,21 @@ SOUND = '"""Module."""\nfrom __future__ import annotations\n'
             "def f():\n    from neural_tangents import stax\n",
         ),
         (test_imports_go_one_way, "privacy/x.py", "from threea_spark.encode.grid import LeafGrid\n"),
-        (test_imports_go_one_way, "encode/x.py", "from threea_spark.rules import resolve\n"),
+        (test_imports_go_one_way, "encode/x.py", "from threea_spark.rules import auto_shares\n"),
         (test_imports_go_one_way, "approximate/x.py", "from threea_spark.adapt import learn\n"),
         (test_imports_go_one_way, "rules.py", "from threea_spark.cli.console import say\n"),
         (test_the_init_of_a_folder_holds_a_docstring_only, "encode/__init__.py", "x = 1\n"),
         (test_only_privacy_draws_noise, "encode/x.py", "x = np.random.default_rng().normal(0, 1)\n"),
         (test_only_privacy_draws_noise, "model/law.py", ""),
+        (test_only_the_meter_reads_rows, "approximate/x.py", "staged.sums([query])\n"),
+        (test_only_the_meter_reads_rows, "adapt/x.py", "with staged.sample(0.5) as rows:\n    pass\n"),
+        (test_only_the_meter_reads_rows, "encode/x.py", "rows.passing_values('c0', lambda value, count: count)\n"),
+        (test_only_the_meter_reads_rows, "stages.py", "rows.frequent_values('c0', 5, above=9)\n"),
+        (test_only_the_meter_reads_rows, "adapt/learn.py", "rows = held.exposed()\n"),
+        (test_only_the_meter_reads_rows, "approximate/x.py", "query.contribution(rows)\n"),
+        (test_only_the_meter_reads_rows, "pipeline.py", "mechanism.noised(sums, noise)\n"),
+        (test_spark_runs_rows_in_a_few_folders, "approximate/x.py", "rows.mapInArrow(task, schema)\n"),
+        (test_spark_runs_rows_in_a_few_folders, "pipeline.py", "rows = frame.toArrow()\n"),
         (test_only_the_data_frame_api_is_used, "encode/x.py", "x = df.rdd\n"),
         (
             test_only_the_data_frame_api_is_used,

@@ -8,13 +8,17 @@ from pathlib import Path
 from pyspark import TaskContext
 
 from threea_spark import ReleaseConfig
-from threea_spark.anonymize import spark as generators
+from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.engine.delta import Place, latest_version, read_version
 from threea_spark.engine.progress import Progress
+from threea_spark.engine.staging import staging
+from threea_spark.engine.types import ddl_of
 from threea_spark.model.blocks import BlockDraw
+from threea_spark.model.draw import sampled_rows
+from threea_spark.model.law import Drawn
 from threea_spark.planned import make_plan
-from threea_spark.publish import write as delta
 from threea_spark.session import build_session
+from threea_spark.source.rows import spark_source
 from threea_spark.stages import run_stages
 
 SEED, N_ROWS = 7, 100_000
@@ -52,19 +56,21 @@ def main():
     table = read_version(spark, source, latest_version(spark, source, None))
     types = {f.name: f.dataType.simpleString() for f in table.schema.fields if f.name in config.domain.columns}
     plan, label = make_plan(config), config.domain.label
-    with delta.staging(spark, "retrying", "") as name:
-        fitted = run_stages(table, config, plan, "retrying", name, Progress(6))
-        encoding, mark = fitted.encoded.encoding, given.scratch / "again"
-        if fitted.mixer is None:
-            rows = generators.sampled_rows(spark, BlockDraw(fitted.sampler, encoding, label, types, N_ROWS, SEED))
+    with staging(spark, "retrying", "") as name:
+
+        def source(key):
+            return spark_source(table, config.domain, plan.unit, key, name)
+
+        fitted = run_stages(source, config, plan, "retrying", Progress(6))
+        outcome, mark = fitted.outcome, given.scratch / "again"
+        if isinstance(outcome, Drawn):
+            rows = sampled_rows(spark, BlockDraw(outcome.sampler, outcome.encoding, label, types, N_ROWS, SEED))
         else:
-            noise = fitted.meter.noise
-            rows = generators.mixed_rows(
-                fitted.staged, fitted.mixer, encoding, label, types, fitted.mechanism, noise, SEED
-            )
+            exchange = mixing(outcome.mixer, outcome.granted, outcome.encoding, label, types, SEED)
+            rows = fitted.staged.exchanged(exchange)
         names = [f"c{place}" for place in range(len(types))]
         rows = rows.toDF(*names)  # mapInArrow asks for columns by names without dots
-        ddl = generators.ddl_of(dict(zip(names, types.values(), strict=True)))
+        ddl = ddl_of(dict(zip(names, types.values(), strict=True)))
         again = rows.mapInArrow(failing_first(str(mark)), ddl)
         for place, written in (("once", rows), ("twice", again)):
             written.write.parquet(str(given.scratch / place))

@@ -14,12 +14,13 @@ from profiles import few_or_many, for_all
 from pyspark.sql import functions as F
 
 from threea_spark import release
+from threea_spark.anonymize.mix import Mixed
 from threea_spark.config.domain import CategoricalColumn, TimestampColumn
 from threea_spark.engine.packed import UNIT, column_name
 from threea_spark.model.blocks import arrow_rows
-from threea_spark.model.law import decode_rows
+from threea_spark.model.law import Drawn, decode_rows
 from threea_spark.privacy.budget import Stage
-from threea_spark.privacy.meter import NoisySum
+from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.source.rows import quoted
 from threea_spark.source.schema import check_schema
 
@@ -48,26 +49,27 @@ def canonical(rows, config):
 
 def released_rows(fitted, table, config):
     """Draws or decodes rows in the source's types, as executors do."""
-    encoding, label, rng = fitted.encoded.encoding, config.domain.label, np.random.default_rng(0)
-    if fitted.sampler is not None:
-        cells, classes = fitted.sampler.draw_cells(encoding, 200, rng)
+    outcome, label, rng = fitted.outcome, config.domain.label, np.random.default_rng(0)
+    encoding = outcome.encoding
+    if isinstance(outcome, Drawn):
+        cells, classes = outcome.sampler.draw_cells(encoding, 200, rng)
         return arrow_rows(decode_rows(encoding, label, cells, classes, rng), table.types)
-    groups = np.arange(min(fitted.mixer.n_groups, 200))
-    noisy = rng.integers(-(10**7), 10**7, (len(groups), fitted.mixer.length))
-    return arrow_rows(fitted.mixer.decode(encoding, label, groups, noisy, 0), table.types)
+    groups = np.arange(min(outcome.mixer.n_groups, 200))
+    noisy = rng.integers(-(10**7), 10**7, (len(groups), outcome.mixer.length))
+    return arrow_rows(outcome.mixer.decode(encoding, label, groups, noisy, 0), table.types)
 
 
 def check_conserved(fitted, n_rows):
     """Every row is staged once, in one class, and in one group where rows are mixed."""
-    encoding = fitted.encoded.encoding
-    staged = fitted.staged.packed(encoding.width)
+    staged, encoding = fitted.staged.sample(1.0), fitted.outcome.encoding
     assert len(staged.packed) == len(staged.classes) == len(staged.coins) == n_rows
     assert not n_rows or 0 <= staged.classes.min() <= staged.classes.max() < encoding.n_classes
     assert (np.square(staged.packed.astype(np.int64)).sum(axis=1) <= encoding.norm_bound**2).all()
-    if fitted.mixer is not None:
-        groups = fitted.mixer.groups(staged, encoding.scores(staged.packed))
+    if isinstance(fitted.outcome, Mixed):
+        mixer = fitted.outcome.mixer
+        groups = mixer.groups(staged, encoding.scores(staged.packed))
         assert len(groups) == n_rows
-        assert not n_rows or 0 <= groups.min() <= groups.max() < fitted.mixer.n_groups
+        assert not n_rows or 0 <= groups.min() <= groups.max() < mixer.n_groups
 
 
 @few_or_many(40, 1_000)

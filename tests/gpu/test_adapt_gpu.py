@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from threea_spark.adapt.settings import KipSettings
+from threea_spark.privacy.query import HeldRows
 
 jax = pytest.importorskip("jax")
 inducing = pytest.importorskip("threea_spark.adapt.inducing")
@@ -46,11 +47,13 @@ def test_private_points_and_sums_agree(devices, problem):
     def run():
         sums = []
 
-        def release(step, exact, bound):
-            sums.append(exact)
-            return exact.astype(np.float64)
+        def ask(query, held):
+            sums.extend(held.sums([query]))
+            return sums[-1].astype(np.float64)
 
-        return inducing.private(*problem, settings, n_rows_public=5000.0, release_sum=release), sums
+        x_support, y_support, *targets = problem
+        held = HeldRows(tuple(targets))
+        return inducing.private(x_support, y_support, held, settings, n_rows_public=5000.0, ask=ask), sums
 
     (gpu, gpu_sums), (cpu, cpu_sums) = (on(device, run) for device in devices)
     for one, other in zip(gpu_sums, cpu_sums, strict=True):

@@ -5,11 +5,12 @@ import pytest
 from jax.scipy.linalg import cho_factor, cho_solve
 
 from threea_spark.adapt import inducing, kernel, row_gradient
-from threea_spark.adapt.row_gradient import clipped_sum, to_chunks
+from threea_spark.adapt.row_gradient import gradient_query, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, KipSettings
 from threea_spark.errors import ConfigError
 from threea_spark.model.ntk import Architecture, ntk
 from threea_spark.privacy.noise import KeyedNoise, stddev_of
+from threea_spark.privacy.query import HeldRows, RowBound
 
 BOTH = pytest.mark.parametrize("activation", ["relu", "erf"])
 
@@ -45,12 +46,18 @@ def sum_of(x, y, rows, labels, wanted, moving=None):
     moving = np.arange(len(x)) if moving is None else moving
     with kernel.x64():
         chunks = list(to_chunks(rows, labels, wanted.chunk_rows, np.float32))
-        return clipped_sum(x, y, moving, chunks, wanted)
+        return gradient_query(x, y, moving, wanted, 0).contribution(chunks)
 
 
-def exact(step, sums, bound):
+def exact(query, held):
+    (sums,) = held.sums([query])
     assert sums.dtype == np.int64
+    assert sums.shape == (query.size,)
     return sums.astype(np.float64)
+
+
+def private(x, y, rows, labels, wanted, *, n_rows=90.0, ask=exact):
+    return inducing.private(x, y, HeldRows((rows, labels)), wanted, n_rows_public=n_rows, ask=ask)
 
 
 def moons(n, seed):
@@ -242,10 +249,10 @@ def test_no_rows_sum_to_zero():
 def test_alpha_one_keeps_the_points_and_reads_nothing():
     x, y, rows, labels = problem()
 
-    def refuse(step, sums, bound):
+    def refuse(query, held):
         raise AssertionError("read")
 
-    found = inducing.private(x, y, rows, labels, settings(alpha=1.0), n_rows_public=90.0, release_sum=refuse)
+    found = private(x, y, rows, labels, settings(alpha=1.0), ask=refuse)
     assert found.status is AdaptStatus.UNTOUCHED
     plain = inducing.plain(x, y, rows, labels, settings(alpha=1.0, steps=5), targets_are_released=True)
     for result in (found, plain):
@@ -257,9 +264,7 @@ def test_density_holds_the_points_back():
     x, y, rows, labels = problem()
     moved = []
     for alpha in (0.0, 0.9):
-        found = inducing.private(
-            x, y, rows, labels, settings(alpha=alpha, steps=30), n_rows_public=90.0, release_sum=exact
-        )
+        found = private(x, y, rows, labels, settings(alpha=alpha, steps=30))
         moved.append(np.linalg.norm(found.x_support - x))
     assert moved[1] < 0.5 * moved[0]
 
@@ -289,10 +294,11 @@ def noisy_run(toy, mu, **changes):
     noise = KeyedNoise(b"k" * 32)
     wanted = settings(alpha=0.0, learning_rate=0.03, clip_norm=2.0, chunk_rows=640, **changes)
 
-    def release(step, sums, bound):
-        return noise.noised(sums, stddev_of(bound, mu / wanted.steps**0.5), ("test", step))
+    def ask(query, held):
+        stddev = stddev_of(query.bound.squared_norm**0.5, mu / wanted.steps**0.5)
+        return noise.noised(held.sums([query])[0], stddev, ("test", query.name))
 
-    found = inducing.private(*start, *train, wanted, n_rows_public=600.0, release_sum=release)
+    found = private(*start, *train, wanted, n_rows=600.0, ask=ask)
     return found, accuracy(found.x_support, found.y_support, *test, wanted)
 
 
@@ -319,30 +325,28 @@ def test_points_that_take_turns_lower_the_loss_too(toy):
 
 def test_labels_stay_where_they_are_not_learned(toy):
     start, train, _ = toy
-    found = inducing.private(
-        *start, *train, settings(learn_labels=False, steps=3), n_rows_public=600.0, release_sum=exact
-    )
+    found = private(*start, *train, settings(learn_labels=False, steps=3), n_rows=600.0)
     np.testing.assert_array_equal(found.y_support, start[1])
     assert not np.allclose(found.x_support, start[0])
 
 
-def test_the_callback_sees_every_step_once_and_the_bound(toy):
+def test_every_step_asks_once_with_a_name_of_its_own_and_the_bound(toy):
     start, train, _ = toy
     seen = []
-    inducing.private(
-        *start,
-        *train,
-        settings(steps=4, moving_points=4),
-        n_rows_public=600.0,
-        release_sum=lambda step, sums, bound: seen.append((step, sums.shape, bound)) or sums.astype(float),
-    )
-    assert seen == [(step, (4 * 2 + 6,), NORM_BOUND) for step in range(4)]
+
+    def ask(query, held):
+        seen.append(query)
+        return exact(query, held)
+
+    private(*start, *train, settings(steps=4, moving_points=4), n_rows=600.0, ask=ask)
+    assert [query.name for query in seen] == [f"points-{step}" for step in range(4)]
+    assert {(query.size, query.bound) for query in seen} == {(4 * 2 + 6, RowBound(NORM_BOUND**2, 4 * 2 + 6))}
 
 
 def test_a_solve_that_is_not_finite_is_a_status():
     x, y, rows, labels = problem()
     x[0, 0] = np.nan
-    found = inducing.private(x, y, rows, labels, settings(), n_rows_public=90.0, release_sum=exact)
+    found = private(x, y, rows, labels, settings())
     assert found.status is AdaptStatus.NONFINITE
     plain = inducing.plain(x, y, rows, labels, settings(steps=2), targets_are_released=True)
     assert plain.status is AdaptStatus.NONFINITE
@@ -350,9 +354,7 @@ def test_a_solve_that_is_not_finite_is_a_status():
 
 def test_noise_that_blows_up_is_a_status_and_the_start_is_kept():
     x, y, rows, labels = problem()
-    found = inducing.private(
-        x, y, rows, labels, settings(), n_rows_public=90.0, release_sum=lambda step, sums, bound: sums * np.inf
-    )
+    found = private(x, y, rows, labels, settings(), ask=lambda query, held: exact(query, held) * np.inf)
     assert found.status is AdaptStatus.NONFINITE
     np.testing.assert_array_equal(found.x_support, x)
 
@@ -360,13 +362,13 @@ def test_noise_that_blows_up_is_a_status_and_the_start_is_kept():
 @pytest.mark.parametrize("count", [0.0, -3.0, np.nan])
 def test_a_divisor_that_is_no_count_is_refused(count):
     with pytest.raises(ConfigError, match="n_rows_public"):
-        inducing.private(*problem(), settings(), n_rows_public=count, release_sum=exact)
+        private(*problem(), settings(), n_rows=count)
 
 
 def test_the_process_keeps_its_precision():
     x, y, rows, labels = problem()
     before = jnp.zeros(1).dtype
-    inducing.private(x, y, rows, labels, settings(steps=1), n_rows_public=90.0, release_sum=exact)
+    private(x, y, rows, labels, settings(steps=1))
     assert jnp.zeros(1).dtype == before
 
 

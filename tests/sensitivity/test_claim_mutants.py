@@ -11,6 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import promises
 import pytest
+from queries import granted
 
 from threea_spark.engine.delta import Place
 from threea_spark.errors import BudgetError, PrivacyError, TargetExistsError
@@ -118,14 +119,14 @@ def spends_without(**left_out):
 def noise_too_coarse_for_float64_is_refused():
     meter = PrivacyMeter(plan_of(), noise.KeyedNoise(bytes(32)), "r")
     with pytest.raises(PrivacyError, match="float64"):
-        meter.grant(Stage.ENCODE, "a", squared_bound=1, mu=0.01, moved=10**17)
+        granted(meter, Stage.ENCODE, "a", squared=1, mu=0.01, moved=10**17)
 
 
 def a_price_counts_every_row_of_a_unit():
     meter = PrivacyMeter(plan_of(), noise.KeyedNoise(bytes(32)), "r")
-    granted = meter.grant(Stage.ENCODE, "a", squared_bound=1, mu=0.01, moved=7)
-    assert granted.moved == 7 * UNIT.max_rows, "coordinates of one row"
-    assert meter.moved_draws == granted.moved, "coordinates of one row"
+    found = granted(meter, Stage.ENCODE, "a", squared=1, mu=0.01, moved=7)
+    assert found.moved == 7 * UNIT.max_rows, "coordinates of one row"
+    assert meter.moved_draws == found.moved, "coordinates of one row"
 
 
 MUTANTS = {

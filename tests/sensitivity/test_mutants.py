@@ -17,6 +17,7 @@ from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy import clipping
 from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.query import RowBound
 
 TIGHT = {"encode": {"clip_norm": 0.3}}
 
@@ -63,31 +64,48 @@ def grouped_by_row_number():
     return patch.object(mix.Mixer, "groups", numbered)
 
 
-def granted(change):
-    """The meter grants what is asked, changed."""
-    grant = PrivacyMeter.grant
+def asked(change):
+    """The meter is asked for what is asked, changed."""
+    granted = PrivacyMeter._granted
 
-    def changed(meter, stage, name, *, squared_bound, mu, moved, size=None):
-        name, squared_bound = change(name, squared_bound)
+    def changed(meter, query, mu):
         meter._contexts.clear()  # its own refusal of a name that was used before
-        return grant(meter, stage, name, squared_bound=squared_bound, mu=mu, moved=moved, size=size)
+        return granted(meter, change(query), mu)
 
-    return patch.object(PrivacyMeter, "grant", changed)
+    return patch.object(PrivacyMeter, "_granted", changed)
 
 
-def unnumbered(name):
-    return re.sub(r"-\d+$", "", name)
+def unnumbered(query):
+    return replace(query, name=re.sub(r"-\d+$", "", query.name))
+
+
+def priced_at_half(query):
+    return replace(query, bound=RowBound(max(1, query.bound.squared_norm // 2), query.bound.moved))
 
 
 def rows_priced_one_by_one():
     """The price of a unit's rows grows with their number, not with its square."""
-    grant = PrivacyMeter.grant
+    granted = PrivacyMeter._granted
 
-    def linear(meter, *names, **asked):
-        found = grant(meter, *names, **asked)
+    def linear(meter, *query):
+        found = granted(meter, *query)
         return replace(found, squared_sensitivity=found.squared_sensitivity // meter.plan.unit.max_rows)
 
-    return patch.object(PrivacyMeter, "grant", linear)
+    return patch.object(PrivacyMeter, "_granted", linear)
+
+
+def labels_move_one_coordinate():
+    bound = label_fit.gradient_bound
+    return patch.object(label_fit, "gradient_bound", lambda *of: replace(bound(*of), moved=1))
+
+
+def parents_not_booked():
+    bound = HistogramLayout.bound.fget
+
+    def narrower(layout):
+        return replace(bound(layout), moved=1 + len(layout.fields))
+
+    return patch.object(HistogramLayout, "bound", property(narrower))
 
 
 def counted_twice():
@@ -107,21 +125,21 @@ MUTANTS = {
     "gradients of labels: clip halved in the price": (lambda: residuals_not_clipped(2.0), "points and labels", {}),
     "gradients of labels: clip dropped": (residuals_not_clipped, "points and labels", {}),
     "groups by row number": (grouped_by_row_number, "mixing", {"n_base": 60}),
-    "one noise for a stage's sums": (lambda: granted(lambda _, bound: ("sum", bound)), "two looks", {}),
+    "one noise for a stage's sums": (lambda: asked(lambda query: replace(query, name="sum")), "two looks", {}),
     "one noise for all steps": (
-        lambda: granted(lambda name, bound: (unnumbered(name), bound)),
+        lambda: asked(unnumbered),
         "points and labels",
         {},
     ),
-    "histograms priced at half": (lambda: granted(lambda name, bound: (name, max(1, bound // 2))), "histograms", {}),
+    "histograms priced at half": (lambda: asked(priced_at_half), "histograms", {}),
     "histograms count a row twice": (counted_twice, "histograms", {}),
     "labels: coordinates of the cells not booked": (
-        lambda: patch.object(label_fit.Targets, "moved", 1),
+        labels_move_one_coordinate,
         "points and labels",
         {},
     ),
     "histograms: coordinates of parents not booked": (
-        lambda: patch.object(HistogramLayout, "moved", property(lambda layout: 1 + len(layout.fields))),
+        parents_not_booked,
         "histograms",
         {},
     ),

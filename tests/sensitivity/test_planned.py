@@ -7,6 +7,7 @@ from pairs import release, rows
 
 from threea_spark import planned
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.outline import histogram_layout
 from threea_spark.errors import PrivacyError
 from threea_spark.forecast import outlook
 from threea_spark.privacy.budget import Stage
@@ -50,7 +51,11 @@ def _uncertified(found, way, plan):
     for kind, ran in found.items():
         own = by_kind.get(kind)
         widest, furthest = max(m.stddev for m in ran), max(m.moved for m in ran)
-        if own is None or widest > own.stddev_under(plan) * (1 + 1e-6) or furthest > plan.moved_by_unit(own.moved):
+        if (
+            own is None
+            or widest > own.stddev_under(plan) * (1 + 1e-6)
+            or furthest > plan.moved_by_unit(own.bound.moved)
+        ):
             beyond.append(kind)
         elif len(ran) > own.times:
             beyond.append((*kind, "times"))
@@ -62,7 +67,7 @@ def test_the_noise_that_a_plan_prints_is_that_of_the_release(mode):
     """A plan whose noise were a hundredth too small would be found, and one that is far too large as well."""
     config, mechanisms = granted(mode, n_base=60)
     said = {stage.stage: stage for stage in outlook(config, n_rows=1000).stages}
-    units = {"histograms": planned.histogram_layout(config).unit, "marginals": 1}
+    units = {"histograms": histogram_layout(config).unit, "marginals": 1}
     compared = 0
     for mechanism in mechanisms:
         stage, name = kind_of(mechanism)

@@ -1,5 +1,6 @@
 """The search for breaches: it finds none, fills the bounds that can be filled, and would find a breach."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from pairs import rows, search
 
 from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.query import RowBound
 
 QUICK = ["histograms", "two looks", "open categories"]  # mixing is searched below
 
@@ -37,13 +39,13 @@ def test_bounds_that_can_be_filled_are_filled(mode, name):
 
 
 def test_the_search_breaches_a_price_that_is_a_tenth_too_low():
-    grant = PrivacyMeter.grant
+    granted = PrivacyMeter._granted
 
-    def cheaper(meter, stage, name, *, squared_bound, mu, moved, size=None):
-        lower = max(1, squared_bound * 9 // 10)
-        return grant(meter, stage, name, squared_bound=lower, mu=mu, moved=moved, size=size)
+    def cheaper(meter, query, mu):
+        lower = RowBound(max(1, query.bound.squared_norm * 9 // 10), query.bound.moved)
+        return granted(meter, replace(query, bound=lower), mu)
 
-    with patch.object(PrivacyMeter, "grant", cheaper):
+    with patch.object(PrivacyMeter, "_granted", cheaper):
         found = found_in("mixing", steps=30)
     assert found["anonymize/mixed-rows"].squared > found["anonymize/mixed-rows"].bound
 

@@ -6,16 +6,18 @@ from threea_spark.config.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.selection import Selection
-from threea_spark.encode.spark import histogram_sums, packed_vectors, selected_values
-from threea_spark.engine.sample import poisson_sample
-from threea_spark.engine.sums import exact_sums
+from threea_spark.encode.packing import staged_rows
+from threea_spark.engine.spark import SparkSource
+from threea_spark.engine.staging import staging
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.law import RowSampler
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.meter import NoisySum
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.selection import Selection
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.source.rows import bound_rows, canonical
 
@@ -38,6 +40,11 @@ ROWS = [
     (30.0, "AA", "no", None),
 ]
 SCHEMA = "delay double, `carrier.code` string, late string, person string"
+
+
+def exact_sums(frame, contribution, size):
+    query = SumQuery(stage=Stage.ENCODE, name="a", bound=RowBound.count(), size=size, contribution=contribution)
+    return SparkSource(frame, "").sums([query])[0]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +83,7 @@ def test_histograms_equal_their_numpy_twin(rows, partitions):
     reader = reader_of(DOMAIN, {})
     layout = HistogramLayout(reader.fields)
     canonical_rows = canonical(rows.repartition(partitions), DOMAIN, PrivacyUnit())
-    sums = histogram_sums(canonical_rows, reader, layout)
+    (sums,) = SparkSource(canonical_rows, "").sums([reader.histogram_query()])
     delay = np.array([1.5, np.nan, np.nan, 1e300, -1e9, 30.0])
     twin = layout.counts([delay, np.array([0, 1, 2, 2, 2, 0]), np.array([0, 1, 0, 1, 0, 0])])
     assert sums.tolist() == twin.tolist()
@@ -106,7 +113,21 @@ def test_which_rows_of_a_unit_are_kept_does_not_depend_on_other_units(spark):
     assert kept(mine) != [0.0, 1.0, 2.0] or kept(mine[::-1]) == kept(mine)
 
 
-def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows, tmp_path):
+def test_several_queries_share_a_pass_and_each_gets_its_own_sum(spark):
+    numbers = spark.range(0, 1_000, 1, 3)
+
+    def query(name, size, power):
+        def contribution(batch):
+            return np.full(size, (batch.column("id").to_numpy() ** power).sum(), dtype=np.int64)
+
+        return SumQuery(stage=Stage.ENCODE, name=name, bound=RowBound.count(), size=size, contribution=contribution)
+
+    asked = [query("a", 1, 0), query("b", 5_000, 1), query("c", 3, 2)]
+    found = SparkSource(numbers, "").sums(asked)
+    assert [own.tolist() for own in found] == [[1_000], [499_500] * 5_000, [332_833_500] * 3]
+
+
+def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows):
     from threea_spark.encode.codes import category_code, quantile_code
     from threea_spark.encode.grid import leaf_grid
 
@@ -116,17 +137,21 @@ def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows, t
     late = category_code("late", ("no", "yes"), False, np.ones(2), least_rows=0.0, max_cells=64)
     encoding = Encoding((delay, carrier), late, 10.0)
     reader = reader_of(DOMAIN, {})
-    staged = packed_vectors(canonical(rows, DOMAIN, PrivacyUnit()), reader, encoding, mixes=True)
-    staged.write.format("delta").save(str(tmp_path / "staged"))
-    back = spark.read.format("delta").load(str(tmp_path / "staged"))
-    sample = poisson_sample(back, encoding.width, 1.0)
+    with staging(spark, "exact", "") as mixing, staging(spark, "unmixed", "") as drawing:
+        check_staged(canonical(rows, DOMAIN, PrivacyUnit()), reader, encoding, mixing, drawing)
+
+
+def check_staged(frame, reader, encoding, mixing, drawing):
+    delay = encoding.codes[0]
+    staged = staged_rows(SparkSource(frame, mixing), reader, encoding, mixes=True)
+    sample = staged.sample(1.0)
     assert sorted(sample.classes.tolist()) == [0, 0, 0, 0, 1, 1]
     assert len(set(sample.coins.tolist())) == len(set(sample.group_tokens.tolist())) == 6
-    half = poisson_sample(back, encoding.width, 0.5)
+    half = staged.sample(0.5)
     assert sorted(half.coins.tolist()) == sorted(coin for coin in sample.coins.tolist() if coin < 2**31)
-    assert len(poisson_sample(back, encoding.width, 0.0)) == 0
-    unmixed = packed_vectors(canonical(rows, DOMAIN, PrivacyUnit()), reader, encoding, mixes=False)
-    assert not poisson_sample(unmixed, encoding.width, 1.0).group_tokens.any()
+    assert len(staged.sample(0.0)) == 0
+    unmixed = staged_rows(SparkSource(frame, drawing), reader, encoding, mixes=False)
+    assert not unmixed.sample(1.0).group_tokens.any()
     cells = sorted(map(tuple, encoding.cells(sample.packed).tolist()))
     nulls = delay.n_cells
     offset = int(encoding.cell_offsets[1])
@@ -141,7 +166,8 @@ def test_partition_selection_brings_only_frequent_values(spark):
     mechanism = NoisySum(
         context=("t", "encode", "values"), squared_sensitivity=1, mu=0.1, relation=Relation.ADD_OR_REMOVE_ONE, moved=1
     )
-    found = selected_values(rows, "c0", Selection(mechanism, 100.0), KeyedNoise(new_key()))
+    selection = Selection(mechanism, 100.0, KeyedNoise(new_key()))
+    found = SparkSource(rows, "").passing_values("c0", selection.passes)
     assert sorted(value for value, _ in found) == ["a", "b"]
     assert all(abs(count - 1500) < 100 for _, count in found)
 

@@ -8,21 +8,21 @@ from noise_sources import SeededNoise
 from threea_spark.adapt.second_look import look_again
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate import class_means, correlation, marginals
-from threea_spark.approximate import spark as passes
-from threea_spark.approximate.components import measure_class_means
+from threea_spark.approximate.clusters import sizes_query, statistics_queries
+from threea_spark.approximate.components import class_look
+from threea_spark.approximate.look import measure_class_means
 from threea_spark.approximate.mixture import starting_mixture
-from threea_spark.approximate.statistics import product_bound
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.spark import histogram_sums, packed_vectors
-from threea_spark.engine.packed import joined, unpacked
-from threea_spark.engine.sums import staged_sums
+from threea_spark.encode.packing import staged_rows
+from threea_spark.engine.spark import SparkSource, SparkStaged
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Accounting, Stage, calibrate
 from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.query import SumQuery
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.source.rows import canonical
 
@@ -56,111 +56,138 @@ def encoding():
     return Encoding(codes[:-1], codes[-1], 1.5)
 
 
-def staged(spark, rows, encoding):
-    frame = spark.createDataFrame(rows, SCHEMA)
-    return packed_vectors(canonical(frame, DOMAIN, PrivacyUnit()), READER, encoding, mixes=True)
+@pytest.fixture
+def stage(spark, staging_names):
+    """Stages rows, or canonical rows, of which each is a unit."""
+
+    def staged(rows, encoding, *, reader=READER, mixes=True):
+        frame = canonical(spark.createDataFrame(rows, SCHEMA), DOMAIN, PrivacyUnit())
+        return staged_rows(SparkSource(frame, next(staging_names)), reader, encoding, mixes=mixes)
+
+    return staged
 
 
-def rows_of(staged_rows, encoding):
-    return joined(unpacked(staged_rows.toArrow().to_batches(), encoding.width), encoding.width)
+@pytest.fixture
+def staging_names(spark):
+    """Names of tables that are dropped afterwards."""
+    made = []
+
+    def names():
+        while True:
+            made.append(f"staged_neighbours_{len(made)}")
+            yield made[-1]
+
+    yield names()
+    for name in made:
+        spark.sql(f"DROP TABLE IF EXISTS {name}")
 
 
-def squared_distance(spark, encoding, added, sums):
-    one_more, fewer = (sums(staged(spark, rows, encoding)) for rows in ([*FEW, added], FEW))
-    return int(((one_more - fewer) ** 2).sum())
+def distances(stage, encoding, added, queries):
+    """By how much one row more moves each sum, squared, and in how many coordinates; no bound is passed."""
+    one_more, fewer = (stage(rows, encoding).sums(queries) for rows in ([*FEW, added], FEW))
+    found = []
+    for query, own, its in zip(queries, one_more, fewer, strict=True):
+        squared = int(((own - its) ** 2).sum())
+        assert squared <= query.bound.squared_norm, query.name
+        assert np.count_nonzero(own - its) <= query.bound.moved, query.name
+        found.append(squared)
+    return found
 
 
 @pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED)
 def test_histograms(spark, added):
+    query = READER.histogram_query()
     one_more, fewer = (
-        histogram_sums(canonical(spark.createDataFrame(rows, SCHEMA), DOMAIN, PrivacyUnit()), READER, LAYOUT)
+        SparkSource(canonical(spark.createDataFrame(rows, SCHEMA), DOMAIN, PrivacyUnit()), "").sums([query])[0]
         for rows in ([*FEW, added], FEW)
     )
-    assert 0 < int(((one_more - fewer) ** 2).sum()) <= LAYOUT.squared_bound
+    assert 0 < int(((one_more - fewer) ** 2).sum()) <= query.bound.squared_norm == LAYOUT.bound.squared_norm
+    assert np.count_nonzero(one_more - fewer) <= query.bound.moved
 
 
 @pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED[:2])
-def test_cluster_statistics_marginals_and_products(spark, encoding, added):
-    rng = np.random.default_rng(0)
-    mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "diagonal", rng, 0.5)
-    bound = encoding.norm_bound
-    moved = squared_distance(spark, encoding, added, lambda rows: passes.statistics_sums(rows, encoding, mixture)[0])
-    assert 0 < moved <= 2 * bound**2
-    moved = squared_distance(spark, encoding, added, lambda rows: passes.statistics_sums(rows, encoding, mixture)[1])
-    assert moved <= product_bound(bound) ** 2
-    moved = squared_distance(spark, encoding, added, lambda rows: passes.marginal_sums(rows, encoding, mixture))
-    assert moved == marginals.squared_bound(len(encoding.codes))
-    assert squared_distance(spark, encoding, added, lambda rows: passes.class_sums(rows, encoding, mixture)) == 1
-    scores = [np.linspace(-2.5, 2.5, n) for n in np.diff(encoding.cell_offsets)]
-    limit = correlation.product_bound(np.ones(len(encoding.codes)) * 0.2)
-    moved = squared_distance(spark, encoding, added, lambda rows: passes.product_sums(rows, encoding, scores, limit))
-    assert moved <= limit**2
+def test_cluster_statistics_marginals_and_products(stage, encoding, added):
+    mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "diagonal", np.random.default_rng(0), 0.5)
+    scores = np.concatenate([np.linspace(-2.5, 2.5, n) for n in np.diff(encoding.cell_offsets)])
+    spread = np.ones(len(encoding.codes)) * 0.2
+    queries = [
+        *statistics_queries(encoding, mixture, "pass"),
+        marginals.marginals_query(encoding, mixture, Stage.APPROXIMATE, "marginals"),
+        sizes_query(encoding, mixture, "sizes"),
+        correlation.products_query(Stage.APPROXIMATE, spread, lambda rows: scores[encoding.cells(rows.packed)]),
+    ]
+    first, _, counts, sizes, _ = distances(stage, encoding, added, queries)
+    assert 0 < first <= 2 * encoding.norm_bound**2
+    assert counts == marginals.row_bound(len(encoding.codes)).squared_norm
+    assert sizes == 1
 
 
 @pytest.mark.parametrize("added", ADDED[1:3])
-def test_mixed_groups_move_by_one_clipped_residual(spark, encoding, added, tmp_path):
+def test_mixed_groups_move_by_one_clipped_residual(stage, encoding, added):
     mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "isotropic", np.random.default_rng(0), 0.5)
     mixture = mixture.keep(np.ones(4, dtype=bool))
     mixer = Mixer(mixture, np.eye(N_CLASSES)[mixture.class_of], mix_size=1, clip_norm=0.7)
-    place = str(tmp_path / "staged")
-    staged(spark, [*FEW, added], encoding).write.format("delta").save(place)  # tokens are drawn once, here
-    one_more = spark.read.format("delta").load(place)
-    gone = rows_of(one_more, encoding).coins[0]
+    groups = mixer.query(encoding)
+    one_more = stage([*FEW, added], encoding)  # tokens are drawn once, here
+    gone = one_more.sample(1.0).coins[0]
 
-    def groups(removed):
+    def sums(removed):
         def contribution(rows):
             kept = rows.where(rows.coins != gone) if removed else rows
-            found = mixer.groups(kept, encoding.scores(kept.packed))
-            return mixer.sums(kept, found, 0, mixer.n_groups).ravel()
+            return groups.sums_of(kept, groups.groups_of(kept), 0, groups.n_groups).ravel()
 
-        return staged_sums(one_more, encoding.width, contribution, mixer.n_groups * mixer.length)
+        query = SumQuery(
+            stage=Stage.ANONYMIZE, name="groups", bound=groups.bound, size=groups.size, contribution=contribution
+        )
+        return one_more.sums([query])[0]
 
-    moved = (groups(removed=False) - groups(removed=True)).reshape(mixer.n_groups, -1)
+    moved = (sums(removed=False) - sums(removed=True)).reshape(groups.n_groups, -1)
     assert np.count_nonzero((moved != 0).any(axis=1)) <= 1
-    assert 0 < int((moved**2).sum()) <= mixer.norm_bound**2
+    assert 0 < int((moved**2).sum()) <= groups.bound.squared_norm == mixer.norm_bound**2
 
 
 ENDS = class_means.norm_bins(np.sqrt(3.0))
 
 
+def looked_at(encoding):
+    """The queries of a look at class means, whose clip cuts nearly every row."""
+    own, clip = class_look(encoding), class_means.NormClip(encoding.norm_bound // 3, 1.0)
+    return own.sums_query(clip), own.norms_query(ENDS, counts_classes=True)
+
+
 @pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED[:3])
-def test_norms_and_class_sums_of_cut_rows(spark, encoding, added):
-    bound = encoding.norm_bound // 3  # nearly every row is cut
-    moved = squared_distance(spark, encoding, added, lambda rows: passes.row_sums(rows, encoding, bound))
-    assert 0.9 * bound**2 < moved <= bound**2
-    moved = squared_distance(spark, encoding, added, lambda rows: passes.norm_sums(rows, encoding, ENDS))
-    assert moved == class_means.NORMS_SQUARED_BOUND
+def test_norms_and_class_sums_of_cut_rows(stage, encoding, added):
+    queries = looked_at(encoding)
+    sums, norms = distances(stage, encoding, added, queries)
+    assert sums > 0.9 * queries[0].bound.squared_norm
+    assert norms == queries[1].bound.squared_norm == 2
 
 
 @pytest.mark.classic
 @pytest.mark.parametrize("partitions", [1, 3, 7])
-def test_norms_and_class_sums_equal_their_numpy_twins(spark, encoding, partitions):
-    rows = staged(spark, [*FEW, *ADDED] * 5, encoding)
-    held = rows_of(rows, encoding)
+def test_norms_and_class_sums_equal_their_numpy_twins(stage, encoding, partitions):
+    rows = stage([*FEW, *ADDED] * 5, encoding)
+    held = rows.sample(1.0)
     packed, classes = held.packed.astype(np.int64), held.classes
     assert len(packed) == 40
-    spread, bound = rows.repartition(partitions), encoding.norm_bound // 3
-    sums = passes.row_sums(spread, encoding, bound)
+    spread, bound = SparkStaged(rows.frame.repartition(partitions), encoding.width), encoding.norm_bound // 3
+    sums, counts = spread.sums(looked_at(encoding))
     assert sums.tolist() == class_means.class_sums(packed, classes, N_CLASSES, bound).tolist()
     assert sums.tolist() != class_means.class_sums(packed, classes, N_CLASSES, 3 * bound).tolist()
-    counts = passes.norm_sums(spread, encoding, ENDS)
     assert counts.tolist() == class_means.norm_counts(packed, classes, N_CLASSES, ENDS).tolist()
 
 
 @pytest.mark.classic
 @pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), (3, 0.5), (1, 1.0)])
-def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(spark, encoding, tmp_path, kept, rate):
+def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(stage, encoding, kept, rate):
     columns = encoding.codes[-kept:]  # the last one alone is a category: no number, no pair
     narrow = Encoding(columns, encoding.label, encoding.clip_norm)
-    frame = canonical(spark.createDataFrame(FEW * 100, SCHEMA), DOMAIN, PrivacyUnit())
     fields = (*READER.fields[-kept - 1 : -1], READER.fields[-1])
     reader = type(READER)(fields, (*READER.sources[-kept - 1 : -1], READER.sources[-1]), True)
-    place = str(tmp_path / "staged")
-    packed_vectors(frame, reader, narrow, mixes=False).write.format("delta").save(place)
-    rows = spark.read.format("delta").load(place)
+    rows = stage(FEW * 100, narrow, reader=reader, mixes=False)
     plan = calibrate(
         epsilon=2.0,
         delta=1e-5,
@@ -171,7 +198,7 @@ def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(spark, encoding
         sampling_probability=rate,
     )
     meter = PrivacyMeter(plan, SeededNoise(1), "r1")
-    first = measure_class_means(rows, narrow, meter, mu=plan.mu_of(Stage.APPROXIMATE))
+    first = measure_class_means(rows, class_look(narrow), meter, plan.mu_of(Stage.APPROXIMATE))
     model = look_again(rows, narrow, first, 400.0, AdaptConfig(), meter)
     planned = plan.mu_of(Stage.ADAPT)
     assert meter.spent_mu(Stage.APPROXIMATE) == pytest.approx(plan.mu_of(Stage.APPROXIMATE))

@@ -2,15 +2,21 @@
 
 import numpy as np
 import pytest
+from noise_sources import SeededNoise
 from small_tables import category, number
 
 from threea_spark.approximate import constrain
+from threea_spark.approximate.clusters import sizes_query
 from threea_spark.approximate.constrain import exactly_constrained
 from threea_spark.approximate.mixture import Mixture
-from threea_spark.approximate.spark import class_sums
 from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.encoding import Encoding
 from threea_spark.engine.packed import SCHEMA, PackedRows, blocks_of
+from threea_spark.engine.spark import SparkStaged
+from threea_spark.privacy.accounting import Relation
+from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.unit import PrivacyUnit
 
 WIDTH, K = 3, 6
 
@@ -30,6 +36,14 @@ def mixture_of(class_of):
     return Mixture(means, np.ones(k), np.ones(k), np.zeros(k), np.array(class_of), "isotropic")
 
 
+def conditional_meter():
+    plan = calibrate(
+        epsilon=1.0, delta=1e-5, shares={Stage.ANONYMIZE: 1.0}, relation=Relation.ADD_OR_REMOVE_ONE,
+        unit=PrivacyUnit(), accounting=Accounting.CONDITIONAL,
+    )  # fmt: skip
+    return PrivacyMeter(plan, SeededNoise(1), "r1")
+
+
 @pytest.mark.parametrize(
     ("sample_rows", "class_of", "n_classes"), [(40_000, [-1] * K, 1), (4_000, [-1] * K, 1), (4_000, [0, 0, 0, 1, 1], 2)]
 )
@@ -38,17 +52,20 @@ def test_every_cluster_holds_the_minimum_after_few_passes(spark, monkeypatch, sa
     rows = skewed_rows(30_000, n_classes)
     label = category("y", "no", "yes") if n_classes == 2 else None
     encoding = Encoding(tuple(number(f"x{i}") for i in range(WIDTH)), label, 9.0)
-    staged = spark.createDataFrame(blocks_of(rows).to_pandas(), SCHEMA)
+    staged = SparkStaged(spark.createDataFrame(blocks_of(rows).to_pandas(), SCHEMA), WIDTH)
+    meter = conditional_meter()
     least = 30_000 * 8 // (10 * len(class_of))
     passes = []
 
     def count(mixture):
-        sizes = class_sums(staged, encoding, mixture).reshape(mixture.n_components, -1).sum(axis=1)
+        (sums,) = staged.sums([sizes_query(encoding, mixture, "sizes")])
+        sizes = sums.reshape(mixture.n_components, -1).sum(axis=1)
         passes.append(sizes)
         return sizes.astype(float)
 
     free = mixture_of(class_of)
-    found = exactly_constrained(staged, encoding, free, least, 30_000.0, count)
+    found = exactly_constrained(staged, encoding, free, least, 30_000.0, count, meter)
+    assert meter.n_sums(Stage.APPROXIMATE) == 1  # the sample that prices are found on is booked
     assert passes[0].min() < least <= passes[-1].min()
     assert found.n_components == len(class_of)
     assert len(passes) <= 3

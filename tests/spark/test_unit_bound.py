@@ -12,8 +12,10 @@ from threea_spark.config.domain import Domain
 from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.encode.spark import histogram_sums, packed_vectors
-from threea_spark.engine.packed import UNIT, joined, unpacked
+from threea_spark.encode.packing import staged_rows
+from threea_spark.engine.packed import UNIT
+from threea_spark.engine.spark import SparkSource
+from threea_spark.engine.staging import staging
 from threea_spark.privacy.unit import Missing, PrivacyUnit
 from threea_spark.source.rows import bound_rows, canonical
 
@@ -77,12 +79,12 @@ def test_all_rows_of_a_unit_move_a_histogram_within_the_bound_of_its_rows(spark)
     of_one = [("w", 9e5, 8e5)] * 7  # equal rows: the worst that a unit can do
     schema, max_rows = "id string, a double, b double", 4
     one_more, fewer = (
-        histogram_sums(bounded(spark.createDataFrame(table, schema), max_rows), READER, LAYOUT)
+        SparkSource(bounded(spark.createDataFrame(table, schema), max_rows), "").sums([READER.histogram_query()])[0]
         for table in ([*rows, *of_one], rows)
     )
     moved = int(((one_more - fewer) ** 2).sum())
-    assert moved == max_rows**2 * LAYOUT.squared_bound  # so what a single row is priced at would be too little
-    assert moved > LAYOUT.squared_bound
+    assert moved == max_rows**2 * LAYOUT.bound.squared_norm  # so what a single row is priced at would be too little
+    assert moved > LAYOUT.bound.squared_norm
 
 
 def test_rows_of_one_unit_share_coin_and_group(spark):
@@ -90,8 +92,8 @@ def test_rows_of_one_unit_share_coin_and_group(spark):
     codes, _ = LAYOUT.codes(counts.astype(float), 0.0, n_cells=[8, 8])
     encoding = Encoding(codes, None, 1.5)
     rows = bounded(visits(spark, n_big=50), 3)
-    packed = packed_vectors(rows, READER, encoding, mixes=True)
-    held = joined(unpacked(packed.toArrow().to_batches(), encoding.width), encoding.width)
+    with staging(spark, "tokens", "") as name:
+        held = staged_rows(SparkSource(rows, name), READER, encoding, mixes=True).sample(1.0)
     tokens = Counter(zip(held.coins.tolist(), held.group_tokens.tolist(), strict=True))
     assert len(tokens) == SMALL_UNITS + 2
     assert max(tokens.values()) == 3

@@ -72,7 +72,7 @@ def true_delta(config, plan):
     for sums in ways_through(config, plan):
         widest = max(sums, key=lambda own: own.stddev_under(plan) / grid_of(own.stddev_under(plan)))
         steps = widest.stddev_under(plan) / grid_of(widest.stddev_under(plan))
-        moved = sum(plan.moved_by_unit(own.moved) * own.times for own in sums)
+        moved = sum(plan.moved_by_unit(own.bound.moved) * own.times for own in sums)
         worst = max(worst, moved * gap_mass_of(round(steps)))
     return ideal + worst
 

@@ -4,10 +4,10 @@ from noise_sources import SeededNoise, drawn
 from scipy.stats import binom, norm
 from thresholds import SELECTION_DELTA, SELECTION_RUNS, SLACK_STDDEVS
 
-from threea_spark.encode.selection import RARE_CHANCE, Selection, ordered_values, threshold
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.meter import NoisySum
+from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise
+from threea_spark.privacy.selection import RARE_CHANCE, Selection, most_frequent, threshold
 
 NOISE = KeyedNoise(bytes(range(32)))
 
@@ -115,25 +115,25 @@ def selection():
         relation=Relation.ADD_OR_REMOVE_ONE,
         moved=1,
     )
-    return Selection(mechanism, 60.0)
+    return Selection(mechanism, 60.0, NOISE)
 
 
 def test_a_frequent_value_passes_with_its_noisy_count_and_a_rare_one_does_not():
-    noisy = selection().passes("frequent", 1_000, NOISE)
+    noisy = selection().passes("frequent", 1_000)
     assert noisy is not None
-    assert noisy != 1_000 or selection().passes("another", 1_000, NOISE) != 1_000
+    assert noisy != 1_000 or selection().passes("another", 1_000) != 1_000
     assert abs(noisy - 1_000) < 100
-    assert selection().passes("rare", 1, NOISE) is None
+    assert selection().passes("rare", 1) is None
 
 
 def test_a_value_has_the_same_noise_at_every_attempt_and_another_value_another():
-    first = [selection().passes(f"value-{i}", 1_000, NOISE) for i in range(20)]
-    again = [selection().passes(f"value-{i}", 1_000, NOISE) for i in range(20)]
+    first = [selection().passes(f"value-{i}", 1_000) for i in range(20)]
+    again = [selection().passes(f"value-{i}", 1_000) for i in range(20)]
     assert first == again
     assert len(set(first)) > 5
 
 
 def test_the_most_frequent_values_are_kept_and_ties_do_not_depend_on_order():
     passed = [("b", 5), ("a", 5), ("c", 9), ("d", 1)]
-    assert ordered_values(passed, 3) == ("c", "a", "b") == ordered_values(passed[::-1], 3)
-    assert ordered_values([], 3) == ()
+    assert most_frequent(passed, 3) == ("c", "a", "b") == most_frequent(passed[::-1], 3)
+    assert most_frequent([], 3) == ()

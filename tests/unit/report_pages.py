@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import numpy as np
 import pandas as pd
 from noise_sources import SeededNoise
+from queries import Rows, ask
 
 from threea_spark.config.domain import Domain
 from threea_spark.evaluation.evaluate import JudgedRows
@@ -43,10 +44,10 @@ def statement(epsilon=1.0, accounting=Accounting.END_TO_END, *, sampled=False):
     )  # fmt: skip
     meter = PrivacyMeter(plan, SeededNoise(1), "r1")
     if conditional:
-        meter.book_exact(Stage.APPROXIMATE)
+        ask(meter, Stage.APPROXIMATE, "all", mu=1.0)
     for stage, mu in plan.stage_mu.items():
-        with meter.poisson_sample(stage, 0.2) if sampled and stage is Stage.ADAPT else nullcontext():
-            meter.noisy_sum(stage, "all", np.zeros(4, dtype=np.int64), squared_bound=1, mu=mu)
+        with meter.sample(stage, Rows(), 0.2) if sampled and stage is Stage.ADAPT else nullcontext():
+            ask(meter, stage, "all", mu=mu)
     return statement_of(meter)
 
 

@@ -2,11 +2,13 @@ import copy
 
 import pytest
 
-from threea_spark import rules, shares
+from threea_spark import recipe, rules
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.outline import TableShape, features_of, max_width
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage, calibrate
+from threea_spark.recipe import DrawWide
 
 GIVEN = {
     "source": {"path": "/lake/stays"},
@@ -31,7 +33,8 @@ def config_of(**sections):
 
 
 def resolved(config, n_rows=30_000.0):
-    return rules.resolve(config, make_plan(config), n_rows=n_rows, n_classes=2, width=10)
+    """What the receipt prints of the recipe of a table of two classes and two features."""
+    return recipe.choose(config, make_plan(config), TableShape(n_rows, 2, 2, 10)).values
 
 
 def test_shares_follow_the_generator():
@@ -85,41 +88,48 @@ def test_a_plan_claims_no_more_sampling_than_its_rate():
 
 def test_more_budget_means_smaller_groups_and_clusters():
     poor, rich = (resolved(config_of(privacy={"epsilon": e}, anonymize={"generator": "mix"})) for e in (0.5, 5.0))
-    assert poor.mix_size > rich.mix_size
-    assert poor.min_cluster_size > rich.min_cluster_size
-    assert poor.components_per_class <= rich.components_per_class
+    assert poor["mix_size"] > rich["mix_size"]
+    assert poor["min_cluster_size"] > rich["min_cluster_size"]
+    assert poor["components_per_class"] <= rich["components_per_class"]
 
 
 def test_what_is_given_is_taken_as_it_is():
-    found = resolved(
-        config_of(
-            encode={"cells": 7, "clip_norm": 2.5},
-            approximate={"components": 3, "min_cluster_size": 11},
-            anonymize={"generator": "mix", "mix_size": 13},
-            adapt={"support_size": 17},
-        )
-    )
-    assert (found.n_cells, found.clip_norm, found.components_per_class) == (7, 2.5, 3)
-    assert (found.min_cluster_size, found.mix_size, found.support_size) == (11, 13, 17)
-    assert found.mix_clip_norm == 1.25
+    given = {
+        "encode": {"cells": 7, "clip_norm": 2.5},
+        "approximate": {"components": 3, "min_cluster_size": 11},
+        "anonymize": {"generator": "mix", "mix_size": 13},
+        "adapt": {"support_size": 17},
+    }
+    mixed, drawn = resolved(config_of(**given)), resolved(config_of(**given | {"anonymize": {"generator": "sample"}}))
+    assert mixed == {
+        "n_cells": 7, "clip_norm": 2.5, "components_per_class": 3, "per_class": True, "min_cluster_size": 11,
+        "mix_size": 13, "mix_clip_norm": 1.25,
+    }  # fmt: skip
+    assert drawn == {
+        "n_cells": 7, "clip_norm": 2.5, "components_per_class": 3, "per_class": True, "min_cluster_size": 11,
+        "support_size": 17,
+    }  # fmt: skip
 
 
 def test_random_mixing_has_one_cluster_of_all_classes():
     found = resolved(config_of(anonymize={"generator": "random"}))
-    assert found.components_per_class == 1
-    assert not found.per_class
-    assert found.mix_clip_norm == found.clip_norm
+    assert found["components_per_class"] == 1
+    assert not found["per_class"]
+    assert found["mix_clip_norm"] == found["clip_norm"]
 
 
 def test_drawing_needs_no_clipping_where_only_cells_are_counted():
-    assert resolved(config_of()).clip_norm > resolved(config_of(anonymize={"generator": "mix"})).clip_norm
+    assert resolved(config_of())["clip_norm"] > resolved(config_of(anonymize={"generator": "mix"}))["clip_norm"]
 
 
-def test_the_receipt_can_hold_what_auto_became():
-    drawn, mixed = (set(resolved(config_of()).as_dict(mixing=mixing)) for mixing in (False, True))
-    assert drawn | mixed == set(rules.Resolved.__dataclass_fields__)
-    assert "mix_size" in mixed - drawn
-    assert "support_size" in drawn - mixed
+def test_the_receipt_holds_what_auto_became_where_the_release_used_it():
+    one, fitted = resolved(config_of()), resolved(config_of(approximate={"components": 2}))
+    assert set(one) == {"n_cells", "clip_norm", "components_per_class", "per_class", "support_size"}
+    assert set(fitted) == {*one, "min_cluster_size"}
+    assert set(resolved(config_of(adapt={"method": "none"}))) == set(one) - {"support_size"}
+    mixed = resolved(config_of(anonymize={"generator": "mix"}))
+    assert set(mixed) == set(fitted) - {"support_size"} | {"mix_size", "mix_clip_norm"}
+    assert set(resolved(config_of(), n_rows=50.0)) == {"n_cells", "clip_norm"}  # looked at twice
 
 
 def test_wide_tables_are_coded_by_moments_unless_told_otherwise():
@@ -144,7 +154,9 @@ def table_of(n_numbers, n_classes, *, n_categories=0, task="classification", **s
 
 
 def looks_twice(config, n_rows, n_classes):
-    return rules.looks_twice(config, make_plan(config), n_rows=n_rows, n_classes=n_classes)
+    features = features_of(config)
+    shape = TableShape(n_rows, n_classes, len(features), max_width(features))
+    return isinstance(recipe.choose(config, make_plan(config), shape), DrawWide)
 
 
 @pytest.mark.parametrize("given", [{}, {"approximate": {"components": 1}}, {"approximate": {"per_class": True}}])
@@ -213,14 +225,14 @@ RULES = {
 
 @pytest.mark.parametrize("rule", RULES)
 def test_shares_sum_to_one_whatever_the_rule(rule):
-    shares = chosen_shares(RULES[rule])
+    shares = rules.auto_shares(RULES[rule])
     assert sum(shares.values()) == pytest.approx(1.0, abs=1e-12)
     assert set(shares) == set(Stage)
     assert all(share >= 0.0 for share in shares.values())
 
 
 def test_each_rule_shares_in_its_own_way():
-    shares = {rule: tuple(chosen_shares(config).values()) for rule, config in RULES.items()}
+    shares = {rule: tuple(rules.auto_shares(config).values()) for rule, config in RULES.items()}
     assert shares["crowded"] == shares["crowded by classes"]
     assert shares["wide"] == shares["told to be wide"]
     assert shares["mixing"] == shares["random"]
@@ -239,13 +251,4 @@ def test_classes_are_counted_from_the_domain_alone(label, expected):
     content = copy.deepcopy(GIVEN)
     content["domain"]["columns"]["died"] = label
     content["domain"]["task"] = "regression" if label["type"] == "float" else "classification"
-    assert n_public_classes(ReleaseConfig.from_dict(content)) == expected
-
-
-def chosen_shares(config):
-    affine = codes_affinely(config)
-    return shares.auto_shares(config, mixes=config.affine=affine, label_cells=LABEL_CELLS)
-
-
-def n_public_classes(config):
-    return shares._n_classes(config, LABEL_CELLS)
+    assert rules._n_listed_classes(ReleaseConfig.from_dict(content)) == expected

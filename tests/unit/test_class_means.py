@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from threea_spark.approximate.class_means import (
     NORM_BINS,
-    NORMS_SQUARED_BOUND,
     ClassMeans,
     NormClip,
     class_means,
@@ -16,6 +15,7 @@ from threea_spark.approximate.class_means import (
     norm_counts,
     shrunk_deviations,
 )
+from threea_spark.approximate.look import norms_bound
 from threea_spark.encode.codes import SCORE_GRID
 
 ENDS = norm_bins(2.0)
@@ -72,7 +72,7 @@ def test_one_row_more_counts_once_by_norm_and_once_by_class(row, n, seed):
     rows, classes = batches(seed, n, len(row), 3)
     more = norm_counts(np.vstack([rows, [row]]), np.append(classes, 2), 3, ENDS)
     change = more - norm_counts(rows, classes, 3, ENDS)
-    assert squared(change) == NORMS_SQUARED_BOUND
+    assert squared(change) == norms_bound(counts_classes=True).squared_norm
     assert change[:NORM_BINS].sum() == 1
     assert change[NORM_BINS:].tolist() == [0, 0, 1]
 

@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 from small_tables import category, mixed_encoding, number
-from test_auto import config_of, resolved
 
 from threea_spark import advice
 from threea_spark.anonymize.mix import Mixer
@@ -17,7 +16,8 @@ from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture
 from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.meter import NoisySum
+from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.recipe import Clusters
 
 ENCODING = mixed_encoding()
 
@@ -206,11 +206,10 @@ def mixer_of(kept=6, mix_size=10):
 
 
 def mixing(mixer=None, *, n_rows=3_000.0, noise=0.5, **changes):
-    given = resolved(config_of(anonymize={"generator": "mix"}))
-    usual = {"min_cluster_size": 400, "components_per_class": 8}
+    given = {"per_class": True, "n_components": 8, "min_size": 400, "iterations": 3, "covariance": "isotropic"}
     mixer = mixer or mixer_of()
     stddev = noise * SCORE_GRID * mixer.mix_size
-    return advice.diagnose_mixing(mixer, dataclasses.replace(given, **(usual | changes)), n_rows, stddev)
+    return advice.diagnose_mixing(mixer, Clusters(**given | changes), n_rows, stddev)
 
 
 def test_large_clusters_under_little_noise_need_no_advice():
@@ -223,12 +222,12 @@ def test_more_clusters_than_the_minimum_size_allows_are_told():
 
 
 def test_clusters_that_were_merged_away_are_told():
-    only(mixing(components_per_class=64), "only 6 clusters were large enough, of 64 requested per class")
-    assert mixing(components_per_class=24) == []
+    only(mixing(n_components=64), "only 6 clusters were large enough, of 64 requested per class")
+    assert mixing(n_components=24) == []
 
 
 def test_a_few_clusters_asked_for_are_not_missed():
-    assert mixing(mixer_of(1), components_per_class=2, n_rows=500.0) == []
+    assert mixing(mixer_of(1), n_components=2, n_rows=500.0) == []
 
 
 def test_noise_beyond_a_deviation_of_the_data_names_the_mix_size_that_would_do():

@@ -95,7 +95,7 @@ def test_equal_workers_have_nothing_wrong():
         ({"source": "source ffffffffffff"}, "threea_spark on workers", Level.WRONG),
         ({"python": "3.11.2"}, "python on workers", Level.WARN),
         ({"python": "3.12.9"}, "python on workers", Level.WRONG),
-        ({"failed": {"threea_spark.encode.spark": "ImportError: x"}}, "tasks import on workers", Level.WRONG),
+        ({"failed": {"threea_spark.encode.packing": "ImportError: x"}}, "tasks import on workers", Level.WRONG),
     ],
 )
 def test_one_worker_of_two_that_differs_is_found(changes, check, level):

@@ -1,10 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 from noise_sources import SeededNoise
 from scipy.special import expit, log_softmax, softmax
 
 from threea_spark.adapt.features import FEATURE_GRID, Scales, feature_map, kernel_scores
-from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings, Targets, Weights, fit_weights
+from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings, Targets, Weights, fit_weights, gradient_query
 from threea_spark.approximate.odds import cell_log_odds, cell_order
 from threea_spark.model.ntk import Architecture
 
@@ -137,12 +139,16 @@ def log_loss(logits, classes):
     return -log_softmax(logits, axis=1)[np.arange(len(classes)), classes].mean()
 
 
-def fitted(n_classes, release_sum, mu=50.0):
+def fitted(n_classes, answer, mu=50.0):
     cells, classes = toy(n_classes, 4_000)
     features, weights = map_of(cells, classes, n_classes)
     prior = prior_of(features, weights)
     targets = Targets(features, cells, classes)
-    learned = fit_weights(targets, prior, FitSettings(), release_sum, n_rows=float(len(cells)), mu=mu)
+
+    def ask(query):
+        return answer(query, query.contribution(targets))
+
+    learned = fit_weights(features, prior, FitSettings(), ask, n_rows=float(len(cells)), mu=mu)
     labels = features.label_function(learned.columns[:, None], learned.shared, prior, CELL_COLUMN)
     test_cells, test_classes = toy(n_classes, 4_000, seed=2)
     constant = np.tile(np.log(weights), (len(test_cells), 1))
@@ -151,18 +157,18 @@ def fitted(n_classes, release_sum, mu=50.0):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_fit_without_noise_beats_the_prior(n_classes):
-    learned, prior = fitted(n_classes, lambda name, exact, bound: exact.astype(np.float64))
+    learned, prior = fitted(n_classes, lambda query, exact: exact.astype(np.float64))
     assert learned < prior - 0.05
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_fit_under_noise_beats_the_prior_and_under_much_noise_does_not(n_classes):
     def noisy(mu):
-        def release_sum(name, exact, bound):
-            stddev = bound * 10.0 / mu  # a hundred steps
-            return SeededNoise(1).noised(exact, stddev, (name,))
+        def answer(query, exact):
+            stddev = math.sqrt(query.bound.squared_norm) * 10.0 / mu  # a hundred steps
+            return SeededNoise(1).noised(exact, stddev, (query.name,))
 
-        return release_sum
+        return answer
 
     learned, prior = fitted(n_classes, noisy(3.0), mu=3.0)
     assert learned < prior - 0.02
@@ -175,20 +181,16 @@ def test_each_step_asks_once_with_a_name_of_its_own():
     cells, classes = toy(2, 50)
     features, weights = map_of(cells, classes, 2)
 
-    def release_sum(name, exact, bound):
-        asked.append((name, exact.dtype, bound))
+    def ask(query):
+        exact = query.contribution(Targets(features, cells, classes))
+        asked.append((query.name, exact.dtype, exact.shape, query.bound.squared_norm))
         return np.zeros(exact.shape)
 
-    fit_weights(
-        Targets(features, cells, classes),
-        prior_of(features, weights),
-        FitSettings(steps=7),
-        release_sum,
-        n_rows=50.0,
-        mu=1.0,
-    )
-    assert len({name for name, _, _ in asked}) == len(asked) == 7
-    assert {(dtype, bound) for _, dtype, bound in asked} == {(np.dtype(np.int64), BOUND)}
+    prior = prior_of(features, weights)
+    fit_weights(features, prior, FitSettings(steps=7), ask, n_rows=50.0, mu=1.0)
+    assert len({name for name, *_ in asked}) == len(asked) == 7
+    size = gradient_query(features, random_weights(features, 0.0), prior, FitSettings(), 0).size
+    assert {tuple(own) for _, *own in asked} == {(np.dtype(np.int64), (size,), BOUND**2)}
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -4,10 +4,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tables import mixed_encoding, mixed_rows
 
-from threea_spark.approximate.marginals import Marginals, cell_counts, marginals_of, pooled, size_of, squared_bound
+from threea_spark.approximate.marginals import Marginals, cell_counts, marginals_of, marginals_query, pooled, row_bound
+from threea_spark.approximate.mixture import Mixture
+from threea_spark.privacy.budget import Stage
 
 ENCODING = mixed_encoding()
 K = 3
+
+
+def size_of(n_components):
+    """Of the query that asks for so many components' counts."""
+    zeros = np.zeros((n_components, ENCODING.width))
+    ones = np.ones(n_components)
+    mixture = Mixture(zeros, ones, ones, 0.0 * ones, np.full(n_components, -1), "isotropic")
+    return marginals_query(ENCODING, mixture, Stage.APPROXIMATE, "marginals").size
 
 
 def table(n, seed=1):
@@ -21,7 +31,8 @@ def test_neighbouring_tables_differ_by_exactly_one_plus_the_features(n, seed):
     cells, component = table(n, seed)
     more = cell_counts(cells, component, K, ENCODING.n_cells)
     fewer = cell_counts(cells[:-1], component[:-1], K, ENCODING.n_cells)
-    assert np.sum((more - fewer) ** 2) == squared_bound(4) == 1 + len(ENCODING.codes)
+    assert np.sum((more - fewer) ** 2) == row_bound(4).squared_norm == 1 + len(ENCODING.codes)
+    assert np.count_nonzero(more - fewer) == row_bound(4).moved
 
 
 def test_counts_of_parts_add_up_to_the_whole():
@@ -29,7 +40,7 @@ def test_counts_of_parts_add_up_to_the_whole():
     parts = [cell_counts(cells[i::3], component[i::3], K, ENCODING.n_cells) for i in range(3)]
     whole = cell_counts(cells, component, K, ENCODING.n_cells)
     assert np.array_equal(sum(parts), whole)
-    assert whole.size == size_of(K, ENCODING.n_cells)
+    assert whole.size == size_of(K)
     assert whole[:K].sum() == 1_000
     assert whole[K:].sum() == 4_000
 
@@ -60,7 +71,7 @@ def test_pooled_sizes_are_closer_than_the_size_alone():
 
 
 def test_laws_of_noise_alone_are_laws():
-    noisy = np.random.default_rng(1).normal(0.0, 100.0, size_of(K, ENCODING.n_cells))
+    noisy = np.random.default_rng(1).normal(0.0, 100.0, size_of(K))
     found = marginals_of(noisy, 100.0, K, ENCODING.cell_offsets)
     laws = found.probabilities(ENCODING.cell_offsets)
     assert np.all(laws > 0.0)

@@ -15,7 +15,7 @@ def test_a_row_stays_within_the_bound(value, level):
     rows = [np.array([1.0, 2.0, np.nan]), np.array([0, 1, 1])]
     with_one_more = [np.append(rows[0], np.clip(value, -1e300, 1e300)), np.append(rows[1], level)]
     moved = LAYOUT.counts(with_one_more) - LAYOUT.counts(rows)
-    assert int((moved**2).sum()) <= LAYOUT.squared_bound
+    assert int((moved**2).sum()) <= LAYOUT.bound.squared_norm
     assert moved[0] == MOMENT_GRID
 
 

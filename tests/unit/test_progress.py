@@ -59,6 +59,18 @@ def test_whoever_listens_is_told_how_far_a_step_is():
     assert list(progress.seconds) == [name for name, *_ in steps]
 
 
+def test_the_number_of_steps_is_set_right_once_they_are_known():
+    heard = []
+    progress = Progress(6, lambda *step: heard.append(step), writes=True)
+    with progress.step("encode"):
+        pass
+    progress.expect(["approximate", "adapt"])
+    for name in ("approximate", "adapt", "write"):
+        with progress.step(name):
+            pass
+    assert heard == [("encode", 1, 6), ("approximate", 2, 4), ("adapt", 3, 4), ("write", 4, 4)]
+
+
 def test_a_step_that_fails_leaves_no_listener_behind():
     heard = []
     listener = type("Listener", (), {"__call__": lambda *_: None, "count": lambda _, *how_far: heard.append(how_far)})()

@@ -3,12 +3,14 @@ import math
 import numpy as np
 import pytest
 from noise_sources import NoNoise, SeededNoise
+from queries import Unread, ask
 from small_tables import category, number
 from test_auto import config_of
 
 from threea_spark.adapt import second_look
 from threea_spark.adapt.second_look import choose, n_chosen
 from threea_spark.approximate.class_means import ClassMeans
+from threea_spark.approximate.look import measure_class_means
 from threea_spark.encode.codes import SCORE_GRID
 from threea_spark.encode.encoding import Encoding
 from threea_spark.errors import PrivacyError
@@ -89,11 +91,25 @@ def rows_of(n, width, seed=4, correlation=0.0):
     return np.rint((means[classes] + inner) * SCORE_GRID).astype(np.int64), classes
 
 
+class Given:
+    """Rows that are all in the sample."""
+
+    def __init__(self, rows):
+        self._rows = rows
+
+    def sample(self, rate):
+        return self._rows
+
+
 def look(meter, rows, classes, n_numbers):
     """The two readings of the second look, as `look_again` makes them once rows are on the driver."""
     sizes = np.full(N_CLASSES, len(rows) / N_CLASSES)
-    with meter.poisson_sample(Stage.ADAPT, 1.0):
-        return second_look._readings(rows, rows[:, :n_numbers] / SCORE_GRID, classes, sizes, meter)
+    chosen = second_look._Chosen(rows, rows[:, :n_numbers] / SCORE_GRID, classes)
+    with meter.sample(Stage.ADAPT, Given(chosen), 1.0) as held:
+        mu_means, mu_pairs = second_look.split_mu(meter.remaining_mu(Stage.ADAPT), n_numbers)
+        own = second_look._look(N_CLASSES, rows.shape[1])
+        means = measure_class_means(held, own, meter, mu_means, sizes)
+        return means, second_look._correlations(held, n_numbers, float(len(rows)), meter, mu_pairs)
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 10.0])
@@ -106,7 +122,7 @@ def test_the_second_look_spends_its_share_and_no_more(epsilon, relation):
     assert meter.spent_mu(Stage.ENCODE) == meter.spent_mu(Stage.APPROXIMATE) == 0.0
     assert len(meter.events_by_stage()[Stage.ADAPT]) == 1  # one Gaussian on one sample
     with pytest.raises(PrivacyError, match="the plan holds"):  # nothing is left
-        meter.noisy_sum(Stage.ADAPT, "more", np.zeros(1, dtype=np.int64), squared_bound=1, mu=0.1 * planned)
+        ask(meter, Stage.ADAPT, "more", mu=0.1 * planned, rows=Unread())
 
 
 @pytest.mark.parametrize("n_numbers", [0, 1])

@@ -4,11 +4,11 @@ from collections import defaultdict
 from functools import cache
 from unittest.mock import patch
 
-import numpy as np
 import promises
 import pytest
 from dp_accounting import GaussianDpEvent, NonPrivateDpEvent
 from noise_sources import SeededNoise
+from queries import Rows, ask
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy import budget as plans
@@ -20,7 +20,6 @@ from threea_spark.privacy.statement import PrivacyStatement, plan_in_words, stat
 from threea_spark.privacy.unit import PrivacyUnit
 
 ADD = Relation.ADD_OR_REMOVE_ONE
-ZEROS = np.zeros(4, dtype=np.int64)
 
 
 def plan_of(accounting=Accounting.END_TO_END, **changes):
@@ -38,7 +37,7 @@ def meter_of(accounting=Accounting.END_TO_END, **changes):
 
 def spend_all(meter):
     for stage, mu in meter.plan.stage_mu.items():
-        meter.noisy_sum(stage, "all", ZEROS, squared_bound=1, mu=mu)
+        ask(meter, stage, "all", mu=mu)
     return meter
 
 
@@ -50,21 +49,21 @@ def release_of(kind):
 def released(**changes):
     """A release that spent its plan but for half of Encode's, with all that it granted by stage."""
     meter, granted = meter_of(**changes), defaultdict(list)
-    grant = PrivacyMeter.grant
+    grant = PrivacyMeter._granted
 
-    def kept(self, stage, name, **asked):
-        granted[stage].append(grant(self, stage, name, **asked))
-        return granted[stage][-1]
+    def kept(self, query, mu):
+        granted[query.stage].append(grant(self, query, mu))
+        return granted[query.stage][-1]
 
-    with patch.object(PrivacyMeter, "grant", kept):
+    with patch.object(PrivacyMeter, "_granted", kept):
         for stage, mu in meter.plan.stage_mu.items():
             if stage is Stage.ADAPT and meter.plan.is_sampled:
-                with meter.poisson_sample(stage, meter.plan.sampling_probability):
-                    meter.noisy_sum(stage, "all", ZEROS, squared_bound=1, mu=mu)
+                with meter.sample(stage, Rows(), meter.plan.sampling_probability):
+                    ask(meter, stage, "all", mu=mu)
             else:
                 price = mu * (0.7 if stage is Stage.ENCODE else 1.0)
-                meter.noisy_sum(stage, "a", ZEROS, squared_bound=700, mu=0.6 * price, moved=2)
-                meter.noisy_sum(stage, "b", ZEROS, squared_bound=9, mu=0.8 * price * (1 - 1e-12), moved=2)
+                ask(meter, stage, "a", squared=700, mu=0.6 * price, moved=2)
+                ask(meter, stage, "b", squared=9, mu=0.8 * price * (1 - 1e-12), moved=2)
     return meter, granted
 
 
@@ -160,7 +159,7 @@ def test_a_release_that_spends_its_plan_meets_its_claim(relation):
 def test_what_is_promised_does_not_hang_on_what_ran():
     """How many sums run may follow from noisy figures: a promise read off them would be made after the fact."""
     whole, little = statement_of(spend_all(meter_of())), meter_of()
-    little.noisy_sum(Stage.ENCODE, "a", ZEROS, squared_bound=1, mu=0.01)
+    ask(little, Stage.ENCODE, "a", mu=0.01)
     less = statement_of(little)
     assert (less.epsilon_spent, less.mu, less.curve) == (whole.epsilon_spent, whole.mu, whole.curve)
     assert [spend.mu for spend in less.stages] == [spend.mu for spend in whole.stages]
@@ -209,7 +208,7 @@ def test_the_curve_falls_and_meets_the_claim():
 
 def test_the_conditional_mode_says_what_is_not_covered():
     meter = meter_of(Accounting.CONDITIONAL)
-    meter.book_exact(Stage.APPROXIMATE)
+    ask(meter, Stage.APPROXIMATE, "all", mu=1.0)
     spend_all(meter)
     statement = statement_of(meter)
     for named in ("clusters", "groups", "class shares", "quantiles", "names of open columns", "not bounded"):

@@ -99,7 +99,7 @@ def gradient_query(
 
 def _clipped_sum(shared: _Shared, chunks: Sequence[Chunk], size: int, settings: KipSettings) -> Int64Array:
     """Exact sums in grid units, shape (size,). PRIVATE: no noise has been added."""
-    network, diag_reg = settings.architecture, settings.diag_reg
+    network, diag_reg, limits = settings.architecture, settings.diag_reg, (settings.clip_norm, settings.norm_bound)
     label_scale = settings.label_scale if settings.learn_labels else None
     (device,) = shared.dual.devices()
     on_cpu = device.platform == "cpu"  # a GPU has cores for a whole chunk, and no use for threads
@@ -108,17 +108,7 @@ def _clipped_sum(shared: _Shared, chunks: Sequence[Chunk], size: int, settings: 
         with x64(), jax.default_device(device):  # both hold for one thread
             total = jnp.zeros(size, jnp.int64)
             for chunk in some:
-                total = _add_clipped(
-                    total,
-                    shared,
-                    chunk,
-                    diag_reg,
-                    settings.clip_norm,
-                    settings.norm_bound,
-                    label_scale,
-                    network,
-                    on_cpu,
-                )
+                total = _add_clipped(total, shared, chunk, diag_reg, *limits, label_scale, network, on_cpu)
             return np.asarray(total)
 
     total = sum_of(chunks[:1])  # compiles, which threads would all do

@@ -22,6 +22,7 @@ from threea_spark.engine.packed import PackedRows
 from threea_spark.model.law import decode_rows
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.clipping import clip_rows
+from threea_spark.privacy.mechanism import NoisyGroups
 from threea_spark.privacy.query import GroupQuery, RowBound
 
 _FARTHEST = 2**17  # grid units; rows lie within 2^15
@@ -145,6 +146,21 @@ class Mixer:
         cells = nearest_cells(encoding, rows[:, :width])
         classes = rows[:, width:].argmax(axis=1).astype(np.int64)
         return decode_rows(encoding, label, cells, classes, rng)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The outcome of a recipe that mixes: groups of rows, and their booked noise.
+
+    Attributes:
+      encoding: The table's codes.
+      mixer: Which groups. RELEASED.
+      granted: Their sums, which get their noise where they are released.
+    """
+
+    encoding: Encoding
+    mixer: Mixer
+    granted: NoisyGroups[PackedRows]
 
 
 def norm_bound(clip_norm: float) -> int:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 DRIVER_ONLY = ("pandas",)
 ON_WORKERS = ("numpy", "scipy", "pyarrow", "pydantic", "dp_accounting", "threadpoolctl", "yaml")
 """Packages that the tasks of a release import, by import name."""
-TASKS = ("threea_spark.source.rows", "threea_spark.encode.spark", "threea_spark.approximate.spark",
-         "threea_spark.anonymize.spark")  # fmt: skip
+TASKS = ("threea_spark.engine.spark", "threea_spark.source.rows", "threea_spark.encode.packing",
+         "threea_spark.approximate.components", "threea_spark.anonymize.mixed_rows")  # fmt: skip
 """Modules whose functions and classes are sent to executors."""
 
 NEEDED = {

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from threea_spark.config.domain import CategoricalColumn
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import MAX_CATEGORY_CELLS, CategoryField, Field, HistogramLayout
-from threea_spark.encode.rules import codes_affinely
+from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """What a recipe depends on beside configuration and plan: public, or released by Encode.
+
+    Attributes:
+      n_rows: Public, assumed or DP number of rows.
+      n_classes: Classes of the label; 1 where there is none.
+      n_features: Coded columns without the label, parts of timestamps among them.
+      width: Coordinates of a packed vector.
+    """
+
+    n_rows: float
+    n_classes: int
+    n_features: int
+    width: int
 
 
 def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
@@ -29,3 +49,24 @@ def max_width(features: tuple[Field, ...]) -> int:
         min(len(field.values), MAX_CATEGORY_CELLS + 1) if isinstance(field, CategoryField) else 1 for field in features
     ]
     return sum(cells) + sum(field.nullable for field in features)
+
+
+def expected_shape(config: ReleaseConfig, n_rows: float, *, label_cells: int = LABEL_CELLS) -> TableShape:
+    """The shape of a table of so many rows, as far as the configuration tells.
+
+    Args:
+      config: The release's configuration.
+      n_rows: Assumed.
+      label_cells: Classes of a numeric label.
+    """
+    features = features_of(config)
+    return TableShape(n_rows, n_classes_of(config, label_cells), len(features), max_width(features))
+
+
+def n_classes_of(config: ReleaseConfig, label_cells: int) -> int:
+    """Classes of the label, null included; a numeric one has `label_cells`."""
+    if config.domain.label is None:
+        return 1
+    label = config.domain.columns[config.domain.label]
+    own = len(label.values) if isinstance(label, CategoricalColumn) else label_cells
+    return own + int(label.nullable)

@@ -57,6 +57,19 @@ class RowSampler:
         return cells, np.maximum(self.class_of[component], 0)
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The outcome of a recipe that draws: a distribution of rows. RELEASED.
+
+    Attributes:
+      encoding: The table's codes, as far as the sampler draws them.
+      sampler: Draws rows.
+    """
+
+    encoding: Encoding
+    sampler: RowSampler
+
+
 def draw_rows(
     sampler: RowSampler, encoding: Encoding, label: str | None, n_rows: int, rng: np.random.Generator
 ) -> dict[str, Decoded]:
