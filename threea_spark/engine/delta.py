@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from threea_spark.config.table_names import PlaceKey
+from threea_spark.config.table_names import PlaceKey, quoted_name
 from threea_spark.engine.history import Commit
 from threea_spark.errors import SourceError
 
@@ -29,7 +29,7 @@ class Place:
     def identifier(self) -> str:
         """How SQL names it."""
         if self.is_path:
-            return "delta.`" + self.name.replace("`", "``") + "`"
+            return f"delta.{quoted_name(self.name)}"
         return self.name
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from threea_spark.config.domain import Domain
+from threea_spark.config.table_names import quoted_name
 from threea_spark.errors import SourceError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def local_rows(rows: DataFrame, names: Sequence[str], max_rows: int) -> pd.DataF
     missing = sorted(set(names) - set(rows.columns))
     if missing:
         raise SourceError(f"columns {missing} are missing from the table; it must hold the domain's columns")
-    chosen = rows.select(*[F.col("`" + name.replace("`", "``") + "`") for name in names])
+    chosen = rows.select(*[F.col(quoted_name(name)) for name in names])
     n_rows = chosen.count()
     if n_rows > max_rows:
         chosen = chosen.sample(fraction=min(1.0, _MARGIN * max_rows / n_rows), seed=_WHICH)
@@ -58,9 +59,22 @@ def numbers(cells: pd.Series) -> pd.Series:
     return pd.to_numeric(cells, errors="coerce").astype(float)
 
 
-def seconds(cells: pd.Series) -> pd.Series:
-    """Reads moments as seconds since 1970, UTC, in float64; null, and what is no moment, is NaN."""
+def moments(cells: pd.Series) -> pd.Series:
+    """Reads cells as datetime64[us, UTC]; nulls and anything that is not a date or time become NaT.
+
+    Microseconds reach all the years that Spark has; nanoseconds, which pandas prefers for objects, end in 2262.
+    """
     import pandas as pd
 
-    moment = pd.to_datetime(cells, utc=True, errors="coerce")
-    return (moment.dt.as_unit("us").astype("int64").astype(float) / 1e6).where(moment.notna())
+    if cells.dtype == object:  # a DATE column arrives as datetime.date objects
+        try:
+            return cells.astype("datetime64[us, UTC]")
+        except (ValueError, TypeError):  # some cell is not a date or time: read them one by one
+            pass
+    return pd.to_datetime(cells, utc=True, errors="coerce").dt.as_unit("us")
+
+
+def seconds(cells: pd.Series) -> pd.Series:
+    """Reads dates and times as seconds since 1970, UTC, in float64; NaN for nulls and anything else."""
+    moment = moments(cells)
+    return (moment.astype("int64").astype(float) / 1e6).where(moment.notna())

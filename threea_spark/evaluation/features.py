@@ -9,7 +9,7 @@ import numpy as np
 
 from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
-from threea_spark.engine.frames import category_text, numbers, seconds
+from threea_spark.engine.frames import category_text, moments, numbers, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,11 +92,9 @@ class LinearFeatures:
 
 def _numbers(cells: pd.Series, column: Column) -> dict[str, pd.Series]:
     """A number, or the seconds of a time and its parts, as float64 with NaN as null, by suffix of the name."""
-    import pandas as pd
-
     if not isinstance(column, TimestampColumn):
         return {"": numbers(cells)}
-    moment = pd.to_datetime(cells, utc=True)
+    moment = moments(cells)
     found = {"": seconds(cells)}
     for part in _PARTS:
         found[f"_{part}"] = getattr(moment.dt, part).astype(float).where(moment.notna())

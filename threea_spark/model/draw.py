@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.task import as_task
 from threea_spark.model.blocks import BlockDraw
 
@@ -23,7 +24,7 @@ _FEWEST_BLOCKS, _MOST_BLOCKS = 8, 64  # of a task and its file: starting a task 
 
 def ddl_of(types: Mapping[str, str]) -> str:
     """Spark's DDL of columns, their names quoted."""
-    return ", ".join("`" + name.replace("`", "``") + "` " + simple for name, simple in types.items())
+    return ", ".join(f"{quoted_name(name)} {simple}" for name, simple in types.items())
 
 
 def sampled_rows(spark: SparkSession, drawn: BlockDraw) -> DataFrame:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from threea_spark.config.table_names import quoted_chain
+from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.delta import Place, commit_metadata
 from threea_spark.errors import ReleaseExistsError
 from threea_spark.publish.cleanup import claimed
@@ -111,7 +111,7 @@ def without_layout(rows: DataFrame, salt: int, n_files: int) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    cells = [F.col(quoted_chain((name,))) for name in rows.columns]
+    cells = [F.col(quoted_name(name)) for name in rows.columns]
     key = F.xxhash64(F.lit(salt), *cells)
     return rows.repartition(n_files, key).sortWithinPartitions(key, *cells)
 

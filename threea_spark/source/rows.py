@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from threea_spark.config.domain import CategoricalColumn, Domain, TimestampColumn
 from threea_spark.config.domain import Column as DomainColumn
+from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.packed import UNIT, UNIT_ID, column_name
 from threea_spark.engine.task import as_task
 from threea_spark.privacy.unit import Missing, PrivacyUnit, unit_token
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 _ORDER = "order"
 _RANK = "rank"
-
-
-def quoted(name: str) -> str:
-    """Quotes a column name for Spark, whatever it holds."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def schema_of(table: DataFrame) -> dict[str, str]:
@@ -50,7 +46,7 @@ def _cell(name: str, column: DomainColumn, simple: str) -> Column:
     """A column's cells as they are read: text, numbers as float64, times as they are."""
     from pyspark.sql import functions as F
 
-    cell = F.col(quoted(name))
+    cell = F.col(quoted_name(name))
     if isinstance(column, TimestampColumn):
         return cell
     if not isinstance(column, CategoricalColumn):
@@ -65,7 +61,7 @@ def _identifier(column: str) -> Column:
     """A unit's identifier as bytes, which no collation calls equal where they differ."""
     from pyspark.sql import functions as F
 
-    return F.col(quoted(column)).cast("string").cast("binary")
+    return F.col(quoted_name(column)).cast("string").cast("binary")
 
 
 def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
