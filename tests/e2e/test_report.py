@@ -64,7 +64,7 @@ def test_the_public_report_holds_the_receipt_and_nothing_only_real_rows_hold(rel
     assert receipt["release_id"] in page
     assert f"{receipt['n_released']:,}" in page
     assert rounded_up(receipt["privacy"]["epsilon_spent"]) in page
-    for text in (*OPEN, "Not covered", "Dong, Roth and Su (2022)", "How released columns go together"):
+    for text in (*OPEN, "Not covered", "Dong, Roth and Su (2022)", "Associations between released columns"):
         assert text in page, text
     wanted = real_values(hospital()) | real_values(hospital(500, seed=6))
     assert len(wanted) > 1000

@@ -1,4 +1,4 @@
-"""Arrow types of Spark's types, and which categories a type can hold."""
+"""Maps Spark's types to Arrow's, and checks which categories a type can hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 
 
 def arrow_type(simple: str) -> pa.DataType:
-    """Gives the Arrow type of Spark's simple type string; text for anything that is not a number, time or boolean."""
+    """Returns the Arrow type for Spark's simple type string; text for anything but numbers, times and booleans."""
     if found := _DECIMAL.fullmatch(simple):
         return pa.decimal128(int(found[1]), int(found[2]))
     return _PLAIN.get(simple, pa.string())
