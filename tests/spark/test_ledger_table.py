@@ -197,7 +197,7 @@ def test_a_table_that_is_no_ledger_is_refused_by_name(spark, source, tmp_path):
             )
         }
     )
-    with pytest.raises(LedgerError, match="no column 'number'"):
+    with pytest.raises(LedgerError, match="lacks column 'number'"):
         summary(spark, elsewhere)
 
 
