@@ -38,7 +38,7 @@ def test_new_units_are_read_and_charged_alone(spark, tmp_path):
     second = release(spark, config(source, tmp_path / "second", since=1))
     assert whole.source_since is None
     assert (second.source_since, second.source_version) == (1, 2)
-    assert "only units that version 1 did not hold" in second.in_words()
+    assert "only units absent from version 1" in second.in_words()
     for receipt in (first, second):
         assert 450 < receipt.n_released < 750  # of 600 rows of new patients; with the old ones' 700, in all 2,300
     spent = summary(spark, config(source, tmp_path / "x"))
@@ -82,7 +82,7 @@ def test_a_table_that_grew_is_appended_to_and_stands_at_the_larger_claim(spark, 
     assert (properties["threea.epsilon"], properties["threea.delta"]) == ("3", "1e-05")  # nobody was in both
     page = report_html(spark, ReleaseConfig.from_dict(content))
     assert "The table holds rows of 2 releases." in page
-    assert "As a whole it stands at epsilon 3, delta 1e-05." in page
+    assert "The claim for the table as a whole: epsilon 3, delta 1e-05." in page
     assert first.release_id in page
     assert f"{first.n_released + second.n_released:,}" in page
 
@@ -92,13 +92,13 @@ def test_rows_that_are_units_of_their_own_must_never_have_changed(spark, tmp_pat
     receipt = release(spark, config(source, tmp_path / "new", since=0, unit="row"))
     assert 600 < receipt.n_released < 800  # of 700 appended rows
     spark.sql(f"UPDATE delta.`{source}` SET age = age + 1 WHERE age > 80")
-    with pytest.raises(SourceError, match=r"nothing but appends.*version 2 \(UPDATE\)"):
+    with pytest.raises(SourceError, match=r"there may only be appends.*version 2 \(UPDATE\)"):
         release(spark, config(source, tmp_path / "newer", since=1, unit="row"))
 
 
 @pytest.mark.parametrize(
     ("since", "error", "words"),
-    [(0, ConfigError, "nothing is new"), (7, ConfigError, "nothing is new")],
+    [(0, ConfigError, "no row would be new"), (7, ConfigError, "no row would be new")],
 )
 def test_a_version_that_is_not_earlier_is_refused(spark, tmp_path, since, error, words):
     source = write_delta(spark, clinic(60), tmp_path / "source")

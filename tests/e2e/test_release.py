@@ -98,7 +98,7 @@ def test_an_older_version_can_be_released_and_an_absent_one_is_refused(spark, tm
     old["source"]["version"] = 9
     with pytest.raises(SourceError, match="versions 0 to 1"):
         release(spark, ReleaseConfig.from_dict(old))
-    with pytest.raises(SourceError, match="no Delta table"):
+    with pytest.raises(SourceError, match="not a readable Delta table"):
         run(spark, tmp_path / "nowhere", tmp_path / "out2")
 
 
@@ -302,15 +302,15 @@ def test_a_failing_write_leaves_neither_target_nor_staging_and_stays_spent(spark
 def test_a_delta_of_one_in_fewer_people_is_refused_before_staging_and_told_where_it_is_allowed(spark, source, tmp_path):
     seen = []
     large = config_of(source, tmp_path / "out", privacy={"delta": 2e-3})
-    with pytest.raises(PrivacyError, match=r"privacy\.delta: .* one in as many units as the table has"):
+    with pytest.raises(PrivacyError, match=r"privacy\.delta: .* one over the number of units in the table"):
         release(spark, ReleaseConfig.from_dict(large), listener=lambda name, *_: seen.append(name))
     assert not [name for name in seen if "stage packed" in name]
     assert not (tmp_path / "out").exists()
     large["privacy"]["allow_large_delta"] = True
     receipt = release(spark, ReleaseConfig.from_dict(large))
-    assert "real values of single people may be among the released ones" in receipt.in_words()
+    assert "real values of individuals may be among the released ones" in receipt.in_words()
     page = report_html(spark, ReleaseConfig.from_dict(large))
-    assert "real values of single people may be among the released ones" in page
+    assert "real values of individuals may be among the released ones" in page
     by_patient = config_of(
         source, tmp_path / "by_patient", privacy={"delta": 1.5e-3, "unit": {"column": "patient", "max_rows": 3}}
     )

@@ -64,7 +64,7 @@ def test_the_public_report_holds_the_receipt_and_nothing_only_real_rows_hold(rel
     assert receipt["release_id"] in page
     assert f"{receipt['n_released']:,}" in page
     assert rounded_up(receipt["privacy"]["epsilon_spent"]) in page
-    for text in (*OPEN, "Not covered", "Dong, Roth and Su (2022)", "How released columns go together"):
+    for text in (*OPEN, "Not covered", "Dong, Roth and Su (2022)", "Associations between released columns"):
         assert text in page, text
     wanted = real_values(hospital()) | real_values(hospital(500, seed=6))
     assert len(wanted) > 1000
@@ -139,7 +139,7 @@ def test_a_configuration_that_was_not_released_has_no_report(spark, released):
     with pytest.raises(SourceError, match="no receipt"):
         report_html(spark, ReleaseConfig.from_dict(config))
     config["target"] = {"path": str(released / "nowhere")}
-    with pytest.raises(SourceError, match="no table"):
+    with pytest.raises(SourceError, match="not a readable table"):
         report_html(spark, ReleaseConfig.from_dict(config))
 
 

@@ -144,7 +144,7 @@ def test_a_run_whose_files_cannot_be_written_is_marked_and_logged_anew(mlflow, p
     receipt, config, _, report = parts
     (tmp_path / "file").write_text("no folder")
     mlflow.create_experiment("broken", artifact_location=f"file://{tmp_path}/file")
-    with pytest.raises(EnvironmentNotReadyError, match="the release stands"):
+    with pytest.raises(EnvironmentNotReadyError, match="the release is kept"):
         log_release(receipt, config=config, report=report, experiment="broken")
     assert [run.info.status for run in runs_of(mlflow, "broken")] == ["FAILED"]
     (tmp_path / "file").unlink()

@@ -16,12 +16,12 @@ from pyspark.sql import functions as F
 from threea_spark import release
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.config.domain import CategoricalColumn, TimestampColumn
+from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.packed import UNIT, column_name
 from threea_spark.model.blocks import arrow_rows
 from threea_spark.model.law import Drawn, decode_rows
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.source.rows import quoted
 from threea_spark.source.schema import check_schema
 
 load("local_rows")
@@ -101,7 +101,9 @@ def test_any_delta_table_is_released_whole(spark, tmp_path, n_inputs):
     def check(table):
         folder = tmp_path / str(next(numbers))
         rows = spark.createDataFrame(table.rows())
-        typed = rows.select(*[F.col(quoted(n)).cast(t).alias(n) for n, t in (table.types | {UNITS: "string"}).items()])
+        typed = rows.select(
+            *[F.col(quoted_name(n)).cast(t).alias(n) for n, t in (table.types | {UNITS: "string"}).items()]
+        )
         assert [kind for _, kind in typed.dtypes] == [*table.types.values(), "string"]
         named = typed.write.format("delta").option("delta.columnMapping.mode", "name")
         named.save(str(folder / "source"))

@@ -144,7 +144,7 @@ def test_an_append_that_another_release_s_properties_broke_into_is_written_again
         write(appending(spark, place, "n2", 1.0), spark.range(2), receipt_of("n2", 1.0))
         may_end.touch()
         first.result()
-    assert "another release changed the target meanwhile; writing again" in caplog.text
+    assert "another release changed the target in the meantime; retrying the write" in caplog.text
     assert n_rows(spark, place) == 7
     assert totals(spark, place)[2] == "n1,n2,r1"
     assert [release.is_written for release in standing_at(spark, place).releases] == [True] * 3
@@ -184,7 +184,7 @@ def test_what_cannot_be_stated_together_is_refused_when_another_was_faster(spark
         write(appending(spark, place, "c", 1.0, accounting=Accounting.CONDITIONAL), spark.range(2), "receipt")
     spark.range(3).write.format("delta").save(f"{place.name}-other")
     other = Place.of(None, f"{place.name}-other")
-    with pytest.raises(TargetExistsError, match="not made by a release"):
+    with pytest.raises(TargetExistsError, match="not created by a release"):
         write(appending(spark, other, "r2", 1.0), spark.range(2), "receipt")
     assert len(commit_metadata(spark, other)) == 1
     assert "threea.releases" not in properties_of(spark, other)

@@ -67,7 +67,7 @@ def test_grant_start_finish_fail_and_void_stand_in_one_chain(spark, config):
     assert [entry["status"] for entry in found["entries"]] == ["void", "failed"]
     assert 0.9 < found["spent_epsilon"] <= 1.0
     assert two.receipt_entry["hash"] == two.started.hash
-    with pytest.raises(LedgerError, match="no started release"):
+    with pytest.raises(LedgerError, match="not a started release"):
         void(spark, config, 0, "a grant is none")
 
 
@@ -197,7 +197,7 @@ def test_a_table_that_is_no_ledger_is_refused_by_name(spark, source, tmp_path):
             )
         }
     )
-    with pytest.raises(LedgerError, match="no column 'number'"):
+    with pytest.raises(LedgerError, match="lacks column 'number'"):
         summary(spark, elsewhere)
 
 

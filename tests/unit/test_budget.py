@@ -42,7 +42,7 @@ def test_two_releases_compose_below_the_sum_of_their_epsilons():
 
 
 def test_a_release_that_does_not_fit_is_refused_with_what_is_spent():
-    with pytest.raises(BudgetError, match=r"1 earlier release\(s\) spent epsilon 1, with this one it would be 1\.4"):
+    with pytest.raises(BudgetError, match=r"1 earlier release\(s\) spent epsilon 1; with this one it would be 1\.4"):
         check_budget([spend("a", ONE)], spend("b", ONE), epsilon=1.4, delta=1e-6)
 
 

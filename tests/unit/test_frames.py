@@ -336,7 +336,7 @@ def test_identifiers_are_of_one_unit_if_their_texts_are_equal():
 
 def test_missing_and_doubled_columns_are_named_at_once_and_nothing_else_is_an_error():
     frame = pd.DataFrame([["secret"] * 6], columns=["whole", "real", "real", "open", "listed", "when"])
-    with pytest.raises(SchemaError, match=r"(?s)'real': stands twice.*'who': is not a column") as caught:
+    with pytest.raises(SchemaError, match=r"(?s)'real': appears twice.*'who': is not a column") as caught:
         arrow_table(frame, DOMAIN, "who")
     assert "secret" not in str(caught.value)
     assert arrow_table(frame.iloc[:, [0, 1, 3, 4, 5]], DOMAIN, None)["whole"].to_pylist() == [None]

@@ -106,7 +106,7 @@ def test_a_voided_release_counts_no_more_whatever_follows(chain):
     account = account_of([*chain, void, late], STAYS)
     assert account.booking(1).status == "void"
     assert [item.release_id for item in account.spent] == [""]  # the other one
-    with pytest.raises(LedgerError, match="there are: 1, 3"):
+    with pytest.raises(LedgerError, match="those are: 1, 3"):
         account.booking(2)
 
 

@@ -251,11 +251,25 @@ def test_a_heat_map_shades_by_sign_and_strength_and_lists_the_strongest():
     ]
 
 
-def test_times_beyond_nanoseconds_are_read_as_they_are():
-    """Nanoseconds end in 2262: the year 3000 came out as 1831."""
+FAR = [
+    pd.Series(np.array(["2020-01-01", "3000-06-01", "NaT"], dtype="datetime64[us]")),
+    pd.Series(np.array(["2020-01-01", "2261-06-01", "NaT"], dtype="datetime64[ns]")),
+    pd.Series([dt.date(2020, 1, 1), dt.date(3000, 6, 1), None], dtype=object),  # what a DATE column becomes
+]
+
+
+@pytest.mark.parametrize("cells", FAR, ids=["microseconds", "nanoseconds", "dates"])
+def test_a_summary_reads_far_dates_in_whatever_unit_they_are_held(cells):
+    """Nanoseconds end in 2262: the year 3000 came out as 1831, or as a null."""
     column = {"type": "timestamp", "lower": "2000-01-01", "upper": "4000-01-01"}
     domain = Domain.from_dict({"task": "none", "columns": {"t": column}})
-    when = np.array(["2020-01-01", "3000-06-01", "NaT"], dtype="datetime64[us]")
-    (found,) = values_of(pd.DataFrame({"t": when}), domain)
-    assert found.cells[:2].tolist() == (when[:2].astype(np.int64) / 1e6).tolist()
+    first, last = (
+        (np.datetime64(str(cell)[:10]) - np.datetime64("1970-01-01")).astype(int) * 86400 for cell in cells[:2]
+    )
+    frame = pd.DataFrame({"t": cells})
+    (found,) = values_of(frame, domain)
+    assert found.cells[:2].tolist() == [first, last]
     assert np.isnan(found.cells[2])
+    (summary,) = summary_of(frame, domain, n_rows=3).columns
+    assert summary.null_share == pytest.approx(1 / 3)
+    assert first <= summary.bins.edges[0] < 0.9 * last < summary.bins.edges[-1] <= last

@@ -179,7 +179,7 @@ def test_a_conditional_release_is_never_shown_as_covered(pages):
     text = Page(pages["conditional"]).words
     assert "Not all of this release is covered." in text
     assert "NOT COVERED: clusters" in text
-    assert "They are no bound for the release as a whole." in text
+    assert "They do not bound the release as a whole." in text
     assert "no noise: not covered" in text
     assert "best attacker the guarantee allows, of the mixing step alone" in text
     assert "all that read a row is covered" not in text
@@ -222,14 +222,14 @@ def test_rows_of_several_releases_are_not_presented_as_one_s():
     own, other = held("0123456789abcdef-v3", 1.0), held("fedcba-v4", 8.0)
     text = page_of(own, other)
     for words in (
-        "The table holds rows of 2 releases.", "As a whole it stands at epsilon 9, delta 2e-05.",
+        "The table holds rows of 2 releases.", "The claim for the table as a whole: epsilon 9, delta 2e-05.",
         "releases 0123456789abcdef-v3, fedcba-v4", "of release 0123456789abcdef-v3 alone",
         "of 1,234, of 2 releases together",
     ):  # fmt: skip
         assert words in text, words
     assert "releases." not in page_of(own)
     assert "releases together" not in page_of(own)
-    assert "As a whole it stands at" in page_of(other)  # none of its rows are this receipt's
+    assert "The claim for the table as a whole:" in page_of(other)  # none of its rows are this receipt's
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_what_holds_for_all_releases_is_said_with_its_limits(other, words):
 def test_a_release_without_ledger_advice_or_left_out_columns_is_said_plainly():
     text = Page(public(ledger=None, diagnostics=(), left_out=())).words
     assert "Ledger" not in text
-    assert "Nothing stood out." in text
+    assert "No advice." in text
     assert "no column of the source" in text
 
 

@@ -149,8 +149,8 @@ def test_words_name_no_formula_and_the_conditional_mode_promises_less():
     assert "covered too" in whole
     assert "covered too" not in part
     assert "The release looks nearly the same" not in part
-    assert "what they give away is not part of this" in part
-    assert "no bound on what attackers learn from the whole release" in part
+    assert "what they reveal is not part of this guarantee" in part
+    assert "not bound what attackers learn from the whole release" in part
 
 
 def test_budget_shares_add_up_and_a_stage_without_noise_is_marked():
@@ -169,4 +169,4 @@ def test_a_replaced_unit_is_told_from_one_that_is_added():
         found, relation="tables in which one unit's rows are replaced by others (replace_one)"
     )
     assert "one with and one without the unit" in guarantee_in_words(found)[1]
-    assert "different rows of one unit" in guarantee_in_words(replaced)[1]
+    assert "different rows for one unit" in guarantee_in_words(replaced)[1]

@@ -144,7 +144,7 @@ def test_only_what_can_be_stated_together_may_join():
     properties = {"threea.release_id": "a"}
     check_may_join(properties, [held("a")], PLACE, **wanted)
     check_may_join(properties, held_in(properties, []), PLACE, **{**wanted, "accounting": "unknown"})
-    with pytest.raises(TargetExistsError, match="not made by a release") as caught:
+    with pytest.raises(TargetExistsError, match="not created by a release") as caught:
         check_may_join({}, [], PLACE, **wanted)
     assert "drop" not in str(caught.value)
     for name, value in (("accounting", "conditional"), ("relation", "replace_one"), ("unit", "row")):

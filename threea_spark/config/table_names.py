@@ -30,9 +30,14 @@ def parts_of(name: str) -> tuple[str, ...] | None:
     return None
 
 
+def quoted_name(name: str) -> str:
+    """Quotes one identifier for Spark SQL: a column's name or one part of a table's name, whatever it contains."""
+    return "`" + name.replace("`", "``") + "`"
+
+
 def quoted_chain(parts: tuple[str, ...]) -> str:
-    """Quotes a chain of arbitrary identifiers for SQL."""
-    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+    """Quotes a chain of identifiers for SQL and joins them with dots, whatever they contain."""
+    return ".".join(map(quoted_name, parts))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Delta tables by name or by path: which exist, at which version, and what they say of themselves. Reads no row."""
+"""Delta tables by name or by path: whether they exist, their versions and their metadata. Reads no row itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from threea_spark.config.table_names import PlaceKey
+from threea_spark.config.table_names import PlaceKey, quoted_name
 from threea_spark.engine.history import Commit
 from threea_spark.errors import SourceError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 STAGING = "threea_staging_"
-"""How the names of private staging tables begin."""
+"""Prefix of the names of private staging tables."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Place:
 
     @property
     def identifier(self) -> str:
-        """How SQL names it."""
+        """The table's name in SQL."""
         if self.is_path:
-            return "delta.`" + self.name.replace("`", "``") + "`"
+            return f"delta.{quoted_name(self.name)}"
         return self.name
 
     def __str__(self) -> str:
@@ -37,19 +37,19 @@ class Place:
 
     @classmethod
     def of(cls, table: str | None, path: str | None) -> Place:
-        """The place a configuration names; a relative path is one of this machine."""
+        """Returns the place that a configuration names; a relative path is resolved on this machine."""
         if path is None:
             return cls(str(table), is_path=False)
         return cls(path if urlparse(path).scheme else str(Path(path).absolute()), is_path=True)
 
     @classmethod
     def named(cls, text: str) -> Place:
-        """The place a person names in one word: a path if it holds a slash or a scheme, else a table."""
+        """Returns the place that a user names in one word: a path if it contains a slash or a scheme, else a table."""
         return cls.of(None, text) if "/" in text or ":" in text else cls.of(text, None)
 
 
 def exists(spark: SparkSession, place: Place) -> bool:
-    """Tells whether a table stands at the place; reads no row."""
+    """Tells whether there is a table at this place; reads no row."""
     from pyspark.errors import AnalysisException
 
     if not place.is_path:
@@ -73,7 +73,7 @@ def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int
         history = spark.sql(f"DESCRIBE HISTORY {place.identifier}").select("version").collect()  # bounded: commits
     except AnalysisException:
         kind = "path" if place.is_path else "table"
-        raise SourceError(f"source.{kind}: {place} is no Delta table that can be read; check the {kind}") from None
+        raise SourceError(f"source.{kind}: {place} is not a readable Delta table; check the {kind}") from None
     versions = [int(row["version"]) for row in history]
     if wanted is None:
         return max(versions)
@@ -85,7 +85,7 @@ def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int
 
 
 def history_of(spark: SparkSession, place: Place) -> tuple[Commit, ...]:
-    """Reads what each commit did, as far back as Delta remembers; reads no row. Empty if there is no such table."""
+    """Returns what each commit did, as far back as Delta remembers; empty if there is no such table. Reads no row."""
     from pyspark.errors import AnalysisException
 
     try:
@@ -110,25 +110,25 @@ def read_latest(spark: SparkSession, place: Place) -> DataFrame:
     """Reads the newest version of a table.
 
     Raises:
-      SourceError: if there is none.
+      SourceError: if there is no such table.
     """
     from pyspark.errors import AnalysisException
 
     try:
         rows = spark.read.format("delta").load(place.name) if place.is_path else spark.read.table(place.name)
-        rows.columns  # noqa: B018 - under Connect a missing table shows only when it is analysed
+        rows.columns  # noqa: B018 - Connect reports a missing table only when it analyses the query
     except AnalysisException:
-        raise SourceError(f"{place} is no table that can be read; check its name or path") from None
+        raise SourceError(f"{place} is not a readable table; check its name or path") from None
     return rows
 
 
 def table_id(spark: SparkSession, place: Place) -> str:
-    """Delta's own identifier of a table, the same under all its names, or nothing if there is no such table."""
+    """Returns Delta's own identifier of a table, the same under all its names; empty if there is no such table."""
     return identity(spark, place)[0]
 
 
 def identity(spark: SparkSession, place: Place) -> tuple[str, PlaceKey | None]:
-    """Delta's own identifier of a table and the folder of its files; nothing of a table that is not there."""
+    """Returns Delta's own identifier of a table and the folder of its files; an empty identifier if there is none."""
     from pyspark.errors import AnalysisException
 
     try:
@@ -139,18 +139,18 @@ def identity(spark: SparkSession, place: Place) -> tuple[str, PlaceKey | None]:
 
 
 def created_at(spark: SparkSession, place: Place) -> float:
-    """When a table was created, in seconds since 1970; reads no row."""
+    """Returns when a table was created, in seconds since 1970; reads no row."""
     detail = spark.sql(f"DESCRIBE DETAIL {place.identifier}").selectExpr("unix_millis(createdAt) AS at")
     return float(detail.collect()[0]["at"]) / 1000.0  # bounded: one row
 
 
 def properties_of(spark: SparkSession, place: Place) -> dict[str, str]:
-    """Reads a table's properties; reads no row."""
+    """Returns a table's properties; reads no row."""
     rows = spark.sql(f"SHOW TBLPROPERTIES {place.identifier}").collect()  # bounded: one row a property
     return {row["key"]: row["value"] for row in rows}
 
 
 def commit_metadata(spark: SparkSession, place: Place) -> list[str]:
-    """What the writers of a table said with each commit; reads no row."""
+    """Returns the user metadata of each commit, empty where there is none; reads no row."""
     history = spark.sql(f"DESCRIBE HISTORY {place.identifier}").select("userMetadata").collect()  # bounded: commits
     return [row["userMetadata"] or "" for row in history]

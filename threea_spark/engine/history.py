@@ -1,4 +1,4 @@
-"""What the commits of a Delta table did to its rows, from their operations alone."""
+"""Determines from the recorded operations alone whether commits of a Delta table changed or removed rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Commit:
     """One commit of a table's history.
 
     Attributes:
-      version: Of the table it made.
+      version: The table version that it created.
       operation, parameters: As Delta records them.
     """
 
@@ -31,7 +31,7 @@ class Commit:
 
     @property
     def takes_no_row(self) -> bool:
-        """Whether all rows of the version before are in this one, unchanged."""
+        """Whether all rows of the previous version are in this one, unchanged."""
         parameter = _APPENDS.get(self.operation)
         if parameter is not None:
             return self.parameters.get(parameter) == "Append"
@@ -39,14 +39,14 @@ class Commit:
 
 
 def first_that_takes_rows(history: Sequence[Commit], after: int, last: int) -> str | None:
-    """Names the first commit after one version, up to another, that may have changed or removed rows.
+    """Finds the first commit after one version, up to another, that may have changed or removed rows.
 
     Args:
-      history: In any order; Delta forgets commits after a time, and one that is missing may have done anything.
-      after, last: Versions.
+      history: Commits in any order; Delta drops old ones, and a missing commit may have done anything.
+      after, last: Versions; the first is excluded, the last included.
 
     Returns:
-      In words, or None if every commit is there and none took a row.
+      A description of that commit; None if the history is complete and no commit changed or removed a row.
     """
     known = {commit.version: commit for commit in history}
     for version in range(after + 1, last + 1):

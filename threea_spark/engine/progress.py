@@ -1,4 +1,4 @@
-"""Says which stage runs and how far it is, and how long each took; shown by a listener, or through standard logging."""
+"""Reports the running stage, its progress and the time of each stage, to a listener or through standard logging."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ log = logging.getLogger("threea_spark")
 Listener = Callable[[str, int, int], None]
 """Called at the start of each step with its name, its number (from 1) and the number of steps.
 
-If it has a method `count`, that is called within a step, with how many of its passes or iterations are done, and how
-many there will be.
+If it has a method `count`, that is called during a step with the number of passes or iterations done and the total
+number.
 """
 
 _count: ContextVar[Callable[[int, int], None] | None] = ContextVar("count", default=None)
@@ -26,10 +26,10 @@ class Progress:
     """Times the steps of one release.
 
     Attributes:
-      n_steps: How many there will be, as far as is known.
-      writes: Whether the last of them writes a table.
-      listener: Shows them; None logs a line each.
-      seconds: Of each finished step. Internal: how long a step took is not covered by the guarantee.
+      n_steps: Total number of steps, as far as is known.
+      listener: Shows them; None logs one line per step.
+      writes: Whether the last step writes a table.
+      seconds: Duration of each finished step. Internal: the guarantee does not cover how long a step took.
     """
 
     n_steps: int
@@ -60,10 +60,10 @@ class Progress:
 
 
 def counted(n: int) -> Iterator[int]:
-    """Counts like `range(n)`, and tells the listener of the step that runs how far it is.
+    """Counts like `range(n)`, and reports the progress to the listener of the current step.
 
     Args:
-      n: Public, as are all numbers of iterations.
+      n: Number of iterations. Public, like all numbers of iterations.
     """
     count = _count.get()
     for done in range(n):

@@ -1,6 +1,6 @@
-"""What to do with failed queries: which to try again, and how to keep pyspark from printing their traces.
+"""Handling of failed queries: which to retry, and how to keep pyspark from printing their traces.
 
-Traces hold plans, and may hold values of rows.
+Traces contain query plans, and may contain values of rows.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _PRINTED_BY = "DataFrameQueryContextLogger"
 _CONFLICT = re.compile(
     r"DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w*Exception|(Metadata|Protocol)ChangedException"
 )
-"""Delta's own names, for traces of Java hold `java.util.concurrent` whatever went wrong."""
+"""Delta's own names only, because any Java trace mentions `java.util.concurrent`."""
 
 
 @contextmanager
 def unprinted_query_errors() -> Iterator[None]:
-    """Silences pyspark's own logger of failed queries, unless this library's log is at DEBUG; errors pass through."""
+    """Silences pyspark's logger of failed queries, unless this library logs at DEBUG; errors still propagate."""
     from pyspark.logger import PySparkLogger
 
     if logging.getLogger("threea_spark").isEnabledFor(logging.DEBUG):
@@ -35,5 +35,5 @@ def unprinted_query_errors() -> Iterator[None]:
 
 
 def is_conflict(error: Exception) -> bool:
-    """Whether Delta refused a commit because another one came in between; it may then be tried again."""
+    """Tells whether Delta refused a commit because of a concurrent one; the commit may then be retried."""
     return _CONFLICT.search(str(error)) is not None

@@ -1,4 +1,4 @@
-"""The private staging table: written once, read back, and dropped in any case."""
+"""The private staging table: written once, read back, and always dropped."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ if TYPE_CHECKING:
 
 
 SCRATCH = "threea-spark-"
-"""Prefix of a local session's folder, which holds its warehouse."""
+"""Prefix of a local session's folder, which contains its warehouse."""
 
 
 @contextmanager
 def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
-    """Names a private staging table in a schema (quoted; the session's own where empty), and drops it in any case."""
-    name = f"{STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # no two runs share one
+    """Yields the name of a private staging table, and drops the table at the end in any case.
+
+    Args:
+      spark: A session.
+      release_id: Becomes part of the name.
+      schema: Quoted schema to stage in; the session's own if empty.
+    """
+    name = f"{STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # unique to this run
     name = f"{schema}.{name}" if schema else name
     try:
         yield name
@@ -29,9 +35,9 @@ def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
 
 
 def stage(rows: DataFrame, name: str) -> DataFrame:
-    """Writes private rows once, and reads them back: random tokens are drawn in this write and nowhere else.
+    """Writes private rows once and reads them back: random tokens are drawn in this write and nowhere else.
 
-    Delta keeps no minima and maxima of it: its log may live longer than the table.
+    Delta records no minima and maxima of the rows, because its log may outlive the table.
     """
     rows.write.format("delta").mode("error").option("delta.dataSkippingNumIndexedCols", "0").saveAsTable(name)
     return rows.sparkSession.table(name)

@@ -1,4 +1,4 @@
-"""What every Python task on an executor does before its own work."""
+"""Setup that every Python task on an executor runs before its own work."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _known_modules = 0
 
 
 def as_task(work: ArrowTask) -> ArrowTask:
-    """Gives `work` one core, which is what Spark gives a task, and keeps imported modules out of its garbage.
+    """Limits `work` to one thread, since a task has one core, and keeps imported modules out of garbage collection.
 
     Args:
-      work: Batches to batches; for `DataFrame.mapInArrow`.
+      work: Maps batches to batches; for `DataFrame.mapInArrow`.
     """
 
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        _set_modules_aside()
-        with threadpool_limits(1):  # more threads would take the cores of the neighbours
+        _freeze_modules()
+        with threadpool_limits(1):  # more threads would take cores from other tasks
             yield from work(batches)
 
     return task
 
 
-def _set_modules_aside() -> None:
-    """Spark collects garbage after every task; walking through all imported modules takes longer than a small task."""
+def _freeze_modules() -> None:
+    """Freezes modules: Spark collects garbage after each task, and scanning them takes longer than a small task."""
     global _known_modules
     if len(sys.modules) != _known_modules:
         gc.freeze()

@@ -1,4 +1,4 @@
-"""Arrow types of Spark's types, and which categories a type can hold."""
+"""Maps Spark's types to Arrow's, and checks which categories a type can hold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 
 import pyarrow as pa
+
+from threea_spark.config.table_names import quoted_name
 
 _PLAIN = {
     "tinyint": pa.int8(),
@@ -24,7 +26,7 @@ _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 
 
 def arrow_type(simple: str) -> pa.DataType:
-    """Gives the Arrow type of Spark's simple type string; text for anything that is not a number, time or boolean."""
+    """Returns the Arrow type for Spark's simple type string; text for anything but numbers, times and booleans."""
     if found := _DECIMAL.fullmatch(simple):
         return pa.decimal128(int(found[1]), int(found[2]))
     return _PLAIN.get(simple, pa.string())
@@ -43,4 +45,4 @@ def castable(values: tuple[str, ...], simple: str) -> list[str]:
 
 def ddl_of(types: Mapping[str, str]) -> str:
     """Spark's DDL of columns, their names quoted."""
-    return ", ".join("`" + name.replace("`", "``") + "` " + simple for name, simple in types.items())
+    return ", ".join(f"{quoted_name(name)} {simple}" for name, simple in types.items())

@@ -1,1 +1,1 @@
-"""Judges a release on held-out rows: models trained on its rows against models trained on the real ones."""
+"""Evaluates a release on held-out rows: models trained on released rows against models trained on real ones."""

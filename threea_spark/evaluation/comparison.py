@@ -1,4 +1,4 @@
-"""How much worse models get when they are trained on released rows instead of real ones. INTERNAL."""
+"""Compares models trained on released rows with models trained on real ones. INTERNAL."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelFigure:
-    """One model on the held-out real rows. INTERNAL.
+    """The performance of one model on the held-out real rows. INTERNAL.
 
     Attributes:
       model: LightGBM or linear.
       trained_on: released or real.
-      measure: AUC (macro, one against the rest, for more than two classes) or R2.
-      figure: With its bootstrap interval over held-out rows.
-      false_positives, true_positives: The ROC curve, mean over the classes; empty for regression.
+      measure: AUC (macro one-vs-rest for more than two classes) or R2.
+      figure: Value of the measure with its bootstrap interval over held-out rows.
+      false_positives, true_positives: The ROC curve, averaged over the classes; empty for regression.
     """
 
     model: str
@@ -42,8 +42,8 @@ def compare_models(rows: JudgedRows, domain: Domain) -> list[ModelFigure]:
     """Trains each model on released and on real rows, and tests it on held-out real rows.
 
     Args:
-      rows: PRIVATE.
-      domain: Its task is classification or regression; with the task none there is nothing to compare.
+      rows: Released, real and held-out rows. PRIVATE.
+      domain: The domain of all rows; the result is empty if its task is none.
     """
     if domain.task == "none" or not len(rows.held_out):
         return []

@@ -1,4 +1,4 @@
-"""Train on released rows, test on real rows: what a user of the release loses. INTERNAL figures, never published."""
+"""Train on released rows, test on real rows: the utility a release loses. INTERNAL figures, never to be published."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ MAX_ROWS = 300_000
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one model on the held-out real rows.
+    """The scores of one model on the held-out real rows.
 
     Attributes:
-      auc: Area under the ROC curve, macro one-against-rest for more than two classes; None for regression.
-      average_precision: Of the last listed class of two; None otherwise.
-      accuracy: None for regression.
-      r2: None for classification.
+      auc: Area under the ROC curve, macro one-vs-rest for more than two classes; None for regression.
+      average_precision: Average precision of the second of two listed classes; None otherwise.
+      accuracy: Share of correct predictions; None for regression.
+      r2: Coefficient of determination; None for classification.
     """
 
     auc: float | None = None
@@ -46,9 +46,9 @@ class Evaluation:
     """Models trained on released and on real rows, tested on the same held-out real rows. INTERNAL.
 
     Attributes:
-      released, real: LightGBM trained on each.
-      n_released, n_real, n_held_out: Rows used, exact and therefore internal.
-      internal: Always true: these figures read private rows without noise.
+      released, real: Scores of LightGBM trained on released and on real rows.
+      n_released, n_real, n_held_out: Number of rows used, exact and therefore internal.
+      internal: Always true: these figures are computed from private rows without noise.
     """
 
     released: Scores
@@ -59,11 +59,11 @@ class Evaluation:
     internal: bool = True
 
     def to_json(self) -> str:
-        """The evaluation as JSON."""
+        """Returns the evaluation as JSON."""
         return json.dumps(asdict(self), indent=1)
 
     def in_words(self) -> str:
-        """The evaluation as text for a person."""
+        """Returns the evaluation as text for people to read."""
         rows: list[tuple[str, ...]] = [("trained on", "rows", "AUC", "avg. precision", "accuracy", "R2")]
         for name, count, scores in (("released", self.n_released, self.released), ("real", self.n_real, self.real)):
             figures = (scores.auc, scores.average_precision, scores.accuracy, scores.r2)
@@ -77,7 +77,9 @@ class JudgedRows:
     """Rows on the driver. PRIVATE.
 
     Attributes:
-      released, real, held_out: Released rows, real ones that the release read, and real ones it never read.
+      released: Released rows.
+      real: Real rows that the release read.
+      held_out: Real rows that it never read.
     """
 
     released: pd.DataFrame
@@ -88,13 +90,13 @@ class JudgedRows:
 def evaluate(
     spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int = MAX_ROWS
 ) -> Evaluation:
-    """Judges a release by the models it trains.
+    """Evaluates a release by the models that can be trained on it.
 
     Args:
       spark: A session.
-      config: Of the release that was written.
+      config: The configuration of the release that was written.
       held_out: Real rows the release never read: a DataFrame, a table name, or the path of a Delta table.
-      max_rows: Rows brought to the driver from each table, at most.
+      max_rows: Maximum number of rows collected on the driver from each table.
 
     Raises:
       SourceError: if the release, the source or the held-out rows cannot be read, or there is no label.
@@ -113,7 +115,7 @@ def evaluate(
 
 
 def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int) -> JudgedRows:
-    """Brings uniform samples of the three tables to the driver, in the domain's columns. PRIVATE.
+    """Collects uniform samples of the three tables on the driver, in the domain's columns. PRIVATE.
 
     Args:
       spark, config, held_out, max_rows: As for `evaluate`.
@@ -140,7 +142,7 @@ def score(train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Scores:
     Args:
       train: Released or real rows, in the domain's columns.
       test: Held-out real rows.
-      domain: Says how columns are read.
+      domain: Defines how columns are read.
 
     Raises:
       EnvironmentNotReadyError: if lightgbm is missing.

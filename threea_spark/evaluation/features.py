@@ -1,4 +1,4 @@
-"""What models are given: columns of a frame as trees read them, and as linear models do."""
+"""Feature matrices for tree models and for linear models."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 
 from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
-from threea_spark.engine.frames import category_text, numbers, seconds
+from threea_spark.engine.frames import category_text, moments, numbers, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 _PARTS = ("hour", "weekday", "month")
-_MOST_LEVELS = 50
-_MOST_INDICATORS = 1_000  # of all columns together, so that a wide table of categories fits the driver
-_FARTHEST = 10.0  # standard deviations; a cell beyond counts as there, so that a single one does not rule a model
+_MAX_LEVELS = 50
+_MAX_INDICATORS = 1_000  # for all columns together, so that a wide table of categories fits on the driver
+_MAX_STDDEVS = 10.0  # cells farther out are clipped, so that a single one does not dominate a model
 
 
 def tree_features(frame: pd.DataFrame, domain: Domain, train: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as floats, categories by the training rows' values, timestamps as seconds and their parts."""
+    """Returns numbers as floats, categories by the training rows' values, timestamps as seconds and calendar parts."""
     import pandas as pd
 
     out: dict[str, pd.Series] = {}
@@ -39,12 +39,12 @@ def tree_features(frame: pd.DataFrame, domain: Domain, train: pd.DataFrame) -> p
 
 @dataclass(frozen=True)
 class LinearFeatures:
-    """Standardised numbers, nulls at the mean and marked, and one indicator for each frequent category.
+    """Standardised numbers, with nulls at the mean and an indicator for them, and an indicator per frequent category.
 
     Attributes:
-      domain: Says how columns are read.
-      levels: Categories with an indicator, by column; frequent ones of the rows it was fitted on.
-      means, stddevs: Of the numbers, by column and part.
+      domain: Defines how columns are read.
+      levels: Categories with an indicator, by column: the most frequent ones in the rows it was fitted on.
+      means, stddevs: Means and standard deviations of the numbers, by column and part.
     """
 
     domain: Domain
@@ -54,14 +54,14 @@ class LinearFeatures:
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, domain: Domain) -> LinearFeatures:
-        """Learns scales and categories from rows; what it holds is as private as they are."""
+        """Learns scales and categories from rows; the result is as private as they are."""
         levels, means, stddevs = {}, {}, {}
         n_categorical = sum(isinstance(column, CategoricalColumn) for column in domain.features.values())
-        most = max(2, min(_MOST_LEVELS, _MOST_INDICATORS // max(n_categorical, 1)))
+        n_levels = max(2, min(_MAX_LEVELS, _MAX_INDICATORS // max(n_categorical, 1)))
         for name, column in domain.features.items():
             if isinstance(column, CategoricalColumn):
                 counts = frame[name].map(category_text).value_counts()
-                levels[name] = tuple(sorted(counts.index[:most]))
+                levels[name] = tuple(sorted(counts.index[:n_levels]))
                 continue
             for part, values in _numbers(frame[name], column).items():
                 known = values.to_numpy()[np.isfinite(values.to_numpy())]
@@ -71,7 +71,7 @@ class LinearFeatures:
         return cls(domain, levels, means, stddevs)
 
     def matrix(self, frame: pd.DataFrame) -> Float64Array:
-        """Codes rows, shape (n, d), the same d for all frames."""
+        """Encodes rows, shape (n, d), with the same d for all frames."""
         parts: list[Float64Array] = [np.zeros((len(frame), 0))]
         for name, column in self.domain.features.items():
             if isinstance(column, CategoricalColumn):
@@ -84,19 +84,17 @@ class LinearFeatures:
                 scaled = (np.where(known, cells, self.means[name + part]) - self.means[name + part]) / (
                     self.stddevs[name + part]
                 )
-                parts.append(np.clip(scaled, -_FARTHEST, _FARTHEST)[:, None])
+                parts.append(np.clip(scaled, -_MAX_STDDEVS, _MAX_STDDEVS)[:, None])
                 if column.nullable and not part:
                     parts.append((~known).astype(np.float64)[:, None])
         return np.hstack(parts)
 
 
 def _numbers(cells: pd.Series, column: Column) -> dict[str, pd.Series]:
-    """A number, or the seconds of a time and its parts, as float64 with NaN as null, by suffix of the name."""
-    import pandas as pd
-
+    """Returns a number, or a time's seconds and calendar parts, as float64 with NaN for null, by name suffix."""
     if not isinstance(column, TimestampColumn):
         return {"": numbers(cells)}
-    moment = pd.to_datetime(cells, utc=True)
+    moment = moments(cells)
     found = {"": seconds(cells)}
     for part in _PARTS:
         found[f"_{part}"] = getattr(moment.dt, part).astype(float).where(moment.notna())

@@ -1,4 +1,4 @@
-"""Models that are trained on one frame and asked about another: LightGBM, and a linear one."""
+"""Models trained on one frame and applied to another: LightGBM and a linear model."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _LINEAR_STEPS = 300
 
 
 def class_chances(model: ModelName, train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Float64Array:
-    """Trains a classifier on one frame and gives its probabilities on another.
+    """Trains a classifier on one frame and returns its class probabilities on another.
 
     Args:
-      model: Which one; linear is logistic regression.
-      train: Released or real rows, in the domain's columns; rows without a label are left out.
+      model: LightGBM, or linear for logistic regression.
+      train: Released or real rows, in the domain's columns; rows without a label are dropped.
       test: Rows to predict.
-      domain: Says how columns are read, and lists the classes.
+      domain: Defines how columns are read, and lists the classes.
 
     Returns:
-      Shape (n_test, n_classes); the same row n_test times where all labels of `train` are one class.
+      Probabilities, shape (n_test, n_classes); the same row n_test times if all labels of `train` are one class.
 
     Raises:
       EnvironmentNotReadyError: if lightgbm is needed and missing.
@@ -53,7 +53,7 @@ def class_chances(model: ModelName, train: pd.DataFrame, test: pd.DataFrame, dom
 
 
 def predicted_numbers(model: ModelName, train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Float64Array:
-    """Trains a regression on one frame and gives its predictions on another, shape (n_test,); see `class_chances`."""
+    """Trains a regression on one frame and returns its predictions on another, shape (n_test,); see `class_chances`."""
     labels = train[str(domain.label)]
     kept = labels.notna()
     if not kept.any():
@@ -66,7 +66,7 @@ def predicted_numbers(model: ModelName, train: pd.DataFrame, test: pd.DataFrame,
 def _fitted(
     model: ModelName, train: pd.DataFrame, labels: pd.Series, test: pd.DataFrame, domain: Domain
 ) -> tuple[Any, pd.DataFrame | Float64Array]:
-    """The fitted model, and the test rows as it reads them."""
+    """Returns the fitted model, and the test rows as it reads them."""
     if model == "LightGBM":
         lightgbm = _lightgbm()
         kind = lightgbm.LGBMRegressor if domain.task == "regression" else lightgbm.LGBMClassifier
@@ -78,7 +78,7 @@ def _fitted(
     few = train.index[:_LINEAR_ROWS]
     linear = Ridge() if domain.task == "regression" else LogisticRegression(max_iter=_LINEAR_STEPS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # stopped before it converged: good enough to compare by
+        warnings.simplefilter("ignore")  # not converged, but good enough for a comparison
         return linear.fit(features.matrix(train.loc[few]), labels.loc[few]), features.matrix(test)
 
 

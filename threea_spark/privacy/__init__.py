@@ -1,1 +1,1 @@
-"""Everything that makes the guarantee: noise, mechanisms, accounting, plan, unit of privacy, ledger, statement."""
+"""Everything the guarantee rests on: noise, mechanisms, accounting, plan, unit of privacy, ledger, statement."""

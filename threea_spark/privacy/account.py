@@ -1,6 +1,6 @@
-"""What was spent on a source in total: its account, the composition, and whether one more release fits.
+"""The total spent on a source: its account, the composition of its releases, and whether one more release fits.
 
-A started release counts as spent, whatever became of it, until an officer voids it.
+A started release counts as spent, whatever happens later, until a privacy officer voids it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _STATUS = {Kind.FINISH.value: FINISHED, Kind.FAIL.value: FAILED, Kind.VOID.value
 
 @dataclass(frozen=True)
 class Budget:
-    """What may be spent in total.
+    """The most that may be spent in total.
 
     Attributes:
-      epsilon, delta: Of all releases together.
-      allow_conditional: Whether releases that read rows without noise may run beside, bounded by no epsilon.
+      epsilon, delta: The limits on all releases together.
+      allow_conditional: Whether releases that read rows without noise may run as well, although no epsilon bounds them.
     """
 
     epsilon: float
@@ -32,7 +32,7 @@ class Budget:
     allow_conditional: bool = False
 
     def to_json(self) -> str:
-        """The budget as JSON; a plain one reads as one of 0.1.0."""
+        """Returns the budget as JSON; without `allow_conditional`, in the format of 0.1.0."""
         content = asdict(self)
         if not self.allow_conditional:
             del content["allow_conditional"]
@@ -41,7 +41,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Booking:
-    """One started release, and what became of it."""
+    """One started release and its outcome."""
 
     number: int
     spend: Spend
@@ -52,12 +52,12 @@ class Booking:
 
 @dataclass(frozen=True)
 class Account:
-    """All that the ledger says about one source and one unit of privacy.
+    """Everything the ledger records about one source and one unit of privacy.
 
     Attributes:
-      granted: The newest grant; None where no officer gave one.
+      granted: The newest grant; None if no officer has granted a budget.
       bookings: Started releases of the source, whatever their unit, oldest first.
-      unit: Of the account.
+      unit: The account's unit of privacy.
     """
 
     granted: Budget | None
@@ -66,10 +66,10 @@ class Account:
 
     @property
     def counting(self) -> tuple[Spend, ...]:
-        """What counts: all that started and was not voided.
+        """The spends that count: those of all releases that started and were not voided.
 
         Raises:
-          BudgetError: if some of it protects another unit.
+          BudgetError: if one of them protects another unit.
         """
         counting = [booking for booking in self.bookings if booking.status != VOID]
         if others := sorted({booking.unit for booking in counting} - {self.unit}):
@@ -81,43 +81,43 @@ class Account:
 
     @property
     def spent(self) -> tuple[Spend, ...]:
-        """What counts and is bounded by its events, so that it can be composed; raises as `counting`."""
+        """The spends that count and are bounded by their events, so they can be composed; raises like `counting`."""
         return tuple(spend for spend in self.counting if spend.is_bounded)
 
     @property
     def unbounded(self) -> tuple[Spend, ...]:
-        """What counts and read rows without noise: conditional releases; raises as `counting`."""
+        """The spends that count but read rows without noise: conditional releases; raises like `counting`."""
         return tuple(spend for spend in self.counting if not spend.is_bounded)
 
     @property
     def allows_conditional(self) -> bool:
-        """Whether an officer lets conditional releases stand beside the sum; a configuration cannot."""
+        """Whether an officer allows conditional releases beside the sum; a configuration cannot allow them."""
         return self.granted is not None and self.granted.allow_conditional
 
     def spent_on_one_unit(self, *, apart: bool) -> list[tuple[Spend, ...]]:
-        """Sets of releases of which any unit was in one at most.
+        """Groups the spends so that all releases that may have read one unit are in one group.
 
         Args:
-          apart: Whether no unit ever left the source between the versions that were read; else all are one set.
+          apart: Whether no unit ever left the source between the versions that were read; if not, all are one group.
         """
         return concerning_one_unit(self.spent) if apart else [self.spent]
 
     def spent_epsilon(self, delta: float, *, apart: bool) -> float:
-        """Epsilon of all that counts, but for conditional releases that an officer allowed.
+        """Composes everything that counts, except conditional releases that an officer allowed.
 
         Args:
-          delta: At which it is composed.
+          delta: The delta at which the spends are composed.
           apart: As in `spent_on_one_unit`.
 
         Returns:
-          inf where conditional releases are not allowed, or relations are mixed: see `notes`.
+          Epsilon; inf if there are conditional releases that are not allowed, or if relations are mixed: see `notes`.
         """
         if (self.unbounded and not self.allows_conditional) or not have_one_relation(self.spent):
             return float("inf")
         return max((total_epsilon(group, delta) for group in self.spent_on_one_unit(apart=apart)), default=0.0)
 
     def notes(self) -> list[str]:
-        """What the sum does not say, in words; one line each."""
+        """Explains what the sum leaves out, one line each."""
         lines = []
         if self.unbounded:
             left_out = "left out of what is spent, as the grant allows" if self.allows_conditional else "not allowed"
@@ -133,22 +133,22 @@ class Account:
         return lines
 
     def check(self, wanted: Spend, limit: Budget | None, *, apart: bool = False) -> None:
-        """Refuses a release that the grant, or a lower limit of the configuration, does not hold.
+        """Refuses a release that exceeds the grant or a lower limit in the configuration.
 
         Args:
-          wanted: The release to come.
-          limit: Of its configuration.
+          wanted: The release about to start.
+          limit: The limit in its configuration, if any.
           apart: As in `spent_on_one_unit`.
 
         Raises:
-          BudgetError: naming what is spent and what is left, or that no budget was given, or does not allow
-            conditional releases, or that relations differ anywhere in the account.
+          BudgetError: naming what is spent and what is left; or if no budget was granted, the grant does not allow
+            conditional releases, or relations differ anywhere in the account.
         """
         budgets = [budget for budget in (self.granted, limit) if budget is not None]
         if not budgets:
             raise BudgetError(
-                "ledger: no budget was granted for this source and unit; an officer gives one with "
-                "`threea ledger grant`, or privacy.ledger.budget states it"
+                "ledger: no budget was granted for this source and unit; ask an officer to run `threea ledger grant`, "
+                "or set privacy.ledger.budget"
             )
         if not self.allows_conditional:
             _check_bounded(wanted, self.unbounded)
@@ -162,7 +162,7 @@ class Account:
                     check_budget(group[:-1], wanted, epsilon=budget.epsilon, delta=budget.delta)
 
     def booking(self, number: int) -> Booking:
-        """The started release at a number.
+        """Returns the started release with this entry number.
 
         Raises:
           LedgerError: if there is none.
@@ -170,15 +170,15 @@ class Account:
         found = [booking for booking in self.bookings if booking.number == number]
         if not found:
             numbers = ", ".join(str(booking.number) for booking in self.bookings) or "none"
-            raise LedgerError(f"ledger: entry {number} is no started release of this source; there are: {numbers}")
+            raise LedgerError(f"ledger: entry {number} is not a started release of this source; those are: {numbers}")
         return found[0]
 
 
 def account_of(chain: Sequence[Entry], holder: Holder) -> Account:
     """Reads one account from a verified chain.
 
-    A release that was voided and then failed stays void. One that was voided while it ran and finished all the same
-    has published, and counts again until it is voided after that.
+    A release that was voided and then failed stays void. One that was voided while it ran but finished anyway has
+    been published, and counts again until it is voided after that.
     """
     own = [entry for entry in chain if holder.owns(entry)]
     grants = [entry for entry in own if entry.kind == Kind.GRANT and entry.unit == holder.unit]
@@ -196,22 +196,21 @@ def account_of(chain: Sequence[Entry], holder: Holder) -> Account:
 
 
 def _spend_of(entry: Entry, holder: Holder) -> Spend:
-    """What an entry books; the versions of another table that stood under the same name say nothing about this one."""
+    """Returns what an entry books, with its cohort only if it read this very table and not another of the same name."""
     spend = Spend.from_json(entry.release_id, entry.content)
     same = bool(holder.source_id) and entry.source_id == holder.source_id
     return spend if same else replace(spend, cohort=EVERYONE)
 
 
 def _check_bounded(wanted: Spend, unbounded: Sequence[Spend]) -> None:
-    """Refuses what no epsilon bounds, under a budget that does not allow it by name."""
+    """Refuses anything that no epsilon bounds, under a budget that does not explicitly allow it."""
     if not wanted.is_bounded:
         raise BudgetError(
-            "ledger: privacy.accounting: conditional reads rows without noise, so no budget of epsilon holds it. Use "
-            "end_to_end, or an officer allows it by name: `threea ledger grant --allow-conditional`"
+            "ledger: privacy.accounting: conditional reads rows without noise, so no epsilon budget can cover it. Use "
+            "end_to_end, or ask an officer to run `threea ledger grant --allow-conditional`"
         )
     if unbounded:
         raise BudgetError(
             f"ledger: {len(unbounded)} earlier conditional release(s) of this source read rows without noise, so no "
-            "epsilon bounds what was spent. An officer who accepts them says so: `threea ledger grant "
-            "--allow-conditional`"
+            "epsilon bounds what was spent. An officer can accept them with `threea ledger grant --allow-conditional`"
         )

@@ -1,6 +1,6 @@
-"""The only door to dp-accounting: what a list of events costs, and how much noise a claim allows.
+"""The only module that calls dp-accounting: what a list of events costs, and how much noise a claim requires.
 
-Gaussian events are composed in closed form first (mu^2 adds, exactly), so that the PLD accountant discretises at most
+Gaussian events are composed in closed form first (mu^2 adds up exactly), so that the PLD accountant discretises at most
 one Gaussian and the Poisson-sampled ones. An event's noise multiplier is stddev over the add-or-remove sensitivity;
 the accountant itself doubles the sensitivity under replace-one, as dp-accounting defines it.
 """
@@ -31,38 +31,38 @@ _FINE_NEAR = 0.1  # resolution of whole curves, as if all of their epsilons were
 _MIN_LOG_SCALE = -40.0
 _LOG_SCALE_TOLERANCE = 1e-5
 CLAIM_SLACK = 1e-3
-"""Calibration aims this share below the claimed epsilon, so that no accountant's rounding lands above it."""
+"""Calibration aims this fraction below the claimed epsilon, so that rounding in the accountant never exceeds it."""
 
 
 class Relation(Enum):
-    """Which tables are neighbours: one unit more or less, or one unit's rows replaced by others."""
+    """Which tables are neighbours: those that differ by one unit, or by the rows of one unit."""
 
     ADD_OR_REMOVE_ONE = "add_or_remove_one"
     REPLACE_ONE = "replace_one"
 
     @property
     def distance(self) -> int:
-        """How many times the add-or-remove sensitivity two neighbours may lie apart."""
+        """How far apart two neighbours may be, in multiples of the add-or-remove sensitivity."""
         return 2 if self is Relation.REPLACE_ONE else 1
 
     @property
     def accountant_relation(self) -> NeighboringRelation:
-        """The same relation in dp-accounting's words."""
+        """The same relation as dp-accounting's enum member."""
         return NeighboringRelation[self.name]
 
 
 def gaussian_event(mu: float, relation: Relation) -> GaussianDpEvent:
-    """The event of a Gaussian mechanism that is mu-GDP under the relation."""
+    """Returns the event of a Gaussian mechanism that is mu-GDP under the relation."""
     return GaussianDpEvent(relation.distance / mu)
 
 
 def gaussian_mu_of(event: GaussianDpEvent, relation: Relation) -> float:
-    """The inverse of `gaussian_event`."""
+    """Returns the mu of an event: the inverse of `gaussian_event`."""
     return float(relation.distance / event.noise_multiplier)
 
 
 def merge_gaussians(events: Iterable[DpEvent], relation: Relation) -> list[DpEvent]:
-    """Replaces all plain Gaussian events by the one they compose to; leaves the others as they are."""
+    """Replaces all plain Gaussian events with the one they compose to; leaves the others unchanged."""
     plain: list[float] = []
     others: list[DpEvent] = []
     for event in events:
@@ -74,13 +74,13 @@ def merge_gaussians(events: Iterable[DpEvent], relation: Relation) -> list[DpEve
 
 
 def epsilon_of(events: Sequence[DpEvent], delta: float, relation: Relation, *, near: float = 1.0) -> float:
-    """Gives the epsilon that the PLD accountant certifies for the events at this delta; inf if one is not private.
+    """Returns the epsilon that the PLD accountant certifies for the events at this delta; inf if one is not private.
 
     Args:
-      events: What ran, in any order.
+      events: Events to compose, in any order.
       delta: In (0, 1).
       relation: Which tables are neighbours.
-      near: About where epsilon lies; sets the accountant's resolution.
+      near: Rough magnitude of epsilon; sets the accountant's resolution.
     """
     if not 0.0 < delta < 1.0:
         raise PrivacyError(f"delta must be in (0, 1), got {delta}")
@@ -90,7 +90,7 @@ def epsilon_of(events: Sequence[DpEvent], delta: float, relation: Relation, *, n
 
 
 def delta_curve(events: Sequence[DpEvent], epsilons: Sequence[float], relation: Relation) -> list[float]:
-    """Gives the deltas that the PLD accountant certifies at many epsilons, for the price of one composition."""
+    """Returns the deltas that the PLD accountant certifies at many epsilons, at the cost of one composition."""
     if any(isinstance(event, NonPrivateDpEvent) for event in events):
         return [1.0] * len(epsilons)
     accountant = _accountant(events, relation, _FINE_NEAR)
@@ -100,9 +100,9 @@ def delta_curve(events: Sequence[DpEvent], epsilons: Sequence[float], relation: 
 def calibrate_scale(
     events_at: Callable[[float], Sequence[DpEvent]], *, epsilon: float, delta: float, relation: Relation
 ) -> float:
-    """Finds the largest scale whose events stay within (epsilon, delta), a hair below and never above.
+    """Finds the largest scale whose events stay within (epsilon, delta), just below and never above.
 
-    `events_at(scale)` must grow costlier with the scale. Source: Brent's method on the PLD accountant's epsilon.
+    The cost of `events_at(scale)` must increase with the scale. Source: Brent's method on the PLD accountant's epsilon.
     """
     goal = epsilon * (1.0 - CLAIM_SLACK)
 
@@ -124,7 +124,7 @@ def calibrate_scale(
 
 
 def is_amplified(events: Iterable[DpEvent]) -> bool:
-    """Tells whether any event rests on Poisson sampling, so that mu alone does not describe the whole."""
+    """Tells whether any event relies on Poisson sampling, so that mu alone does not describe the whole."""
     return any(isinstance(event, PoissonSampledDpEvent) for event in events)
 
 

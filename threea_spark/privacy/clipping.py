@@ -1,25 +1,25 @@
-"""Cuts a row's contribution to its priced norm, in integers."""
+"""Clips each row's contribution to the norm that was accounted for, in integer arithmetic."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-_LARGEST_COORDINATE = 2**20  # a squared norm then fits int64 up to 2^22 coordinates
+_MAX_COORDINATE = 2**20  # a squared norm then fits int64 up to 2^22 coordinates
 
 
 def clip_rows(rows: NDArray[np.int64], norm: int) -> NDArray[np.int64]:
     """Shrinks each integer row to an L2 norm of at most `norm`, rounding toward zero, checked in integers.
 
     Args:
-      rows: Shape (n, d), d <= 2^22; coordinates beyond 2^20 are cut first, so that no square overflows. PRIVATE.
+      rows: Shape (n, d), d <= 2^22; coordinates beyond 2^20 are clipped first, so that no square overflows. PRIVATE.
       norm: The bound, in grid units.
 
     Returns:
       Shape (n, d); rows within the bound are unchanged.
     """
-    if rows.size and (rows.max() > _LARGEST_COORDINATE or rows.min() < -_LARGEST_COORDINATE):
-        rows = np.clip(rows, -_LARGEST_COORDINATE, _LARGEST_COORDINATE)
+    if rows.size and (rows.max() > _MAX_COORDINATE or rows.min() < -_MAX_COORDINATE):
+        rows = np.clip(rows, -_MAX_COORDINATE, _MAX_COORDINATE)
     squared = np.einsum("nd,nd->n", rows, rows)
     too_long = squared > norm * norm
     if not too_long.any():

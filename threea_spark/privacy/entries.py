@@ -1,7 +1,7 @@
-"""The ledger's entries as a chain: each holds the hash of the one before, so that a changed past shows.
+"""The ledger's entries as a hash chain: each stores the hash of the previous entry, so that tampering shows.
 
-A chain cannot show that its newest entries were taken away together, nor that all of it was written anew by someone
-who knows the format; whoever keeps a hash of a later entry (every receipt of a governed release holds one) can.
+A chain cannot show that its newest entries were removed together, or that someone who knows the format rewrote all of
+it; anyone who keeps the hash of a later entry (every receipt of a governed release contains one) can.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GENESIS = "0" * 64
 
 
 class Kind(str, Enum):
-    """What an entry says."""
+    """The kind of event that an entry records."""
 
     GRANT = "grant"
     START = "start"
@@ -29,14 +29,14 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose budget it is: a source table, by name and by Delta's identifier, and a unit of privacy."""
+    """The owner of a budget: a source table, by name and by Delta's identifier, and a unit of privacy."""
 
     source: str
     source_id: str
     unit: str
 
     def owns(self, entry: Entry) -> bool:
-        """Tells whether an entry is about this source, under whichever of its names."""
+        """Tells whether an entry concerns this source, under any of its names."""
         return entry.source == self.source or (bool(self.source_id) and entry.source_id == self.source_id)
 
 
@@ -45,15 +45,15 @@ class Entry:
     """One line of the ledger; never changed once written.
 
     Attributes:
-      number: Place in the chain, from 0.
-      kind: What it says.
-      source, source_id: The table it is about: its name, and Delta's own identifier, which no second name can hide.
-      unit: Of privacy; with the source, the account it belongs to.
-      release_id: Of a start, and of what refers to it.
-      content: JSON: the budget of a grant, the spend of a start, the number and the reason of what refers to one.
-      at: UTC time of the writer, ISO 8601.
-      previous: Hash of the entry before, GENESIS for the first.
-      hash: Of all the above.
+      number: Position in the chain, from 0.
+      kind: A value of `Kind`.
+      source, source_id: The table it concerns: its name, and Delta's own identifier, which is the same under any name.
+      unit: The unit of privacy; together with the source, it identifies the account.
+      release_id: The release, for a start and for entries that refer to one.
+      content: JSON: a grant's budget, a start's spend, or the number and reason of an entry that refers to a start.
+      at: The writer's UTC time, ISO 8601.
+      previous: Hash of the previous entry, GENESIS for the first.
+      hash: Hash of all fields above.
     """
 
     number: int
@@ -68,11 +68,11 @@ class Entry:
     hash: str = ""
 
     def sealed(self) -> Entry:
-        """The entry with its hash."""
+        """Returns the entry with its hash filled in."""
         return Entry(**{**asdict(self), "hash": self.expected_hash()})
 
     def expected_hash(self) -> str:
-        """SHA-256 over all fields but the hash itself, in JSON, whose parts cannot run into each other."""
+        """Returns the SHA-256 of all other fields, as a JSON list, so that field boundaries are unambiguous."""
         fields = [value for name, value in asdict(self).items() if name != "hash"]
         return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
 
@@ -80,17 +80,17 @@ class Entry:
 def next_entry(
     chain: Sequence[Entry], kind: Kind, holder: Holder, *, content: str, at: str, release_id: str = ""
 ) -> Entry:
-    """Makes the entry that follows a chain."""
+    """Creates the entry that extends a chain."""
     previous = chain[-1].hash if chain else GENESIS
     names = (holder.source, holder.source_id, holder.unit)
     return Entry(len(chain), kind.value, *names, release_id, content, at, previous).sealed()
 
 
 def verify(chain: Sequence[Entry]) -> None:
-    """Checks that nothing in the past was changed, removed, added or put in another place.
+    """Checks that no past entry was changed, removed, added or moved.
 
     Args:
-      chain: All entries, by number.
+      chain: All entries, ordered by number.
 
     Raises:
       LedgerError: naming the first entry that does not fit.
@@ -99,7 +99,7 @@ def verify(chain: Sequence[Entry]) -> None:
     for number, entry in enumerate(chain):
         if entry.number != number or entry.previous != previous or entry.hash != entry.expected_hash():
             raise LedgerError(
-                f"ledger: entry {number} does not fit the chain of hashes; the ledger was changed by something else. "
-                "Nothing was read. Compare it with the table's history and restore the version that is whole"
+                f"ledger: entry {number} does not fit the hash chain; something else has modified the ledger. None of "
+                "its entries were used. Compare it with the table's history and restore the last intact version"
             )
         previous = entry.hash

@@ -1,6 +1,6 @@
 """Gaussian differential privacy in closed form: mu, epsilon, delta and the trade-off curve.
 
-Source of all: Dong, Roth, Su 2019, arXiv 1905.02383 (Corollary 1 for delta(epsilon), Corollary 2 for composition).
+Source of all formulas: Dong, Roth, Su 2019, arXiv 1905.02383 (Corollary 1: delta(epsilon), Corollary 2: composition).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from threea_spark.errors import PrivacyError
 
 
 def compose_mu(mus: Iterable[float]) -> float:
-    """Composes Gaussian mechanisms, also adaptively chosen ones: mu^2 adds up. Source: Corollary 2."""
+    """Composes Gaussian mechanisms, including adaptively chosen ones: mu^2 adds up. Source: Corollary 2."""
     return math.sqrt(math.fsum(mu * mu for mu in mus))
 
 
 def gaussian_delta(mu: float, epsilon: float) -> float:
-    """Gives the smallest delta at which a mu-GDP mechanism is (epsilon, delta)-DP. Source: Corollary 1."""
+    """Returns the smallest delta at which a mu-GDP mechanism is (epsilon, delta)-DP. Source: Corollary 1."""
     if not (0.0 <= mu < math.inf and 0.0 <= epsilon < math.inf):
         raise PrivacyError(f"mu and epsilon must be in [0, inf), got {mu} and {epsilon}")
     if mu == 0.0:
@@ -33,7 +33,7 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
 
 
 def gaussian_mu(epsilon: float, delta: float) -> float:
-    """Gives the largest mu for which mu-GDP implies (epsilon, delta)-DP; the inverse of `gaussian_delta` in mu."""
+    """Returns the largest mu for which mu-GDP implies (epsilon, delta)-DP; the inverse of `gaussian_delta` in mu."""
     if not (0.0 < epsilon < math.inf and 0.0 < delta < 1.0):
         raise PrivacyError(f"epsilon must be in (0, inf) and delta in (0, 1), got {epsilon} and {delta}")
     high = 1.0
@@ -43,7 +43,7 @@ def gaussian_mu(epsilon: float, delta: float) -> float:
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Gives the smallest epsilon at which mu-GDP implies (epsilon, delta)-DP; the inverse of `gaussian_delta`."""
+    """Returns the smallest epsilon at which mu-GDP implies (epsilon, delta)-DP; the inverse of `gaussian_delta`."""
     if gaussian_delta(mu, 0.0) <= delta:
         return 0.0
     high = 1.0
@@ -53,14 +53,14 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 
 
 def mixing_mu(*, row_norm: float, mix_size: int, noise_stddev: float, repeats: int = 1) -> float:
-    """Gives the mu of releasing averages of `mix_size` rows with noise, for a fixed partition: the paper's formula.
+    """Returns the mu of releasing noisy averages of `mix_size` rows for a fixed partition: the paper's formula.
 
     Args:
       row_norm: L2 bound on what a row adds to a group's sum; sqrt(D) for D features bounded by 1.
-      mix_size: Rows averaged.
-      noise_stddev: Of the noise on each coordinate of an average, in the units of row_norm.
-      repeats: Groups a row takes part in: 1 where clusters partition the rows, the number of classes where each class
-        has centres of its own over all rows.
+      mix_size: Number of rows in each average.
+      noise_stddev: Standard deviation of the noise on each coordinate of an average, in the units of row_norm.
+      repeats: Number of groups a row belongs to: 1 if clusters partition the rows, the number of classes if each class
+        has its own centres over all rows.
 
     Source: 3A, arXiv 2307.01875, mu = sqrt(p * D) / (l * sigma).
     """
@@ -68,5 +68,5 @@ def mixing_mu(*, row_norm: float, mix_size: int, noise_stddev: float, repeats: i
 
 
 def trade_off(mu: float, false_positive_rate: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives an attacker's smallest false negative rate, G_mu(a) = Phi(Phi^-1(1 - a) - mu). Source: Equation (6)."""
+    """Returns an attacker's smallest false negative rate, G_mu(a) = Phi(Phi^-1(1 - a) - mu). Source: Equation (6)."""
     return np.asarray(ndtr(ndtri(1.0 - false_positive_rate) - mu), dtype=np.float64)

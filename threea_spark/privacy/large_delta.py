@@ -1,88 +1,90 @@
-"""How large a delta may be: at one in as many people as there are, one person's values may leave as they are."""
+"""How large delta may be: at one over the number of people, one person's values may be released as they are."""
 
 from __future__ import annotations
 
 from threea_spark.errors import PrivacyError
 
-MOST = 0.01
-"""Above this a delta is large, however few people there are."""
+MAX_DELTA = 0.01
+"""A delta above this is large, however few people the table holds."""
 
-_FIX = "lower privacy.delta, or write `allow_large_delta: true` beside it if whoever is responsible agrees"
+_FIX = "lower privacy.delta, or add `allow_large_delta: true` beside it if the person responsible agrees"
 
 
 def one_in_units(n_rows: float, max_rows: int) -> float:
-    """One in as many units as the rows that are read belong to at least; infinite where there may be no row.
+    """Returns one over the minimum number of units that the rows can belong to; infinite if there may be no rows.
 
     Args:
-      n_rows: Rows that are read, declared, assumed or DP.
-      max_rows: Rows of a unit that are read at most.
+      n_rows: Number of rows that are read: declared, assumed or DP.
+      max_rows: Maximum number of rows read per unit.
     """
     return max_rows / n_rows if n_rows > 0.0 else float("inf")
 
 
 def declared_problem(delta: float, max_rows: int, declared_rows: int | None) -> str | None:
-    """What is wrong with a delta by public numbers alone, as `field: problem; fix`, or None.
+    """Describes what is wrong with a delta by public numbers alone, as `field: problem; fix`; None if nothing is.
 
     Args:
-      delta: Of the claim.
-      max_rows: Rows of a unit that are read at most.
+      delta: The claimed delta.
+      max_rows: Maximum number of rows read per unit.
       declared_rows: `source.rows`, if given.
     """
-    if delta > MOST:
+    if delta > MAX_DELTA:
         return (
-            f"privacy.delta: {delta:g} is above {MOST:g}, a person in {1.0 / delta:.3g} may be released as is; {_FIX}"
+            f"privacy.delta: {delta:g} is above {MAX_DELTA:g}: one person in {1.0 / delta:.3g} may be released as is; "
+            f"{_FIX}"
         )
-    if declared_rows is not None and delta > (least := one_in_units(declared_rows, max_rows)):
+    if declared_rows is not None and delta > (limit := one_in_units(declared_rows, max_rows)):
         return (
-            f"privacy.delta: {delta:g} must lie below {least:.3g}, one in as many units as source.rows says the table "
-            f"has; {_FIX}"
+            f"privacy.delta: {delta:g} must be below {limit:.3g}, one over the number of units that the table has "
+            f"according to source.rows; {_FIX}"
         )
     return None
 
 
 def require_small(delta: float, max_rows: int, n_rows: float) -> None:
-    """Refuses a delta that allows to release one unit of those that were counted as it is.
+    """Refuses a delta that would allow one of the counted units to be released as it is.
 
     Args:
-      delta: Of the claim.
-      max_rows: Rows of a unit that are read at most.
+      delta: The claimed delta.
+      max_rows: Maximum number of rows read per unit.
       n_rows: DP number of rows that were read.
 
     Raises:
-      PrivacyError: naming the field, the rule and the fix; not the number, which is no DP one in conditional mode.
+      PrivacyError: naming the field, the rule and the fix, but not the number, which is not DP in conditional mode.
     """
     if delta > one_in_units(n_rows, max_rows):
         raise PrivacyError(
-            f"privacy.delta: {delta:g} must lie below one in as many units as the table has (rows that are read, by "
-            f"{max_rows} a unit); {_FIX}. Nothing was written"
+            f"privacy.delta: {delta:g} must be below one over the number of units in the table (rows read, divided by "
+            f"{max_rows} per unit); {_FIX}. Nothing was written"
         )
 
 
 def advice(delta: float, max_rows: int, n_rows: float) -> tuple[str, ...]:
-    """What a receipt says of a large delta that was allowed; nothing of a small one."""
+    """Returns the receipt's warning about a large delta that was allowed; empty for a small one."""
     if delta > one_in_units(n_rows, max_rows):
-        why = "larger than one in as many people as were read"
-    elif delta > MOST:
-        why = f"above {MOST:g}"
+        why = "larger than one over the number of people whose rows were read"
+    elif delta > MAX_DELTA:
+        why = f"above {MAX_DELTA:g}"
     else:
         return ()
-    return (f"privacy.delta: {delta:g} is {why}: real values of single people may be among the released ones",)
+    return (f"privacy.delta: {delta:g} is {why}: real values of individuals may be among the released ones",)
 
 
 def outlook_words(delta: float, max_rows: int, n_rows: int, *, is_allowed: bool) -> tuple[str, ...]:
-    """What a plan says of a delta: one in how many it is, and a warning where that is too many for the assumed rows.
+    """Describes a delta for a plan: one in how many it is, with a warning if it is too large for the assumed rows.
 
     Args:
-      delta: Of the claim.
-      max_rows: Rows of a unit that are read at most.
-      n_rows: Assumed.
-      is_allowed: Whether the configuration allows a large one.
+      delta: The claimed delta.
+      max_rows: Maximum number of rows read per unit.
+      n_rows: Assumed number of rows.
+      is_allowed: Whether the configuration allows a large delta.
     """
     lines = [f"delta {delta:g} is one in {1.0 / delta:,.0f}"]
-    least = one_in_units(n_rows, max_rows)
-    if delta > least:
-        then = "real values of single people may be released" if is_allowed else "a release of so many would be refused"
+    limit = one_in_units(n_rows, max_rows)
+    if delta > limit:
+        then = "real values of individuals may be released" if is_allowed else "a release of so few would be refused"
         lines.append(
-            f"warning: privacy.delta should lie below {least:.3g}, one in as many units as {n_rows:,} rows hold: {then}"
+            f"warning: privacy.delta should be below {limit:.3g}, one over the number of units in "
+            f"{n_rows:,} rows: {then}"
         )
     return tuple(lines)

@@ -1,4 +1,4 @@
-"""What one release books on its source, and what several of them cost together."""
+"""The spend that one release books on its source, and the cost of several releases together."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from threea_spark.privacy.cohorts import EVERYONE, Cohort
 
 @dataclass(frozen=True)
 class Spend:
-    """What one release books on its source.
+    """The spend that one release books on its source.
 
     Attributes:
-      release_id: Whose.
+      release_id: The release's identifier.
       events: Its planned events, from which its noise is drawn.
       delta_outside: Delta spent outside the events: selected category names, draws that are not ideal.
-      relation: Of its claim.
+      relation: The neighbouring relation of its claim.
       cohort: Which units it reads.
       accounting: What its claim covers.
-      epsilon, delta: The claim; None where an entry of 0.1.0 does not say.
-      numeric: Part of epsilon that float64 may take; None where an entry of 0.1.0 does not say.
+      epsilon, delta: The claim; None if an entry of 0.1.0 does not record it.
+      numeric: Part of epsilon reserved for float64 error; None if an entry of 0.1.0 does not record it.
     """
 
     release_id: str
@@ -43,11 +43,11 @@ class Spend:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether its events bound all that it read; a conditional release read rows without noise besides."""
+        """Whether its events cover everything it read; a conditional release also read rows without noise."""
         return self.accounting is Accounting.END_TO_END
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Returns plain values, for JSON."""
         claim = {} if self.epsilon is None or self.delta is None else {"epsilon": self.epsilon, "delta": self.delta}
         return {
             "events": [_plain(event) for event in self.events],
@@ -60,7 +60,7 @@ class Spend:
         }
 
     def to_json(self) -> str:
-        """The spend as JSON."""
+        """Returns the spend as JSON."""
         return json.dumps(self.as_dict())
 
     @classmethod
@@ -72,8 +72,8 @@ class Spend:
     def from_dict(cls, release_id: str, content: dict[str, Any]) -> Spend:
         """Rebuilds a spend from its plain values.
 
-        Entries of 0.1.0 do not say their accounting. One with a single event counts as conditional: an end-to-end
-        release books one event for each stage that runs, so it has several; a conditional one books its mixing step.
+        Entries of 0.1.0 do not record their accounting. One with a single event counts as conditional: an end-to-end
+        release books one event per stage that runs, so it has several; a conditional one books its mixing step.
         """
         events = tuple(_event(item) for item in content["events"])
         unsaid = Accounting.CONDITIONAL if len(events) == 1 else Accounting.END_TO_END
@@ -90,7 +90,7 @@ class Spend:
 
 
 def planned_spend(plan: PrivacyPlan, release_id: str, cohort: Cohort = EVERYONE) -> Spend:
-    """What a release will spend on the units it reads if it runs to its end."""
+    """Returns what a release will spend on the units it reads if it runs to completion."""
     return Spend(
         release_id,
         tuple(planned_events(plan)),
@@ -105,19 +105,19 @@ def planned_spend(plan: PrivacyPlan, release_id: str, cohort: Cohort = EVERYONE)
 
 
 def composed_epsilon(spent: Iterable[Spend], delta: float, *, near: float = 1.0) -> float:
-    """Epsilon of all the spends' events together at `delta`, by PLD, with what float64 may add to each.
+    """Composes the events of all spends by PLD, and adds what float64 may contribute to each.
 
-    Each release's loss is off by its `numeric` at most, and its probabilities by a factor e^numeric, but for events
-    that are part of `delta_outside`: both add up (noise.py). Releases of 0.1.0 kept CLAIM_SLACK of their epsilon for
-    it, which is no more than that of all together.
+    Each release's loss is off by at most its `numeric`, and its probabilities by a factor e^numeric, except for events
+    that are part of `delta_outside`: both add up (noise.py). Releases of 0.1.0 reserved CLAIM_SLACK of their epsilon
+    for this, which is at most that share of the composed epsilon.
 
     Args:
-      spent: Of one source and unit.
-      delta: Of all of them together.
-      near: About where epsilon lies; sets the accountant's resolution.
+      spent: Spends on one source and unit.
+      delta: The delta of all of them together.
+      near: Rough magnitude of epsilon; sets the accountant's resolution.
 
     Returns:
-      inf if delta is too small for them, or if they are of several relations: none of these bounds the others.
+      Epsilon; inf if delta is too small, or if the spends have several relations: none of these bounds the others.
     """
     items = list(spent)
     events = [event for item in items for event in item.events]
@@ -133,13 +133,13 @@ def composed_epsilon(spent: Iterable[Spend], delta: float, *, near: float = 1.0)
 
 
 def total_epsilon(spent: Iterable[Spend], delta: float) -> float:
-    """Epsilon of all the spends together at `delta`; inf where `composed_epsilon` is, or where one has no bound."""
+    """Composes all spends at `delta`; inf if `composed_epsilon` is, or if one spend is unbounded."""
     items = list(spent)
     return composed_epsilon(items, delta) if all(item.is_bounded for item in items) else math.inf
 
 
 def have_one_relation(spent: Iterable[Spend]) -> bool:
-    """Whether the spends are of one neighbouring relation at most, so that their events can be composed."""
+    """Tells whether all spends share one neighbouring relation, so that their events can be composed."""
     return len({item.relation for item in spent}) <= 1
 
 
@@ -147,7 +147,7 @@ def check_relations(spent: Iterable[Spend]) -> None:
     """Refuses spends that cannot be composed.
 
     Raises:
-      BudgetError: if they are of several neighbouring relations.
+      BudgetError: if they have several neighbouring relations.
     """
     if not have_one_relation(spent):
         raise BudgetError(
@@ -157,12 +157,12 @@ def check_relations(spent: Iterable[Spend]) -> None:
 
 
 def check_budget(spent: Sequence[Spend], wanted: Spend, *, epsilon: float, delta: float) -> None:
-    """Refuses a release that the rest of the budget does not hold; composes events by PLD, not sums of epsilons.
+    """Refuses a release that exceeds the remaining budget; composes events by PLD instead of adding epsilons.
 
     Args:
-      spent: Of the same source and unit, each bounded by its events.
-      wanted: The release to come.
-      epsilon, delta: The budget in total.
+      spent: Spends on the same source and unit, each bounded by its events.
+      wanted: The release about to start.
+      epsilon, delta: The total budget.
 
     Raises:
       BudgetError: naming what is spent and what is left.
@@ -175,7 +175,7 @@ def check_budget(spent: Sequence[Spend], wanted: Spend, *, epsilon: float, delta
     so_far = composed_epsilon(spent, delta, near=epsilon)
     raise BudgetError(
         f"ledger: the budget of this source is epsilon {epsilon:g} at delta {delta:g}; {len(spent)} earlier release(s) "
-        f"spent epsilon {so_far:.4g}, with this one it would be {needed:.4g}. Lower epsilon, or raise the budget"
+        f"spent epsilon {so_far:.4g}; with this one it would be {needed:.4g}. Lower epsilon, or raise the budget"
     )
 
 

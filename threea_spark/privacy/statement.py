@@ -1,4 +1,4 @@
-"""The guarantee in words and numbers: the plan's, once all that ran is known to lie within it."""
+"""The guarantee in words and numbers: the plan's, once everything that ran is known to lie within it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from threea_spark.privacy.meter import TOLERANCE, PrivacyMeter
 
 _CURVE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 _CLAIM_SHARES = tuple(step / 16.0 for step in range(1, 25))
-"""Of the claimed epsilon: more points of the curve, so that it is as fine for a large claim as for a small one."""
+"""Fractions of the claimed epsilon: extra points, so that the curve is as fine for a large claim as for a small one."""
 
 COVERED = {
     Stage.ENCODE: "row count, column histograms, category names found in the data",
@@ -26,14 +26,14 @@ COVERED = {
 }
 NOT_COVERED = (
     "the configuration and the domain (column names, bounds, listed categories): public by declaration",
-    "other releases of this source: what each may tell adds up, and only a ledger adds it up",
-    "that the release ran, and how long it took",
+    "other releases of this source: their privacy losses add up, and only a ledger keeps track of the sum",
+    "the fact that the release ran, and how long it took",
     "figures of `threea evaluate` and of `threea report --held-out`, which are internal and never published",
 )
 _CONDITIONAL = (
     "NOT COVERED: clusters, their centres and sizes, the number of groups, class shares, the cells of every column "
-    "(exact quantiles) and the names of open columns (verbatim) were computed from the private rows without noise, and "
-    "the released rows show them. The guarantee holds for the mixing step "
+    "(exact quantiles) and the category names of open columns (verbatim) were computed from the private rows without "
+    "noise, and the released rows reveal them. The guarantee holds for the mixing step "
     "alone, given this partition; a row's influence on the partition is not bounded."
 )
 
@@ -43,11 +43,11 @@ class StageSpend:
     """What one stage spent.
 
     Attributes:
-      stage, covers: Its name, and what of the release it covers, in words.
-      mechanisms: Noisy sums that ran.
-      mu: What the plan allowed the stage in GDP, before sampling: what is promised. None if it read without noise.
-      sampling_probability: Rate of the sample that they read, as priced.
-      mu_ran: What the sums that ran add up to, at most `mu`; it may follow from noisy figures, and promises nothing.
+      stage, covers: The stage's name, and which part of the release it covers, in words.
+      mechanisms: Number of noisy sums that ran.
+      mu: The GDP mu that the plan allowed the stage, before sampling: the promise. None if it read without noise.
+      sampling_probability: Rate of the sample that the sums read, as accounted for.
+      mu_ran: Mu of the sums that ran, at most `mu`; it may depend on noisy figures, and promises nothing.
     """
 
     stage: str
@@ -63,15 +63,15 @@ class PrivacyStatement:
     """The guarantee of one release.
 
     Attributes:
-      epsilon, delta: What was claimed and holds.
-      epsilon_spent: What the PLD accountant certifies for the plan, fixed before a row was read, at this delta and with
-        what float64 may add; never above epsilon. What ran is within the plan: the meter refuses anything else.
-      mu: Of the plan's noisy sums together, in GDP; None where a sample makes mu alone too coarse, or where names were
+      epsilon, delta: The claim, which holds.
+      epsilon_spent: Epsilon that the PLD accountant certifies for the plan, fixed before a row was read, at this delta
+        and with what float64 may add; never above epsilon. What ran is within the plan: the meter refuses all else.
+      mu: GDP mu of all the plan's noisy sums; None if sampling makes mu alone too coarse, or if category names were
         selected, which no mu describes.
-      curve: Pairs (epsilon, delta) of the same guarantee, of the plan too.
-      relation, unit, accounting: In words.
-      stages: What each stage spent.
-      not_covered: What the guarantee says nothing about.
+      curve: Pairs (epsilon, delta) of the same guarantee, also of the plan.
+      relation, unit, accounting: Descriptions in words.
+      stages: Spend of each stage.
+      not_covered: What the guarantee does not cover, one sentence each.
     """
 
     epsilon: float
@@ -86,7 +86,7 @@ class PrivacyStatement:
     not_covered: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Returns plain values, for JSON."""
         return asdict(self)
 
     @classmethod
@@ -99,7 +99,7 @@ class PrivacyStatement:
         return cls(**plain)
 
     def in_words(self) -> str:
-        """The guarantee as text for a person."""
+        """Returns the guarantee as text for people to read."""
         scope = "everything that read a row" if self.accounting == "end_to_end" else "the mixing step alone"
         lines = [
             f"({self.epsilon:g}, {self.delta:g})-differential privacy for {scope}.",
@@ -119,13 +119,13 @@ class PrivacyStatement:
 
 
 def statement_of(meter: PrivacyMeter) -> PrivacyStatement:
-    """States what the plan guarantees, once all that ran is known to lie within it.
+    """States what the plan guarantees, after checking that everything that ran lies within it.
 
-    The pair, the curve and mu are the plan's: how many events run may hang on noisy figures, and a promise that is read
-    off them would be made after the fact.
+    The pair, the curve and mu are the plan's: the number of events that run may depend on noisy figures, and a promise
+    derived from them would be made after the fact.
 
     Args:
-      meter: Of the finished release.
+      meter: The finished release's meter.
 
     Raises:
       PrivacyError: if what ran cost more than the plan allows; nothing may be written then.
@@ -148,7 +148,7 @@ def statement_of(meter: PrivacyMeter) -> PrivacyStatement:
 
 
 def _check_within(meter: PrivacyMeter) -> None:
-    """Refuses what the meter should never have let run."""
+    """Refuses anything that the meter should never have allowed to run."""
     plan = meter.plan
     for stage, events in meter.events_by_stage().items():
         exact = any(isinstance(event, NonPrivateDpEvent) for event in events)
@@ -166,7 +166,7 @@ def _check_within(meter: PrivacyMeter) -> None:
 
 
 def _curve(plan: PrivacyPlan) -> tuple[tuple[float, float], ...]:
-    """Pairs that hold at once. An epsilon below 0 adds itself to delta at 0: 1 - e^-x is at most x."""
+    """Returns pairs that hold simultaneously. An epsilon below 0 is added to delta at 0: 1 - e^-x is at most x."""
     numeric, slack = plan.numeric_epsilon, plan.delta_selection + plan.delta_noise
     epsilons = sorted({0.0, *_CURVE, *(share * plan.epsilon for share in _CLAIM_SHARES)})
     deltas = delta_curve(planned_events(plan), [max(e - numeric, 0.0) for e in epsilons], plan.relation)
@@ -177,7 +177,7 @@ def _curve(plan: PrivacyPlan) -> tuple[tuple[float, float], ...]:
 
 
 def _spends(meter: PrivacyMeter) -> Iterator[StageSpend]:
-    """One for each stage that the plan pays or that read rows, in order."""
+    """Yields the spend of each stage that has a share of the plan or read rows, in order."""
     plan, booked = meter.plan, meter.events_by_stage()
     for stage in Stage:
         events, planned = booked.get(stage, []), plan.mu_of(stage)
@@ -189,7 +189,7 @@ def _spends(meter: PrivacyMeter) -> Iterator[StageSpend]:
 
 
 def _sampling_rate(plan: PrivacyPlan, stage: Stage) -> float:
-    """Rate of the sample that a stage may read: Adapt alone reads one."""
+    """Returns the rate of the sample that a stage may read: only Adapt reads one."""
     return plan.sampling_probability if stage is Stage.ADAPT else 1.0
 
 
@@ -203,13 +203,13 @@ def _cost_in_words(spend: StageSpend) -> str:
 
 
 def rounded_up(value: float, digits: int = 4) -> str:
-    """A cost as text, never less than it is: what was certified at 0.99996 is not printed as less."""
+    """Formats a cost, rounded up: a value certified at 0.99996 is never printed as less."""
     scale = 10.0**digits
     return f"{math.ceil(value * scale - 1e-9) / scale:.{digits}f}"
 
 
 def _two_digits_up(delta: float) -> str:
-    """A delta in two digits, never less than it is."""
+    """Formats a delta in two digits, rounded up."""
     if not delta > 0.0:
         return "0"
     unit = 10.0 ** (math.floor(math.log10(delta)) - 1)
@@ -223,7 +223,7 @@ def _relation_in_words(plan: PrivacyPlan) -> str:
 
 
 def plan_in_words(plan: PrivacyPlan) -> str:
-    """What each stage may spend, before a row is read."""
+    """Describes what each stage may spend, before a row is read."""
     lines = [f"epsilon {plan.epsilon:g}, delta {plan.delta:g}, {_relation_in_words(plan)}", f"unit: {plan.unit}"]
     if plan.is_conditional:
         lines.append(f"accounting: conditional. {_CONDITIONAL}")

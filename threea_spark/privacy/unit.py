@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Missing(Enum):
-    """What becomes of rows without an identifier: they are one unit, are never read, or may not be there at all."""
+    """How to treat rows without an identifier: as one unit, as rows never to be read, or as not allowed at all."""
 
     TOGETHER = "together"
     DROP = "drop"
@@ -20,10 +20,10 @@ class PrivacyUnit:
     """A row, or all rows that share a value of a column, of which at most `max_rows` are read.
 
     Attributes:
-      column: None where each row is a unit of its own.
+      column: The column that identifies units; None if each row is its own unit.
       max_rows: Contribution bound m; every sensitivity is m times a row's.
-      missing: What becomes of rows that have no value in the column. Not part of the unit's text, which names an
-        account of the ledger: the units are the same.
+      missing: How rows without a value in the column are treated. Not part of the unit's text, which names an account
+        of the ledger: the units are the same.
     """
 
     column: str | None = None
@@ -32,7 +32,7 @@ class PrivacyUnit:
 
     @property
     def missing_in_words(self) -> str | None:
-        """What became of rows without an identifier, for a receipt; None where each row is a unit."""
+        """How rows without an identifier were treated, for a receipt; None if each row is a unit."""
         return None if self.column is None else _MISSING_IN_WORDS[self.missing].format(self.column)
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ _MISSING_IN_WORDS = {
 
 
 def unit_token(key: bytes, unit_id: bytes | None) -> int:
-    """Maps a unit's identifier to a secret 63-bit token; null identifiers are together one unit."""
+    """Maps a unit's identifier to a secret 63-bit token; all null identifiers form one unit."""
     content = b"\x00null" if unit_id is None else b"\x01" + unit_id
     digest = hashlib.blake2b(content, digest_size=8, key=key, person=b"unit").digest()
     return int.from_bytes(digest, "big") >> 1

@@ -1,1 +1,1 @@
-"""Writes Delta once, with its receipt; a failure leaves nothing half written."""
+"""Writes the released table once, with its receipt; a failure leaves nothing half written."""

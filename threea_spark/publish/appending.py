@@ -1,4 +1,4 @@
-"""Appends a release to a table that holds others: what the table says of the whole is never less than what is in it.
+"""Appends a release to a table that holds others; the table's totals always cover at least the rows in it.
 
 A release announces itself in the table's properties, and raises their totals, before its rows are committed. A writer
 that dies in between leaves totals that are too large, until the same release is run again.
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("threea_spark")
 
 _ATTEMPTS = 20
-_LONGEST_WAIT_S = 2.0
+_MAX_WAIT_S = 2.0
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Appending:
-    """One release on its way into a table that holds others.
+    """A release that is being appended to a table that holds others.
 
     Attributes:
       spark: A session, classic or Connect.
       place: The table.
       own: The release, not yet written.
-      keeps_apart: Whether the history of its source shows that the cohorts of such spends may be relied upon.
+      keeps_apart: Tells whether the source's history proves that the cohorts of these spends are reliable.
     """
 
     spark: SparkSession
@@ -47,17 +47,17 @@ class Appending:
     keeps_apart: Callable[[Sequence[Spend]], bool]
 
     def write(self, commit: Callable[[], None], receipt: str) -> None:
-        """Announces the release, has its rows appended, and states the whole.
+        """Announces the release, appends its rows, and updates the table's totals.
 
         Args:
-          commit: Appends the rows in one commit, the receipt in its metadata. Called anew if another release changes
-            the table's properties meanwhile, which Delta takes for a conflict; it then writes the same rows.
-          receipt: As in the commit's metadata.
+          commit: Appends the rows in one commit, with the receipt in its metadata. Called again, with the same rows, if
+            another release changes the table's properties in between, which Delta treats as a conflict.
+          receipt: The same text as in the commit's metadata.
 
         Raises:
           TargetExistsError: if the table can no longer take this release; see `check_may_join`.
-          ReleaseExistsError: if another run of this release was faster; its rows stand.
-          ReleaseFailedError: if other releases write without a pause.
+          ReleaseExistsError: if another run of this release was faster; its rows are kept.
+          ReleaseFailedError: if other releases keep writing to the table.
         """
         try:
             self.announce()
@@ -70,7 +70,7 @@ class Appending:
         self._confirm()
 
     def announce(self) -> None:
-        """Adds the release to the table's properties and totals, before a row of it is there."""
+        """Adds the release to the table's properties and totals, before any of its rows is written."""
         properties = properties_of(self.spark, self.place)
         others = held_in(properties, commit_metadata(self.spark, self.place))
         own = self.own
@@ -78,27 +78,27 @@ class Appending:
         self._settle(own)
 
     def _confirm(self) -> None:
-        """Marks the rows as written, and mends totals that a release beside it may have set without this one."""
+        """Marks the rows as written, and fixes totals that a concurrent release may have set without this one."""
         try:
             self._settle(self.own.as_written)
-        except Exception:  # the rows stand, and the announcement holds all that must be said of them
+        except Exception:  # the rows are written, and the announcement already covers them
             log.debug("the target's properties could not be confirmed", exc_info=True)
 
     def _take_back(self, receipt: str) -> None:
-        """Takes an announcement back whose rows did not come; if that fails, the totals stay too large."""
+        """Withdraws the announcement if its rows were not written; if that fails, the totals remain too large."""
         try:
             if receipt in commit_metadata(self.spark, self.place):
                 return
             unset = f"UNSET TBLPROPERTIES IF EXISTS ('{self.own.key}')"
             _again_after_conflicts(lambda: self._alter(unset), self.place)
             self._settle(None)
-        except Exception:  # whatever it was, the first error is the one to tell
-            log.debug("the target's properties could not be set back", exc_info=True)
+        except Exception:  # the first error is the one to report
+            log.debug("the target's properties could not be reset", exc_info=True)
 
     def _settle(self, own: Held | None) -> None:
-        """Sets the totals until they fit all releases that the table names, among them `own`.
+        """Sets the totals until they match all releases that the table names, including `own`.
 
-        A writer that set totals without another's announcement reads them again, and mends them.
+        A writer that set totals without seeing another's announcement reads them again and corrects them.
         """
         for _ in range(_ATTEMPTS):
             if _again_after_conflicts(lambda: self._is_settled(own), self.place):
@@ -106,7 +106,7 @@ class Appending:
         raise _too_busy(self.place)
 
     def _is_settled(self, own: Held | None) -> bool:
-        """Whether the table says all of it; sets what it does not say."""
+        """Tells whether the table's properties were complete already; sets those that were not."""
         before = properties_of(self.spark, self.place)
         stated = before if own is None else {**before, own.key: own.to_json()}
         releases = held_in(stated, commit_metadata(self.spark, self.place))
@@ -121,22 +121,22 @@ class Appending:
         self.spark.sql(f"ALTER TABLE {self.place.identifier} {change}")
 
     def _are_apart(self, releases: Sequence[Held]) -> bool:
-        """Whether the releases read disjoint units of this release's own source, as far as spends are known."""
+        """Tells whether the releases with known spends read disjoint units of this release's own source."""
         composed = [held for held in releases if held.spend is not None]
         is_one_source = bool(self.own.source) and {held.source for held in composed} == {self.own.source}
         return is_one_source and self.keeps_apart([held.spend for held in composed if held.spend is not None])
 
 
 def _again_after_conflicts(change: Callable[[], Result], place: Place) -> Result:
-    """Does what Delta refused because of a commit that came in between, once more, on what stands there now."""
+    """Retries a change, on the table's current state, as long as Delta refuses it because of a concurrent commit."""
     for attempt in range(_ATTEMPTS):
         try:
             return change()
-        except Exception as error:  # classic Spark lets Java's own through where PySpark has no class for it
+        except Exception as error:  # classic Spark raises Java's own where PySpark has no class for it
             if not is_conflict(error):
                 raise
-            log.info("another release changed the target meanwhile; writing again")
-            time.sleep(random.uniform(0.0, _LONGEST_WAIT_S * min(1.0, (attempt + 1) / 8)))
+            log.info("another release changed the target in the meantime; retrying the write")
+            time.sleep(random.uniform(0.0, _MAX_WAIT_S * min(1.0, (attempt + 1) / 8)))
     raise _too_busy(place)
 
 

@@ -1,7 +1,7 @@
-"""Cleans up: after a failed first write to a local folder, and private staging that a killed driver left behind.
+"""Cleans up after a failed first write to a local folder, and private staging that a killed driver left behind.
 
-Nothing is taken from another release that writes there. A commit is never removed. Files without a commit are, unless
-another process has announced that it writes there too.
+Nothing of another release that writes to the same folder is removed, and a commit never is. Files without a commit are
+removed, unless another process has announced that it writes there too.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Leftover:
     """One staging table or folder that no running release should own.
 
     Attributes:
-      name: Of the table, or the folder's path.
-      hours: Its age.
-      is_folder: Whether it is a folder of a local session that is gone.
+      name: The table's name, or the folder's path.
+      hours: Its age in hours.
+      is_folder: Whether it is a folder of a local session that has ended.
     """
 
     name: str
@@ -44,14 +44,14 @@ class Leftover:
 
 
 def leftovers(spark: SparkSession, schema: str, *, hours: float) -> list[Leftover]:
-    """Lists staging older than `hours`: tables of the schema that releases stage in, and folders of local sessions.
+    """Lists staging older than `hours`: tables in the schema that releases stage in, and folders of local sessions.
 
-    A release that still runs has staging too: choose more hours than your longest release takes.
+    A running release has staging too: choose more hours than your longest release takes.
 
     Args:
       spark: A session.
-      schema: Quoted; the session's own where empty.
-      hours: Least age.
+      schema: Quoted name; the session's own schema if empty.
+      hours: Minimum age.
 
     Raises:
       SourceError: if there is no such schema.
@@ -67,7 +67,7 @@ def leftovers(spark: SparkSession, schema: str, *, hours: float) -> list[Leftove
 
 
 def drop(spark: SparkSession, leftover: Leftover) -> None:
-    """Removes one."""
+    """Removes a leftover table or folder."""
     if leftover.is_folder:
         shutil.rmtree(leftover.name, ignore_errors=True)
     else:
@@ -81,7 +81,7 @@ def _age(created: float) -> float:
 _MARK = ".threea-writing"
 
 _QUIET_S = 3.0
-"""Tasks of a failed write that start a little later make the folder anew: it has to stay away for as long as this."""
+"""Late tasks of a failed write may re-create the folder: it is gone for good once it is absent for this long."""
 
 _PATIENCE_S = 30.0
 
@@ -90,15 +90,15 @@ _POLL_S = 0.05
 
 @contextmanager
 def claimed(folder: Path | None) -> Iterator[None]:
-    """Announces a write beside the folder; if it fails and nothing was committed, the folder goes again.
+    """Announces a write next to the folder; if it fails and nothing was committed, removes the folder again.
 
     Args:
-      folder: Where nothing stood before; None for a table that is no local folder, where nothing is done.
+      folder: The folder of the new table; None for a table that is not a local folder, for which nothing is done.
     """
     if folder is None:
         yield
         return
-    stood_before = folder.exists()
+    existed_before = folder.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
     mark = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}{_MARK}")
     mark.touch()
@@ -106,7 +106,7 @@ def claimed(folder: Path | None) -> Iterator[None]:
         yield
     except BaseException:
         mark.unlink(missing_ok=True)
-        if not stood_before:
+        if not existed_before:
             _remove_for_good(folder)
         raise
     finally:
@@ -114,7 +114,7 @@ def claimed(folder: Path | None) -> Iterator[None]:
 
 
 def _remove_for_good(folder: Path) -> None:
-    """Removes what a failed write left, and what its last tasks still make; Spark does not wait for them to end."""
+    """Removes what a failed write left behind, and what its last tasks still write: Spark does not wait for them."""
     start = removed = time.monotonic()
     while time.monotonic() < min(removed + _QUIET_S, start + _PATIENCE_S):
         if folder.exists():
@@ -126,12 +126,12 @@ def _remove_for_good(folder: Path) -> None:
 
 
 def is_committed(folder: Path) -> bool:
-    """Tells whether a Delta table stands in a local folder."""
+    """Tells whether a local folder contains a Delta table."""
     return any((folder / "_delta_log").glob("*.json"))
 
 
 def _others(folder: Path) -> bool:
-    """Whether a process that still runs has announced a write; marks of dead ones are swept away."""
+    """Tells whether a running process has announced a write; removes the marks of dead processes."""
     alive = False
     for mark in folder.parent.glob(f".{folder.name}.*{_MARK}"):
         if _is_alive(int(mark.name.removeprefix(f".{folder.name}.").split(".")[0])):

@@ -1,7 +1,7 @@
-"""Which releases' rows a table holds, from its properties and from the receipts in its history.
+"""Finds the releases whose rows a table holds, from its properties and from the receipts in its history.
 
-Each release has one property, `threea.release.<release_id>`. Its JSON holds numbers, names of this library and hashes
-alone, so that no text of a user has to survive SQL, or Spark's redaction of properties.
+Each release has one property, `threea.release.<release_id>`. Its JSON contains only numbers, names from this library
+and hashes, so that no user's text has to survive SQL or Spark's redaction of properties.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from threea_spark.publish.receipt import PROPERTY_ACCOUNTING, PROPERTY_DELTA, PR
 PREFIX = "threea.release."
 UNKNOWN = "unknown"
 _ID = re.compile(r"[0-9A-Za-z_-]{1,100}")
-"""Of releases and hashes: nothing that means anything in SQL."""
+"""Matches identifiers of releases and hashes: no character that is special in SQL."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Held:
     """One release whose rows a table holds, or is about to.
 
     Attributes:
-      release_id: Names it.
-      epsilon, delta: Its claim; inf and 1 where its property cannot be read.
+      release_id: The release's identifier.
+      epsilon, delta: Its claim; inf and 1 if its property cannot be read.
       accounting: What the claim covers.
-      relation, unit: Of the claim, the unit as a hash; empty where nobody knows them any more.
-      source: Hash of Delta's identifier of the table it read; empty where not known.
-      spend: What it spent, to be composed with others; None of a release of 0.1.0, of which only the claim is known.
-      is_written: Whether its rows are known to be there; False from the announcement to the commit.
+      relation, unit: The claim's relation and a hash of its unit; empty if they are no longer known.
+      source: Hash of Delta's identifier of the table it read; empty if unknown.
+      spend: Its spend, to be composed with others; None for a release of 0.1.0, of which only the claim is known.
+      is_written: Whether its rows are known to be in the table; False between announcement and commit.
     """
 
     release_id: str
@@ -51,11 +51,11 @@ class Held:
 
     @property
     def key(self) -> str:
-        """Its table property."""
+        """The name of its table property."""
         return PREFIX + self.release_id
 
     def to_json(self) -> str:
-        """What its property says."""
+        """Returns the value of its table property."""
         claim = {
             "epsilon": self.epsilon,
             "delta": self.delta,
@@ -67,7 +67,7 @@ class Held:
 
     @classmethod
     def of(cls, spend: Spend, plan: PrivacyPlan, source_id: str) -> Held:
-        """That of a release which is about to write; `source_id` is Delta's identifier of the table it reads."""
+        """Describes a release that is about to write; `source_id` is Delta's identifier of the table it reads."""
         return cls(
             release_id=spend.release_id,
             epsilon=plan.epsilon,
@@ -82,23 +82,23 @@ class Held:
 
     @property
     def as_written(self) -> Held:
-        """The same, its rows committed."""
+        """The same release with its rows committed."""
         return replace(self, is_written=True)
 
 
 def hashed(text: str) -> str:
-    """Tells units of privacy, or sources, apart without their names."""
+    """Hashes a unit of privacy or a source, to distinguish them without their names."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def held_in(properties: Mapping[str, str], commits: Iterable[str]) -> tuple[Held, ...]:
-    """Finds all releases that a table says it holds, by identifier.
+    """Finds all releases recorded in a table, ordered by identifier.
 
     Tables of 0.1.0 have the first release's claim in their properties, and receipts in their history.
 
     Args:
-      properties: Of the table.
-      commits: What the writers said with each commit that its history still holds.
+      properties: The table's properties.
+      commits: The user metadata of each commit still in its history.
     """
     named = {key[len(PREFIX) :]: text for key, text in properties.items() if key.startswith(PREFIX)}
     found = {release_id: _announced(release_id, text) for release_id, text in named.items() if _is_id(release_id)}
@@ -116,7 +116,7 @@ def _is_id(text: str) -> bool:
 
 
 def _announced(release_id: str, text: str) -> Held:
-    """What a property says; one that cannot be read is a release that nothing bounds."""
+    """Parses a release's property; one that cannot be read becomes a release that nothing bounds."""
     try:
         content: dict[str, Any] = dict(json.loads(text))
         return Held(
@@ -133,7 +133,7 @@ def _announced(release_id: str, text: str) -> Held:
 
 
 def _claimed_in(text: str) -> Held | None:
-    """The claim of a receipt, of whatever version of this library; None if the text is none."""
+    """Parses the claim of a receipt, from any version of this library; None if the text is not a receipt."""
     try:
         receipt: dict[str, Any] = json.loads(text)
         claim, release_id = receipt["privacy"], str(receipt["release_id"])
@@ -146,13 +146,13 @@ def _claimed_in(text: str) -> Held | None:
 
 
 def _first_of_old(release_id: str, properties: Mapping[str, str]) -> Held:
-    """The first release by the properties of 0.1.0, where history no longer holds its receipt."""
+    """Reads the first release from properties of 0.1.0, when its receipt is no longer in the history."""
     names = {"epsilon": PROPERTY_EPSILON, "delta": PROPERTY_DELTA, "accounting": PROPERTY_ACCOUNTING}
     return Held(release_id, *_claim({name: properties.get(key) for name, key in names.items()}), "", "")
 
 
 def _claim(content: Mapping[str, Any]) -> tuple[float, float, str]:
-    """Epsilon, delta and accounting; what is no number bounds nothing."""
+    """Parses epsilon, delta and accounting; a claim that is not a number bounds nothing."""
     try:
         epsilon, delta = float(content["epsilon"]), float(content["delta"])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""One release's view of the ledger, and the officer's: a start is committed before the first draw."""
+"""The ledger as releases and privacy officers use it; a start is committed before any noise is drawn."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceHistory:
-    """The commits of a source, read only where the composition of its releases hangs on them."""
+    """The commits of a source, read only if the composition of its releases depends on them."""
 
     spark: SparkSession
     place: Place
 
     @classmethod
     def of(cls, spark: SparkSession, config: ReleaseConfig) -> SourceHistory:
-        """That of a configuration's source."""
+        """Returns the history of a configuration's source."""
         return cls(spark, Place.of(config.source.table, config.source.path))
 
     def keeps_apart(self, spends: Sequence[Spend]) -> bool:
-        """Whether it shows that no unit left the source where the releases' cohorts rely on it."""
+        """Tells whether the history proves that no unit left the source, in the span that the cohorts rely on."""
         span = versions_between(spends)
         return span is not None and first_that_takes_rows(history_of(self.spark, self.place), *span) is None
 
 
 @dataclass
 class Ledger:
-    """One release's view of the ledger; does nothing where none is configured."""
+    """One release's view of the ledger; does nothing if no ledger is configured."""
 
     table: ChainTable | None
     limit: Budget | None
@@ -72,8 +72,8 @@ class Ledger:
         """Books the release before a row is read.
 
         Raises:
-          BudgetError: if the rest of the budget does not hold it, or the ledger is too busy to be written.
-          LedgerError: if something else changed the ledger.
+          BudgetError: if it exceeds the remaining budget, or the ledger is too busy to be written.
+          LedgerError: if something else has modified the ledger.
         """
         if self.table is None or self.holder is None:
             return
@@ -86,7 +86,7 @@ class Ledger:
         self.started = self.table.append(checked)
 
     def check(self) -> bool:
-        """Checks what `start` does, and books nothing; tells whether there is a ledger.
+        """Makes the same checks as `start` but books nothing; tells whether there is a ledger.
 
         Raises:
           BudgetError, LedgerError: as `start`.
@@ -102,10 +102,10 @@ class Ledger:
         account.check(self.spend, self.limit, apart=apart)
 
     def require_counting(self) -> None:
-        """Checks, right before anything leaves, that the release's own entry stands and was not voided meanwhile.
+        """Checks, right before anything is published, that the release's own entry still exists and was not voided.
 
         Raises:
-          LedgerError: if it was voided, or the ledger was written anew without it.
+          LedgerError: if it was voided, or the ledger was rewritten without it.
         """
         if self.table is None or self.started is None or self.holder is None:
             return
@@ -117,7 +117,7 @@ class Ledger:
         if account_of(chain, self.holder).booking(number).status == VOID:
             raise LedgerError(
                 f"ledger: entry {number} was voided while the release ran; nothing was written. Run it "
-                "again, and it is charged again"
+                "again; it will be charged again"
             )
 
     def finish(self) -> None:
@@ -125,12 +125,12 @@ class Ledger:
         self._mark(Kind.FINISH)
 
     def fail(self) -> None:
-        """Marks the release as failed; what it started counts as spent."""
+        """Marks the release as failed; its start still counts as spent."""
         self._mark(Kind.FAIL)
 
     @property
     def receipt_entry(self) -> dict[str, int | str] | None:
-        """The start's number and hash, for the receipt: whoever keeps it can tell a ledger that was written anew."""
+        """The start's number and hash, for the receipt: anyone who keeps it can detect a rewritten ledger."""
         return None if self.started is None else {"entry": self.started.number, "hash": self.started.hash}
 
     def _mark(self, kind: Kind) -> None:
@@ -144,18 +144,18 @@ class Ledger:
 
 
 def holder_of(spark: SparkSession, config: ReleaseConfig) -> Holder:
-    """Whose budget a release draws on; reads no row."""
+    """Returns the owner of the budget that a release draws on; reads no row."""
     place = Place.of(config.source.table, config.source.path)
     return Holder(str(place), table_id(spark, place), str(config.privacy.privacy_unit))
 
 
 def grant(spark: SparkSession, config: ReleaseConfig, budget: Budget) -> Entry:
-    """Sets the total budget of the configured source and unit; the newest grant holds."""
+    """Sets the total budget of the configured source and unit; the newest grant applies."""
     return _append(spark, config, Kind.GRANT, budget.to_json())
 
 
 def void(spark: SparkSession, config: ReleaseConfig, number: int, reason: str) -> Entry:
-    """Takes a started release out of what counts, for a reason that stays on record.
+    """Excludes a started release from what counts, for a reason that stays on record.
 
     Raises:
       LedgerError: if there is no such started release of the configured source.
@@ -166,9 +166,9 @@ def void(spark: SparkSession, config: ReleaseConfig, number: int, reason: str) -
 
 
 def summary(spark: SparkSession, config: ReleaseConfig) -> dict[str, object]:
-    """What was spent on the configured source: entries, their composition by PLD, the budget. Reads no row of it.
+    """Summarises the spend on the configured source: entries, their composition by PLD, the budget. Reads no row of it.
 
-    `spent_epsilon` is inf where no epsilon bounds all that counts; `notes` say why, and what was left out of it.
+    `spent_epsilon` is inf if no epsilon bounds everything that counts; `notes` say why, and what was left out.
     """
     chain, holder = _configured(spark, config).read(), holder_of(spark, config)
     account, limit = account_of(chain, holder), _limit(config.privacy.ledger)
@@ -215,7 +215,7 @@ def _table(spark: SparkSession, config: LedgerConfig) -> ChainTable:
 
 def _configured(spark: SparkSession, config: ReleaseConfig) -> ChainTable:
     if config.privacy.ledger is None:
-        raise ConfigError("privacy.ledger: is not configured; add `ledger: {table: ...}`")
+        raise ConfigError("privacy.ledger: not configured; add `ledger: {table: ...}`")
     return _table(spark, config.privacy.ledger)
 
 

@@ -1,7 +1,7 @@
-"""The chain of ledger entries as a Delta table: append only, one entry a commit, and of two racing ones one is refused.
+"""The chain of ledger entries as a Delta table: append only, one entry per commit; if two race, one is refused.
 
-An append is a MERGE that reads the whole table under serializable isolation: a commit that came in between makes it
-conflict, and the caller then decides anew on what stands there.
+An append is a MERGE that reads the whole table under serializable isolation: it conflicts with any concurrent commit,
+and the caller then decides again on the table's new state.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ log = logging.getLogger("threea_spark")
 _NAMES = tuple(field.name for field in fields(Entry))
 _COLUMNS = ", ".join(f"`{name}` {'bigint' if name == 'number' else 'string'}" for name in _NAMES)
 _ATTEMPTS = 20
-_LONGEST_WAIT_S = 2.0
+_MAX_WAIT_S = 2.0
 
 
 @dataclass(frozen=True)
 class ChainTable:
-    """A ledger's table."""
+    """The Delta table that stores a ledger."""
 
     spark: SparkSession
     place: Place
 
     def read(self) -> list[Entry]:
-        """All entries by number, verified; none where the table is not there yet.
+        """Returns all entries ordered by number, verified; none if the table does not exist yet.
 
         Raises:
-          LedgerError: if something else changed it.
+          LedgerError: if something else has modified the table.
         """
         if not exists(self.spark, self.place):
             return []
         table = read_latest(self.spark, self.place)
         if missing := [name for name in _NAMES if name not in table.columns]:
-            raise LedgerError(f"ledger: {self.place} is no ledger, it has no column {missing[0]!r}; name another table")
-        rows = table.orderBy("number").collect()  # bounded: a few rows a release
+            raise LedgerError(f"ledger: {self.place} is not a ledger, it lacks column {missing[0]!r}; name another one")
+        rows = table.orderBy("number").collect()  # bounded: a few rows per release
         chain = [Entry(**{name: row[name] for name in _NAMES}) for row in rows]
         verify(chain)
         return chain
 
     def append(self, make: Callable[[list[Entry]], Entry]) -> Entry:
-        """Appends the entry that `make` gives for the chain as it stands; asks again if another came in between.
+        """Appends the entry that `make` returns for the current chain; calls it again if another entry came in between.
 
         Raises:
-          LedgerError: if the table was changed by something else.
+          LedgerError: if something else has modified the table.
           BudgetError: if it is too busy to be written.
         """
         if not exists(self.spark, self.place):
@@ -69,12 +69,12 @@ class ChainTable:
             entry = make(self.read())
             if self._commit(entry):
                 return entry
-            log.info("the ledger changed meanwhile; deciding again")
-            time.sleep(random.uniform(0.0, _LONGEST_WAIT_S * min(1.0, (attempt + 1) / 8)))
+            log.info("the ledger changed in the meantime; deciding again")
+            time.sleep(random.uniform(0.0, _MAX_WAIT_S * min(1.0, (attempt + 1) / 8)))
         raise BudgetError(f"ledger: {self.place} is being written by other releases; try again")
 
     def _commit(self, entry: Entry) -> bool:
-        """Inserts the entry; False if another one took its number."""
+        """Inserts the entry; returns False if another one took its number."""
         view = f"threea_entry_{entry.hash[:16]}"
         columns = ", ".join(f"`{name}`" for name in _NAMES)
         values = ", ".join(f"entry.`{name}`" for name in _NAMES)
@@ -84,7 +84,7 @@ class ChainTable:
                 f"MERGE INTO {self.place.identifier} AS ledger USING {view} AS entry ON ledger.number = entry.number "  # noqa: S608
                 f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
             )
-        except Exception as error:  # classic Spark lets Java's own through where PySpark has no class for it
+        except Exception as error:  # classic Spark raises Java's own where PySpark has no class for it
             if is_conflict(error):
                 return False
             raise
@@ -95,5 +95,5 @@ class ChainTable:
 
 
 def now() -> str:
-    """UTC time of this machine, ISO 8601."""
+    """Returns this machine's UTC time, ISO 8601."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

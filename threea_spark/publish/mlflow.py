@@ -1,7 +1,7 @@
-"""One MLflow run for each release: its configuration, its receipt, its public report and its model, and nothing else.
+"""Logs one MLflow run per release: its configuration, receipt, public report and model, and nothing else.
 
-All of it is public or was released under the guarantee. Runs are made by MLflow's client, never as the active run: no
-user, machine, script or system metric is recorded, and a run's times are those of logging, not of the release.
+All of it is public or was released under the guarantee. Runs are created with MLflow's client, never as the active run:
+no user, machine, script or system metric is recorded, and a run's times are those of logging, not of the release.
 """
 
 from __future__ import annotations
@@ -43,25 +43,26 @@ def log_release(
     report: str | None = None,
     experiment: str | None = None,
 ) -> str:
-    """Logs a release to MLflow, where MLFLOW_TRACKING_URI or `mlflow.set_tracking_uri` says; reads no row.
+    """Logs a release to MLflow, at MLFLOW_TRACKING_URI or `mlflow.set_tracking_uri`; reads no row.
 
-    A receipt that was logged before is not logged again: its run is found, and given the files it lacks.
+    A receipt that was logged before is not logged again: missing files are added to its existing run.
 
     Args:
-      receipt: Of the release.
-      config: Of the release.
-      model: Its model, kept as the plain folder `model`; `ReleaseModel.load(mlflow.artifacts.download_artifacts(...))`
+      receipt: The release's receipt.
+      config: The release's configuration.
+      model: Its model, stored as the folder `model`; `ReleaseModel.load(mlflow.artifacts.download_artifacts(...))`
         reads it.
       report: Its public report as HTML, from `report_html`.
-      experiment: Name, made if there is none; MLflow's active experiment, or MLFLOW_EXPERIMENT_NAME, where None.
+      experiment: Name of the experiment, created if missing; if None, MLflow's active experiment or
+        MLFLOW_EXPERIMENT_NAME.
 
     Returns:
       The run's identifier.
 
     Raises:
-      ConfigError: if configuration, model or report is not of this release, or the report is the INTERNAL one;
+      ConfigError: if configuration, model or report do not belong to this release, or the report is the INTERNAL one;
         nothing is logged.
-      EnvironmentNotReadyError: if mlflow is missing, or its store did not take the run. The release stands.
+      EnvironmentNotReadyError: if mlflow is missing, or its store did not accept the run. The release is kept.
     """
     _check_one_release(receipt, config, model, report)
     require_mlflow()
@@ -70,16 +71,16 @@ def log_release(
         _write_files(folder, receipt, config, model, report)
         try:
             return _logged(folder, receipt, config, experiment)
-        except Exception as error:  # of MLflow, its store, its database or the network
-            log.debug("MLflow did not take the run", exc_info=True)
+        except Exception as error:  # from MLflow, its store, its database or the network
+            log.debug("MLflow did not accept the run", exc_info=True)
             raise EnvironmentNotReadyError(
-                f"MLflow did not take the run ({type(error).__name__}); the release stands. Check MLFLOW_TRACKING_URI "
-                "and the experiment, then log it with threea_spark.log_release"
+                f"MLflow did not accept the run ({type(error).__name__}); the release is kept. Check "
+                "MLFLOW_TRACKING_URI and the experiment, then log it with threea_spark.log_release"
             ) from None
 
 
 def require_mlflow() -> None:
-    """Imports mlflow, with its telemetry off unless the environment says otherwise or it was imported before.
+    """Imports mlflow, with telemetry off unless the environment sets it or mlflow was imported before.
 
     Raises:
       EnvironmentNotReadyError: if it is missing.
@@ -94,7 +95,7 @@ def require_mlflow() -> None:
 
 @contextmanager
 def autologging_off() -> Iterator[None]:
-    """Keeps MLflow, where a notebook has turned its autologging on, from recording models trained on real rows."""
+    """Keeps MLflow from recording models trained on real rows, in case a notebook has turned autologging on."""
     if "mlflow" not in sys.modules:
         yield
         return
@@ -106,17 +107,17 @@ def autologging_off() -> Iterator[None]:
 
 def _check_one_release(receipt: Receipt, config: ReleaseConfig, model: ReleaseModel | None, report: str | None) -> None:
     if not receipt.release_id.startswith(f"{config.digest}-"):
-        raise ConfigError(f"config: receipt {receipt.release_id} is of another configuration; give the release's own")
+        raise ConfigError(f"config: receipt {receipt.release_id} belongs to another configuration; pass its own")
     if model is not None and (model.privacy != receipt.privacy or tuple(model.types) != receipt.columns):
-        raise ConfigError(f"model: is not the one that release {receipt.release_id} was drawn from; give that one")
+        raise ConfigError(f"model: not the one that release {receipt.release_id} was drawn from; pass that one")
     if report is None:
         return
     title = re.search(r"<title>([^<]*)</title>", report)
     # names are escaped in a report, so no column can be taken for a title or a banner
     if title is None or title[1] != f"Release report {receipt.release_id}" or '<div class="banner"' in report:
         raise ConfigError(
-            f"report: is not the public report of release {receipt.release_id}; give what report_html makes. An "
-            "INTERNAL report must not leave"
+            f"report: not the public report of release {receipt.release_id}; pass the result of report_html. An "
+            "INTERNAL report must not be published"
         )
 
 
@@ -133,7 +134,7 @@ def _write_files(
 
 
 def _logged(folder: Path, receipt: Receipt, config: ReleaseConfig, experiment: str | None) -> str:
-    """Makes the run, or finds it and adds the files it lacks; one that fails on the way is marked so."""
+    """Creates the run, or adds missing files to an existing one; marks a new run as failed if logging fails."""
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 
@@ -182,5 +183,5 @@ def _add_files(client: MlflowClient, run_id: str, folder: Path) -> None:
 def _mark_failed(client: MlflowClient, run_id: str) -> None:
     try:
         client.set_terminated(run_id, "FAILED")
-    except Exception:  # the store may be gone; the first error is the one to tell
+    except Exception:  # the store may be gone; the first error is the one to report
         log.debug("the MLflow run could not be marked as failed", exc_info=True)

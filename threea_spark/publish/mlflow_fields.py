@@ -1,4 +1,4 @@
-"""What MLflow is told of a release, as plain names and values: public, or released under the guarantee."""
+"""Parameters, metrics and tags of a release's MLflow run: public, or released under the guarantee."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.publish.receipt import Receipt
 
 TAG_RECEIPT = "threea.receipt"
-"""Tag of a run: SHA-256 of its receipt. A release that was dropped and made again has another receipt, and run."""
-_LONGEST_PARAM = 500  # older servers take no more
-_LONGEST_NOTE = 4_900
+"""A run's tag: SHA-256 of its receipt. A release that was dropped and repeated has another receipt and another run."""
+_MAX_PARAM_LENGTH = 500  # the limit of older servers
+_MAX_NOTE_LENGTH = 4_900
 
 
 def params_of(config: ReleaseConfig, receipt: Receipt) -> dict[str, str]:
-    """Flattens a configuration, and what its `auto` became, into dotted names; all of it is public or DP.
+    """Flattens a configuration, with the resolved `auto` settings, into dotted names; all of it is public or DP.
 
-    Columns are counted by type; each by name stands in the logged configuration, for there may be thousands.
+    Columns are counted by type, because there may be thousands; the logged configuration lists them by name.
     """
     plain = config.model_dump(mode="json")
     kinds = Counter(column.pop("type") for column in plain["domain"].pop("columns").values())
@@ -29,9 +29,9 @@ def params_of(config: ReleaseConfig, receipt: Receipt) -> dict[str, str]:
 
 
 def metrics_of(receipt: Receipt) -> dict[str, float]:
-    """The numbers of a receipt: what was claimed and spent, in total and by stage, rows, columns, pieces of advice.
+    """Returns a receipt's numbers: the claim and the spend, in total and by stage, rows, columns, pieces of advice.
 
-    A stage's share is of mu squared; there is none where sampling makes mu alone too coarse.
+    A stage's share is its part of mu squared; it is left out if sampling makes mu alone too coarse.
     """
     privacy = receipt.privacy
     found: dict[str, float | None] = {
@@ -54,7 +54,7 @@ def metrics_of(receipt: Receipt) -> dict[str, float]:
 
 
 def tags_of(receipt: Receipt) -> dict[str, str]:
-    """Names a release: its properties, places, unit and version; its receipt in words is the run's description."""
+    """Returns a release's properties, places, unit and version; its receipt in words is the run's description."""
     return {
         **receipt.properties,
         TAG_RECEIPT: fingerprint(receipt),
@@ -64,12 +64,12 @@ def tags_of(receipt: Receipt) -> dict[str, str]:
         "threea.target": receipt.target,
         "threea.unit": receipt.privacy.unit,
         "threea.generator": receipt.generator,
-        "mlflow.note.content": f"```\n{receipt.in_words()[:_LONGEST_NOTE]}\n```",
+        "mlflow.note.content": f"```\n{receipt.in_words()[:_MAX_NOTE_LENGTH]}\n```",
     }
 
 
 def fingerprint(receipt: Receipt) -> str:
-    """SHA-256 of a receipt's JSON, in hex."""
+    """Returns the SHA-256 of a receipt's JSON, in hex."""
     return hashlib.sha256(receipt.to_json().encode()).hexdigest()
 
 
@@ -78,4 +78,4 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(part, dict):
             yield from _flat(part, f"{prefix}{name}.")
         elif part is not None:
-            yield f"{prefix}{name}", str(part)[:_LONGEST_PARAM]
+            yield f"{prefix}{name}", str(part)[:_MAX_PARAM_LENGTH]

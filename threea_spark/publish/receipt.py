@@ -1,4 +1,4 @@
-"""The receipt: what was released, under which guarantee, from public and DP numbers only."""
+"""The receipt: what was released and under which guarantee, in public and DP numbers only."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Receipt:
     """One release, for privacy officers and machines.
 
     Attributes:
-      release_id: Names configuration and source version; the same release has the same one.
-      source, source_version, target: Places.
-      n_released: Rows written.
+      release_id: Identifies configuration and source version; the same release always has the same one.
+      source, source_version, target: The tables and the version that was read.
+      n_released: Number of rows written.
       generator: sample, mix or random.
-      columns, left_out: Columns released, and columns of the source the domain does not name.
+      columns, left_out: Columns released, and columns of the source that the domain does not name.
       privacy: The guarantee.
-      resolved: What every `auto` became.
+      resolved: The value of every `auto` setting.
       diagnostics: Advice from public and DP numbers.
-      versions: Of the packages that ran.
-      source_since: Units that this version held were not read; None where all were.
-      ledger: Number and hash of the start in the ledger, if one is kept: a ledger without it was written anew.
+      versions: Versions of the packages that ran.
+      source_since: Units already in this version were not read; None if all units were.
+      ledger: Number and hash of the start in the ledger, if there is one: a ledger without it was rewritten.
     """
 
     release_id: str
@@ -53,12 +53,12 @@ class Receipt:
     source_since: int | None = None
 
     def to_json(self) -> str:
-        """The receipt as JSON."""
+        """Returns the receipt as JSON."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
 
     @property
     def properties(self) -> dict[str, str]:
-        """The release and its claim by the names of table properties; a table may hold others besides."""
+        """The release and its claim, by table property; a table may hold other releases as well."""
         return {
             PROPERTY_RELEASE: self.release_id,
             PROPERTY_EPSILON: f"{self.privacy.epsilon:g}",
@@ -67,7 +67,7 @@ class Receipt:
         }
 
     def in_words(self) -> str:
-        """The receipt as text for a person."""
+        """Returns the receipt as text for people to read."""
         ledger = [] if self.ledger is None else [f"  ledger      entry {self.ledger['entry']}, {self.ledger['hash']}"]
         resolved = ", ".join(f"{name} {_short(value)}" for name, value in self.resolved.items())
         lines = [
@@ -87,8 +87,8 @@ class Receipt:
         if self.source_since is None:
             return []
         text = (
-            f"only units that version {self.source_since} did not hold were read. Releases that read others do not add "
-            "up with this one (parallel composition); the ledger counts so where history shows that no unit left"
+            f"only units absent from version {self.source_since} were read. Releases that read other units do not add "
+            "up with this one (parallel composition); the ledger relies on that if the history shows that no unit left"
         )
         return [f"  increment   {text}"]
 
@@ -102,13 +102,13 @@ class Receipt:
         """Reads a receipt's JSON.
 
         Raises:
-          SourceError: if the file is missing or no receipt.
+          SourceError: if the file is missing or not a receipt.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls.from_dict(content)
         except (OSError, ValueError, KeyError, TypeError):
-            raise SourceError(f"{path}: is no receipt; give the JSON file that a release wrote") from None
+            raise SourceError(f"{path}: not a receipt; pass the JSON file that a release wrote") from None
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Receipt:
@@ -120,7 +120,7 @@ class Receipt:
 
 
 def receipt_in(text: str) -> Receipt | None:
-    """Reads a receipt from a commit's metadata; None if it holds none."""
+    """Reads a receipt from a commit's metadata; None if there is none."""
     try:
         return Receipt.from_dict(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -128,7 +128,7 @@ def receipt_in(text: str) -> Receipt | None:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages a release depends on; those that are absent are left out."""
+    """Returns the versions of the packages a release depends on, without those that are not installed."""
     found = {}
     for name in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""What a released table as a whole stands at: the composition of all releases whose rows it holds."""
+"""The privacy claim for a released table as a whole: the composition of all releases whose rows it holds."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _ROUNDING_UP = Context(prec=6, rounding=ROUND_CEILING)
 
 @dataclass(frozen=True)
 class Standing:
-    """All releases in a table, and what holds for them together.
+    """All releases in a table, and the claim that holds for them together.
 
     Attributes:
-      releases: By identifier.
-      epsilon, delta: Of the whole, as text, rounded up; epsilon `inf` where nothing bounds it.
-      accounting: end_to_end if it is that of every release.
+      releases: The releases, ordered by identifier.
+      epsilon, delta: The claim for the whole, as text, rounded up; epsilon is `inf` if nothing bounds it.
+      accounting: end_to_end if every release has that accounting.
     """
 
     releases: tuple[Held, ...]
@@ -45,7 +45,7 @@ class Standing:
 
     @property
     def properties(self) -> dict[str, str]:
-        """What the table's properties say of the whole, and of each release."""
+        """The table properties that describe the whole and each release."""
         return {
             PROPERTY_EPSILON: self.epsilon,
             PROPERTY_DELTA: self.delta,
@@ -62,8 +62,8 @@ def standing_of(releases: Sequence[Held], *, apart: bool = False) -> Standing:
     added by basic composition.
 
     Args:
-      releases: All of them.
-      apart: Whether their spends' cohorts, of one source, may be relied upon (McSherry 2009, theorem 4).
+      releases: All releases in the table.
+      apart: Whether their spends' cohorts, of one source, are reliable (McSherry 2009, theorem 4).
     """
     releases = tuple(sorted(releases, key=lambda held: held.release_id))
     spends = [held.spend for held in releases if held.spend is not None]
@@ -79,15 +79,15 @@ def standing_of(releases: Sequence[Held], *, apart: bool = False) -> Standing:
 
 
 def _is_composable(releases: Sequence[Held]) -> bool:
-    """Whether all that is known of relations and units is one of each."""
+    """Tells whether the known relations are all the same, and the known units too."""
     relations, units = ({held.relation for held in releases}, {held.unit for held in releases})
     return len(relations - {""}) <= 1 and len(units - {""}) <= 1
 
 
 def _epsilon(group: Sequence[Held]) -> float:
-    """Of releases that may have read one unit: the sum of the claims, or what the composition says if that is less.
+    """Returns epsilon of releases that may have read one unit: the sum of the claims, or their composition if smaller.
 
-    It is never below the largest claim, though at the sum of the deltas it might be: who reads both should not wonder.
+    It is never below the largest claim, although it might be at the sum of the deltas: that would only puzzle readers.
     """
     added = math.fsum(held.epsilon for held in group)
     composed = [held for held in group if held.spend is not None]
@@ -104,17 +104,17 @@ def _rounded_up(value: float) -> str:
 
 
 def standing_at(spark: SparkSession, place: Place) -> Standing:
-    """Reads what a table stands at; reads no row.
+    """Reads the claim for a table as a whole; reads no row.
 
-    Its own totals are taken, which may know what read different units, if they are of the same releases as its
-    properties and history name; else all are added up.
+    The table's own totals, which may account for disjoint units, are used if they cover exactly the releases that its
+    properties and history name; otherwise all releases are added up.
     """
     properties = properties_of(spark, place)
     return stated(properties, held_in(properties, commit_metadata(spark, place)))
 
 
 def stated(properties: Mapping[str, str], releases: Sequence[Held]) -> Standing:
-    """What a table says of the whole, where it speaks of all its releases; else their composition."""
+    """Returns the totals in a table's properties if they cover all its releases, else the releases' composition."""
     found = standing_of(releases)
     if properties.get(PROPERTY_RELEASES) != ",".join(found.release_ids):
         return found
@@ -126,21 +126,21 @@ def stated(properties: Mapping[str, str], releases: Sequence[Held]) -> Standing:
 def check_may_join(
     properties: Mapping[str, str], releases: Sequence[Held], place: Place, *, accounting: str, relation: str, unit: str
 ) -> None:
-    """Refuses rows that a table cannot take without a statement on the whole becoming false.
+    """Refuses an append that would make the claim for the whole table false.
 
     Args:
-      properties: Of the table.
-      releases: In it.
-      place: Of the table.
-      accounting, relation, unit: Of the release that would be appended, the unit as a hash.
+      properties: The table's properties.
+      releases: The releases in it.
+      place: Where the table is.
+      accounting, relation, unit: Those of the release to be appended, the unit as a hash.
 
     Raises:
-      TargetExistsError: if no release wrote the table, or one with another accounting, relation or unit did.
+      TargetExistsError: if no release created the table, or it holds one with another accounting, relation or unit.
     """
     if PROPERTY_RELEASE not in properties:
         raise TargetExistsError(
-            f"target: {place} was not made by a release, so no guarantee can be stated for all of it; append only to a "
-            "table that a release wrote, or choose another target"
+            f"target: {place} was not created by a release, so no guarantee can be stated for all of it; append only "
+            "to a table that a release created, or choose another target"
         )
     for name, wanted, found in (
         ("privacy.accounting", accounting, {held.accounting for held in releases}),
@@ -149,6 +149,6 @@ def check_may_join(
     ):
         if found - {wanted, ""}:
             raise TargetExistsError(
-                f"{name}: {place} holds a release with another one, and no guarantee could be stated for both "
+                f"{name}: {place} holds a release with a different {name}, so no guarantee can be stated for both "
                 f"together; use the same {name}, or choose another target"
             )

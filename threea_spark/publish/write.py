@@ -1,4 +1,4 @@
-"""The one write of a release, and the private staging that is dropped after it."""
+"""The single write of a release's rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from threea_spark.config.table_names import quoted_chain
+from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.delta import Place, commit_metadata
 from threea_spark.errors import ReleaseExistsError
 from threea_spark.publish.cleanup import claimed
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 _NEED_MAPPING = set(" ,;{}()\n\t=")
-"""Characters that Parquet refuses in a column's name, so that Delta must map it to one of its own."""
+"""Characters that Parquet does not allow in a column's name, so that Delta must map the name to another one."""
 
 
 def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, properties: Mapping[str, str]) -> None:
-    """Creates the released table, rows in one commit; a failed attempt leaves no table, and takes none away.
+    """Creates the released table, with its rows in one commit; a failed attempt leaves no table and removes no other.
 
     Args:
       rows: RELEASED once written.
-      place: Where nothing stands yet.
-      receipt: Goes into a commit's metadata: of the rows at a path, of the next commit in a catalog.
-      release_id: Delta takes the receipt's commit at most once for it.
-      properties: Of the table, with the rows in a catalog, in the next commit at a path.
+      place: Where there is no table yet.
+      receipt: Becomes a commit's metadata: the rows' commit at a path, the next commit in a catalog.
+      release_id: Delta accepts the receipt's commit at most once for this identifier.
+      properties: Table properties, set with the rows in a catalog, in the next commit at a path.
 
     Raises:
-      ReleaseExistsError: if another run of this release was faster; its rows stand.
+      ReleaseExistsError: if another run of this release was faster; its rows are kept.
     """
     mapping = {"delta.columnMapping.mode": "name"} if any(set(name) & _NEED_MAPPING for name in rows.columns) else {}
     if place.is_path:
@@ -47,9 +47,9 @@ def write_new(rows: DataFrame, place: Place, receipt: str, *, release_id: str, p
 
 
 def _create_table(rows: DataFrame, place: Place, properties: dict[str, str]) -> None:
-    """Creates a catalog table with its rows and properties in one commit; fails where another run was faster.
+    """Creates a catalog table with its rows and properties in one commit; fails if another run was faster.
 
-    Delta keeps no metadata of the commit that creates a catalog table: the receipt follows with a commit of no rows.
+    Delta stores no user metadata for the commit that creates a catalog table: the receipt follows in an empty commit.
     """
     writer = rows.writeTo(place.name).using("delta")
     for name, value in properties.items():
@@ -59,7 +59,7 @@ def _create_table(rows: DataFrame, place: Place, properties: dict[str, str]) -> 
 
 @contextmanager
 def _dropped_if_it_fails(spark: SparkSession, place: Place) -> Iterator[None]:
-    """Takes away a table that was just created and got no receipt, unless another release has written to it since."""
+    """Drops a table that was just created but got no receipt, unless another release has written to it since."""
     try:
         yield
     except BaseException:
@@ -69,21 +69,21 @@ def _dropped_if_it_fails(spark: SparkSession, place: Place) -> Iterator[None]:
 
 
 def append(rows: DataFrame, place: Place, receipt: str, *, release_id: str) -> None:
-    """Appends in one commit that Delta takes at most once for this release.
+    """Appends rows in one commit, which Delta accepts at most once for this release.
 
     Raises:
-      ReleaseExistsError: if another run of this release was faster; its rows stand.
+      ReleaseExistsError: if another run of this release was faster; its rows are kept.
     """
     _save(_writer(rows, "append", receipt, release_id), place)
     _check_taken(rows.sparkSession, place, receipt, release_id)
 
 
 def _check_taken(spark: SparkSession, place: Place, receipt: str, release_id: str) -> None:
-    """Delta passes over a commit that it has taken before, and says nothing: the receipt must stand in its history."""
+    """Checks that the history has the receipt: Delta silently skips a commit that it has accepted before."""
     if receipt not in commit_metadata(spark, place):
         raise ReleaseExistsError(
             f"release {release_id} was written to {place} by another run at the same time; that run's rows and receipt "
-            "stand, and this one's were not written. Use the receipt in the table's history"
+            "are kept, and this one's were not written. Use the receipt in the table's history"
         )
 
 
@@ -105,13 +105,13 @@ def _save(writer: DataFrameWriter, place: Place) -> None:
 
 
 def without_layout(rows: DataFrame, salt: int, n_files: int) -> DataFrame:
-    """Re-makes order and files from a salted hash of the released rows themselves, so that neither tells anything.
+    """Sorts and splits rows into files by a salted hash of the released rows alone, so that neither reveals anything.
 
-    The hash skips nulls, so rows may tie; the cells decide then, and rows that still tie are equal.
+    The hash skips nulls, so rows may tie; the cells break ties, and rows that still tie are equal.
     """
     from pyspark.sql import functions as F
 
-    cells = [F.col(quoted_chain((name,))) for name in rows.columns]
+    cells = [F.col(quoted_name(name)) for name in rows.columns]
     key = F.xxhash64(F.lit(salt), *cells)
     return rows.repartition(n_files, key).sortWithinPartitions(key, *cells)
 

@@ -1,1 +1,1 @@
-"""Tells people what was released and under which guarantee, in one HTML file without script or network."""
+"""Reports what was released and under which guarantee, in one HTML file without scripts or network access."""

@@ -1,6 +1,6 @@
-"""How strongly two columns go together, between any two kinds of column.
+"""Measures the association of two columns of any kind.
 
-Numbers and times are replaced by their ranks first, so that heavy tails and infinities do no harm.
+Numbers and times are replaced by their ranks first, so that the result is robust to heavy tails and infinities.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from threea_spark.report.bins import Values
 
 
 def association(left: Values, right: Values) -> float:
-    """Gives the strength with which two columns go together, over the rows where both are known.
+    """Returns the strength of association of two columns, over the rows where both are known.
 
     Two numbers: Spearman's rank correlation, in [-1, 1]. A number and a category: the correlation ratio of the ranks,
     with Kelley's correction (1935) for few rows. Two categories: Cramer's V with Bergsma's correction (2013). The
-    latter two lie in [0, 1]. 0 where either column is constant or fewer than three rows hold both.
+    latter two are in [0, 1]. 0 if either column is constant or fewer than three rows have both values.
     """
     return _coded_association(_coded(left), _coded(right))
 
 
 def associations(columns: Sequence[Values]) -> Float64Array:
-    """Gives `association` for all pairs, shape (k, k), symmetric, with ones on the diagonal."""
+    """Returns `association` for all pairs, shape (k, k), symmetric, with ones on the diagonal."""
     coded = [_coded(values) for values in columns]
     found = np.eye(len(coded))
     for i in range(len(coded)):
@@ -35,13 +35,13 @@ def associations(columns: Sequence[Values]) -> Float64Array:
 
 
 def with_one(column: Values, others: Sequence[Values]) -> Float64Array:
-    """Gives the association of one column with each of the others, shape (k,)."""
+    """Returns the association of one column with each of the others, shape (k,)."""
     coded = _coded(column)
     return np.array([_coded_association(coded, _coded(other)) for other in others])
 
 
 def _coded(values: Values) -> tuple[Float64Array | Int64Array, BoolArray]:
-    """Ranks as float64, or levels as int64, and which rows are known; the dtype tells the kind."""
+    """Returns ranks as float64 or levels as int64, and which rows are known; the dtype tells the kind."""
     known = values.known
     if values.kind == "category":
         levels = np.zeros(len(known), dtype=np.int64)

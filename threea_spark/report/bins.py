@@ -19,7 +19,7 @@ MOST_BINS = 24
 MOST_CATEGORIES = 10
 OTHERS = "all others"
 _TAIL = 0.005
-_MOST_WHOLE = 2.0**40
+_MAX_WHOLE_RANGE = 2.0**40
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Values:
     """One column on the driver.
 
     Attributes:
-      name: Of the column.
+      name: The column's name.
       kind: number, time (as seconds since 1970, UTC) or category.
       cells: float64, shape (n,), where NaN and infinities count as null, for numbers and times; text, with None as
         null, for categories.
@@ -39,12 +39,12 @@ class Values:
 
     @property
     def null_share(self) -> float:
-        """Share of the rows without a value; 0 where there is no row."""
+        """Share of the rows without a value; 0 if there are no rows."""
         return float(np.mean(~self.known)) if len(self.cells) else 0.0
 
     @property
     def known(self) -> BoolArray:
-        """Which rows hold a value, shape (n,)."""
+        """Which rows have a value, shape (n,)."""
         if self.kind == "category":
             return np.array([cell is not None for cell in self.cells], dtype=bool)
         return np.isfinite(self.cells.astype(np.float64))
@@ -55,10 +55,10 @@ class Bins:
     """How the values of one column are grouped.
 
     Attributes:
-      kind: As of the values.
-      edges: Of bins of equal width, shape (k + 1,); what lies beyond counts in the outer bins. Empty for categories.
-      categories: Listed ones, most frequent first; empty for numbers and times.
-      has_others: Whether rarer categories are counted together, after the listed ones.
+      kind: The kind of the values.
+      edges: Edges of equally wide bins, shape (k + 1,); values beyond count in the outer bins. Empty for categories.
+      categories: The categories shown, most frequent first; empty for numbers and times.
+      has_others: Whether rarer categories are counted together, after those shown.
       cut: Whether values may lie beyond the edges.
     """
 
@@ -69,7 +69,7 @@ class Bins:
     cut: bool = False
 
     def shares(self, values: Values) -> Float64Array:
-        """Gives each group's share of the values that are not null, shape (k,); zeros where all are null."""
+        """Returns each group's share of the values that are not null, shape (k,); zeros if all are null."""
         counts = self._category_counts(values) if self.kind == "category" else self._number_counts(values)
         return counts / max(float(counts.sum()), 1.0)
 
@@ -88,11 +88,11 @@ class Bins:
 
 
 def bins_of(samples: Sequence[Values]) -> Bins:
-    """Groups one column so that all of its samples can be shown side by side.
+    """Groups one column's values so that all samples can be shown side by side.
 
     Args:
-      samples: The same column in one or more tables. Bins depend on all of them: from released rows alone they are
-        released, from real rows they are PRIVATE.
+      samples: The same column in one or more tables. Bins depend on all of them: computed from released rows alone they
+        are RELEASED, from real rows they are PRIVATE.
     """
     kind = samples[0].kind
     if kind == "category":
@@ -106,17 +106,17 @@ def bins_of(samples: Sequence[Values]) -> Bins:
     low, high = np.quantile(known, [_TAIL, 1.0 - _TAIL])
     if not high - low > 1e-9 * max(abs(low), abs(high)):
         low, high = known.min(), known.max()
-    if kind == "number" and np.array_equal(distinct, np.rint(distinct)) and high - low < _MOST_WHOLE:
+    if kind == "number" and np.array_equal(distinct, np.rint(distinct)) and high - low < _MAX_WHOLE_RANGE:
         edges = _whole_edges(known, float(low), float(high))
     else:
         edges = np.linspace(low, high, MOST_BINS + 1)
-    if not (np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0.0)):  # a range that float64 cannot divide
+    if not (np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0.0)):  # a range that float64 cannot subdivide
         return Bins(kind, edges=(float(low), float(np.nextafter(high, np.inf))), cut=True)
     return Bins(kind, edges=tuple(float(e) for e in edges), cut=bool(known.min() < edges[0] or known.max() > edges[-1]))
 
 
 def _whole_edges(known: Float64Array, low: float, high: float) -> Float64Array:
-    """Bins that each hold equally many whole numbers, so that rounding makes no comb of full and empty bars."""
+    """Returns bins that each span equally many whole numbers, so that full and empty bars do not alternate."""
     if np.ptp(known) < MOST_BINS:
         low, high = known.min(), known.max()
     first, last = np.floor(low), np.ceil(high)

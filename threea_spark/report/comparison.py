@@ -1,4 +1,4 @@
-"""Real rows against released ones: per column, per pair, and as two clouds. INTERNAL: it reads real rows."""
+"""Compares real rows with released ones: by column, by pair, and as two point clouds. INTERNAL: it reads real rows."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _FIT_ROWS = 10_000
 
 @dataclass(frozen=True)
 class ColumnComparison:
-    """One column of released and of real rows. INTERNAL.
+    """One column in released and in real rows. INTERNAL.
 
     Attributes:
-      name, bins: The groups are of both tables together.
-      released, real: Shares of the values that are not null, shape (k,).
-      released_nulls, real_nulls: Shares of the rows.
-      distance: Total variation between the two, null counting as one more group: 0 is equal, 1 is disjoint.
+      name, bins: The column's name and its groups, computed from both tables together.
+      released, real: Each group's share of the values that are not null, shape (k,).
+      released_nulls, real_nulls: Share of the rows that are null.
+      distance: Total variation between the two, with null as one more group: 0 is equal, 1 is disjoint.
     """
 
     name: str
@@ -46,10 +46,10 @@ class ColumnComparison:
 
 @dataclass(frozen=True)
 class Clouds:
-    """Two samples of rows in the plane that the released rows span best. INTERNAL.
+    """Two samples of rows, projected onto the released rows' first two principal components. INTERNAL.
 
     Attributes:
-      released, real: Shape (n, 2).
+      released, real: Points, shape (n, 2).
       explained: Share of the released rows' variance that each axis shows, shape (2,).
     """
 
@@ -60,15 +60,15 @@ class Clouds:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that the internal report shows. INTERNAL.
+    """Everything that the internal report shows. INTERNAL.
 
     Attributes:
-      n_released, n_real, n_held_out: Rows on the driver, exact.
-      columns: In the order of the released table.
-      pair_names, pair_differences: Of the strengths between columns, released minus real, shape (k, k).
-      chosen_by: Rule by which the columns of the pairs were chosen.
-      clouds: In two dimensions.
-      models: Trained on each, tested on held-out rows; empty where there is no label.
+      n_released, n_real, n_held_out: Number of rows on the driver, exact.
+      columns: Each column compared, in the order of the released table.
+      pair_names, pair_differences: Columns, and differences of their associations, released minus real, shape (k, k).
+      chosen_by: How the columns of the pairs were chosen, in words.
+      clouds: Both tables in two dimensions.
+      models: Models trained on each, tested on held-out rows; empty if there is no label.
     """
 
     n_released: int
@@ -83,11 +83,11 @@ class Comparison:
 
 
 def compare(rows: JudgedRows, domain: Domain) -> Comparison:
-    """Compares released rows with the real rows they stand for, and models trained on either.
+    """Compares released rows with the real rows they replace, and models trained on either.
 
     Args:
-      rows: PRIVATE.
-      domain: Says how columns are read.
+      rows: Released, real and held-out rows. PRIVATE.
+      domain: Defines how columns are read.
     """
     released, real = values_of(rows.released, domain), values_of(rows.real, domain)
     pairs = pair_summary(released, domain.label)
@@ -120,7 +120,7 @@ def project(released: pd.DataFrame, real: pd.DataFrame, domain: Domain) -> Cloud
     Args:
       released: RELEASED rows; scale, centre and axes come from them alone.
       real: Real rows. PRIVATE.
-      domain: Its label takes no part.
+      domain: Defines how columns are read; its label is not used.
     """
     features = LinearFeatures.fit(released, domain)
     x = features.matrix(released[:_FIT_ROWS])

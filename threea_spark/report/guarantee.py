@@ -1,4 +1,4 @@
-"""The guarantee as two curves and the budget as bars, from a statement alone."""
+"""Draws the guarantee as two curves and the budget as bars, from a statement alone."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from threea_spark.report.charts.scales import percent, percent_at_most
 from threea_spark.report.trade_off import curve_rates, delta_between, right_answers, true_positive_rate
 from threea_spark.report.words import is_whole, pairs_of, stage_in_words
 
-_SMALLEST_DELTA = 1e-12
+_MIN_DELTA = 1e-12
 _POINTS = 161
-_WIDEST = 1.5  # times the claimed epsilon; beyond it only rounding is left
+_MAX_EPSILONS = 1.5  # of the claimed epsilon; beyond that there is only rounding error
 
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage's line of the budget: all texts are ready to show."""
+    """One stage's line of the budget, with all texts formatted."""
 
     name: str
     words: str
@@ -33,7 +33,7 @@ class StageRow:
 
 
 def trade_off_chart(statement: PrivacyStatement) -> Markup:
-    """Draws the best an attacker can do against guessing blindly.
+    """Draws the best possible attack compared with a blind guess.
 
     Source: Dong, Roth, Su 2022, arXiv 1905.02383; see trade_off.py.
     """
@@ -55,11 +55,11 @@ def trade_off_chart(statement: PrivacyStatement) -> Markup:
 
 
 def delta_chart(statement: PrivacyStatement) -> Markup:
-    """Draws delta, on a scale of powers of ten, against epsilon, and the claim as a dot on it."""
+    """Draws delta, on a logarithmic scale, against epsilon, and marks the claim with a dot."""
     pairs = pairs_of(statement)
     known = [epsilon for epsilon, _ in pairs]
-    epsilons = np.linspace(min(known), min(max(known), _WIDEST * statement.epsilon), _POINTS)
-    powers = np.log10(np.maximum(delta_between(pairs, epsilons), _SMALLEST_DELTA))
+    epsilons = np.linspace(min(known), min(max(known), _MAX_EPSILONS * statement.epsilon), _POINTS)
+    powers = np.log10(np.maximum(delta_between(pairs, epsilons), _MIN_DELTA))
     low = math.floor(min(math.log10(statement.delta) - 1.0, float(powers.min())))
     claim = Series(
         f"the claim: epsilon {statement.epsilon:g}, delta {statement.delta:g}",
@@ -69,7 +69,7 @@ def delta_chart(statement: PrivacyStatement) -> Markup:
     )
     return line_chart(
         "Delta for each epsilon",
-        f"The same guarantee as pairs: it passes epsilon {statement.epsilon:g} at or below delta {statement.delta:g}.",
+        f"The same guarantee as pairs: at epsilon {statement.epsilon:g} it is at or below delta {statement.delta:g}.",
         Axis("epsilon", 0.0, float(epsilons[-1])),
         Axis("delta", float(low), 0.0, lambda power: "1" if power == 0 else f"1e{power:.0f}" if power % 1 == 0 else ""),
         [Series("pairs that hold", epsilons, powers, "s1"), claim],
@@ -77,7 +77,7 @@ def delta_chart(statement: PrivacyStatement) -> Markup:
 
 
 def budget_rows(statement: PrivacyStatement) -> list[StageRow]:
-    """What each stage was allowed to spend, in the order in which they ran."""
+    """Returns what each stage was allowed to spend, in the order in which the stages ran."""
     whole = math.fsum(spend.mu**2 for spend in statement.stages if spend.mu is not None)
     rows = []
     for spend in statement.stages:
@@ -91,7 +91,7 @@ def budget_rows(statement: PrivacyStatement) -> list[StageRow]:
 
 
 def budget_chart(statement: PrivacyStatement) -> Markup | None:
-    """Draws each stage's share of the squared mu, which is what adds up; None where no stage added noise."""
+    """Draws each stage's share of the squared mu, which adds up over stages; None if no stage added noise."""
     spent = [(spend.stage, spend.mu**2) for spend in statement.stages if spend.mu is not None]
     whole = math.fsum(square for _, square in spent)
     if not whole > 0.0:
@@ -101,5 +101,5 @@ def budget_chart(statement: PrivacyStatement) -> Markup | None:
 
 
 def is_sampled(statement: PrivacyStatement) -> bool:
-    """Whether a stage read a random sample only, and so cost less than its mu says."""
+    """Tells whether a stage read only a random sample, so that it cost less than its mu."""
     return any(spend.sampling_probability < 1.0 for spend in statement.stages)

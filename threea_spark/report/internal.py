@@ -1,4 +1,4 @@
-"""The INTERNAL report: real rows against released ones. It is not covered by the guarantee and must not leave."""
+"""The INTERNAL report: real rows against released ones. The guarantee does not cover it; it must not be published."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from threea_spark.report.charts.svg import clipped, templates
 from threea_spark.report.comparison import Clouds, ColumnComparison, Comparison
 from threea_spark.report.public import MOST_CHARTS, OPEN_CHARTS, STRONGEST_PAIRS, Card, grouped
 
-_FARTHEST_COLUMNS = 10
-_EDGE = 0.005  # share of points that may lie beyond each edge of the clouds
+_N_FARTHEST = 10
+_EDGE = 0.005  # share of points that may be beyond each edge of the chart
 _STYLES = {
     ("LightGBM", "released"): "s1",
     ("LightGBM", "real"): "s2",
@@ -25,11 +25,11 @@ _STYLES = {
 
 
 def internal_page(title: str, comparison: Comparison) -> str:
-    """Writes the internal report as one HTML document, with a banner on top and on every printed page.
+    """Renders the internal report as one HTML document, with a banner on top and on every printed page.
 
     Args:
-      title: Names the release.
-      comparison: INTERNAL.
+      title: The release's name.
+      comparison: Everything to show. INTERNAL.
     """
     cards = [_card(column) for column in comparison.columns[:MOST_CHARTS]]
     return templates().get_template("internal.html").render(
@@ -38,7 +38,7 @@ def internal_page(title: str, comparison: Comparison) -> str:
         measure=comparison.models[0].measure if comparison.models else "",
         models=comparison.models,
         roc=roc_chart(comparison.models),
-        farthest=sorted(comparison.columns, key=lambda column: -column.distance)[:_FARTHEST_COLUMNS],
+        farthest=sorted(comparison.columns, key=lambda column: -column.distance)[:_N_FARTHEST],
         cards=cards[:OPEN_CHARTS],
         groups=grouped(cards),
         without_chart=max(0, len(comparison.columns) - MOST_CHARTS),
@@ -51,7 +51,7 @@ def internal_page(title: str, comparison: Comparison) -> str:
 
 
 def roc_chart(models: tuple[ModelFigure, ...]) -> Markup | None:
-    """Draws the ROC curves; None where there is none to draw."""
+    """Draws the ROC curves; None if there are none."""
     series = [
         Series(f"{found.model} on {found.trained_on} rows", found.false_positives, found.true_positives, style)
         for found in models
@@ -79,7 +79,7 @@ def cloud_chart(clouds: Clouds) -> Markup:
     )
     return point_cloud(
         "Two clouds of rows",
-        "Real and released rows in the plane of the released rows' first two principal components.",
+        "Real and released rows, projected onto the released rows' first two principal components.",
         across,
         up,
         [

@@ -1,4 +1,4 @@
-"""Makes the reports of a release as HTML, for notebooks and for files: `report_html` and `internal_report_html`."""
+"""Renders a release's reports as HTML, for notebooks and files: `report_html` and `internal_report_html`."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MAX_ROWS = 50_000
-_MAX_CELLS = 12_000_000  # so that a wide table fits the driver too
+_MAX_CELLS = 12_000_000  # so that a wide table fits on the driver too
 
 
 def report_html(
     spark: SparkSession, config: ReleaseConfig, receipt: Receipt | None = None, *, max_rows: int = MAX_ROWS
 ) -> str:
-    """Makes the report of a release that was written; on Databricks, `displayHTML(report_html(spark, config))`.
+    """Renders the report of a written release; on Databricks, `displayHTML(report_html(spark, config))`.
 
-    It reads the receipt and the released table only, never the source: it costs no privacy, and may be shared. Where
-    the table holds rows of several releases it says so, and what holds for all of them together.
+    It reads only the receipt and the released table, never the source: it costs no privacy, and may be shared. If the
+    table holds rows of several releases, the report says so, and states the claim for all of them together.
 
     Args:
       spark: A session, classic or Connect.
-      config: Of the release.
-      receipt: Of the release; found in the target's commits where None.
-      max_rows: Released rows brought to the driver, at most; fewer of a wide table.
+      config: The release's configuration.
+      receipt: The release's receipt; found in the target's commits if None.
+      max_rows: Maximum number of released rows collected on the driver; fewer for a wide table.
 
     Returns:
-      One HTML document without script, network or files beside it.
+      One HTML document without scripts, network access or other files.
 
     Raises:
-      SourceError: if the released table or its receipt cannot be read, or the receipt is of another release.
+      SourceError: if the released table or its receipt cannot be read, or the receipt belongs to another release.
     """
     from threea_spark.report.public import public_page
     from threea_spark.report.summary import summary_of
@@ -46,8 +46,8 @@ def report_html(
     found = receipt if receipt is not None else receipt_of(spark, config)
     if found.target != str(config.target) or set(found.columns) != set(config.domain.columns):
         raise SourceError(
-            f"the receipt is of {found.target}, with {len(found.columns)} columns, and not of the configuration's "
-            f"{config.target}, with {len(config.domain.columns)}; give the receipt of this release"
+            f"the receipt is for {found.target}, with {len(found.columns)} columns, not for the configuration's "
+            f"{config.target}, with {len(config.domain.columns)}; pass the receipt of this release"
         )
     target = Place.of(config.target.table, config.target.path)
     rows = read_latest(spark, target)
@@ -58,13 +58,13 @@ def report_html(
 def internal_report_html(
     spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int = MAX_ROWS
 ) -> str:
-    """Makes the INTERNAL report: real rows against released ones, and models tested on held-out real rows.
+    """Renders the INTERNAL report: real rows against released ones, and models tested on held-out real rows.
 
     Args:
       spark: A session, classic or Connect.
-      config: Of the release that was written.
+      config: The configuration of the release that was written.
       held_out: Real rows the release never read: a DataFrame, a table name, or the path of a Delta table.
-      max_rows: Rows brought to the driver from each table, at most; fewer of a wide table.
+      max_rows: Maximum number of rows collected on the driver from each table; fewer for a wide table.
 
     Returns:
       One HTML document; it is not covered by the guarantee, says so on every page, and must not be published.
@@ -88,11 +88,11 @@ def receipt_of(spark: SparkSession, config: ReleaseConfig) -> Receipt:
       SourceError: if there is none.
     """
     target = Place.of(config.target.table, config.target.path)
-    read_latest(spark, target)  # says which table is missing, if one is
+    read_latest(spark, target)  # raises if the table is missing
     for receipt in _receipts(commit_metadata(spark, target)):
         if receipt.release_id.startswith(f"{config.digest}-"):
             return receipt
-    raise SourceError(f"target: the commits of {target} hold no receipt of this configuration; give its file")
+    raise SourceError(f"target: the commits of {target} contain no receipt of this configuration; pass its file")
 
 
 def _receipts(texts: list[str]) -> Iterator[Receipt]:
@@ -104,7 +104,7 @@ def _fitting(config: ReleaseConfig, max_rows: int) -> int:
 
 
 def internal_path(path: Path) -> Path:
-    """Where the internal report goes: beside the public one, by a name that says what it is."""
+    """Returns the path of the internal report: next to the public one, with `.internal` in its name."""
     return path.with_name(path.name.removesuffix(".html") + ".internal.html")
 
 

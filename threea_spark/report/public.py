@@ -1,4 +1,4 @@
-"""The report of a release. It holds public numbers, DP numbers of the receipt, and functions of released rows only."""
+"""The report of a release: only public numbers, DP numbers from the receipt, and functions of released rows."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from threea_spark.report.charts.svg import templates
 from threea_spark.report.summary import ColumnSummary, TableSummary
 
 OPEN_CHARTS = 24
-"""So many charts stand open; the rest is folded away in groups."""
+"""Number of charts that are shown open; the rest is collapsed in groups."""
 GROUP_CHARTS = 48
 MOST_CHARTS = 600
 STRONGEST_PAIRS = 10
 _GENERATORS = {
     "sample": "drawn from noisy statistics of the source",
     "mix": "each a noisy average of similar rows of the source",
-    "random": "each a noisy average of rows of the source taken at random",
+    "random": "each a noisy average of randomly chosen rows of the source",
 }
 
 
 @dataclass(frozen=True)
 class Card:
-    """A chart of one column with what is said below it."""
+    """The chart of one column and its caption."""
 
     name: str
     chart: Markup
@@ -40,7 +40,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Together:
-    """All releases in the table: identifiers, and what holds for the whole in words."""
+    """All releases in the table: their identifiers, and the claim for the whole in words."""
 
     release_ids: tuple[str, ...]
     claim: str
@@ -48,7 +48,7 @@ class Together:
 
 @dataclass(frozen=True)
 class Group:
-    """Cards that are folded away together; `first` and `last` count columns from 1."""
+    """Cards that are collapsed together; `first` and `last` count columns from 1."""
 
     first: int
     last: int
@@ -56,15 +56,15 @@ class Group:
 
 
 def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | None = None) -> str:
-    """Writes the report as one HTML document.
+    """Renders the report as one HTML document.
 
     Args:
-      receipt: Of the release.
-      summary: Of the released rows.
-      standing: What the table as a whole stands at, with all its releases; None where it holds this one alone.
+      receipt: The release's receipt.
+      summary: The summary of the released rows.
+      standing: The claim for the table as a whole, with all its releases; None if it holds only this one.
 
     Returns:
-      HTML without script, network or file beside it; it may stand in a frame.
+      HTML without scripts, network access or other files; it may be shown in a frame.
     """
     cards = [column_card(column) for column in summary.columns[:MOST_CHARTS]]
     pairs = summary.pairs
@@ -86,14 +86,14 @@ def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | No
         cards=cards[:OPEN_CHARTS],
         groups=grouped(cards),
         without_chart=max(0, len(summary.columns) - MOST_CHARTS),
-        heat=heat_map("How strongly columns go together", pairs.names, pairs.strengths),
+        heat=heat_map("Associations between columns", pairs.names, pairs.strengths),
         strongest=strongest(pairs.names, pairs.strengths, STRONGEST_PAIRS),
         pairs=pairs,
     )  # fmt: skip
 
 
 def together_in_words(release_id: str, standing: Standing | None) -> Together | None:
-    """What is said of a table that holds rows of other releases too; None where it holds one release alone."""
+    """Describes a table that also holds rows of other releases; None if it holds only this one."""
     if standing is None or set(standing.release_ids) <= {release_id}:
         return None
     is_whole = standing.accounting == Accounting.END_TO_END.value
@@ -113,7 +113,7 @@ def column_card(column: ColumnSummary) -> Card:
 
 
 def grouped(cards: Sequence[Card]) -> list[Group]:
-    """Groups the cards after the first ones, so that a page of many columns stays light to open."""
+    """Groups the cards after the first ones, so that a page with many columns opens quickly."""
     starts = range(OPEN_CHARTS, len(cards), GROUP_CHARTS)
     return [Group(at + 1, min(at + GROUP_CHARTS, len(cards)), cards[at : at + GROUP_CHARTS]) for at in starts]
 

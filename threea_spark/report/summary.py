@@ -1,4 +1,4 @@
-"""What released rows look like, column by column and pair by pair; every number is a function of released rows."""
+"""Summarises released rows, column by column and pair by pair; every number is a function of released rows."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ColumnSummary:
     """One released column.
 
     Attributes:
-      name: Of the column.
+      name: The column's name.
       bins: How its values are grouped.
-      shares: Of the values that are not null, shape (k,).
-      null_share: Of the rows.
+      shares: Each group's share of the values that are not null, shape (k,).
+      null_share: Share of the rows that are null.
     """
 
     name: str
@@ -41,13 +41,13 @@ class ColumnSummary:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """How columns go together.
+    """Associations between columns.
 
     Attributes:
-      names: Of the columns, at most `MOST_CORRELATED`.
-      strengths: Shape (k, k), as `associations` gives them.
-      n_columns: Of the table; where it is larger, columns were left out.
-      chosen_by: Rule by which columns were chosen, in words.
+      names: Names of the columns, at most `MOST_CORRELATED`.
+      strengths: Their associations, shape (k, k), from `associations`.
+      n_columns: Number of columns in the table; if larger than k, some were left out.
+      chosen_by: How the columns were chosen, in words.
     """
 
     names: tuple[str, ...]
@@ -61,9 +61,9 @@ class TableSummary:
     """The released table.
 
     Attributes:
-      n_rows: It holds; all of them are released.
-      n_sampled: Rows the rest is computed from.
-      columns, pairs: What they look like.
+      n_rows: Number of rows, all of them released.
+      n_sampled: Number of rows that the rest is computed from.
+      columns, pairs: Summaries of the columns and of their associations.
     """
 
     n_rows: int
@@ -77,8 +77,8 @@ def summary_of(frame: pd.DataFrame, domain: Domain, n_rows: int) -> TableSummary
 
     Args:
       frame: RELEASED rows, or a uniform sample of them, in the domain's columns.
-      domain: Says how columns are read.
-      n_rows: Of the whole released table.
+      domain: Defines how columns are read.
+      n_rows: Number of rows in the whole released table.
     """
     columns = values_of(frame, domain)
     return TableSummary(n_rows, len(frame), tuple(map(column_summary, columns)), pair_summary(columns, domain.label))
@@ -107,7 +107,7 @@ def column_summary(values: Values) -> ColumnSummary:
 
 
 def pair_summary(columns: Sequence[Values], label: str | None) -> PairSummary:
-    """Measures all pairs; of a wide table, of the columns that go with the label most, or else of the first ones."""
+    """Measures all pairs; in a wide table, only of the columns most associated with the label, or of the first ones."""
     chosen, rule = list(columns), "all columns"
     if len(columns) > MOST_CORRELATED:
         chosen, rule = list(columns[:MOST_CORRELATED]), f"the first {MOST_CORRELATED} columns"
@@ -117,6 +117,6 @@ def pair_summary(columns: Sequence[Values], label: str | None) -> PairSummary:
             strength = np.abs(with_one(Values(own.name, own.kind, own.cells[:_ROWS_TO_CHOOSE]), few))
             names = {few[index].name for index in np.argsort(-strength, kind="stable")[: MOST_CORRELATED - 1]}
             chosen = [values for values in columns if values is own or values.name in names]
-            rule = f"the label and the {MOST_CORRELATED - 1} columns that go with it most"
+            rule = f"the label and the {MOST_CORRELATED - 1} columns most associated with it"
     names_in_order = tuple(values.name for values in chosen)
     return PairSummary(names_in_order, associations(chosen), len(columns), rule)

@@ -1,7 +1,7 @@
-"""What one cell of a pandas frame says: rules of the cell and the domain alone, none of which raises on a value.
+"""Reads single cells of a pandas frame, by rules that depend on the cell and the domain only and never raise.
 
-Neither the column's dtype nor another row has a part in them: both would be functions of all rows, and what is
-released would tell of them. What cannot be read is null.
+Neither the column's dtype nor any other row plays a part: both would be functions of all rows, and the release would
+reveal them. A cell that cannot be read is null.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MICRO = dt.timedelta(microseconds=1)
 _FIRST, _LAST = np.datetime64("0001-01-01T00:00:00.000000"), np.datetime64("9999-12-31T23:59:59.999999")
 _FIRST_MICROS, _LAST_MICROS = int(_FIRST.astype(np.int64)), int(_LAST.astype(np.int64))
 _FINER_THAN_MICROS = {"ns": 10**3, "ps": 10**6, "fs": 10**9, "as": 10**12}
-_MOST_DIGITS = 4_300  # of a whole number's text, as Python itself has it
+_MAX_DIGITS = 4_300  # in the text of a whole number, Python's own limit
 
 _NUMBER = re.compile(r"\s*[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|inf|infinity)\s*", re.ASCII | re.IGNORECASE)
 _LISTED_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -37,27 +37,27 @@ _MOMENT = re.compile(
 
 
 def number_of(cell: object) -> float:
-    """Reads a number, true or false (1, 0), or text that is a number; NaN for anything else."""
+    """Reads a number, a boolean (as 1 or 0) or text that is a number; NaN for anything else."""
     if isinstance(cell, str):
         return float(cell) if _NUMBER.fullmatch(cell) else math.nan
     if not _is_number(cell) and not isinstance(cell, np.bool_):
         return math.nan
     try:
-        return float(cell)  # type: ignore[arg-type]  # all of them have __float__
+        return float(cell)  # type: ignore[arg-type]  # all of these types have __float__
     except OverflowError:  # a whole number beyond float64
         return math.inf if cell > 0 else -math.inf  # type: ignore[operator]
-    except Exception:  # a signalling NaN, or a number of somebody's own
+    except Exception:  # a signalling NaN, or a user-defined number
         return math.nan
 
 
 def text_of(cell: object, listed: Mapping[str, str]) -> str | None:
-    """Reads a category or an identifier; None for what is no text, number, true, false, date, moment or UUID.
+    """Reads a category or an identifier; None for anything but text, numbers, booleans, dates, times and UUIDs.
 
-    Text stays as it is. Equal numbers have one text, however they are held: that of the whole number where there is
-    one, unless another spelling of the same number is listed.
+    Text is left as is. Equal numbers have the same text, whatever their type: that of the whole number if there is one,
+    unless another spelling of the same number is listed.
 
     Args:
-      cell: PRIVATE.
+      cell: One cell. PRIVATE.
       listed: From `listed_numbers`; empty for open sets and identifiers.
     """
     if isinstance(cell, str):
@@ -76,13 +76,13 @@ def text_of(cell: object, listed: Mapping[str, str]) -> str | None:
 
 
 def micros_of(cell: object) -> int | None:
-    """Reads a moment, a date or ISO 8601 text as microseconds since 1970; UTC where no zone is named.
+    """Reads a time, a date or ISO 8601 text as microseconds since 1970; UTC if no time zone is given.
 
-    None for anything else, and for what lies outside the years 1 to 9999.
+    None for anything else, and for times outside the years 1 to 9999.
     """
     import pandas as pd
 
-    if cell is pd.NaT:  # which calls itself a datetime
+    if cell is pd.NaT:  # an instance of datetime
         return None
     micros: int | None = None
     if isinstance(cell, str):
@@ -99,13 +99,13 @@ def micros_of(cell: object) -> int | None:
 
 
 def micros_of_moments(moments: NDArray[np.datetime64]) -> tuple[Int64Array, BoolArray]:
-    """Reads moments of any unit as `micros_of` does, and marks those that are null or out of range."""
+    """Reads times of any unit like `micros_of`, and marks those that are null or out of range."""
     unit, _ = np.datetime_data(moments.dtype)
-    if unit in _FINER_THAN_MICROS:  # all of these lie within the years
+    if unit in _FINER_THAN_MICROS:  # these units cannot leave the years 1 to 9999
         missing = np.isnat(moments)
         ticks = moments.astype(f"datetime64[{unit}]").astype(np.int64)
         return np.where(missing, 0, ticks // _FINER_THAN_MICROS[unit]), missing
-    if unit == "generic":  # NaT is all that it holds
+    if unit == "generic":  # can only hold NaT
         return np.zeros(len(moments), dtype=np.int64), np.ones(len(moments), dtype=np.bool_)
     missing = ~((moments >= _FIRST.astype(moments.dtype)) & (moments <= _LAST.astype(moments.dtype)))
     within = moments.copy()
@@ -114,13 +114,13 @@ def micros_of_moments(moments: NDArray[np.datetime64]) -> tuple[Int64Array, Bool
 
 
 def moment_text(micros: int) -> str:
-    """Writes a moment as Spark's cast to string would in a session of UTC."""
+    """Formats a time as Spark's cast to string does in a UTC session."""
     text = (_EPOCH + micros * _MICRO).isoformat(sep=" ")
     return text.rstrip("0") if "." in text else text
 
 
 def listed_numbers(values: Sequence[str]) -> dict[str, str]:
-    """Gives the listed spelling of each number that is listed: its own text where that stands there, else the first."""
+    """Maps each listed number's text to its listed spelling: that text itself if it is listed, else the first."""
     found: dict[str, str] = {}
     for value in values:
         if _LISTED_NUMBER.fullmatch(value) and (text := _decimal_text(Decimal(value))) is not None:
@@ -146,12 +146,12 @@ def _number_text(cell: object) -> str | None:
 def _whole_text(value: int) -> str | None:
     try:
         return str(value)
-    except ValueError:  # of thousands of digits
+    except ValueError:  # thousands of digits
         return None
 
 
 def _decimal_text(cell: Decimal) -> str | None:
-    """Writes a decimal as the float or the whole number of the same value, if there is one; exact, in any context."""
+    """Formats a decimal like the float or whole number of the same value, if there is one; exact in any context."""
     sign, all_digits, exponent = cell.as_tuple()
     if not isinstance(exponent, int):
         return None if cell.is_nan() else repr(float(cell))
@@ -160,7 +160,7 @@ def _decimal_text(cell: Decimal) -> str | None:
     if not digits:
         return "0"
     if exponent >= 0:
-        return "-" * sign + digits + "0" * exponent if len(digits) + exponent <= _MOST_DIGITS else None
+        return "-" * sign + digits + "0" * exponent if len(digits) + exponent <= _MAX_DIGITS else None
     short = repr(float(cell))
     return short if Decimal(short) == cell else str(Decimal(f"{'-' * sign}{digits}e{exponent}"))
 
@@ -168,7 +168,7 @@ def _decimal_text(cell: Decimal) -> str | None:
 def _encodable(text: str) -> str | None:
     try:
         return value_text(text)
-    except ValueError:  # half of a surrogate pair
+    except ValueError:  # a lone surrogate
         return None
 
 
@@ -176,7 +176,7 @@ def _micros_of_datetime(cell: dt.datetime) -> int | None:
     try:
         offset = cell.utcoffset() or dt.timedelta()
         return (cell.replace(tzinfo=None) - _EPOCH - offset) // _MICRO
-    except Exception:  # a zone is code of whoever made it
+    except Exception:  # a tzinfo may be any user's code
         return None
 
 
@@ -188,7 +188,7 @@ def _micros_of_text(cell: str) -> int | None:
     try:
         moment = dt.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
         zone = dt.timezone(dt.timedelta(hours=int(hours or 0), minutes=int(minutes or 0)))
-    except ValueError:  # the 30th of February, a zone a day away
+    except ValueError:  # 30 February, an offset of a day or more
         return None
     offset = zone.utcoffset(None) if sign != "-" else -zone.utcoffset(None)
     return (moment - _EPOCH - offset) // _MICRO + int((fraction or "")[:6].ljust(6, "0"))

@@ -1,4 +1,4 @@
-"""A skeleton of a domain or a release, from a table's schema: never from its rows, so bounds are left to a person."""
+"""Drafts a domain or a release from a table's schema, never from its rows, so bounds are left to the user."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _HEAD = """# Domain of {place}, drafted from its schema alone: no row was read.
-# Replace every `TODO` by what is publicly known. Bounds that were looked up in the rows would leak them.
-# Remove columns that shall not be released, and identifiers above all. Columns whose name looks like one, or like free
-# text, are left out: take the `#` away if everybody may see their values.
+# Replace every `TODO` with what is publicly known. Bounds taken from the rows would leak them.
+# Remove columns that must not be released, above all identifiers. Columns whose name looks like an identifier or free
+# text are left out: remove the `#` if everyone may see their values.
 """
 _RELEASE_HEAD = """# Release of {place}, drafted from its schema alone: no row was read.
 source: {{{kind}: {source}}}
 target: {{{kind}: {target}}}
 privacy:
-  epsilon: TODO        # how much all that is released may tell of one unit: 1 is strict, 10 protects little
-  delta: TODO          # well below one in as many people as the table has
-  unit: TODO           # row, or {{column: ..., max_rows: ...}}: the column that tells people apart
+  epsilon: TODO        # how much the release may reveal about one unit: 1 is strict, 10 protects little
+  delta: TODO          # well below one over the number of people in the table
+  unit: TODO           # row, or {{column: ..., max_rows: ...}}: the column that identifies a person
 
-# What is publicly known of the table. Replace every `TODO`; bounds that were looked up in the rows would leak them.
-# Remove columns that shall not be released, identifiers above all, and the column of the unit of privacy. Columns whose
-# name looks like an identifier or free text are left out: take the `#` away if everybody may see their values.
+# What is publicly known about the table. Replace every `TODO`; bounds taken from the rows would leak them.
+# Remove columns that must not be released, above all identifiers, and the column of the unit of privacy. Columns whose
+# name looks like an identifier or free text are left out: remove the `#` if everyone may see their values.
 domain:
 """
-_DOMAIN = """label: TODO            # the column a model is to predict; its values must be listed
+_DOMAIN = """label: TODO            # the column that a model will predict; its values must be listed
 task: classification   # regression: label a number | none: drop the label
 columns:
 """
@@ -48,7 +48,7 @@ def draft_domain(spark: SparkSession, place: str) -> str:
       place: A table's name, or the path of a Delta table.
 
     Raises:
-      SourceError: if it cannot be read.
+      SourceError: if the table cannot be read.
     """
     return domain_text(place, _schema(spark, place))
 
@@ -61,18 +61,18 @@ def draft_release(spark: SparkSession, place: str) -> str:
       place: A table's name, or the path of a Delta table.
 
     Raises:
-      SourceError: if it cannot be read.
+      SourceError: if the table cannot be read.
     """
     return release_text(place, _schema(spark, place))
 
 
 def domain_text(place: str, found: Mapping[str, str]) -> str:
-    """Writes the domain of a table with the given types by column."""
+    """Formats the domain of a table with the given types by column."""
     return _HEAD.format(place=place) + _domain(found)
 
 
 def release_text(place: str, found: Mapping[str, str]) -> str:
-    """Writes the release of a table with the given types by column; the target stands beside the source."""
+    """Formats the release of a table with the given types by column; the target is next to the source."""
     kind = "path" if Place.named(place).is_path else "table"
     source, target = (json.dumps(name, ensure_ascii=False) for name in (place, place.rstrip("/") + "_released"))
     head = _RELEASE_HEAD.format(place=place, kind=kind, source=source, target=target)

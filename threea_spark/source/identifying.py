@@ -1,4 +1,4 @@
-"""Which columns look, by their name and type alone, as if they told people apart or held free text."""
+"""Recognises, by name and type alone, columns that look like identifiers or free text."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _TEXT = ("string", "varchar", "char")
 
 
 def what_it_looks_like(name: str, simple: str) -> str | None:
-    """Says `an identifier` or `free text` of a column that is one by its looks, else None; no value is read.
+    """Returns `an identifier` or `free text` for a column that looks like one, else None; reads no value.
 
     Args:
-      name: Of the column, in snake or camel case.
-      simple: Spark's simple type string: text may be both, a whole number an identifier alone.
+      name: The column's name, in snake or camel case.
+      simple: Spark's simple type string: text may be either, a whole number only an identifier.
     """
     is_text = base_type(simple).split(" ")[0] in _TEXT
     is_whole = base_type(simple) in _WHOLE or re.fullmatch(r"decimal\(\d+,0\)", simple) is not None

@@ -1,7 +1,7 @@
-"""A pandas frame as an Arrow table whose types come from the domain, and whose cells are read one by one.
+"""Converts a pandas frame to an Arrow table whose types come from the domain, reading every cell on its own.
 
-A frame's dtypes are functions of its rows (an integer column is float64 once one cell is missing), so they decide
-nothing here: every cell is read by the rule of `cells` for its column's type. Dtypes only choose the quicker of two
+A frame's dtypes are functions of its rows (an integer column is float64 once one cell is missing), so they have no
+influence here: every cell is read by the rule in `cells` for its column's type. Dtypes only select the faster of two
 ways to the same result.
 """
 
@@ -35,7 +35,7 @@ _IDENTIFIERS = CategoricalColumn(type="categorical", values="open")
 
 
 def released_types(domain: Domain) -> dict[str, str]:
-    """Spark's simple type string of every column that is released: public, for the domain alone decides it."""
+    """Returns Spark's simple type string of every released column: public, because it depends on the domain alone."""
     return {name: _RELEASED[type(column)] for name, column in domain.columns.items()}
 
 
@@ -43,13 +43,13 @@ def arrow_table(frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str
     """Reads the columns that a release needs.
 
     Args:
-      frame: PRIVATE.
-      domain: Says how cells are read.
-      unit_column: Identifiers of the unit of privacy, which are read as an open set's categories; None if each row
-        is a unit.
+      frame: The source. PRIVATE.
+      domain: Defines how cells are read.
+      unit_column: Column of the unit of privacy, whose identifiers are read like an open set's categories; None if each
+        row is a unit.
 
     Raises:
-      SchemaError: with one line for each column that is missing or stands there twice; never for what a cell holds.
+      SchemaError: with one line for each column that is missing or duplicated; never because of a cell's value.
     """
     frame = _pandas_frame(frame)
     columns = dict(domain.columns) | ({} if unit_column is None else {unit_column: _IDENTIFIERS})
@@ -57,7 +57,7 @@ def arrow_table(frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str
     problems = []
     for name in columns:
         if found[name] != 1:
-            wrong = "stands twice in the frame; drop one" if found[name] else "is not a column of the frame; add it"
+            wrong = "appears twice in the frame; drop one" if found[name] else "is not a column of the frame; add it"
             problems.append(f"  {name!r}: {wrong}, or correct the domain")
     if problems:
         raise SchemaError("\n".join(["the frame does not fit the domain:", *problems]))
@@ -79,11 +79,11 @@ def read_cells(cells: pd.Series, column: Column) -> pa.Array:
     """Reads every cell by the one rule of its column's type; no value raises.
 
     Args:
-      cells: Of any dtype. PRIVATE.
-      column: Of the domain.
+      cells: Cells of any dtype. PRIVATE.
+      column: The domain's description of the column.
 
     Returns:
-      float64 for numbers, text for categories, microseconds in UTC for moments; null for what cannot be read.
+      float64 for numbers, text for categories, UTC microseconds for times; null for cells that cannot be read.
     """
     if isinstance(column, CategoricalColumn):
         return _texts(cells, {} if column.is_open else listed_numbers(column.values))
@@ -96,7 +96,7 @@ def _numbers(cells: pd.Series) -> pa.Array:
     else:
         distinct, index = _distinct(cells)
         values = np.array([*map(number_of, distinct), np.nan])[index]
-    return pa.array(values + 0.0, mask=np.isnan(values))  # one zero: -0.0 is 0.0
+    return pa.array(values + 0.0, mask=np.isnan(values))  # -0.0 becomes 0.0
 
 
 def _moments(cells: pd.Series) -> pa.Array:
@@ -129,7 +129,7 @@ def _taken(values: pa.Array, index: Int64Array) -> pa.Array:
 
 
 def _plain_numbers(cells: pd.Series) -> tuple[NDArray[np.generic], NDArray[np.bool_]] | None:
-    """The numbers, true and false of a column that can hold nothing else, and which are null; else None."""
+    """Returns the values of a purely numeric or boolean column, and which are null; None for other columns."""
     import pandas as pd
 
     dtype = cells.dtype
@@ -146,15 +146,15 @@ def _plain_numbers(cells: pd.Series) -> tuple[NDArray[np.generic], NDArray[np.bo
     missing = cells.isna().to_numpy(dtype=np.bool_)
     if isinstance(dtype, np.dtype):
         return cells.to_numpy(), missing
-    return cells.to_numpy(dtype=dtype.numpy_dtype, na_value=0), missing  # type: ignore[attr-defined]  # Int64 and such
+    return cells.to_numpy(dtype=dtype.numpy_dtype, na_value=0), missing  # type: ignore[attr-defined]  # Int64 and the like
 
 
 def _plain_moments(cells: pd.Series) -> NDArray[np.datetime64] | None:
-    """The moments, in UTC, of a column that can hold nothing else; else None."""
+    """Returns the times, in UTC, of a column that can hold nothing else; None for other columns."""
     if (held := _arrow(cells)) is not None:
         if not pa.types.is_timestamp(held.type):
             return None
-        ticks = pc.fill_null(held.cast(pa.int64()), np.iinfo(np.int64).min)  # which is NaT
+        ticks = pc.fill_null(held.cast(pa.int64()), np.iinfo(np.int64).min)  # NaT
         return np.asarray(ticks.to_numpy(zero_copy_only=False)).view(f"datetime64[{held.type.unit}]")
     if cells.dtype.kind != "M":
         return None
@@ -162,9 +162,9 @@ def _plain_moments(cells: pd.Series) -> NDArray[np.datetime64] | None:
 
 
 def _distinct(cells: pd.Series) -> tuple[list[object], Int64Array]:
-    """Cells of any kind, equal text once, and the place of each row's own among them; -1 for null.
+    """Returns cells of any kind, with equal text only once, and each row's position among them; -1 for null.
 
-    Only text is looked up: True, 1 and Decimal(1) are equal to Python, and not to every rule.
+    Only text is deduplicated: True, 1 and Decimal(1) are equal in Python, but not under every rule.
     """
     import pandas as pd
 
@@ -185,7 +185,7 @@ def _distinct(cells: pd.Series) -> tuple[list[object], Int64Array]:
 
 
 def _arrow(cells: pd.Series) -> pa.Array | None:
-    """What a column backed by Arrow holds; None of another."""
+    """Returns the array of a column backed by Arrow; None for other columns."""
     import pandas as pd
 
     dtype = cells.dtype
@@ -199,10 +199,10 @@ def _arrow(cells: pd.Series) -> pa.Array | None:
 def _distinct_of_arrow(held: pa.Array) -> tuple[list[object], Int64Array]:
     is_text = False
     if pa.types.is_string(held.type) or pa.types.is_large_string(held.type):
-        held, is_text = held.cast(pa.large_binary()), True  # not all that calls itself text is
+        held, is_text = held.cast(pa.large_binary()), True  # text columns may contain invalid UTF-8
     try:
         encoded = held.dictionary_encode()
-    except pa.ArrowException:  # lists and such
+    except pa.ArrowException:  # lists and the like
         return [_python(cell, is_text) for cell in held], np.arange(len(held))
     index = pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
     return [_python(cell, is_text) for cell in encoded.dictionary], index
@@ -211,5 +211,5 @@ def _distinct_of_arrow(held: pa.Array) -> tuple[list[object], Int64Array]:
 def _python(cell: pa.Scalar, is_text: bool) -> object:
     try:
         return cell.as_py().decode() if is_text else cell.as_py()
-    except Exception:  # bytes that are no text, dates that Python does not have: null
+    except Exception:  # invalid UTF-8, or dates outside Python's range: null
         return None

@@ -1,7 +1,7 @@
-"""The secret order in which the rows of a unit are kept: a keyed digest of everything that is read of a row.
+"""The secret order in which the rows of a unit are kept: a keyed digest of everything that is read from a row.
 
-Two rows with one digest hold the same cells (or BLAKE2b is broken), so that nothing but a row and the key can decide
-which rows of a unit are read: not their order, their files, their partitions, nor the other units.
+Two rows with the same digest have the same cells (or BLAKE2b is broken), so which rows of a unit are read depends only
+on the rows and the key: not on their order, files or partitions, nor on other units.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _ABSENT, _PRESENT = 0, 1
 def row_digests(cells: Sequence[pa.Array], key: bytes) -> pa.Array:
     """Digests every row of a batch, by the bytes of its cells and by which of them are null.
 
-    A null is marked apart from every value, so rows that hold the same values in other columns differ. Instants are
-    digested as microseconds since 1970, whatever the zone of the session.
+    A null is encoded differently from every value, so rows that differ only in a null have different digests. Times are
+    digested as microseconds since 1970, whatever the session's time zone.
 
     Args:
       cells: One array for each column that is read, all of length n, at least one. PRIVATE.
@@ -41,13 +41,13 @@ def row_digests(cells: Sequence[pa.Array], key: bytes) -> pa.Array:
 
 
 def _presence(column: pa.Array) -> Uint8Array:
-    """Whether each cell is there, shape (n, 1)."""
+    """Encodes whether each cell is present, shape (n, 1)."""
     valid = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
     return np.where(valid, _PRESENT, _ABSENT).astype(np.uint8)[:, None]
 
 
 def _cell_bytes(column: pa.Array, key: bytes) -> Uint8Array:
-    """The cells at one width each, zeros for null: numbers as they are, text by its digest, shape (n, width)."""
+    """Encodes cells at a fixed width, zeros for null: numbers as they are, text by its digest, shape (n, width)."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return _text_digests(column.cast(pa.binary()), key)
     if pa.types.is_date32(column.type):

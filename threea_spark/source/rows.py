@@ -1,4 +1,4 @@
-"""Gives the source's columns canonical names, and bounds the rows of each unit."""
+"""Renames the source's columns canonically, and bounds the number of rows per unit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from threea_spark.config.domain import CategoricalColumn, Domain, TimestampColumn
 from threea_spark.config.domain import Column as DomainColumn
+from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.packed import UNIT, UNIT_ID, column_name
 from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.task import as_task
@@ -23,18 +24,13 @@ _ORDER = "order"
 _RANK = "rank"
 
 
-def quoted(name: str) -> str:
-    """Quotes a column name for Spark, whatever it holds."""
-    return "`" + name.replace("`", "``") + "`"
-
-
 def schema_of(table: DataFrame) -> dict[str, str]:
-    """Column names and Spark's simple type strings; reads no row."""
+    """Returns Spark's simple type string by column name; reads no row."""
     return {field.name: field.dataType.simpleString() for field in table.schema.fields}
 
 
 def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
-    """Selects the domain's columns as c0, c1, ... in types that Arrow carries; no cast here can fail on a value."""
+    """Selects the domain's columns as c0, c1, ... in types that Arrow supports; no cast here can fail on a value."""
     types = schema_of(table)
     columns = [
         _cell(name, column, types[name]).alias(column_name(position))
@@ -48,49 +44,49 @@ def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
 
 
 def _cell(name: str, column: DomainColumn, simple: str) -> Column:
-    """A column's cells as they are read: text, numbers as float64, times as they are."""
+    """Returns a column's cells as they are read: text, numbers as float64, times unchanged."""
     from pyspark.sql import functions as F
 
-    cell = F.col(quoted(name))
+    cell = F.col(quoted_name(name))
     if isinstance(column, TimestampColumn):
         return cell
     if not isinstance(column, CategoricalColumn):
         return cell.cast("double")
-    if simple == "timestamp":  # as text in UTC, whatever the zone of the session
+    if simple == "timestamp":  # as text in UTC, whatever the session's time zone
         epoch = F.lit("1970-01-01 00:00:00").cast("timestamp_ntz")
         cell = F.timestamp_add("MICROSECOND", F.unix_micros(cell), epoch)
     return cell.cast("string")
 
 
 def _identifier(column: str) -> Column:
-    """A unit's identifier as bytes, which no collation calls equal where they differ."""
+    """Returns a unit's identifier as bytes, because a collation may treat different text as equal."""
     from pyspark.sql import functions as F
 
-    return F.col(quoted(column)).cast("string").cast("binary")
+    return F.col(quoted_name(column)).cast("string").cast("binary")
 
 
 def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
-    """Keeps the rows of units that an earlier version did not hold.
+    """Keeps the rows of units that were not in an earlier version.
 
-    A unit's rows are kept or not by what that unit alone has in the two versions. Where each row is a unit, that holds
-    only if no row was changed or removed in between, which the caller has checked; as many rows are then kept of each
-    content as came since. Contents are compared as they are read (text by its bytes), for of rows that Spark calls
-    equal it keeps any.
+    Whether a unit's rows are kept depends only on that unit's rows in the two versions. If each row is a unit, this
+    holds only if no row was changed or removed in between, which the caller has checked; of rows with equal content, as
+    many are kept as were added since. Contents are compared as they are read (text by its bytes), because Spark may
+    keep any of the rows that it considers equal.
 
     Args:
       rows, earlier: The version that is read and the earlier one. PRIVATE.
-      domain: Columns that are read.
-      unit: Whose presence is hidden.
+      domain: The columns that are read.
+      unit: The unit of privacy, whose presence is hidden.
     """
     from pyspark.sql import functions as F
 
     if unit.column is not None:
-        free = UNIT_ID + "_" * max(map(len, rows.columns))  # longer than any column's name, so that it is none of them
+        free = UNIT_ID + "_" * max(map(len, rows.columns))  # longer than any column's name, so it cannot clash
         known = earlier.select(_identifier(unit.column).alias(free)).distinct()
         return rows.join(known, _identifier(unit.column).eqNullSafe(F.col(free)), "left_anti")
     types = schema_of(rows)
     late = {name: F.lit(None).cast(types[name]).alias(name) for name in domain.columns if name not in earlier.columns}
-    before = earlier.select("*", *late.values())  # a column that came later is null in the rows from before
+    before = earlier.select("*", *late.values())  # a column added later is null in earlier rows
     cells = [_cell(name, column, types[name]).alias(name) for name, column in domain.columns.items()]
     return rows.select(*cells).exceptAll(before.select(*cells))
 
@@ -109,18 +105,18 @@ def spark_source(table: DataFrame, domain: Domain, unit: PrivacyUnit, key: bytes
 
 
 def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
-    """Keeps at most `max_rows` rows of each unit, in a secret order, and gives every row its unit's token.
+    """Keeps at most `max_rows` rows of each unit, in a secret order, and adds the unit's token to every row.
 
-    The order is total: by a keyed digest of the unit and of all that is read of a row, then by the cells themselves. So
-    the rows that are kept of a unit are a function of its own rows and the key; rows that still tie are equal, and it
-    does not matter which of them is kept. Units that own the same rows choose among them apart.
+    The order is total: by a keyed digest of the unit and of everything that is read from a row, then by the cells
+    themselves. So the rows kept of a unit are a function of its own rows and the key; rows that still tie are equal,
+    and it does not matter which of them is kept. Units that own the same rows choose among them independently.
 
-    Where each row is a unit, tokens are drawn when the table is staged (see encode), once and for all.
+    If each row is a unit, tokens are drawn once, when the table is staged (see encode).
 
     Args:
-      rows: Canonical columns. PRIVATE.
-      unit: Whose presence is hidden.
-      key: The release's secret key; it travels with the task, never in a plan or a log.
+      rows: Rows with canonical columns. PRIVATE.
+      unit: The unit of privacy, whose presence is hidden.
+      key: The release's secret key; it is sent with the task, and never appears in a query plan or a log.
     """
     if unit.column is None:
         return rows
@@ -142,11 +138,11 @@ def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
 
     ddl = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema.fields)
     tokened = rows.mapInArrow(as_task(tokens), f"{ddl}, {UNIT_ID} binary, {UNIT} bigint, {_ORDER} binary")
-    within_unit = Window.partitionBy(UNIT_ID).orderBy(*_total_order(kept))  # not by the token: two units may share one
+    within_unit = Window.partitionBy(UNIT_ID).orderBy(*_total_order(kept))  # not by token: two units may share one
     ranked = tokened.withColumn(_RANK, F.row_number().over(within_unit))
     return ranked.where(F.col(_RANK) <= unit.max_rows).select(*kept, UNIT)
 
 
 def _total_order(cells: Sequence[str]) -> list[str]:
-    """The secret order of a unit's rows: rows that it does not tell apart are equal."""
+    """Returns the columns of the secret order of a unit's rows; rows that tie in all of them are equal."""
     return [_ORDER, *cells]

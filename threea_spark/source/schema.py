@@ -14,23 +14,23 @@ TEXT_TYPES = ("string", "boolean", "varchar", "char")
 UNIT_TYPES = (
     "string", "varchar", "char", "tinyint", "smallint", "int", "bigint", "decimal", "date", "boolean", "binary",
 )  # fmt: skip
-"""Types in which two values are equal if, and only if, their text is: units are told apart by that text's bytes.
+"""Types in which two values are equal if and only if their text is: units are distinguished by that text's bytes.
 
-Not so in floats (0.0 and -0.0), times (an hour that a zone has twice), nested types, and text that is compared under a
+This fails for floats (0.0 and -0.0), times (the hour that a time zone repeats), nested types, and text compared under a
 collation (Bob and BOB), whose simple type string is `string collate ...`.
 """
 
 
 def check_schema(found: Mapping[str, str], domain: Domain, unit_column: str | None) -> None:
-    """Refuses a table that the domain does not fit.
+    """Refuses a table that does not fit the domain.
 
     Args:
       found: Spark's simple type string by column name.
-      domain: What was promised.
+      domain: The declared domain.
       unit_column: The column of the unit of privacy, if any.
 
     Raises:
-      SchemaError: one line for each column: what is wrong and how to mend it.
+      SchemaError: with one line for each column: what is wrong and how to fix it.
     """
     problems = [problem for name, column in domain.columns.items() if (problem := _problem(name, column, found))]
     if unit_column is not None and (problem := unit_problem(unit_column, found)):
@@ -40,30 +40,30 @@ def check_schema(found: Mapping[str, str], domain: Domain, unit_column: str | No
 
 
 def unit_problem(name: str, found: Mapping[str, str]) -> str | None:
-    """What is wrong with the column that tells units apart, as one line, or None.
+    """Describes in one line what is wrong with the column that identifies units; None if nothing is.
 
     Args:
-      name: Of the column.
+      name: The column's name.
       found: Spark's simple type string by column name.
     """
     if name not in found:
-        return f"  {name!r}: the unit of privacy is not a column of the source; mend privacy.unit.column"
+        return f"  {name!r}: the unit of privacy is not a column of the source; fix privacy.unit.column"
     if base_type(found[name]) in UNIT_TYPES:
         return None
     return (
-        f"  {name!r}: the unit of privacy is told apart by its text, and values of {found[name]} may be equal and "
-        "differ in text, or the other way round; name a column of plain text, whole numbers, decimals, dates, booleans "
-        "or binary in privacy.unit.column, or write it as one into the source"
+        f"  {name!r}: the unit of privacy is identified by its text, but equal values of {found[name]} may differ "
+        "in text, or the other way round; name a column of plain text, whole numbers, decimals, dates, booleans or "
+        "binary in privacy.unit.column, or store this one as such in the source"
     )
 
 
 def left_out(found: Mapping[str, str], domain: Domain) -> list[str]:
-    """Columns of the source that the domain does not name; they are not released, and the receipt says so."""
+    """Returns the columns of the source that the domain does not name; they are not released, as the receipt states."""
     return [name for name in found if name not in domain.columns]
 
 
 def base_type(simple: str) -> str:
-    """Strips a type's parameters: decimal(10,2) is decimal."""
+    """Strips a type's parameters: decimal(10,2) becomes decimal."""
     return simple.split("(", 1)[0].split("<", 1)[0].strip().lower()
 
 
@@ -71,28 +71,28 @@ def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
     if name not in found:
         near = [other for other in found if other.lower() == name.lower()]
         hint = f"; did you mean {near[0]!r}?" if near else "; drop it from the domain or correct its spelling"
-        return f"  {name!r}: is not a column of the source{hint}"
+        return f"  {name!r}: not a column of the source{hint}"
     kind = base_type(found[name])
     allowed: tuple[str, ...]
     if isinstance(column, CategoricalColumn):
         allowed = NUMERIC_TYPES + TIME_TYPES + TEXT_TYPES
-        mend = "flatten it to a plain column in a view, or drop it from the domain"
+        fix = "flatten it to a plain column in a view, or drop it from the domain"
     elif isinstance(column, TimestampColumn):
-        allowed, mend = TIME_TYPES, "cast it to timestamp in a view, or declare it categorical"
+        allowed, fix = TIME_TYPES, "cast it to timestamp in a view, or declare it categorical"
     else:
-        allowed, mend = NUMERIC_TYPES, "cast it to a number in a view, or declare it categorical"
+        allowed, fix = NUMERIC_TYPES, "cast it to a number in a view, or declare it categorical"
     if kind in allowed:
         return _category_problem(name, column, found[name]) if isinstance(column, CategoricalColumn) else None
-    return f"  {name!r}: the domain says {column.type}, the source holds {found[name]}; {mend}"
+    return f"  {name!r}: the domain says {column.type}, the source has {found[name]}; {fix}"
 
 
 def _category_problem(name: str, column: CategoricalColumn, simple: str) -> str | None:
-    """Categories are released in the source's type, so that type must hold each of them."""
+    """Checks that the source's type, in which categories are released, can hold each of them."""
     if base_type(simple) in ("string", "varchar", "char"):
         return None
     if column.is_open:
-        return f"  {name!r}: an open set needs a text column, the source holds {simple}; list the values"
+        return f"  {name!r}: an open set needs a text column, but the source has {simple}; list the values"
     wrong = castable(tuple(column.values), simple)
     if wrong:
-        return f"  {name!r}: the source's {simple} cannot hold the listed {wrong[:3]}; drop them or correct them"
+        return f"  {name!r}: the source's {simple} cannot hold the listed {wrong[:3]}; drop or correct them"
     return None

@@ -1,4 +1,4 @@
-"""How one column is spread, and what each stage spent: bars, with a second table as an outline over them."""
+"""Bar charts: histograms, with a second table as an outline over the bars, and horizontal bars."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from threea_spark.report.charts.svg import clipped, drawn
 _WIDTH = 300
 _HIGH, _LEFT, _RIGHT = 84, 2, 298
 _ROW = 18
-_LABEL, _LONGEST_LABEL, _BAR_END = 114, 15, 248
+_LABEL, _MAX_LABEL_LENGTH, _BAR_END = 114, 15, 248
 
 
 def spread_chart(name: str, bins: Bins, released: Float64Array, real: Float64Array | None = None) -> Markup:
-    """Draws the spread of one column.
+    """Draws the distribution of one column.
 
     Args:
-      name: Of the column.
-      bins: Of its values.
-      released: Share of each bin, shape (k,): bars.
-      real: The same of real rows, an outline or a second bar. INTERNAL where given.
+      name: The column's name.
+      bins: The groups of its values.
+      released: Share of each group, shape (k,): drawn as bars.
+      real: The same for real rows, drawn as an outline or a second bar. INTERNAL if given.
     """
     if bins.kind == "category":
         labels = [*bins.categories, *([OTHERS] if bins.has_others else [])]
@@ -44,16 +44,16 @@ def bar_list(
     """Draws one horizontal bar for each label, with its percentage.
 
     Args:
-      title: For those who do not see it.
-      labels: In order.
-      first, second: Shares, shape (k,); the second stands below the first.
-      top: Share that fills the whole width; the largest one where None.
+      title: Text for screen readers.
+      labels: Labels, in order.
+      first, second: Shares, shape (k,); the second bar is drawn below the first.
+      top: Share that fills the whole width; the largest one if None.
     """
     both = first if second is None else np.concatenate([first, second])
     across = Scale(0.0, top or max(float(both.max(initial=0.0)), 1e-9), _LABEL, _BAR_END)
     rows = [
         {
-            "label": clipped(label, _LONGEST_LABEL),
+            "label": clipped(label, _MAX_LABEL_LENGTH),
             "full": clipped(label),
             "text": percent(float(first[index])),
             "y": index * _ROW,
@@ -70,8 +70,8 @@ def bar_list(
 def _histogram(name: str, bins: Bins, released: Float64Array, real: Float64Array | None) -> Markup:
     edges = np.array(bins.edges)
     across = Scale(float(edges[0]), float(edges[-1]), _LEFT, _RIGHT)
-    most = max(float(released.max(initial=0.0)), 0.0 if real is None else float(real.max(initial=0.0)), 1e-9)
-    up = Scale(0.0, most, _HIGH, 8)
+    tallest = max(float(released.max(initial=0.0)), 0.0 if real is None else float(real.max(initial=0.0)), 1e-9)
+    up = Scale(0.0, tallest, _HIGH, 8)
     lefts = [across.at(float(edge)) for edge in edges]
     bars = "".join(
         f"M{left:.4g} {_HIGH}V{up.at(float(share)):.4g}H{right - 0.6:.4g}V{_HIGH}z"
@@ -83,13 +83,13 @@ def _histogram(name: str, bins: Bins, released: Float64Array, real: Float64Array
         steps = "".join(f"V{up.at(float(s)):.4g}H{right:.4g}" for right, s in zip(lefts[1:], real, strict=False))
         outline = f"M{lefts[0]:.4g} {_HIGH}{steps}V{_HIGH}"
     low, middle, high = (_edge_text(bins, share) for share in (0.0, 0.5, 1.0))
-    most_released = float(released.max(initial=0.0))
+    tallest_released = float(released.max(initial=0.0))
     return drawn(
         "histogram",
-        title=f"How the values of {clipped(name)} are spread",
-        description=f"From {low} to {high}; the fullest bin of {len(released)} holds {percent(most_released)}.",
+        title=f"Distribution of the values of {clipped(name)}",
+        description=f"From {low} to {high}; the fullest bin of {len(released)} holds {percent(tallest_released)}.",
         width=_WIDTH, height=_HIGH + 18, base=_HIGH, bars=bars, outline=outline,
-        low=low, middle=middle, high=high, most=percent(most),
+        low=low, middle=middle, high=high, most=percent(tallest),
     )  # fmt: skip
 
 
@@ -97,6 +97,6 @@ def _edge_text(bins: Bins, share: float) -> str:
     low, high = bins.edges[0], bins.edges[-1]
     if bins.kind == "time":
         return moment(low + share * (high - low), high - low)
-    if bins.kind == "number" and all(edge % 1.0 == 0.5 for edge in bins.edges):  # bars of whole numbers
+    if bins.kind == "number" and all(edge % 1.0 == 0.5 for edge in bins.edges):  # bins of whole numbers
         low, high = low + 0.5, high - 0.5
     return short(low + share * (high - low))

@@ -1,4 +1,4 @@
-"""Lines and points: trade-off curves, ROC curves, projections."""
+"""Line and point charts: trade-off curves, ROC curves, projections."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Axis:
     """One axis.
 
     Attributes:
-      label: What it shows.
+      label: The axis title.
       low, high: Its range.
-      text: Writes a tick.
+      text: Formats a tick.
     """
 
     label: str
@@ -37,9 +37,9 @@ class Series:
     """One line or cloud.
 
     Attributes:
-      name: For the legend.
-      x, y: Shape (n,).
-      style: Class of the style sheet; it differs by colour and by dash.
+      name: Name in the legend.
+      x, y: Coordinates, shape (n,).
+      style: Class in the style sheet, which sets colour and dashes.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Series:
 
 
 def line_chart(title: str, description: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
-    """Draws lines; what lies outside the axes is cut off.
+    """Draws lines, clipped to the axes.
 
     Args:
-      title, description: For those who do not see it.
-      x, y: Axes.
+      title, description: Text for screen readers.
+      x, y: The axes.
       series: One line each.
     """
     across, up = _scales(x, y)

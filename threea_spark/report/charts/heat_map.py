@@ -1,4 +1,4 @@
-"""A matrix of strengths between columns as coloured cells."""
+"""Heat map of the associations between columns."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from threea_spark.arrays import Float64Array
 from threea_spark.report.charts.svg import clipped, drawn
 
 LEVELS = (0.05, 0.2, 0.4, 0.6, 0.8)
-"""Lower ends of the shades; what lies below the first stays blank."""
+"""Lower bounds of the shades; values below the first stay blank."""
 _NEGLIGIBLE = 0.01
 _CELLS, _LEFT, _TOP = 300.0, 116.0, 14.0
-_LARGEST_CELL = 30.0
-_CHARACTER = 0.62  # width of a wide font's characters, as a share of its size
+_MAX_CELL = 30.0
+_CHARACTER = 0.62  # width of a character in a wide font, as a share of the font size
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two columns and their strength, or the difference of two strengths."""
+    """Two columns and their association, or the difference of two associations."""
 
     left: str
     right: str
@@ -32,12 +32,12 @@ def heat_map(title: str, names: Sequence[str], values: Float64Array) -> Markup:
     """Draws a symmetric matrix; blue is positive, orange negative, and a deeper shade is stronger.
 
     Args:
-      title: For those who do not see it.
-      names: Of rows and columns; columns carry the number of their row.
-      values: Shape (k, k), in [-1, 1].
+      title: Text for screen readers.
+      names: Names of rows and columns; columns are labelled with the number of their row.
+      values: Matrix, shape (k, k), in [-1, 1].
     """
     n = max(len(names), 1)
-    cell = min(_CELLS / n, _LARGEST_CELL)
+    cell = min(_CELLS / n, _MAX_CELL)
     size = round(min(11.0, max(0.86 * cell, 5.5)), 1)
     every = max(1, int(np.ceil(1.3 * size / cell)))
     longest, shades = int((_LEFT - 6.0) / (_CHARACTER * size)), []
@@ -63,10 +63,10 @@ def heat_map(title: str, names: Sequence[str], values: Float64Array) -> Markup:
     )  # fmt: skip
 
 
-def strongest(names: Sequence[str], values: Float64Array, most: int) -> list[Pair]:
+def strongest(names: Sequence[str], values: Float64Array, n_pairs: int) -> list[Pair]:
     """Lists the pairs of different columns with the largest absolute values, strongest first; none below 0.01."""
     rows, columns = np.triu_indices(len(names), k=1)
-    order = np.argsort(-np.abs(values[rows, columns]), kind="stable")[:most]
+    order = np.argsort(-np.abs(values[rows, columns]), kind="stable")[:n_pairs]
     pairs = [Pair(names[rows[i]], names[columns[i]], float(values[rows[i], columns[i]])) for i in order]
     return [pair for pair in pairs if abs(pair.value) >= _NEGLIGIBLE]
 

@@ -1,4 +1,4 @@
-"""Axes and numbers as people read them: round ticks, short numbers, rates."""
+"""Scales, and numbers formatted for people: round ticks, short numbers, percentages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _SPACE = "\u00a0"  # so that no line breaks before the percent sign
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _DAY_SECONDS = 86_400.0
 _YEAR_DAYS = 366.0
-_FARTHEST_SECONDS = 200_000_000_000.0  # about the year 8300: within what datetime can write, on either side
+_MAX_SECONDS = 200_000_000_000.0  # about the year 8300: within the range of datetime
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values in [low, high] to pixels in [start, end]; a range without width maps to the middle.
+    """Maps values in [low, high] to pixels in [start, end]; an empty range maps to the middle.
 
     Attributes:
-      low, high: Of the values.
-      start, end: Of the pixels; start may lie above end, as on a vertical axis.
+      low, high: Range of the values.
+      start, end: Range of the pixels; start may be greater than end, as on a vertical axis.
     """
 
     low: float
@@ -28,7 +28,7 @@ class Scale:
     end: float
 
     def at(self, value: float) -> float:
-        """The pixel of a value, to a tenth."""
+        """Returns the pixel of a value, rounded to a tenth."""
         if not self.high > self.low:
             return round((self.start + self.end) / 2.0, 1)
         share = value / (self.high - self.low) - self.low / (self.high - self.low)
@@ -36,7 +36,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Gives about `wanted` round numbers within [low, high]; the ends themselves where the range has no width."""
+    """Returns about `wanted` round numbers within [low, high]; only `low` if the range is empty or infinite."""
     if not (high > low and math.isfinite(high - low)):
         return [low]
     raw = (high - low) / max(wanted, 1)
@@ -47,7 +47,7 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def short(value: float) -> str:
-    """Writes a number in few characters: 12, 3.5, 1.2k, 4M, 2e-05."""
+    """Formats a number in few characters: 12, 3.5, 1.2k, 4M, 2e-05."""
     if not math.isfinite(value):
         return "-"
     for size, mark in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
@@ -57,7 +57,7 @@ def short(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Writes a share as a percentage in few characters, and never a small one as nothing."""
+    """Formats a share as a percentage in few characters, never a small one as 0 %."""
     hundred = 100.0 * share
     if not math.isfinite(hundred):
         return "-"
@@ -67,20 +67,20 @@ def percent(share: float) -> str:
 
 
 def percent_at_most(share: float) -> str:
-    """Writes a bound as a percentage, rounded up, so that what is written still holds."""
+    """Formats an upper bound as a percentage, rounded up, so that it remains valid."""
     return f"{math.ceil(1e3 * share - 1e-9) / 10.0:.1f}{_SPACE}%"
 
 
 def moment(seconds: float, span: float) -> str:
-    """Writes seconds since 1970 as a date, with the time where the whole range is a few days.
+    """Formats seconds since 1970 as a date, with the time if the axis spans only a few days.
 
     Args:
-      seconds: Since 1970, UTC.
-      span: Of the axis, in seconds.
+      seconds: Seconds since 1970, UTC.
+      span: Length of the axis, in seconds.
     """
-    if not abs(seconds) < _FARTHEST_SECONDS:
+    if not abs(seconds) < _MAX_SECONDS:
         return "-"
-    if abs(seconds) > _FARTHEST_SECONDS / 4.0:
+    if abs(seconds) > _MAX_SECONDS / 4.0:
         return f"{1970 + seconds / _DAY_SECONDS / 365.2425:.0f}"
     at = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=round(seconds))
     if span < 4.0 * _DAY_SECONDS:

@@ -1,4 +1,4 @@
-"""Templates and text of a page: everything from a user is escaped, and inert wherever it stands."""
+"""Templates and text of a page: everything from a user is escaped, and inert wherever it appears."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from markupsafe import Markup
 from threea_spark.privacy.statement import rounded_up
 from threea_spark.report.charts.scales import percent
 
-_LONGEST_TEXT = 200
+_MAX_TEXT_LENGTH = 200
 _REPLACEMENT = "\ufffd"
 _DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @functools.lru_cache(maxsize=1)
 def templates() -> Environment:
-    """The page templates; autoescape holds for all of them, whatever their names end in."""
+    """Returns the page templates; autoescape applies to all of them, whatever their file names."""
     environment = Environment(
         loader=PackageLoader("threea_spark.report", "templates"),
         autoescape=True,
@@ -32,18 +32,18 @@ def templates() -> Environment:
 
 
 def drawn(macro: str, **view: object) -> Markup:
-    """Draws a chart: calls a macro of charts.html with numbers and texts that are ready to show."""
+    """Draws a chart: calls a macro in charts.html with formatted numbers and texts."""
     module = templates().get_template("charts.html").module
-    return Markup(getattr(module, macro)(**view).strip())  # noqa: S704 - the macro escaped what it was given
+    return Markup(getattr(module, macro)(**view).strip())  # noqa: S704 - the macro escapes its arguments
 
 
-def clipped(text: str, longest: int = _LONGEST_TEXT) -> str:
-    """Cuts a long text, and marks the cut."""
+def clipped(text: str, longest: int = _MAX_TEXT_LENGTH) -> str:
+    """Truncates a long text, and marks the cut with an ellipsis."""
     return text if len(text) <= longest else text[: longest - 1] + "\u2026"
 
 
 def inert(text: str) -> str:
-    """Replaces what a page must not hold or show: control characters, halves of surrogate pairs, direction marks."""
+    """Replaces characters that a page must not contain: control characters, lone surrogates, direction marks."""
 
     def safe(character: str) -> str:
         code = ord(character)
@@ -59,13 +59,13 @@ def _plain(value: object) -> str:
 
 
 def polyline(points: Iterable[tuple[float, float]]) -> str:
-    """The path through points, to a tenth of a pixel; a single point is a dot, no point an empty path."""
+    """Returns the path through points, to a tenth of a pixel; a single point becomes a dot, no point an empty path."""
     parts = [f"{x:.4g} {y:.4g}" for x, y in points]
     return "" if not parts else "M" + "L".join(parts) + ("h0" if len(parts) == 1 else "")
 
 
 def _finalized(value: object) -> object:
-    """Called by jinja2 on every value that a template writes, before it is escaped."""
+    """Makes values inert; jinja2 calls this on every value that a template prints, before escaping it."""
     if isinstance(value, Markup):
         return value
     return inert(value) if isinstance(value, str) else value
