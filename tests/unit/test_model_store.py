@@ -1,9 +1,11 @@
 import dataclasses
+import datetime as dt
 import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from small_tables import category, mixed_encoding, number
 
@@ -179,6 +181,29 @@ def test_what_a_newer_version_adds_is_passed_over(tmp_path):
 
 def test_the_first_format_is_read_for_ever():
     assert same(ReleaseModel.load(Path(__file__).with_name("model_of_format_1")), model_of())
+
+
+WHERE = {
+    "seen": tuple(dt.datetime(year, 1, 1, tzinfo=dt.timezone.utc).timestamp() for year in (2020, 2021)),
+    "seen#hour": "1",
+    "age": (10, 90),
+}
+ASKED = {"all": (25, 3, None, None), "where": (12, 4, WHERE, {"no": 0.5, "yes": 0.5})}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_a_model_of_0_2_0_draws_the_rows_that_it_drew_then(what):
+    """Saved by 0.2.0: columns of all kinds, parts of times, and a column named `seen#hour` beside them."""
+    folder = Path(__file__).with_name("model_of_0_2_0")
+    n_rows, seed, where, shares = ASKED[what]
+    drawn = ReleaseModel.load(folder).rows_drawn(n_rows, seed=seed, where=where, class_shares=shares)
+    table = pa.Table.from_batches(list(drawn.blocks()))
+    expected = json.loads((folder / "drawn.json").read_text())[what]
+    assert table.column_names == list(expected)
+    for name, cells in expected.items():
+        found = [cell.isoformat() if hasattr(cell, "isoformat") else cell for cell in table.column(name).to_pylist()]
+        for own, other in zip(found, cells, strict=True):
+            assert own == (pytest.approx(other, rel=1e-6) if isinstance(other, float) else other), name
 
 
 def test_as_many_rows_as_the_source_are_at_least_one():
