@@ -15,7 +15,7 @@ from sklearn.metrics import roc_curve
 
 from threea_spark import ReleaseConfig
 from threea_spark.arrays import Float64Array
-from threea_spark.encode.decode import Decoded
+from threea_spark.encode.cells import Decoded
 from threea_spark.engine.progress import Progress
 from threea_spark.model.law import decode_rows
 from threea_spark.privacy.gaussian import compose_mu

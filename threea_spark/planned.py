@@ -19,11 +19,10 @@ from threea_spark.adapt.move import POINTS_STEPS
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.approximate import class_means, clusters, components, correlation, marginals
 from threea_spark.approximate.statistics import product_bound
-from threea_spark.config.domain import CategoricalColumn
 from threea_spark.config.release import ReleaseConfig, is_mixing
-from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.fit import SELECTION_SHARE, reader_of
-from threea_spark.encode.histogram import MAX_CATEGORY_CELLS, CategoryField, Field, HistogramLayout
+from threea_spark.encode.histogram import Field, HistogramLayout
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
@@ -116,7 +115,7 @@ def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
     most = {
         name: tuple(str(value) for value in range(column.max_values + 1))
         for name, column in config.domain.columns.items()
-        if isinstance(column, CategoricalColumn)
+        if column.is_categorical
     }
     return HistogramLayout(reader_of(config.domain, most, affine=codes_affinely(config)).fields)
 
@@ -132,21 +131,17 @@ def n_classes_of(config: ReleaseConfig, *, label_cells: int = _MOST_LABEL_CELLS)
     if config.domain.label is None:
         return 1
     label = config.domain.columns[config.domain.label]
-    own = len(label.values) if isinstance(label, CategoricalColumn) else label_cells
-    return own + int(label.nullable)
+    return config.domain.n_classes(label_cells) + int(label.nullable)
 
 
 def widest(features: tuple[Field, ...]) -> int:
     """Coordinates of a packed vector at most; levels that are too rare share one."""
-    cells = [
-        min(len(field.values), MAX_CATEGORY_CELLS + 1) if isinstance(field, CategoryField) else 1 for field in features
-    ]
-    return sum(cells) + sum(field.nullable for field in features)
+    return sum(field.max_coordinates for field in features)
 
 
 def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
     mu = plan.mu_of(Stage.ENCODE)
-    open_columns = [n for n, c in config.domain.columns.items() if isinstance(c, CategoricalColumn) and c.is_open]
+    open_columns = config.domain.open_columns
     for name in open_columns:
         yield PlannedSum(Stage.ENCODE, f"values-of-{name}", 1, 1, mu * math.sqrt(SELECTION_SHARE / len(open_columns)))
     if open_columns:
@@ -220,7 +215,7 @@ def _two_looks(plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[Plann
     bound = class_means.largest_clip(math.sqrt(width))
     mu_sums = of_means * math.sqrt(1.0 - second_look.NORMS_SHARE)
     yield PlannedSum(Stage.ADAPT, "class-sums", bound**2, width, mu_sums)
-    n_numbers = min(second_look.n_chosen(len(features)), sum(not isinstance(f, CategoryField) for f in features))
+    n_numbers = min(second_look.n_chosen(len(features)), sum(not f.is_category for f in features))
     if n_numbers > 1:
         bound, n_pairs = correlation.largest_bound(n_numbers), n_numbers * (n_numbers - 1) // 2
         share = math.sqrt(second_look.PAIRS_SHARE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threea_spark.config.domain import CategoricalColumn
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.privacy.budget import Stage
 
@@ -27,13 +26,5 @@ def auto_shares(config: ReleaseConfig, *, mixes: bool, affine: bool, label_cells
         return dict(_MIX_SHARES)
     if affine:
         return dict(_WIDE_SHARES)
-    crowded = len(config.domain.features) * _n_classes(config, label_cells) > _CROWDED
+    crowded = len(config.domain.features) * config.domain.n_classes(label_cells) > _CROWDED
     return dict(_CROWDED_SHARES if crowded else _SAMPLE_SHARES)
-
-
-def _n_classes(config: ReleaseConfig, label_cells: int) -> int:
-    """Classes of the label by the domain."""
-    if config.domain.label is None:
-        return 1
-    column = config.domain.columns[config.domain.label]
-    return len(column.values) if isinstance(column, CategoricalColumn) else label_cells

@@ -26,7 +26,7 @@ from threea_spark.approximate.marginals import pooled
 from threea_spark.approximate.odds import cell_log_odds
 from threea_spark.config.release import ReleaseConfig, is_mixing
 from threea_spark.encode import spark as encode_passes
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import EncodedTable, measure_encoding
 from threea_spark.engine.progress import Progress
 from threea_spark.engine.staging import stage
@@ -143,7 +143,7 @@ def _sampling_stages(
         components = approximate.measure_components(staged, encoding, mixture, meter, n_rows=encoded.n_rows, mu=mu)
     sampler, advice = _sampler(encoding, components), list[str]()
     with progress.step("adapt: inducing points and label function"):
-        if config.domain.task != "none" and encoding.codes and encoding.n_classes > 1:
+        if config.domain.task != "none" and encoding.features and encoding.n_classes > 1:
             problem = _problem(encoded, components, sampler)
             if rules.learns_labels(config):
                 adapted = learn.learn_labels(staged, problem, config.adapt, resolved.support_size, meter, rng)
@@ -229,7 +229,7 @@ def _sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:
     return RowSampler(
         weights=components.marginals.weights,
         class_of=components.mixture.class_of,
-        laws=components.marginals.probabilities(encoding.cell_offsets),
+        laws=components.marginals.probabilities(encoding.cell_layout),
         orders=components.orders,
         factor=np.asarray(np.linalg.cholesky(components.correlations), dtype=np.float64),
         labels=None,

@@ -14,7 +14,7 @@ from profiles import few_or_many, for_all
 from pyspark.sql import functions as F
 
 from threea_spark import release
-from threea_spark.config.domain import CategoricalColumn, TimestampColumn
+from threea_spark.config.columns import CategoricalColumn, TimestampColumn
 from threea_spark.engine.packed import UNIT, column_name
 from threea_spark.model.blocks import arrow_rows
 from threea_spark.model.law import decode_rows

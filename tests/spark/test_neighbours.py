@@ -14,7 +14,7 @@ from threea_spark.approximate.mixture import starting_mixture
 from threea_spark.approximate.statistics import product_bound
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import AdaptConfig
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.spark import histogram_sums, packed_vectors
@@ -52,7 +52,7 @@ N_CLASSES = 2
 @pytest.fixture(scope="module")
 def encoding():
     counts = LAYOUT.counts([np.linspace(-3, 3, 500), np.linspace(3, -3, 500), np.arange(500) % 4, np.arange(500) % 2])
-    codes, _ = LAYOUT.codes(counts.astype(float), 0.0, n_cells=[8] * len(LAYOUT.fields))
+    codes, _ = LAYOUT.fit(counts.astype(float), 0.0, n_cells=[8] * len(LAYOUT.fields))
     return Encoding(codes[:-1], codes[-1], 1.5)
 
 
@@ -91,10 +91,10 @@ def test_cluster_statistics_marginals_and_products(spark, encoding, added):
     moved = squared_distance(spark, encoding, added, lambda rows: passes.statistics_sums(rows, encoding, mixture)[1])
     assert moved <= product_bound(bound) ** 2
     moved = squared_distance(spark, encoding, added, lambda rows: passes.marginal_sums(rows, encoding, mixture))
-    assert moved == marginals.squared_bound(len(encoding.codes))
+    assert moved == marginals.squared_bound(len(encoding.features))
     assert squared_distance(spark, encoding, added, lambda rows: passes.class_sums(rows, encoding, mixture)) == 1
-    scores = [np.linspace(-2.5, 2.5, n) for n in np.diff(encoding.cell_offsets)]
-    limit = correlation.product_bound(np.ones(len(encoding.codes)) * 0.2)
+    scores = [np.linspace(-2.5, 2.5, n) for n in np.diff(encoding.cell_layout.offsets)]
+    limit = correlation.product_bound(np.ones(len(encoding.features)) * 0.2)
     moved = squared_distance(spark, encoding, added, lambda rows: passes.product_sums(rows, encoding, scores, limit))
     assert moved <= limit**2
 
@@ -153,10 +153,10 @@ def test_norms_and_class_sums_equal_their_numpy_twins(spark, encoding, partition
 @pytest.mark.classic
 @pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), (3, 0.5), (1, 1.0)])
 def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(spark, encoding, tmp_path, kept, rate):
-    columns = encoding.codes[-kept:]  # the last one alone is a category: no number, no pair
+    columns = encoding.columns[-kept:]  # the last one alone is a category: no number, no pair
     narrow = Encoding(columns, encoding.label, encoding.clip_norm)
     frame = canonical(spark.createDataFrame(FEW * 100, SCHEMA), DOMAIN, PrivacyUnit())
-    fields = (*READER.fields[-kept - 1 : -1], READER.fields[-1])
+    fields = (*READER.columns[-kept - 1 : -1], READER.columns[-1])
     reader = type(READER)(fields, (*READER.sources[-kept - 1 : -1], READER.sources[-1]), True)
     place = str(tmp_path / "staged")
     packed_vectors(frame, reader, narrow, mixes=False).write.format("delta").save(place)

@@ -248,4 +248,4 @@ def chosen_shares(config):
 
 
 def n_public_classes(config):
-    return shares._n_classes(config, LABEL_CELLS)
+    return config.domain.n_classes(LABEL_CELLS)

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 
 from threea_spark.config.domain import Domain
-from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.model.law import decode_rows
@@ -88,15 +87,14 @@ def described(task, affine):
     layout = HistogramLayout(reader.fields)
     counts = layout.counts(reader.read(batch))
     noisy = counts + 2.0 * layout.unit * np.random.default_rng(21).standard_normal(layout.size)
-    codes, n_rows = layout.codes(noisy, 2.0 * layout.unit, n_cells=[12] * (len(reader.fields)))
-    features, label = (codes[:-1], codes[-1]) if reader.has_label else (codes, None)
+    codecs, n_rows = layout.fit(noisy, 2.0 * layout.unit, n_cells=[12] * (len(reader.fields)))
     found = {
         "layout": [layout.size, layout.squared_bound, layout.moved, layout.unit, *layout.offsets.tolist()],
         "counts": whole(counts),
         "rows": f"{n_rows:.10e}",
     }
     for clip_norm in (2.0, 50.0):
-        encoding = Encoding(features, label, clip_norm)
+        encoding = reader.encoding(codecs, clip_norm)
         columns = reader.read(batch)
         classes = encoding.class_of(columns.pop() if reader.has_label else np.zeros(N))
         packed = encoding.pack(columns, N)

@@ -11,6 +11,7 @@ import numpy as np
 
 from threea_spark.approximate.correlation import cell_scores
 from threea_spark.arrays import Float32Array, Float64Array, Int64Array
+from threea_spark.encode.layout import CellLayout
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture, ntk
 
@@ -29,23 +30,21 @@ class Scales:
     bias: float = 0.3
 
 
-def kernel_scores(
-    odds: Float64Array, laws: Float64Array, orders: list[Int64Array], cell_offsets: Int64Array
-) -> KernelInput:
+def kernel_scores(odds: Float64Array, laws: Float64Array, orders: list[Int64Array], layout: CellLayout) -> KernelInput:
     """Scales each column's cell scores by how much the column says about the label.
 
     Args:
       odds: Shape (n_classes, n_cells).
       laws: Pooled law of each feature's cells, shape (n_cells,).
       orders: Order of each feature's cells.
-      cell_offsets: Shape (n_features + 1,).
+      layout: Of the features' cells.
     """
     n_features = len(orders)
-    information = np.add.reduceat((odds**2).sum(axis=0) * laws, cell_offsets[:-1]) + 1e-3
+    information = layout.totals((odds**2).sum(axis=0) * laws) + 1e-3
     weight = (1.0 - _EVEN_SHARE) * information / information.sum() + _EVEN_SHARE / n_features
-    scores = np.empty(int(cell_offsets[-1]))
+    scores = np.empty(layout.n_cells)
     for column, order in enumerate(orders):
-        own = slice(cell_offsets[column], cell_offsets[column + 1])
+        own = layout.of(column)
         scores[own] = cell_scores(laws[own], order) * np.sqrt(weight[column])
     return KernelInput(_on_grid(scores))
 

@@ -16,7 +16,7 @@ from threea_spark.adapt.label_fit import FitSettings, Targets, fit_weights
 from threea_spark.adapt.move import RELEASED_ROWS, AdaptResult, architecture, move_plain, move_private, sample_rate
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.config.release import AdaptConfig
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.sample import poisson_sample
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.law import RowSampler
@@ -56,7 +56,7 @@ class Problem:
     def kernel_input(self) -> KernelInput:
         """Where cells lie in the kernel's space."""
         return maps.kernel_scores(
-            self.odds, np.concatenate(self.laws), list(self.sampler.orders), self.encoding.cell_offsets
+            self.odds, np.concatenate(self.laws), list(self.sampler.orders), self.encoding.cell_layout
         )
 
     def centred(self, classes: Int64Array) -> Float64Array:
@@ -116,7 +116,7 @@ def _fit(
 ) -> LabelFunction:
     """Learns the weights with what is left of Adapt's share; without a meter the targets are released ones."""
     encoding, laws = problem.encoding, np.concatenate(problem.laws)
-    n_features = len(encoding.codes)
+    n_features = len(encoding.features)
     feature_map = maps.feature_map(
         problem.odds,
         laws,
@@ -143,5 +143,5 @@ def _fit(
     targets = Targets(feature_map, cells, classes)
     n_rows = max(problem.n_rows * rate, 1.0) if meter is not None else float(len(cells))
     weights = fit_weights(targets, prior, settings, release_sum, n_rows=n_rows, mu=mu)
-    cell_column = np.repeat(np.arange(n_features), np.diff(encoding.cell_offsets))
-    return feature_map.label_function(weights.columns[:, None], weights.shared, prior, cell_column)
+    columns, feature_of = weights.columns[:, None], encoding.cell_layout.feature_of_cell
+    return feature_map.label_function(columns, weights.shared, prior, feature_of)

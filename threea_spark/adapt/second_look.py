@@ -15,8 +15,8 @@ from threea_spark.approximate import class_means, correlation
 from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.config.release import AdaptConfig
-from threea_spark.encode.codes import SCORE_GRID, CategoryCode
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.engine.sample import poisson_sample
 from threea_spark.model.gaussian_classes import Discriminant, within_classes
 from threea_spark.privacy.budget import Stage
@@ -40,7 +40,7 @@ def n_chosen(n_features: int) -> int:
 def choose(encoding: Encoding, means: ClassMeans) -> BoolArray:
     """Chooses the features whose class means differ most, by noisy means alone, shape (n_features,)."""
     relevance = means.relevance(encoding.offsets)
-    chosen = np.zeros(len(encoding.codes), dtype=np.bool_)
+    chosen = np.zeros(len(encoding.features), dtype=np.bool_)
     chosen[np.argsort(-relevance, kind="stable")[: n_chosen(len(chosen))]] = True
     return chosen
 
@@ -61,9 +61,7 @@ def look_again(
     chosen = choose(encoding, first)
     sizes = np.diff(np.append(encoding.offsets, encoding.width))
     coordinates = np.flatnonzero(np.repeat(chosen, sizes))
-    numbers = np.array(
-        [c and not isinstance(code, CategoryCode) for c, code in zip(chosen, encoding.codes, strict=True)]
-    )
+    numbers = np.array([c and not codec.is_category for c, codec in zip(chosen, encoding.features, strict=True)])
     rate = sample_rate(meter, n_rows, config.max_rows)
     sample = poisson_sample(staged, encoding.width, rate)
     offset = np.rint(first.pooled * SCORE_GRID).astype(np.int64)

@@ -14,7 +14,7 @@ from threea_spark.approximate.mixture import Mixture, m_step, starting_mixture
 from threea_spark.approximate.prices import large_enough, raise_prices
 from threea_spark.approximate.statistics import Covariance, product_bound
 from threea_spark.arrays import Float64Array
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.progress import counted
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
@@ -98,7 +98,7 @@ def _em_pass(
     needs_second = mixture.covariance != "isotropic"
     mu_each = mu * math.sqrt(0.5) if needs_second else mu
     sums, products = passes.statistics_sums(staged, encoding, mixture)
-    held = len(encoding.codes)  # coordinates of a packed row that are not zero, at most
+    held = len(encoding.features)  # coordinates of a packed row that are not zero, at most
     bound = 2 * encoding.norm_bound**2
     first, stddev = meter.measure(
         Stage.APPROXIMATE, f"first-{name}", sums, squared_bound=bound, mu=mu_each, moved=1 + held

@@ -15,8 +15,7 @@ from threea_spark.approximate.marginals import Marginals, marginals_of
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.odds import cell_log_odds, cell_order
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.codes import CategoryCode
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 
@@ -88,7 +87,7 @@ def measure_components(
       mu: What both together may spend.
     """
     mu_correlation = mu * math.sqrt(CORRELATION_SHARE)
-    spread = correlation.variances(*_latent(encoding, [code.cell_mass for code in encoding.codes], None))
+    spread = correlation.variances(*_latent(encoding, [codec.cell_mass for codec in encoding.features], None))
     correlated = correlation.is_worth_it(spread, n_rows, mu_correlation)
     mu_marginals = mu * math.sqrt(1.0 - CORRELATION_SHARE) if correlated else mu
     by_class = None
@@ -99,7 +98,7 @@ def measure_components(
             staged, encoding, classes, meter, Stage.APPROXIMATE, mu_marginals, name="marginals-by-class"
         )
     measured = measure_marginals(staged, encoding, mixture, meter, Stage.APPROXIMATE, mu_marginals)
-    unrelated = np.eye(len(encoding.codes), dtype=np.float64)
+    unrelated = np.eye(len(encoding.features), dtype=np.float64)
     model = ComponentModel(replace(mixture, sizes=measured.sizes), measured, (), unrelated, by_class)
     orders = feature_orders(encoding, model)
     model = replace(model, orders=orders)
@@ -124,7 +123,7 @@ def measure_class_means(staged: DataFrame, encoding: Encoding, meter: PrivacyMet
       meter: Pays.
       mu: What norms, class sizes and sums together may spend.
     """
-    ends = class_means.norm_bins(math.sqrt(len(encoding.codes)))
+    ends = class_means.norm_bins(math.sqrt(len(encoding.features)))
     counted, stddev = meter.measure(
         Stage.APPROXIMATE,
         "norms",
@@ -140,7 +139,7 @@ def measure_class_means(staged: DataFrame, encoding: Encoding, meter: PrivacyMet
         "class-sums",
         passes.row_sums(staged, encoding, clip.bound),
         squared_bound=clip.bound**2,
-        moved=len(encoding.codes),
+        moved=len(encoding.features),
         mu=mu * math.sqrt(1.0 - NORMS_SHARE),
     )
     return class_means.class_means(noisy, noise, sizes, clip, stddev)
@@ -158,20 +157,17 @@ def measure_marginals(
 ) -> Marginals:
     """Measures sizes and cell counts of each component."""
     exact = passes.marginal_sums(staged, encoding, mixture)
-    bound = marginals.squared_bound(len(encoding.codes))
+    bound = marginals.squared_bound(len(encoding.features))
     noisy, stddev = meter.measure(stage, name, exact, squared_bound=bound, mu=mu, moved=bound)
-    return marginals_of(noisy, stddev, mixture.n_components, encoding.cell_offsets)
+    return marginals_of(noisy, stddev, mixture.n_components, encoding.cell_layout)
 
 
 def feature_orders(encoding: Encoding, model: ComponentModel) -> tuple[Int64Array, ...]:
     """Orders the cells of each feature: numbers by value, categories by what they say about the classes."""
     counts, weights = model.class_counts(encoding.n_classes), model.class_weights(encoding.n_classes)
     odds = cell_log_odds(counts, model.marginals.stddev, weights)
-    orders = []
-    for column, code in enumerate(encoding.codes):
-        own = odds[:, encoding.cell_offsets[column] : encoding.cell_offsets[column + 1]]
-        orders.append(cell_order(own, not isinstance(code, CategoryCode), code.n_cells))
-    return tuple(orders)
+    own = zip(encoding.cell_layout.split(odds), encoding.features, strict=True)
+    return tuple(cell_order(odds, not codec.is_category, codec.n_value_cells) for odds, codec in own)
 
 
 def pooled_laws(encoding: Encoding, measured: Marginals) -> list[Float64Array]:
@@ -180,8 +176,8 @@ def pooled_laws(encoding: Encoding, measured: Marginals) -> list[Float64Array]:
         measured.sizes.sum(keepdims=True),
         measured.counts.sum(axis=0, keepdims=True),
         measured.stddev * math.sqrt(measured.n_components),
-    ).probabilities(encoding.cell_offsets)[0]
-    return list(np.split(together, encoding.cell_offsets[1:-1])) if len(encoding.codes) else []
+    ).probabilities(encoding.cell_layout)[0]
+    return encoding.cell_layout.split(together)
 
 
 def _latent(

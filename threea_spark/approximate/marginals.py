@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.encode.layout import CellLayout
 
 _LEAST_PROBABILITY_ROWS = 1e-6
 _FAINT = 0.25  # of a count below one standard deviation
@@ -66,21 +67,18 @@ class Marginals:
         """Share of each component, shape (k,), sums to 1."""
         return np.asarray(self.sizes / self.sizes.sum(), dtype=np.float64)
 
-    def probabilities(self, cell_offsets: Int64Array) -> Float64Array:
+    def probabilities(self, layout: CellLayout) -> Float64Array:
         """Turns counts into a law of each feature's cells, shape (k, n_cells); faint counts are held down.
 
         Args:
-          cell_offsets: First cell of each feature, shape (n_features + 1,).
+          layout: Of the features' cells.
         """
         held = np.where(self.counts > self.stddev, self.counts, _FAINT * np.maximum(self.counts, 0.0))
         held = held + _LEAST_PROBABILITY_ROWS
-        if len(cell_offsets) < 2:
-            return held
-        totals = np.add.reduceat(held, cell_offsets[:-1], axis=1)
-        return np.asarray(held / np.repeat(totals, np.diff(cell_offsets), axis=1), dtype=np.float64)
+        return layout.normalise(held)
 
 
-def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_offsets: Int64Array) -> Marginals:
+def marginals_of(noisy: Float64Array, stddev: float, n_components: int, layout: CellLayout) -> Marginals:
     """Reads a noisy sum of `cell_counts`.
 
     A component's size is read once by itself and once by each feature; all are pooled by inverse variance.
@@ -89,13 +87,13 @@ def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_off
       noisy: Shape (k * (1 + n_cells),). RELEASED.
       stddev: Of its noise.
       n_components: k.
-      cell_offsets: First cell of each feature, shape (n_features + 1,).
+      layout: Of the features' cells.
     """
     sizes = noisy[:n_components]
     counts = noisy[n_components:].reshape(n_components, -1)
-    if len(cell_offsets) > 1:
-        readings = np.column_stack([sizes, np.add.reduceat(counts, cell_offsets[:-1], axis=1)])
-        weight = np.concatenate([[1.0], 1.0 / np.diff(cell_offsets)])
+    if layout.n_features:
+        readings = np.column_stack([sizes, layout.totals(counts)])
+        weight = np.concatenate([[1.0], 1.0 / np.array(layout.sizes)])
         sizes = readings @ weight / weight.sum()
     return Marginals(np.maximum(sizes, max(stddev, 1.0)), counts, stddev)
 

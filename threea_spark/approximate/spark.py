@@ -13,7 +13,7 @@ from threea_spark.approximate.marginals import cell_counts, size_of
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.statistics import first_statistics, n_second, second_statistics
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.sums import staged_sums
 
@@ -83,7 +83,7 @@ def marginal_sums(staged: DataFrame, encoding: Encoding, mixture: Mixture) -> In
 def product_sums(staged: DataFrame, encoding: Encoding, scores: Sequence[Float64Array], bound: int) -> Int64Array:
     """Sums of products of all pairs of columns' cell scores, shape (f * (f - 1) / 2,). PRIVATE."""
     table = np.concatenate(list(scores))
-    n_features = len(encoding.codes)
+    n_features = len(encoding.features)
 
     def contribution(rows: PackedRows) -> Int64Array:
         return pair_products(table[encoding.cells(rows.packed)], bound)

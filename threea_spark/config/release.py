@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from threea_spark.config.digest import digest_of
-from threea_spark.config.domain import CategoricalColumn, Domain
+from threea_spark.config.domain import Domain
 from threea_spark.config.reading import Frozen, parse_model, read_yaml
 from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
 from threea_spark.privacy.accounting import Relation
@@ -189,7 +189,7 @@ class ReleaseConfig(Frozen):
     @property
     def selects_categories(self) -> bool:
         """Whether any column's categories are found in the data."""
-        return any(isinstance(c, CategoricalColumn) and c.is_open for c in self.domain.columns.values())
+        return bool(self.domain.open_columns)
 
     @property
     def digest(self) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from threea_spark.config.domain import CategoricalColumn, Domain
+from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import selection
 from threea_spark.encode import spark as passes
-from threea_spark.encode.encoding import Encoding
-from threea_spark.encode.histogram import CategoryField, Field, HistogramLayout, fields_of
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.histogram import HistogramLayout, column_field
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely, default_cells, default_clip_norm
 from threea_spark.engine.packed import column_name
 from threea_spark.privacy.budget import Stage
@@ -47,7 +47,7 @@ def measure_encoding(rows: DataFrame, config: ReleaseConfig, meter: PrivacyMeter
       meter: Pays.
     """
     mu = meter.plan.mu_of(Stage.ENCODE)
-    open_columns = [n for n, c in config.domain.columns.items() if isinstance(c, CategoricalColumn) and c.is_open]
+    open_columns = config.domain.open_columns
     selected: dict[str, tuple[str, ...]] = {}
     if open_columns:
         mu_selection = mu * math.sqrt(SELECTION_SHARE / len(open_columns))
@@ -62,10 +62,9 @@ def measure_encoding(rows: DataFrame, config: ReleaseConfig, meter: PrivacyMeter
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
-    codes, n_rows = layout.codes(noisy, stddev, n_cells=n_cells)
+    codecs, n_rows = layout.fit(noisy, stddev, n_cells=n_cells)
     clip_norm = default_clip_norm(config) if config.encode.clip_norm == "auto" else config.encode.clip_norm
-    features, label = (codes[:-1], codes[-1]) if reader.has_label else (codes, None)
-    return EncodedTable(Encoding(features, label, clip_norm), n_rows, reader)
+    return EncodedTable(reader.encoding(codecs, clip_norm), n_rows, reader)
 
 
 def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> passes.Reader:
@@ -77,24 +76,20 @@ def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: b
       affine: Whether numbers are coded by their moments, as in wide tables.
     """
     position = {name: column_name(index) for index, name in enumerate(domain.columns)}
-    fields: list[Field] = []
-    sources: list[str] = []
-    ordered = [*domain.features, *([domain.label] if domain.label is not None else [])]
-    for name in ordered:
-        own = fields_of(name, domain.columns[name], selected, affine=affine and name != domain.label)
-        if name == domain.label:
-            own = [replace(field, is_label=True) if isinstance(field, CategoryField) else field for field in own]
-        fields += own
-        sources += [position[name]] * len(own)
-    return passes.Reader(tuple(fields), tuple(sources), domain.label is not None)
+    columns = [column_field(name, column, selected, affine=affine) for name, column in domain.features.items()]
+    sources = [position[name] for name in domain.features]
+    if domain.label is not None:
+        columns.append(column_field(domain.label, domain.columns[domain.label], selected, is_label=True))
+        sources.append(position[domain.label])
+    return passes.Reader(tuple(columns), tuple(sources), domain.label is not None)
 
 
 def _select(
     rows: DataFrame, name: str, config: ReleaseConfig, meter: PrivacyMeter, mu: float, n_columns: int
 ) -> tuple[str, ...]:
     """Finds the values of one open column; the last one stands for all that were not found."""
-    column = config.domain.columns[name]
-    most, min_units = (column.max_values, column.min_units) if isinstance(column, CategoricalColumn) else (0, 2)
+    column = config.domain.open_columns[name]
+    most, min_units = column.max_values, column.min_units
     source = column_name(list(config.domain.columns).index(name))
     plan = meter.plan
     if plan.is_conditional:

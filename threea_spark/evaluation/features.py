@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from threea_spark.arrays import Float64Array
-from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.config.columns import Column
+from threea_spark.config.domain import Domain
 from threea_spark.engine.frames import category_text, numbers, seconds
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def tree_features(frame: pd.DataFrame, domain: Domain, train: pd.DataFrame) -> p
     out: dict[str, pd.Series] = {}
     for position, (name, column) in enumerate(domain.features.items()):
         key = f"f{position}"
-        if isinstance(column, CategoricalColumn):
+        if column.is_categorical:
             levels = sorted(set(train[name].map(category_text).dropna()))
             out[key] = pd.Series(pd.Categorical(frame[name].map(category_text), categories=levels), index=frame.index)
         else:
@@ -56,10 +57,10 @@ class LinearFeatures:
     def fit(cls, frame: pd.DataFrame, domain: Domain) -> LinearFeatures:
         """Learns scales and categories from rows; what it holds is as private as they are."""
         levels, means, stddevs = {}, {}, {}
-        n_categorical = sum(isinstance(column, CategoricalColumn) for column in domain.features.values())
+        n_categorical = sum(column.is_categorical for column in domain.features.values())
         most = max(2, min(_MOST_LEVELS, _MOST_INDICATORS // max(n_categorical, 1)))
         for name, column in domain.features.items():
-            if isinstance(column, CategoricalColumn):
+            if column.is_categorical:
                 counts = frame[name].map(category_text).value_counts()
                 levels[name] = tuple(sorted(counts.index[:most]))
                 continue
@@ -74,7 +75,7 @@ class LinearFeatures:
         """Codes rows, shape (n, d), the same d for all frames."""
         parts: list[Float64Array] = [np.zeros((len(frame), 0))]
         for name, column in self.domain.features.items():
-            if isinstance(column, CategoricalColumn):
+            if column.is_categorical:
                 cells = frame[name].map(category_text).to_numpy(dtype=object)
                 parts += [(cells == level).astype(np.float64)[:, None] for level in self.levels[name]]
                 continue
@@ -94,7 +95,7 @@ def _numbers(cells: pd.Series, column: Column) -> dict[str, pd.Series]:
     """A number, or the seconds of a time and its parts, as float64 with NaN as null, by suffix of the name."""
     import pandas as pd
 
-    if not isinstance(column, TimestampColumn):
+    if not column.is_timestamp:
         return {"": numbers(cells)}
     moment = pd.to_datetime(cells, utc=True)
     found = {"": seconds(cells)}
