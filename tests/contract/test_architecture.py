@@ -59,6 +59,11 @@ NO_PRIVATE_NUMBERS = {
     "source/rows.py",  # `bound_rows`, whose order is total: tests/spark/test_kept_rows.py
     "doctor/probe.py",  # looks at workers, over a range of its own
 }
+KINDS_OF_COLUMNS = {
+    "IntegerColumn", "FloatColumn", "TimestampColumn", "CategoricalColumn", "QuantileField", "MomentField",
+    "CategoryField", "TimeField", "NumberCodec", "QuantileCodec", "AffineCodec", "PointCodec", "CategoryCodec",
+    "TimeCodec", "Numbers", "Levels",
+}  # fmt: skip
 FORBIDDEN_NAMES = {"rdd", "RDD", "SparkContext", "sparkContext", "_jvm", "_jsc", "_jdf", "_sc"}
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
 MOST_LINES, MOST_FUNCTION_LINES, HARD_STOP = 250, 40, 70
@@ -181,6 +186,18 @@ def test_the_init_of_a_folder_holds_a_docstring_only(name):
     if name.endswith("/__init__.py"):
         assert len(TREES[name].body) == 1
         assert ast.get_docstring(TREES[name])
+
+
+@each_file
+def test_nobody_asks_for_the_class_of_a_column(name):
+    """Columns, fields, codecs and decoded columns answer by methods and by `is_category`, `is_timestamp` and such."""
+    asked = [
+        node.lineno
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance"
+        and {own.id for own in ast.walk(node.args[1]) if isinstance(own, ast.Name)} & KINDS_OF_COLUMNS
+    ]  # fmt: skip
+    assert not asked, f"lines {asked}: ask the column by a method"
 
 
 @each_file
@@ -390,6 +407,7 @@ SOUND = '"""Module."""\nfrom __future__ import annotations\n'
         (test_imports_go_one_way, "approximate/x.py", "from threea_spark.adapt import learn\n"),
         (test_imports_go_one_way, "rules.py", "from threea_spark.cli.console import say\n"),
         (test_the_init_of_a_folder_holds_a_docstring_only, "encode/__init__.py", "x = 1\n"),
+        (test_nobody_asks_for_the_class_of_a_column, "encode/x.py", "isinstance(a, Numbers | CategoryCodec)\n"),
         (test_only_privacy_draws_noise, "encode/x.py", "x = np.random.default_rng().normal(0, 1)\n"),
         (test_only_privacy_draws_noise, "model/law.py", ""),
         (test_only_the_data_frame_api_is_used, "encode/x.py", "x = df.rdd\n"),

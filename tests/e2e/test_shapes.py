@@ -11,7 +11,7 @@ from threea_spark import ReleaseConfig, release
 from threea_spark.adapt import label_fit
 from threea_spark.adapt.features import Scales, feature_map, kernel_scores
 from threea_spark.approximate.odds import cell_log_odds
-from threea_spark.encode.layout import CellLayout
+from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.model.ntk import Architecture
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")

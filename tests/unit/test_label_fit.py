@@ -6,7 +6,7 @@ from scipy.special import expit, log_softmax, softmax
 from threea_spark.adapt.features import FEATURE_GRID, Scales, feature_map, kernel_scores
 from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings, Targets, Weights, fit_weights
 from threea_spark.approximate.odds import cell_log_odds, cell_order
-from threea_spark.encode.layout import CellLayout
+from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.model.ntk import Architecture
 
 OFFSETS = np.array([0, 4, 7, 9])

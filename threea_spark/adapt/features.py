@@ -11,7 +11,7 @@ import numpy as np
 
 from threea_spark.approximate.correlation import cell_scores
 from threea_spark.arrays import Float32Array, Float64Array, Int64Array
-from threea_spark.encode.layout import CellLayout
+from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture, ntk
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.layout import CellLayout
+from threea_spark.encode.cell_layout import CellLayout
 
 _LEAST_PROBABILITY_ROWS = 1e-6
 _FAINT = 0.25  # of a count below one standard deviation

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from threea_spark.arrays import Float32Array, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.categories import CategoryCodec
+from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.feature import SCORE_GRID
-from threea_spark.encode.layout import CellLayout
 from threea_spark.encode.numbers import NumberCodec
 from threea_spark.encode.times import TimeCodec
 from threea_spark.privacy.clipping import clip_rows
