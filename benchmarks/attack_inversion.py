@@ -18,7 +18,7 @@ from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.engine.packed import PackedRows
 from threea_spark.planned import make_plan
 from threea_spark.privacy.accounting import Relation

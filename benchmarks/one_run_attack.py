@@ -237,16 +237,16 @@ def scores_of_release(rows: Any, model: Any, canaries: Any, label: str) -> dict[
     scores = {"rows": np.sum(per_column, axis=0)}
     if model is None:
         return scores
-    codes = {code.name: code for code in model.encoding.codes} | {label: model.encoding.label}
+    codes = {code.name: code for code in model.encoding.columns} | {label: model.encoding.label}
     levels = {name: np.array([codes[name].values.index(value) for value in canaries[name]]) for name in canaries}
     masses = {name: codes[name].level_mass[levels[name]] for name in canaries}
     scores["model, histograms"] = np.sum([masses[name] for name in canaries], axis=0)
     classes, sampler = codes[label].cell_of[levels[label]], model.sampler
     components = np.searchsorted(sampler.class_of, classes) if len(sampler.weights) > 1 else np.zeros_like(classes)
     sizes, laws = sampler.weights[components] * model.n_rows, 1.0
-    for place, code in enumerate(model.encoding.codes):
+    for place, code in enumerate(model.encoding.features):
         if code.name in features:
-            cells = model.encoding.cell_offsets[place] + code.cell_of[levels[code.name]]
+            cells = model.encoding.cell_layout.offsets[place] + code.cell_of[levels[code.name]]
             laws = laws + sampler.laws[components, cells]
     scores["model, classes"] = sizes * laws
     total = [scores[name] / max(float(scores[name].std()), 1e-12) for name in ("model, histograms", "model, classes")]

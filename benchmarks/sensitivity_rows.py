@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from threea_spark import ReleaseConfig
-from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.config.columns import Column
+from threea_spark.config.domain import Domain
 from threea_spark.engine.packed import UNIT, column_name
 
 Row = tuple[Any, ...]
@@ -133,9 +134,9 @@ def hard_cell(column: Column, rng: np.random.Generator) -> Any:
 
 def hard_values(column: Column) -> tuple[Any, ...]:
     """The values that are hard for a column, its own bounds or levels among them."""
-    if isinstance(column, CategoricalColumn):
+    if column.is_categorical:
         return (*_TEXTS, *(() if column.is_open else column.values))
-    if isinstance(column, TimestampColumn):
+    if column.is_timestamp:
         return (None, _aware(column.lower), _aware(column.upper), _YEAR_1, _YEAR_9999)
     low, high = float(column.lower), float(column.upper)
     return (low, high, 0.5 * (low + high), *_NUMBERS, *_NOT_NUMBERS)
@@ -153,17 +154,17 @@ def batch_of(table: Table, domain: Domain) -> pa.RecordBatch:
 
 def arrow_type(column: Column) -> pa.DataType:
     """The type in which a column's cells are held."""
-    if isinstance(column, CategoricalColumn):
+    if column.is_categorical:
         return pa.string()
-    return _TIMES if isinstance(column, TimestampColumn) else pa.float64()
+    return _TIMES if column.is_timestamp else pa.float64()
 
 
 def plain_cell(column: Column, rng: np.random.Generator) -> Any:
     """An ordinary value."""
-    if isinstance(column, CategoricalColumn):
+    if column.is_categorical:
         values = ("u", "v", "w") if column.is_open else column.values
         return values[rng.integers(len(values))]
-    if isinstance(column, TimestampColumn):
+    if column.is_timestamp:
         return _aware(column.lower) + dt.timedelta(seconds=int(rng.integers(0, 10**8)))
     return float(rng.uniform(column.lower, column.upper))
 

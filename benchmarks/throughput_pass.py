@@ -26,8 +26,9 @@ from threadpoolctl import threadpool_limits
 from threea_spark.approximate.clusters import statistics_queries
 from threea_spark.approximate.mixture import Mixture, starting_mixture
 from threea_spark.approximate.statistics import Covariance, first_statistics, second_statistics
-from threea_spark.encode.codes import SCORE_GRID, AffineCode
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import SCORE_GRID
+from threea_spark.encode.moments import AffineCodec
 from threea_spark.engine.packed import SCHEMA, PackedRows, blocks_of, unpacked
 from threea_spark.engine.spark import SparkStaged
 
@@ -51,7 +52,7 @@ class Staged:
 
 def encoding_of(width: int) -> Encoding:
     """An encoding of so many numbers; nothing of it but width and norm matters here."""
-    code = [AffineCode(f"x{i}", "float", False, -3.0, 3.0, 0.0, 1.0, np.zeros(0)) for i in range(width)]
+    code = [AffineCodec(f"x{i}", "float", False, -3.0, 3.0, 0.0, 1.0, np.zeros(0)) for i in range(width)]
     return Encoding(tuple(code), None, float(np.sqrt(width * 9.0)))
 
 

@@ -18,7 +18,7 @@ from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.approximate.mixture import starting_mixture
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import measure_encoding
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.staging import staging

@@ -19,6 +19,7 @@ MODULES = (
     "threea_spark",
     "threea_spark.config.release",
     "threea_spark.config.domain",
+    "threea_spark.config.columns",
     "threea_spark.model.released",
     "threea_spark.pipeline",
     "threea_spark.evaluation.evaluate",

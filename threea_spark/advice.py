@@ -10,8 +10,8 @@ from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.approximate.components import ComponentModel
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.codes import SCORE_GRID, CategoryCode
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import LabelFunction
 from threea_spark.privacy.gaussian import mixing_mu
@@ -64,9 +64,7 @@ def diagnose_class_means(encoding: Encoding, model: Discriminant, first: ClassMe
     Args:
       encoding, model, first: Released results so far; `first` is the look at all columns.
     """
-    points = sum(
-        not c and not isinstance(code, CategoryCode) for c, code in zip(model.chosen, encoding.codes, strict=True)
-    )
+    points = sum(not c and not codec.is_category for c, codec in zip(model.chosen, encoding.features, strict=True))
     found = [
         f"adapt: {int(model.chosen.sum())} of {len(model.chosen)} columns tell the classes apart; {points} other "
         "numeric columns are released as their mean. To keep more, raise epsilon or leave out columns"
@@ -84,10 +82,9 @@ def _small_classes(encoding: Encoding, sizes: Float64Array, stddev: float) -> li
     if not len(small) or encoding.n_classes < 2:
         return []
     names = f"{len(small)} of {encoding.n_classes} classes"
-    if isinstance(encoding.label, CategoryCode) and len(small) <= _NAMED_CLASSES:
-        values = (*encoding.label.values, "null")
-        levels = [values[level] for level in np.flatnonzero(np.isin(encoding.label.cell_of, small))]
-        names = f"{names} ({', '.join(levels)})"
+    values = [] if encoding.label is None else encoding.label.values_in(small)
+    if values and len(small) <= _NAMED_CLASSES:
+        names = f"{names} ({', '.join(values)})"
     return [f"{names} can hardly be told from noise and may not survive: merge rare classes, or raise epsilon"]
 
 

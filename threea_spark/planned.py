@@ -18,8 +18,8 @@ from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, clusters, components, correlation, look, marginals
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import fit as encode
-from threea_spark.encode.codes import SCORE_GRID
-from threea_spark.encode.histogram import CategoryField, Field
+from threea_spark.encode.feature import SCORE_GRID
+from threea_spark.encode.histogram import Field
 from threea_spark.encode.outline import (
     TableShape,
     expected_shape,
@@ -196,7 +196,7 @@ def _two_looks(plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[Plann
     """Means of the classes, of all columns and then of the chosen ones."""
     mu, n_features = plan.mu_of(Stage.APPROXIMATE), len(features)
     yield from _look(Stage.APPROXIMATE, mu, components.NORMS_SHARE, n_features, counts_classes=True)
-    n_numbers = min(second_look.n_chosen(n_features), sum(not isinstance(f, CategoryField) for f in features))
+    n_numbers = min(second_look.n_chosen(n_features), sum(not f.is_category for f in features))
     mu_means, mu_pairs = second_look.split_mu(plan.mu_of(Stage.ADAPT) * _ROUNDED, n_numbers)
     yield from _look(Stage.ADAPT, mu_means, second_look.NORMS_SHARE, max_width(features), counts_classes=False)
     if n_numbers > 1:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 from threea_spark.anonymize.mix import auto_mix_size
-from threea_spark.config.domain import CategoricalColumn
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
@@ -70,16 +69,8 @@ def auto_shares(config: ReleaseConfig) -> dict[Stage, float]:
         return dict(_MIX_SHARES)
     if codes_affinely(config):
         return dict(_WIDE_SHARES)
-    crowded = len(config.domain.features) * _n_listed_classes(config) > _CROWDED
+    crowded = len(config.domain.features) * config.domain.n_classes(LABEL_CELLS) > _CROWDED
     return dict(_CROWDED_SHARES if crowded else _SAMPLE_SHARES)
-
-
-def _n_listed_classes(config: ReleaseConfig) -> int:
-    """Classes of the label that the domain lists; null is not counted."""
-    if config.domain.label is None:
-        return 1
-    column = config.domain.columns[config.domain.label]
-    return len(column.values) if isinstance(column, CategoricalColumn) else LABEL_CELLS
 
 
 def sampling_probability(config: ReleaseConfig) -> float:

@@ -18,7 +18,7 @@ from threea_spark.approximate.components import ComponentModel
 from threea_spark.approximate.look import measure_class_means
 from threea_spark.approximate.marginals import marginals_query, pooled
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import EncodedTable, measure_encoding
 from threea_spark.encode.outline import TableShape
 from threea_spark.encode.packing import staged_rows
@@ -127,7 +127,7 @@ def run_stages(
 def shape_of(encoded: EncodedTable) -> TableShape:
     """The DP numbers that the recipe is chosen by."""
     encoding = encoded.encoding
-    return TableShape(encoded.n_rows, encoding.n_classes, len(encoding.codes), encoding.width)
+    return TableShape(encoded.n_rows, encoding.n_classes, len(encoding.features), encoding.width)
 
 
 def _followed(chosen: Recipe, run: Run) -> tuple[Drawn | Mixed, list[str]]:

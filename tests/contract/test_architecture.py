@@ -69,20 +69,23 @@ READ_ELSEWHERE = {  # calls by such a name that read no row, or whose price the 
     ("anonymize/mixed_rows.py", "noised"): "noise that the meter granted, added where a group's rows meet",
     ("encode/histogram.py", "sums"): "the part of one field in the contribution of the histograms' query",
     ("engine/frames.py", "sample"): "Spark's own, of a released table or of a test set for the evaluation",
-    ("cli/main.py", "sample"): "draws rows from a saved model",
+    ("cli/sample.py", "sample"): "draws rows from a saved model",
 }
 RUNS_SPARK = {
     "mapInArrow", "mapInPandas", "applyInArrow", "applyInPandas", "collect", "toArrow", "toPandas", "toLocalIterator",
 }  # fmt: skip
 HOLDS_SPARK = {"engine", "source", "publish", "doctor"}
 DRAWS_ON_SPARK = {"model/draw.py": "released rows, drawn by tasks from a model"}
+KINDS_OF_COLUMNS = {
+    "IntegerColumn", "FloatColumn", "TimestampColumn", "CategoricalColumn", "QuantileField", "MomentField",
+    "CategoryField", "TimeField", "NumberCodec", "QuantileCodec", "AffineCodec", "PointCodec", "CategoryCodec",
+    "TimeCodec", "Numbers", "Levels",
+}  # fmt: skip
 FORBIDDEN_NAMES = {"rdd", "RDD", "SparkContext", "sparkContext", "_jvm", "_jsc", "_jdf", "_sc"}
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
 MOST_LINES, MOST_FUNCTION_LINES, HARD_STOP = 250, 40, 70
 MOST_LINES_EVER = 300
-LONG_FILES = {
-    "encode/codes.py": "the three kinds of code are read side by side",
-}
+LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
 
 
@@ -198,6 +201,18 @@ def test_the_init_of_a_folder_holds_a_docstring_only(name):
     if name.endswith("/__init__.py"):
         assert len(TREES[name].body) == 1
         assert ast.get_docstring(TREES[name])
+
+
+@each_file
+def test_nobody_asks_for_the_class_of_a_column(name):
+    """Columns, fields, codecs and decoded columns answer by methods and by `is_category`, `is_timestamp` and such."""
+    asked = [
+        node.lineno
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance"
+        and {own.id for own in ast.walk(node.args[1]) if isinstance(own, ast.Name)} & KINDS_OF_COLUMNS
+    ]  # fmt: skip
+    assert not asked, f"lines {asked}: ask the column by a method"
 
 
 @each_file
@@ -437,6 +452,7 @@ SOUND = '"""Module."""\nfrom __future__ import annotations\n'
         (test_imports_go_one_way, "approximate/x.py", "from threea_spark.adapt import learn\n"),
         (test_imports_go_one_way, "rules.py", "from threea_spark.cli.console import say\n"),
         (test_the_init_of_a_folder_holds_a_docstring_only, "encode/__init__.py", "x = 1\n"),
+        (test_nobody_asks_for_the_class_of_a_column, "encode/x.py", "isinstance(a, Numbers | CategoryCodec)\n"),
         (test_only_privacy_draws_noise, "encode/x.py", "x = np.random.default_rng().normal(0, 1)\n"),
         (test_only_privacy_draws_noise, "model/law.py", ""),
         (test_only_the_meter_reads_rows, "approximate/x.py", "staged.sums([query])\n"),

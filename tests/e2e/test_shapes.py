@@ -11,6 +11,7 @@ from threea_spark import ReleaseConfig, release
 from threea_spark.adapt import label_fit
 from threea_spark.adapt.features import Scales, feature_map, kernel_scores
 from threea_spark.approximate.odds import cell_log_odds
+from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.model.ntk import Architecture
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")
@@ -176,7 +177,8 @@ def targets_of(n_classes, n_rows=500, n_columns=5, n_levels=8):
     np.add.at(counts, (classes[:, None], cells), 1.0)
     shares = np.full(n_classes, 1.0 / n_classes)
     odds, laws = cell_log_odds(counts, 1.0, shares), counts.sum(axis=0) / n_rows
-    kernel_input = kernel_scores(odds, laws, [np.arange(n_levels)] * n_columns, offsets)
+    layout = CellLayout((n_levels,) * n_columns)
+    kernel_input = kernel_scores(odds, laws, [np.arange(n_levels)] * n_columns, layout)
     given = {"n_features": n_columns, "diag_reg": 1e-3, "scales": Scales()}
     features = feature_map(odds, laws, kernel_input, kernel_input(cells[:12]), Architecture(), **given)
     return label_fit.Targets(features, cells, classes), np.log(shares)

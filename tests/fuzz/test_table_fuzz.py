@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from threea_spark import release
 from threea_spark.anonymize.mix import Mixed
-from threea_spark.config.domain import CategoricalColumn, TimestampColumn
+from threea_spark.config.columns import CategoricalColumn, TimestampColumn
 from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.packed import UNIT, column_name
 from threea_spark.model.blocks import arrow_rows

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pairs import check, release, rows, sums
 
-from threea_spark.config.domain import CategoricalColumn, TimestampColumn
+from threea_spark.config.columns import CategoricalColumn, TimestampColumn
 
 QUICK = [mode for mode in rows.MODES if "points" not in mode and mode not in ("mixing", "a numeric label", "no label")]
 SLOWER = [mode for mode in rows.MODES if mode not in QUICK]

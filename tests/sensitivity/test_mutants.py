@@ -12,7 +12,7 @@ from pairs import check_modes
 from threea_spark.adapt import label_fit, row_gradient
 from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, correlation
-from threea_spark.encode import encoding
+from threea_spark.encode import codec
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy import clipping
@@ -116,8 +116,8 @@ def counted_twice():
 MUTANTS = {
     "mixed rows: clip halved in the price": (lambda: clip_with(mix, 2.0), "mixing", {}),
     "mixed rows: clip dropped": (lambda: clip_with(mix, None), "mixing", {}),
-    "encoded rows: clip halved in the price": (lambda: clip_with(encoding, 2.0), "components of all classes", TIGHT),
-    "encoded rows: clip dropped": (lambda: clip_with(encoding, None), "components of each class", TIGHT),
+    "encoded rows: clip halved in the price": (lambda: clip_with(codec, 2.0), "components of all classes", TIGHT),
+    "encoded rows: clip dropped": (lambda: clip_with(codec, None), "components of each class", TIGHT),
     "class means: clip halved in the price": (lambda: clip_with(class_means, 2.0), "two looks", {}),
     "class means: clip dropped": (lambda: clip_with(class_means, None), "two looks", {}),
     "correlations: clip dropped": (lambda: patch.object(correlation, "_shrunk", lambda own, _: own), "histograms", {}),

@@ -154,7 +154,7 @@ def meter_of():
 def encoded(sources):
     """What Encode publishes on either."""
     found = [measure_encoding(source, CONFIG, meter_of()) for source in sources]
-    np.testing.assert_equal(*[[vars(code) for code in own.encoding.codes] for own in found])
+    np.testing.assert_equal(*[[vars(code) for code in own.encoding.features] for own in found])
     assert found[0].reader == found[1].reader
     assert found[0].n_rows == found[1].n_rows
     return found[1]
@@ -180,7 +180,7 @@ def queries(encoding):
         covariance: starting_mixture({0: 2, 1: 2}, encoding.width, covariance, rng, 0.5)
         for covariance in ("isotropic", "diagonal", "full")
     }
-    scores = rng.normal(size=int(encoding.cell_offsets[-1]))
+    scores = rng.normal(size=encoding.n_cells)
     asked = [query for own, mixture in clusters.items() for query in statistics_queries(encoding, mixture, own)]
     assert asked.count(None) == 1  # isotropic clusters have no second statistics
     return [
@@ -190,7 +190,7 @@ def queries(encoding):
         look.norms_query(norm_bins(3.0), counts_classes=True),
         look.sums_query(NormClip(encoding.norm_bound // 2, 1.0)),
         products_query(
-            Stage.APPROXIMATE, np.ones(len(encoding.codes)), lambda rows: scores[encoding.cells(rows.packed)]
+            Stage.APPROXIMATE, np.ones(len(encoding.features)), lambda rows: scores[encoding.cells(rows.packed)]
         ),
     ]
 

@@ -3,7 +3,7 @@ import pyarrow.compute as pc
 import pytest
 
 from threea_spark.config.domain import Domain
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.packing import staged_rows
@@ -128,13 +128,14 @@ def test_several_queries_share_a_pass_and_each_gets_its_own_sum(spark):
 
 
 def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows):
-    from threea_spark.encode.codes import category_code, quantile_code
+    from threea_spark.encode.categories import category_codec
     from threea_spark.encode.grid import leaf_grid
+    from threea_spark.encode.quantiles import quantile_codec
 
     grid = leaf_grid(-60, 600, whole=False)
-    delay = quantile_code("delay", "float", True, grid, np.ones(grid.n_leaves), cell_rows=40.0)
-    carrier = category_code("carrier.code", ("AA", "UA"), True, np.ones(3), least_rows=0.0, max_cells=64)
-    late = category_code("late", ("no", "yes"), False, np.ones(2), least_rows=0.0, max_cells=64)
+    delay = quantile_codec("delay", "float", True, grid, np.ones(grid.n_leaves), cell_rows=40.0)
+    carrier = category_codec("carrier.code", ("AA", "UA"), True, np.ones(3), min_rows=0.0, max_cells=64)
+    late = category_codec("late", ("no", "yes"), False, np.ones(2), min_rows=0.0, max_cells=64)
     encoding = Encoding((delay, carrier), late, 10.0)
     reader = reader_of(DOMAIN, {})
     with staging(spark, "exact", "") as mixing, staging(spark, "unmixed", "") as drawing:
@@ -142,7 +143,7 @@ def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows):
 
 
 def check_staged(frame, reader, encoding, mixing, drawing):
-    delay = encoding.codes[0]
+    delay = encoding.features[0]
     staged = staged_rows(SparkSource(frame, mixing), reader, encoding, mixes=True)
     sample = staged.sample(1.0)
     assert sorted(sample.classes.tolist()) == [0, 0, 0, 0, 1, 1]
@@ -153,8 +154,8 @@ def check_staged(frame, reader, encoding, mixing, drawing):
     unmixed = staged_rows(SparkSource(frame, drawing), reader, encoding, mixes=False)
     assert not unmixed.sample(1.0).group_tokens.any()
     cells = sorted(map(tuple, encoding.cells(sample.packed).tolist()))
-    nulls = delay.n_cells
-    offset = int(encoding.cell_offsets[1])
+    nulls = delay.n_value_cells
+    offset = int(encoding.cell_layout.offsets[1])
     assert sum(cell == (nulls, offset + 2) for cell in cells) == 1  # NaN beside a null carrier
     assert sum(cell[1] == offset + 2 for cell in cells) == 3  # null, unknown and empty text
 
@@ -173,10 +174,10 @@ def test_partition_selection_brings_only_frequent_values(spark):
 
 
 def test_drawn_rows_do_not_depend_on_partitions_and_keep_types(spark):
-    from threea_spark.encode.codes import category_code
+    from threea_spark.encode.categories import category_codec
 
-    code = category_code("carrier", ("AA", "UA"), False, np.array([1.0, 1.0]), least_rows=0.0, max_cells=64)
-    late = category_code("late", ("no", "yes"), False, np.array([1.0, 1.0]), least_rows=0.0, max_cells=64)
+    code = category_codec("carrier", ("AA", "UA"), False, np.array([1.0, 1.0]), min_rows=0.0, max_cells=64)
+    late = category_codec("late", ("no", "yes"), False, np.array([1.0, 1.0]), min_rows=0.0, max_cells=64)
     sampler = RowSampler(
         np.array([0.25, 0.75]),
         np.array([0, 1]),

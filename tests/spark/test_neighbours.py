@@ -14,7 +14,7 @@ from threea_spark.approximate.look import measure_class_means
 from threea_spark.approximate.mixture import starting_mixture
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import AdaptConfig
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.packing import staged_rows
@@ -52,7 +52,7 @@ N_CLASSES = 2
 @pytest.fixture(scope="module")
 def encoding():
     counts = LAYOUT.counts([np.linspace(-3, 3, 500), np.linspace(3, -3, 500), np.arange(500) % 4, np.arange(500) % 2])
-    codes, _ = LAYOUT.codes(counts.astype(float), 0.0, n_cells=[8] * len(LAYOUT.fields))
+    codes, _ = LAYOUT.fit(counts.astype(float), 0.0, n_cells=[8] * len(LAYOUT.fields))
     return Encoding(codes[:-1], codes[-1], 1.5)
 
 
@@ -110,8 +110,8 @@ def test_histograms(spark, added):
 @pytest.mark.parametrize("added", ADDED[:2])
 def test_cluster_statistics_marginals_and_products(stage, encoding, added):
     mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "diagonal", np.random.default_rng(0), 0.5)
-    scores = np.concatenate([np.linspace(-2.5, 2.5, n) for n in np.diff(encoding.cell_offsets)])
-    spread = np.ones(len(encoding.codes)) * 0.2
+    scores = np.concatenate([np.linspace(-2.5, 2.5, n) for n in encoding.cell_layout.sizes])
+    spread = np.ones(len(encoding.features)) * 0.2
     queries = [
         *statistics_queries(encoding, mixture, "pass"),
         marginals.marginals_query(encoding, mixture, Stage.APPROXIMATE, "marginals"),
@@ -120,7 +120,7 @@ def test_cluster_statistics_marginals_and_products(stage, encoding, added):
     ]
     first, _, counts, sizes, _ = distances(stage, encoding, added, queries)
     assert 0 < first <= 2 * encoding.norm_bound**2
-    assert counts == marginals.row_bound(len(encoding.codes)).squared_norm
+    assert counts == marginals.row_bound(len(encoding.features)).squared_norm
     assert sizes == 1
 
 
@@ -183,9 +183,9 @@ def test_norms_and_class_sums_equal_their_numpy_twins(stage, encoding, partition
 @pytest.mark.classic
 @pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), (3, 0.5), (1, 1.0)])
 def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(stage, encoding, kept, rate):
-    columns = encoding.codes[-kept:]  # the last one alone is a category: no number, no pair
+    columns = encoding.columns[-kept:]  # the last one alone is a category: no number, no pair
     narrow = Encoding(columns, encoding.label, encoding.clip_norm)
-    fields = (*READER.fields[-kept - 1 : -1], READER.fields[-1])
+    fields = (*READER.columns[-kept - 1 : -1], READER.columns[-1])
     reader = type(READER)(fields, (*READER.sources[-kept - 1 : -1], READER.sources[-1]), True)
     rows = stage(FEW * 100, narrow, reader=reader, mixes=False)
     plan = calibrate(

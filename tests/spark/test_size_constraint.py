@@ -9,8 +9,8 @@ from threea_spark.approximate import constrain
 from threea_spark.approximate.clusters import sizes_query
 from threea_spark.approximate.constrain import exactly_constrained
 from threea_spark.approximate.mixture import Mixture
-from threea_spark.encode.codes import SCORE_GRID
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.engine.packed import SCHEMA, PackedRows, blocks_of
 from threea_spark.engine.spark import SparkStaged
 from threea_spark.privacy.accounting import Relation

@@ -1,27 +1,28 @@
-"""Codes, encodings and rows that several unit tests share."""
+"""Codecs, encodings and rows that several unit tests share."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from threea_spark.encode.codes import CategoryCode, QuantileCode, quantile_code
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.categories import CategoryCodec
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.grid import N_LEAVES, leaf_grid
+from threea_spark.encode.quantiles import QuantileCodec, quantile_codec
 
 
 def number(
     name: str, lower: float = 0.0, upper: float = 100.0, *, nullable: bool = False, whole: bool = False
-) -> QuantileCode:
+) -> QuantileCodec:
     """A number whose DP distribution is even over its leaves, in about eight cells."""
     grid = leaf_grid(lower, upper, whole=whole)
     kind = "integer" if whole else "float"
-    return quantile_code(name, kind, nullable, grid, np.ones(N_LEAVES), cell_rows=grid.n_leaves / 8)
+    return quantile_codec(name, kind, nullable, grid, np.ones(N_LEAVES), cell_rows=grid.n_leaves / 8)
 
 
-def category(name: str, *values: str, nullable: bool = False, part: str = "") -> CategoryCode:
+def category(name: str, *values: str, nullable: bool = False) -> CategoryCodec:
     """A category whose levels are as frequent as one another."""
     n_levels = len(values) + int(nullable)
-    return CategoryCode(name, values, nullable, np.arange(n_levels), np.full(n_levels, 10.0), part)
+    return CategoryCodec(name, values, nullable, np.arange(n_levels), np.full(n_levels, 10.0))
 
 
 def mixed_encoding(clip_norm: float = 2.0) -> Encoding:

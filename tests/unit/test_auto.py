@@ -251,4 +251,4 @@ def test_classes_are_counted_from_the_domain_alone(label, expected):
     content = copy.deepcopy(GIVEN)
     content["domain"]["columns"]["died"] = label
     content["domain"]["task"] = "regression" if label["type"] == "float" else "classification"
-    assert rules._n_listed_classes(ReleaseConfig.from_dict(content)) == expected
+    assert ReleaseConfig.from_dict(content).domain.n_classes(LABEL_CELLS) == expected

@@ -16,7 +16,7 @@ from threea_spark.approximate.class_means import (
     shrunk_deviations,
 )
 from threea_spark.approximate.look import norms_bound
-from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.encode.feature import SCORE_GRID
 
 ENDS = norm_bins(2.0)
 EXTREMES = [0, 1, -1, 2**15 - 1, -(2**15), 2**20 + 7, -(2**40)]

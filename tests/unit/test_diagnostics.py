@@ -10,8 +10,8 @@ from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.approximate.components import ComponentModel, single_components
 from threea_spark.approximate.marginals import Marginals
 from threea_spark.approximate.mixture import Mixture
-from threea_spark.encode.codes import SCORE_GRID
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture
@@ -40,7 +40,7 @@ def components(sizes, *, cell=60.0, stddev=5.0, encoding=ENCODING):
     mixture = single_components(encoding, per_class=True)
     counts = np.full((len(sizes), encoding.n_cells), cell)
     measured = Marginals(np.asarray(sizes, dtype=float), counts, stddev)
-    return ComponentModel(mixture, measured, (), np.eye(len(encoding.codes)))
+    return ComponentModel(mixture, measured, (), np.eye(len(encoding.features)))
 
 
 def test_clear_components_need_no_advice():
@@ -61,14 +61,14 @@ def test_a_small_class_is_named():
 
 
 def test_many_small_classes_are_counted_and_not_named():
-    encoding = Encoding(ENCODING.codes, label_of(8), 2.0)
+    encoding = Encoding(ENCODING.features, label_of(8), 2.0)
     found = advice.diagnose_components(encoding, components([5.0] * 6 + [500.0] * 2, encoding=encoding), 1_000.0)
     only(found, "6 of 8 classes can hardly")
     assert "k0" not in found[0]
 
 
 def test_a_single_class_is_never_small():
-    encoding = Encoding(ENCODING.codes, None, 2.0)
+    encoding = Encoding(ENCODING.features, None, 2.0)
     assert advice.diagnose_components(encoding, components([60.0], stddev=6.0, encoding=encoding), 60.0) == []
 
 
@@ -110,7 +110,7 @@ def first_look(informative=60, *, strength=0.6, sizes=(400.0,) * 4, stddev=30.0,
 
 
 def chosen_of(n, encoding=WIDE):
-    features = len(encoding.codes)
+    features = len(encoding.features)
     return Discriminant(
         np.full(encoding.n_classes, 1.0 / encoding.n_classes),
         np.zeros(encoding.width),
@@ -145,7 +145,7 @@ def test_a_small_class_is_named_beside_the_columns_kept():
 
 
 def test_a_small_class_of_nulls_is_not_named_by_nothing():
-    encoding = Encoding(ENCODING.codes, label_of(2, nullable=True), 2.0)
+    encoding = Encoding(ENCODING.features, label_of(2, nullable=True), 2.0)
     found = advice.diagnose_components(encoding, components([500.0, 500.0, 5.0], encoding=encoding), 1_000.0)
     only(found, "1 of 3 classes")
     assert "()" not in found[0]

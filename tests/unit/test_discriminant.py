@@ -9,9 +9,11 @@ from scipy.stats import chisquare, spearmanr
 from small_tables import category, number
 from test_model_store import model_of, same
 
-from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, AffineCode, CategoryCode
-from threea_spark.encode.encoding import Encoding
-from threea_spark.encode.point import PointCode
+from threea_spark.encode.categories import CategoryCodec
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
+from threea_spark.encode.moments import AffineCodec
+from threea_spark.encode.numbers import PointCodec
 from threea_spark.model.gaussian_classes import Discriminant, discriminant_sampler, within_classes
 from threea_spark.model.law import decode_rows
 from threea_spark.model.released import ReleaseModel
@@ -25,7 +27,7 @@ UNIT = CATEGORY_COORDINATE / SCORE_GRID  # what one row in a level adds to the l
 
 
 def affine(name, *, kind="float", nullable=False, lower=-1e3, upper=1e3, mean=10.0, scale=5.0, nulls=0.0):
-    return AffineCode(name, kind, nullable, lower, upper, mean, scale, EDGES, null_share=nulls)
+    return AffineCodec(name, kind, nullable, lower, upper, mean, scale, EDGES, null_share=nulls)
 
 
 ENCODING = Encoding(
@@ -37,8 +39,8 @@ ENCODING = Encoding(
         affine("idle", nullable=True, nulls=0.3),
         affine("whole", kind="integer", lower=0.0, upper=20.0),
         affine("far", lower=0.0, upper=12.0),
-        CategoryCode("ward", ("x", "y", "z"), False, np.arange(3), np.array([60.0, 30.0, 10.0])),
-        CategoryCode("sex", ("f", "m"), True, np.arange(3), np.array([45.0, 45.0, 10.0])),
+        CategoryCodec("ward", ("x", "y", "z"), False, np.arange(3), np.array([60.0, 30.0, 10.0])),
+        CategoryCodec("sex", ("f", "m"), True, np.arange(3), np.array([45.0, 45.0, 10.0])),
     ),
     category("died", "no", "perhaps", "yes"),
     20.0,
@@ -51,7 +53,7 @@ def centred(deviations):
 
 
 def model(**changes):
-    width, features = ENCODING.width, len(ENCODING.codes)
+    width, features = ENCODING.width, len(ENCODING.features)
     start = dict(zip(COLUMN, ENCODING.offsets, strict=True))
     pooled, deviations = np.zeros(width), np.zeros((3, width))
     pooled[start["a"]], pooled[start["whole"]], pooled[start["far"]] = 0.1, 0.33, 50.0
@@ -82,7 +84,7 @@ def rows_of(encoding, sampler, seed=1):
 
 
 def score_of(drawn, name):
-    return ENCODING.codes[COLUMN[name]].score(drawn[1][name].values)
+    return ENCODING.features[COLUMN[name]].score(drawn[1][name].values)
 
 
 def frequencies(levels, n=3):
@@ -161,7 +163,7 @@ def test_class_means_lie_where_they_were_found_in_units_of_all_rows(drawn):
 
 def test_a_number_in_quantiles_moves_the_same_way(drawn):
     known = ~np.isnan(drawn[1]["q"].values)
-    score = np.where(known, ENCODING.codes[3].score(np.where(known, drawn[1]["q"].values, 0.0)), 0.0)
+    score = np.where(known, ENCODING.features[3].score(np.where(known, drawn[1]["q"].values, 0.0)), 0.0)
     means = [score[known & (drawn[2] == c)].mean() for c in range(3)]
     assert means[0] > means[2] > means[1]
     assert score[known].var() == pytest.approx(1.0, abs=0.1)
@@ -180,8 +182,8 @@ def test_a_number_that_was_not_chosen_is_its_mean(drawn):
     known = columns["idle"].values[~np.isnan(columns["idle"].values)]
     assert np.unique(known) == pytest.approx([10.0 - 5.0 * 0.5 / 0.7])  # of the rows that are not null
     assert set(columns["whole"].values.tolist()) == {12.0}  # 11.65, and whole
-    assert [type(code) is PointCode for code in encoding.codes] == [
-        not chosen and not isinstance(code, CategoryCode) for code, chosen in zip(ENCODING.codes, CHOSEN, strict=True)
+    assert [type(code) is PointCodec for code in encoding.features] == [
+        not chosen and not code.is_category for code, chosen in zip(ENCODING.features, CHOSEN, strict=True)
     ]
     assert len(set(columns["a"].values.tolist())) > 1_000
 
@@ -191,7 +193,7 @@ def test_a_mean_beyond_the_bounds_is_drawn_to_them(score, expected):
     pooled = model().pooled.copy()
     pooled[ENCODING.offsets[COLUMN["far"]]] = score
     encoding, _ = discriminant_sampler(ENCODING, model(pooled=pooled))
-    assert encoding.codes[COLUMN["far"]].point == expected
+    assert encoding.features[COLUMN["far"]].point == expected
 
 
 def test_nulls_keep_their_share_in_every_class(drawn):
@@ -228,8 +230,8 @@ def test_a_category_that_was_not_chosen_has_one_law_and_keeps_its_nulls(drawn):
 
 def test_everything_stays_within_its_bounds_and_types(drawn):
     _, columns, _ = drawn
-    for code in ENCODING.codes:
-        if not isinstance(code, CategoryCode):
+    for code in ENCODING.features:
+        if not code.is_category:
             known = columns[code.name].values[~np.isnan(columns[code.name].values)]
             assert known.min() >= code.lower
             assert known.max() <= code.upper
@@ -253,12 +255,12 @@ def test_noise_of_any_size_gives_laws(size):
     encoding, sampler = discriminant_sampler(ENCODING, wild)
     assert np.isfinite(sampler.laws).all()
     assert (sampler.laws >= 0.0).all()
-    totals = np.add.reduceat(sampler.laws, encoding.cell_offsets[:-1], axis=1)
+    totals = np.add.reduceat(sampler.laws, encoding.cell_layout.offsets[:-1], axis=1)
     assert np.allclose(totals, 1.0)
 
 
 def test_a_category_of_no_mass_is_drawn_evenly():
-    empty = CategoryCode("k", ("x", "y"), False, np.arange(2), np.zeros(2))
+    empty = CategoryCodec("k", ("x", "y"), False, np.arange(2), np.zeros(2))
     encoding = Encoding((empty,), category("died", "no", "yes"), 1.0)
     even = Discriminant(np.full(2, 0.5), np.zeros(2), np.zeros((2, 2)), np.array([False]), np.ones(1), np.eye(1))
     assert discriminant_sampler(encoding, even)[1].laws == pytest.approx(np.full((2, 2), 0.5))
@@ -273,7 +275,7 @@ def test_a_saved_model_of_points_draws_the_same_rows(tmp_path):
     saved.save(tmp_path / "model")
     loaded = ReleaseModel.load(tmp_path / "model")
     assert same(loaded, saved)
-    assert isinstance(loaded.encoding.codes[COLUMN["idle"]], PointCode)
+    assert isinstance(loaded.encoding.features[COLUMN["idle"]], PointCodec)
     one, two = (rows_of(m.encoding, m.sampler, seed=5) for m in (saved, loaded))
     for name in COLUMN:
         assert np.array_equal(*(dataclasses.astuple(drawn[1][name])[0] for drawn in (one, two)), equal_nan=True)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threea_spark.encode.grid import N_LEAVES, leaf_grid
+from threea_spark.encode.grid import N_LEAVES, GuidedSearch, leaf_grid
 
 FLOAT_BOUNDS = [
     (0.0, 1.0),
@@ -142,3 +142,14 @@ def test_any_whole_bounds_make_a_sound_grid(lower, width, at):
     leaf = grid.index(values)
     assert np.all((grid.low[leaf] <= values) & (values <= grid.high[leaf]))
     assert grid.n_leaves <= N_LEAVES
+
+
+@pytest.mark.parametrize("n_leaves", [1, 2, 37, 4096])
+def test_leaves_are_those_of_a_plain_search(n_leaves: int) -> None:
+    rng = np.random.default_rng(n_leaves)
+    mass = rng.random(n_leaves) ** 8 + 1e-9
+    cdf = np.concatenate([[0.0], np.cumsum(mass) / mass.sum()])
+    cdf[-1] = 1.0
+    u = np.concatenate([rng.random(20_000), cdf, np.nextafter(cdf, 0.0), [0.0, 1.0]])
+    plain = np.clip(np.searchsorted(cdf, u, side="right") - 1, 0, n_leaves - 1)
+    np.testing.assert_array_equal(GuidedSearch(cdf).leaf_of(u), plain)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threea_spark.config.domain import CategoricalColumn, FloatColumn, IntegerColumn, TimestampColumn
-from threea_spark.encode.codes import CategoryCode, QuantileCode
-from threea_spark.encode.histogram import CategoryField, HistogramLayout, NumberField, fields_of
+from threea_spark.config.columns import CategoricalColumn, FloatColumn, IntegerColumn, TimestampColumn
+from threea_spark.encode.categories import CategoryCodec, CategoryField
+from threea_spark.encode.histogram import HistogramLayout, column_field
+from threea_spark.encode.quantiles import QuantileCodec, QuantileField
 
 DOMAIN = {
     "age": IntegerColumn(type="integer", lower=0, upper=120),
@@ -22,19 +23,20 @@ DOMAIN = {
         nullable=True,
     ),
 }
-FIELDS = tuple(field for name, column in DOMAIN.items() for field in fields_of(name, column, {"kind": ("x", "other")}))
+COLUMNS = [column_field(name, column, {"kind": ("x", "other")}) for name, column in DOMAIN.items()]
+FIELDS = tuple(field for column in COLUMNS for field in column.fields)
 LAYOUT = HistogramLayout(FIELDS)
 
 numbers = st.one_of(
     st.floats(-1e300, 1e300), st.just(float("nan")), st.sampled_from([0.0, 1e300, -1e300, 120.0, 1e6, -1e6])
 )
-rows = st.tuples(*[numbers if isinstance(f, NumberField) else st.integers(0, f.n_nodes - 1) for f in FIELDS])
+rows = st.tuples(*[numbers if isinstance(f, QuantileField) else st.integers(0, f.n_nodes - 1) for f in FIELDS])
 
 
 def columns_from(table):
     columns = zip(*table, strict=True)
     return [
-        np.array(c, dtype=np.float64 if isinstance(f, NumberField) else np.int64)
+        np.array(c, dtype=np.float64 if isinstance(f, QuantileField) else np.int64)
         for f, c in zip(FIELDS, columns, strict=True)
     ]
 
@@ -49,13 +51,13 @@ def test_neighbouring_tables_lie_within_the_bound(table, one_more):
 
 
 def test_the_bound_is_reached_by_a_row_without_nulls():
-    full = [30.0 if isinstance(f, NumberField) else 0 for f in FIELDS]
+    full = [30.0 if isinstance(f, QuantileField) else 0 for f in FIELDS]
     assert np.sum(LAYOUT.counts(columns_from([full])) ** 2) == LAYOUT.bound.squared_norm == 1 + 3 * 3 + 4
 
 
 def test_the_layout_lists_columns_and_their_parts():
-    assert [field.name for field in FIELDS] == ["age", "pay", "ward", "kind", "seen", "seen", "seen"]
-    assert [getattr(field, "part", "") for field in FIELDS[-3:]] == ["", "hour", "month"]
+    assert [field.name for field in FIELDS] == ["age", "pay", "ward", "kind", "seen", "hour", "month"]
+    assert [column.name for column in COLUMNS] == list(DOMAIN)
     assert LAYOUT.size == LAYOUT.offsets[-1] == 1 + sum(field.n_nodes for field in FIELDS)
 
 
@@ -68,7 +70,7 @@ def test_counts_of_parts_add_up_to_the_whole():
 
 
 def test_a_null_where_none_is_allowed_counts_as_the_middle_of_the_bounds():
-    (age,) = fields_of("age", DOMAIN["age"], {})
+    age = column_field("age", DOMAIN["age"], {})
     assert np.array_equal(age.counts(np.array([np.nan])), age.counts(np.array([60.0])))
 
 
@@ -91,19 +93,19 @@ def test_codes_follow_the_counts(stddev):
         rng.integers(0, 13, n),
     ]
     noisy = LAYOUT.counts(table) + np.random.default_rng(4).normal(0.0, stddev, LAYOUT.size)
-    codes, n_rows = LAYOUT.codes(noisy, stddev, n_cells=[16] * len(FIELDS))
+    codes, n_rows = LAYOUT.fit(noisy, stddev, n_cells=[16] * len(FIELDS))
     assert n_rows == pytest.approx(n, rel=0.01)
     age, pay, ward = codes[:3]
-    assert isinstance(age, QuantileCode)
+    assert isinstance(age, QuantileCodec)
     assert age.value(np.array([0.0]))[0] == pytest.approx(np.median(table[0]), abs=2.0)
     assert pay.value(np.array([0.0]))[0] == pytest.approx(100.0, rel=0.2)
-    assert isinstance(ward, CategoryCode)
+    assert isinstance(ward, CategoryCodec)
     assert ward.level_mass / ward.level_mass.sum() == pytest.approx([0.7, 0.2, 0.1], abs=0.02)
 
 
 def test_a_histogram_of_noise_alone_still_gives_codes():
     noisy = np.random.default_rng(5).normal(0.0, 1000.0, LAYOUT.size)
-    codes, n_rows = LAYOUT.codes(noisy, 1000.0, n_cells=[16] * len(FIELDS))
+    codes, n_rows = LAYOUT.fit(noisy, 1000.0, n_cells=[16] * len(FIELDS))
     assert n_rows >= 1.0
     assert len(codes) == len(FIELDS)
 
@@ -116,7 +118,7 @@ def code_of(field, counts, stddev, seed=6):
     layout = HistogramLayout((field,))
     exact = np.concatenate([[np.sum(counts)], counts]).astype(float)
     noisy = exact + np.random.default_rng(seed).normal(0.0, stddev, layout.size)
-    (code,), _ = layout.codes(noisy, stddev, n_cells=[8])
+    (code,), _ = layout.fit(noisy, stddev, n_cells=[8])
     return code
 
 

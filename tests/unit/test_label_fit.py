@@ -8,6 +8,7 @@ from scipy.special import expit, log_softmax, softmax
 from threea_spark.adapt.features import FEATURE_GRID, Scales, feature_map, kernel_scores
 from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings, Targets, Weights, fit_weights, gradient_query
 from threea_spark.approximate.odds import cell_log_odds, cell_order
+from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.model.ntk import Architecture
 
 OFFSETS = np.array([0, 4, 7, 9])
@@ -37,7 +38,7 @@ def map_of(cells, classes, n_classes, n_support=20):
     odds = cell_log_odds(counts, 0.0, weights)
     laws = counts.sum(axis=0) / len(cells)
     orders = [np.arange(m) for m in np.diff(OFFSETS)]
-    kernel_input = kernel_scores(odds, laws, orders, OFFSETS)
+    kernel_input = kernel_scores(odds, laws, orders, CellLayout(tuple(np.diff(OFFSETS).tolist())))
     x_support = kernel_input(cells[:n_support])
     features = feature_map(
         odds,

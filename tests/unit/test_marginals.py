@@ -31,7 +31,7 @@ def test_neighbouring_tables_differ_by_exactly_one_plus_the_features(n, seed):
     cells, component = table(n, seed)
     more = cell_counts(cells, component, K, ENCODING.n_cells)
     fewer = cell_counts(cells[:-1], component[:-1], K, ENCODING.n_cells)
-    assert np.sum((more - fewer) ** 2) == row_bound(4).squared_norm == 1 + len(ENCODING.codes)
+    assert np.sum((more - fewer) ** 2) == row_bound(4).squared_norm == 1 + len(ENCODING.features)
     assert np.count_nonzero(more - fewer) == row_bound(4).moved
 
 
@@ -48,11 +48,11 @@ def test_counts_of_parts_add_up_to_the_whole():
 def test_without_noise_laws_are_the_frequencies():
     cells, component = table(5_000)
     exact = cell_counts(cells, component, K, ENCODING.n_cells).astype(np.float64)
-    found = marginals_of(exact, 0.0, K, ENCODING.cell_offsets)
+    found = marginals_of(exact, 0.0, K, ENCODING.cell_layout)
     assert found.sizes == pytest.approx(exact[:K])
     assert found.weights.sum() == pytest.approx(1.0)
-    laws = found.probabilities(ENCODING.cell_offsets)
-    for start, stop in zip(ENCODING.cell_offsets[:-1], ENCODING.cell_offsets[1:], strict=True):
+    laws = found.probabilities(ENCODING.cell_layout)
+    for start, stop in zip(ENCODING.cell_layout.offsets[:-1], ENCODING.cell_layout.offsets[1:], strict=True):
         assert np.allclose(laws[:, start:stop].sum(axis=1), 1.0)
     expected = exact[K:].reshape(K, -1)[:, -3:] / exact[:K, None]
     assert np.allclose(laws[:, -3:], expected, atol=1e-6)
@@ -65,15 +65,15 @@ def test_pooled_sizes_are_closer_than_the_size_alone():
     for seed in range(200):
         noisy = exact + np.random.default_rng(seed).normal(0.0, 50.0, exact.size)
         own.append(noisy[:K] - exact[:K])
-        together.append(marginals_of(noisy, 50.0, K, ENCODING.cell_offsets).sizes - exact[:K])
+        together.append(marginals_of(noisy, 50.0, K, ENCODING.cell_layout).sizes - exact[:K])
     assert np.std(together) < 0.9 * np.std(own)
     assert abs(np.mean(together)) < 10.0
 
 
 def test_laws_of_noise_alone_are_laws():
     noisy = np.random.default_rng(1).normal(0.0, 100.0, size_of(K))
-    found = marginals_of(noisy, 100.0, K, ENCODING.cell_offsets)
-    laws = found.probabilities(ENCODING.cell_offsets)
+    found = marginals_of(noisy, 100.0, K, ENCODING.cell_layout)
+    laws = found.probabilities(ENCODING.cell_layout)
     assert np.all(laws > 0.0)
     assert np.all(found.sizes >= 100.0)
 

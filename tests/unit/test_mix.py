@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from small_tables import mixed_encoding, mixed_rows
 
 from threea_spark.anonymize.groups import RANGE, GroupRanges
-from threea_spark.anonymize.mix import Mixer, auto_mix_size, nearest_cells
+from threea_spark.anonymize.mix import Mixer, auto_mix_size
 from threea_spark.approximate.mixture import Mixture
-from threea_spark.encode.decode import Levels, Numbers
+from threea_spark.encode.cells import Levels, Numbers
 from threea_spark.engine.packed import PackedRows
 
 ENCODING = mixed_encoding(clip_norm=2.0)
@@ -154,7 +154,7 @@ def test_without_noise_a_group_of_equal_rows_decodes_to_that_row():
 def test_nearest_cells_invert_packing():
     encoding = mixed_encoding(clip_norm=100.0)
     packed = encoding.pack(mixed_rows(500))
-    assert np.array_equal(nearest_cells(encoding, packed.astype(np.float64)), encoding.cells(packed))
+    assert np.array_equal(encoding.nearest_cells(packed.astype(np.float64)), encoding.cells(packed))
 
 
 def test_auto_mix_size_grows_as_the_budget_shrinks():

@@ -11,7 +11,7 @@ from small_tables import mixed_encoding, mixed_rows
 
 from threea_spark.approximate.mixture import REG_COVAR, Mixture, m_step, starting_mixture
 from threea_spark.approximate.statistics import first_statistics, product_bound, second_statistics
-from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.encode.feature import SCORE_GRID
 
 COVARIANCES = ["isotropic", "diagonal", "full"]
 ENCODING = mixed_encoding(clip_norm=1.5)

@@ -1,16 +1,20 @@
 import dataclasses
+import datetime as dt
 import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from small_tables import category, mixed_encoding, number
 
 from threea_spark.config.domain import Domain
-from threea_spark.encode.codes import AffineCode, quantile_code
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.grid import leaf_grid
+from threea_spark.encode.moments import AffineCodec
+from threea_spark.encode.quantiles import quantile_codec
+from threea_spark.encode.times import TimeCodec
 from threea_spark.errors import ModelError
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.law import RowSampler
@@ -34,7 +38,7 @@ def model_of():
         np.array([0.4, 0.6]),
         np.array([0, 1]),
         rng.random((2, encoding.n_cells)),
-        tuple(np.arange(m) for m in np.diff(encoding.cell_offsets)),
+        tuple(np.arange(m) for m in np.diff(encoding.cell_layout.offsets)),
         np.eye(4),
         labels,
     )
@@ -89,7 +93,7 @@ def test_a_loaded_model_draws_the_same_rows(tmp_path):
 
 
 def test_affine_codes_and_missing_labels_are_saved(tmp_path):
-    affine = AffineCode("x", "float", False, 0.0, 1.0, 0.5, 0.2, np.array([0.0]))
+    affine = AffineCodec("x", "float", False, 0.0, 1.0, 0.5, 0.2, np.array([0.0]))
     model = dataclasses.replace(model_of(), encoding=Encoding((affine, number("y")), None, 1.0))
     model.save(tmp_path / "model")
     assert same(ReleaseModel.load(tmp_path / "model"), model)
@@ -181,6 +185,29 @@ def test_the_first_format_is_read_for_ever():
     assert same(ReleaseModel.load(Path(__file__).with_name("model_of_format_1")), model_of())
 
 
+WHERE = {
+    "seen": tuple(dt.datetime(year, 1, 1, tzinfo=dt.timezone.utc).timestamp() for year in (2020, 2021)),
+    "seen#hour": "1",
+    "age": (10, 90),
+}
+ASKED = {"all": (25, 3, None, None), "where": (12, 4, WHERE, {"no": 0.5, "yes": 0.5})}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_a_model_of_0_2_0_draws_the_rows_that_it_drew_then(what):
+    """Saved by 0.2.0: columns of all kinds, parts of times, and a column named `seen#hour` beside them."""
+    folder = Path(__file__).with_name("model_of_0_2_0")
+    n_rows, seed, where, shares = ASKED[what]
+    drawn = ReleaseModel.load(folder).rows_drawn(n_rows, seed=seed, where=where, class_shares=shares)
+    table = pa.Table.from_batches(list(drawn.blocks()))
+    expected = json.loads((folder / "drawn.json").read_text())[what]
+    assert table.column_names == list(expected)
+    for name, cells in expected.items():
+        found = [cell.isoformat() if hasattr(cell, "isoformat") else cell for cell in table.column(name).to_pylist()]
+        for own, other in zip(found, cells, strict=True):
+            assert own == (pytest.approx(other, rel=1e-6) if isinstance(other, float) else other), name
+
+
 def test_as_many_rows_as_the_source_are_at_least_one():
     assert model_of().matching_rows == 1234
     assert dataclasses.replace(model_of(), n_rows=-5.0).matching_rows == 1
@@ -189,8 +216,9 @@ def test_as_many_rows_as_the_source_are_at_least_one():
 def test_parts_of_times_in_models_of_0_1_0_are_read(tmp_path):
     """They were named after their timestamp; a column of such a name beside no timestamp is a column."""
     model = model_of()
-    codes = (time_code(), category("seen", *map(str, range(24)), part="hour"), category("odd#hour", "a", "part"))
-    now = dataclasses.replace(model, encoding=dataclasses.replace(model.encoding, codes=codes))
+    seen = TimeCodec(time_code(), (category("hour", *map(str, range(24))), category("month", *map(str, range(12)))))
+    columns = (category("odd#hour", "a"), seen, category("odd#month", "a"))
+    now = dataclasses.replace(model, encoding=dataclasses.replace(model.encoding, columns=columns))
     now.save(tmp_path / "now")
     document = json.loads((tmp_path / "now" / "model.json").read_text())
     encoding = document["parts"]["encoding"]["fields"]
@@ -198,12 +226,27 @@ def test_parts_of_times_in_models_of_0_1_0_are_read(tmp_path):
         if (part := code["fields"].pop("part", "")) != "":
             code["fields"]["name"] += f"#{part}"
     (tmp_path / "now" / "model.json").write_text(json.dumps(document))
-    found = ReleaseModel.load(tmp_path / "now").encoding.codes
-    assert [(code.name, getattr(code, "part", "")) for code in found] == [
-        ("seen", ""), ("seen", "hour"), ("odd#hour", ""),
-    ]  # fmt: skip
+    assert same(ReleaseModel.load(tmp_path / "now"), now)
+
+
+def test_columns_named_like_parts_are_saved_as_columns(tmp_path):
+    model = model_of()
+    hours = category("hour", *map(str, range(24)))
+    odd = [category(name, "a", "b") for name in ("seen#hour", "seen", "hour")]
+    for columns in ((TimeCodec(time_code(), (hours,)), *odd), (*odd, TimeCodec(time_code(), (hours,)))):
+        now = dataclasses.replace(model, encoding=dataclasses.replace(model.encoding, columns=columns))
+        folder = tmp_path / str(columns[0].is_category)
+        now.save(folder)
+        assert same(ReleaseModel.load(folder), now)
+
+
+def test_models_are_written_in_the_terms_of_format_1(tmp_path):
+    """Version 0.2.0 reads what this version saves: the same classes, fields and arrays."""
+    folder = Path(__file__).with_name("model_of_0_2_0")
+    ReleaseModel.load(folder).save(tmp_path / "again")
+    assert (tmp_path / "again" / "model.json").read_text() == (folder / "model.json").read_text()
 
 
 def time_code():
     grid = leaf_grid(1.5e9, 1.6e9, whole=True)
-    return quantile_code("seen", "timestamp", False, grid, np.ones(grid.n_leaves), cell_rows=16.0)
+    return quantile_codec("seen", "timestamp", False, grid, np.ones(grid.n_leaves), cell_rows=16.0)

@@ -139,7 +139,11 @@ def test_a_plan_and_its_release_agree(case):
     assert fitted.recipe.values == said.resolved
     assert fitted.recipe == recipe.choose(config, make_plan(config), shape)
     encoding = fitted.outcome.encoding
-    assert (encoding.n_classes, len(encoding.codes), encoding.width) == (shape.n_classes, shape.n_features, shape.width)
+    assert (encoding.n_classes, len(encoding.features), encoding.width) == (
+        shape.n_classes,
+        shape.n_features,
+        shape.width,
+    )
     spent = defaultdict(float)
     for (stage, _), mechanism in mechanisms.items():
         spent[stage] += mechanism.mu**2

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import chisquare, spearmanr
 from small_tables import mixed_encoding
 
-from threea_spark.encode.decode import Levels, Numbers
+from threea_spark.encode.cells import Levels, Numbers
 from threea_spark.model.draw import n_draw_tasks
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.law import RowSampler, decode_rows
@@ -16,20 +16,20 @@ ALPHA = 1e-4
 def laws_of(k=2, seed=1):
     rng = np.random.default_rng(seed)
     laws = rng.uniform(0.2, 1.0, (k, ENCODING.n_cells))
-    totals = np.add.reduceat(laws, ENCODING.cell_offsets[:-1], axis=1)
-    return laws / np.repeat(totals, np.diff(ENCODING.cell_offsets), axis=1)
+    totals = np.add.reduceat(laws, ENCODING.cell_layout.offsets[:-1], axis=1)
+    return laws / np.repeat(totals, np.diff(ENCODING.cell_layout.offsets), axis=1)
 
 
 def sampler_of(correlation=None, *, weights=(0.3, 0.7), class_of=(0, 1), labels=None, laws=None):
-    n_features = len(ENCODING.codes)
+    n_features = len(ENCODING.features)
     correlation = np.eye(n_features) if correlation is None else correlation
-    orders = tuple(np.arange(m) for m in np.diff(ENCODING.cell_offsets))
+    orders = tuple(np.arange(m) for m in np.diff(ENCODING.cell_layout.offsets))
     laws = laws_of() if laws is None else laws
     return RowSampler(np.array(weights), np.array(class_of), laws, orders, np.linalg.cholesky(correlation), labels)
 
 
 def feature(cells, column):
-    return cells[:, column] - ENCODING.cell_offsets[column]
+    return cells[:, column] - ENCODING.cell_layout.offsets[column]
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.8])
@@ -40,7 +40,9 @@ def test_drawn_cells_follow_the_laws_whatever_the_correlation(rho):
     assert np.bincount(classes) / 40_000 == pytest.approx([0.3, 0.7], abs=0.01)
     for component in (0, 1):
         own = cells[classes == component]
-        for column, (start, stop) in enumerate(zip(ENCODING.cell_offsets[:-1], ENCODING.cell_offsets[1:], strict=True)):
+        for column, (start, stop) in enumerate(
+            zip(ENCODING.cell_layout.offsets[:-1], ENCODING.cell_layout.offsets[1:], strict=True)
+        ):
             counts = np.bincount(feature(own, column), minlength=stop - start)
             assert chisquare(counts, sampler.laws[component, start:stop] * len(own)).pvalue > ALPHA
             wrong = sampler.laws[component, start:stop][::-1]
@@ -76,10 +78,10 @@ def test_a_reversed_order_turns_the_correlation():
 def test_a_cell_without_mass_is_never_drawn():
     laws = laws_of()
     laws[:, 0] = 0.0
-    laws[:, ENCODING.cell_offsets[1] - 1] = 0.0
+    laws[:, ENCODING.cell_layout.offsets[1] - 1] = 0.0
     cells, _ = sampler_of(laws=laws).draw_cells(ENCODING, 20_000, np.random.default_rng(6))
     assert feature(cells, 0).min() > 0
-    assert feature(cells, 0).max() < ENCODING.cell_offsets[1] - 1
+    assert feature(cells, 0).max() < ENCODING.cell_layout.offsets[1] - 1
 
 
 def test_the_same_seed_draws_the_same_rows():
@@ -92,7 +94,7 @@ def test_the_same_seed_draws_the_same_rows():
 def test_a_label_function_labels_the_rows():
     n_cells = ENCODING.n_cells
     additive = np.zeros((n_cells, 2))
-    start, stop = ENCODING.cell_offsets[2:4]
+    start, stop = ENCODING.cell_layout.offsets[2:4]
     additive[start, 1], additive[start + 1 : stop, 1] = 20.0, -20.0
     labels = LabelFunction(
         np.zeros(2), additive, KernelInput(np.zeros(n_cells)), np.zeros((0, 4)), np.zeros((0, 2)), Architecture()
@@ -112,7 +114,7 @@ def test_drawn_rows_decode_to_the_columns_of_the_table():
     columns = decode_rows(ENCODING, "died", cells, classes, rng)
     assert list(columns) == ["age", "income", "ward", "sex", "died"]
     assert isinstance(columns["income"], Numbers)
-    assert np.array_equal(np.isnan(columns["income"].values), feature(cells, 1) == ENCODING.codes[1].n_cells)
+    assert np.array_equal(np.isnan(columns["income"].values), feature(cells, 1) == ENCODING.features[1].n_value_cells)
     assert isinstance(columns["sex"], Levels)
     assert np.array_equal(columns["sex"].levels == -1, feature(cells, 3) == 2)
     assert np.array_equal(columns["died"].levels, classes)

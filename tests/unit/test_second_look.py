@@ -11,8 +11,8 @@ from threea_spark.adapt import second_look
 from threea_spark.adapt.second_look import choose, n_chosen
 from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.approximate.look import measure_class_means
-from threea_spark.encode.codes import SCORE_GRID
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.errors import PrivacyError
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage

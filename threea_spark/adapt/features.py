@@ -11,6 +11,7 @@ import numpy as np
 
 from threea_spark.approximate.correlation import cell_scores
 from threea_spark.arrays import Float32Array, Float64Array, Int64Array
+from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture, ntk
 
@@ -30,7 +31,7 @@ class Scales:
 
 
 def kernel_scores(
-    odds: Float64Array, probabilities: Float64Array, orders: list[Int64Array], cell_offsets: Int64Array
+    odds: Float64Array, probabilities: Float64Array, orders: list[Int64Array], layout: CellLayout
 ) -> KernelInput:
     """Scales each column's cell scores by how much the column says about the label.
 
@@ -38,14 +39,14 @@ def kernel_scores(
       odds: Shape (n_classes, n_cells).
       probabilities: Pooled probabilities of each feature's cells, shape (n_cells,).
       orders: Order of each feature's cells.
-      cell_offsets: Shape (n_features + 1,).
+      layout: Where each feature's cells lie.
     """
     n_features = len(orders)
-    information = np.add.reduceat((odds**2).sum(axis=0) * probabilities, cell_offsets[:-1]) + 1e-3
+    information = layout.totals((odds**2).sum(axis=0) * probabilities) + 1e-3
     weight = (1.0 - _EVEN_SHARE) * information / information.sum() + _EVEN_SHARE / n_features
-    scores = np.empty(int(cell_offsets[-1]))
+    scores = np.empty(layout.n_cells)
     for column, order in enumerate(orders):
-        own = slice(cell_offsets[column], cell_offsets[column + 1])
+        own = layout.of(column)
         scores[own] = cell_scores(probabilities[own], order) * np.sqrt(weight[column])
     return KernelInput(_on_grid(scores))
 

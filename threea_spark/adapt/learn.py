@@ -16,7 +16,7 @@ from threea_spark.adapt.move import RELEASED_ROWS, architecture, move_plain, mov
 from threea_spark.adapt.settings import AdaptStatus, KernelRows
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.config.release import AdaptConfig
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.labels import KernelInput, LabelFunction
@@ -55,7 +55,7 @@ class Problem:
     def kernel_input(self) -> KernelInput:
         """Where cells lie in the kernel's space."""
         return maps.kernel_scores(
-            self.odds, np.concatenate(self.probabilities), list(self.sampler.orders), self.encoding.cell_offsets
+            self.odds, np.concatenate(self.probabilities), list(self.sampler.orders), self.encoding.cell_layout
         )
 
     def centred(self, classes: Int64Array) -> Float64Array:
@@ -129,7 +129,7 @@ def _feature_map(problem: Problem, config: AdaptConfig, x_support: Float64Array)
         problem.kernel_input(),
         x_support,
         architecture(config),
-        n_features=len(problem.encoding.codes),
+        n_features=len(problem.encoding.features),
         diag_reg=config.ridge,
         scales=maps.Scales(),
     )
@@ -172,6 +172,5 @@ def _prior(problem: Problem, features: maps.FeatureMap) -> Float64Array:
 def _label_function(
     problem: Problem, features: maps.FeatureMap, prior: Float64Array, weights: Weights
 ) -> LabelFunction:
-    encoding = problem.encoding
-    cell_column = np.repeat(np.arange(len(encoding.codes)), np.diff(encoding.cell_offsets))
-    return features.label_function(weights.columns[:, None], weights.shared, prior, cell_column)
+    feature_of = problem.encoding.cell_layout.feature_of_cell
+    return features.label_function(weights.columns[:, None], weights.shared, prior, feature_of)

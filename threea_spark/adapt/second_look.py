@@ -16,8 +16,8 @@ from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.approximate.look import Look, measure_class_means
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.config.release import AdaptConfig
-from threea_spark.encode.codes import SCORE_GRID, CategoryCode
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.gaussian_classes import Discriminant, within_classes
@@ -39,7 +39,7 @@ def n_chosen(n_features: int) -> int:
 def choose(encoding: Encoding, means: ClassMeans) -> BoolArray:
     """Chooses the features whose class means differ most, by noisy means alone, shape (n_features,)."""
     relevance = means.relevance(encoding.offsets)
-    chosen = np.zeros(len(encoding.codes), dtype=np.bool_)
+    chosen = np.zeros(len(encoding.features), dtype=np.bool_)
     chosen[np.argsort(-relevance, kind="stable")[: n_chosen(len(chosen))]] = True
     return chosen
 
@@ -75,9 +75,7 @@ def look_again(
     chosen = choose(encoding, first)
     sizes = np.diff(np.append(encoding.offsets, encoding.width))
     coordinates = np.flatnonzero(np.repeat(chosen, sizes))
-    numbers = np.array(
-        [c and not isinstance(code, CategoryCode) for c, code in zip(chosen, encoding.codes, strict=True)]
-    )
+    numbers = np.array([c and not codec.is_category for c, codec in zip(chosen, encoding.features, strict=True)])
     offset = np.rint(first.pooled * SCORE_GRID).astype(np.int64)
 
     def view(sample: PackedRows) -> _Chosen:

@@ -15,9 +15,9 @@ import numpy as np
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.statistics import sums_of
 from threea_spark.arrays import Float32Array, Float64Array, Int16Array, Int64Array
-from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, CategoryCode
-from threea_spark.encode.decode import Decoded
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.cells import Decoded
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
 from threea_spark.engine.packed import PackedRows
 from threea_spark.model.law import decode_rows
 from threea_spark.privacy.budget import Stage
@@ -143,7 +143,7 @@ class Mixer:
         rng = np.random.Generator(
             np.random.Philox(np.random.SeedSequence((seed, int(groups[0]) if len(groups) else 0)))
         )
-        cells = nearest_cells(encoding, rows[:, :width])
+        cells = encoding.nearest_cells(rows[:, :width])
         classes = rows[:, width:].argmax(axis=1).astype(np.int64)
         return decode_rows(encoding, label, cells, classes, rng)
 
@@ -171,25 +171,6 @@ def norm_bound(clip_norm: float) -> int:
 def mixing_bound(norm: int, length: int) -> RowBound:
     """A row adds its clipped residual to the sum of one group, of so many coordinates."""
     return RowBound(norm**2, length)
-
-
-def nearest_cells(encoding: Encoding, rows: Float64Array) -> Int64Array:
-    """Finds the cell of each feature of mixed rows: the largest level, the number's cell, null where its mark leads.
-
-    Args:
-      encoding: The table's codes.
-      rows: In grid units, shape (n, width). RELEASED.
-    """
-    cells = np.empty((len(rows), len(encoding.codes)), dtype=np.int64)
-    for column, (code, start) in enumerate(zip(encoding.codes, encoding.offsets, strict=True)):
-        if isinstance(code, CategoryCode):
-            cell = rows[:, start : start + code.n_cells].argmax(axis=1).astype(np.int64)
-        else:
-            cell = code.cell(rows[:, start] / SCORE_GRID)
-            if code.nullable:
-                cell = np.where(rows[:, start + 1] > CATEGORY_COORDINATE / 2, code.n_cells, cell)
-        cells[:, column] = encoding.cell_offsets[column] + cell
-    return cells
 
 
 def auto_mix_size(clip_norm: float, mu: float, least: int = 2) -> int:

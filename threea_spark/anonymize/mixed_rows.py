@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from threea_spark.anonymize.groups import RANGE, ROUTED, GroupRanges
 from threea_spark.anonymize.mix import Mixer
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows, unpacked
 from threea_spark.engine.rows import Exchange
 from threea_spark.model.blocks import arrow_rows

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.privacy.clipping import clip_rows
 
 NORM_BINS = 40

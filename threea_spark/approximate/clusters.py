@@ -12,7 +12,7 @@ from threea_spark.approximate.mixture import Mixture, m_step, starting_mixture
 from threea_spark.approximate.prices import large_enough, raise_prices
 from threea_spark.approximate.statistics import Covariance, first_statistics, n_second, product_bound, second_statistics
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.progress import counted
 from threea_spark.engine.rows import StagedRows
@@ -116,7 +116,7 @@ def statistics_queries(
     first: SumQuery[PackedRows] = SumQuery(
         stage=Stage.APPROXIMATE,
         name=f"first-{name}",
-        bound=first_bound(norm, len(encoding.codes)),
+        bound=first_bound(norm, len(encoding.features)),
         size=k * (1 + width),
         contribution=lambda rows: first_statistics(rows.packed, assigned(rows), k, norm),
     )
@@ -125,7 +125,7 @@ def statistics_queries(
     second: SumQuery[PackedRows] = SumQuery(
         stage=Stage.APPROXIMATE,
         name=f"second-{name}",
-        bound=second_bound(norm, len(encoding.codes), covariance),
+        bound=second_bound(norm, len(encoding.features), covariance),
         size=k * n_second(width, covariance),
         contribution=lambda rows: second_statistics(rows.packed, assigned(rows), k, covariance),
     )

@@ -13,8 +13,7 @@ from threea_spark.approximate.marginals import Marginals, marginals_of, marginal
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.odds import cell_log_odds, cell_order
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.codes import CategoryCode
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.law import RowSampler
@@ -106,7 +105,7 @@ def measure_components(
       n_rows: DP number of rows.
       mu: Price of both together.
     """
-    spread = correlation.variances(*_latent(encoding, [code.cell_mass for code in encoding.codes], None))
+    spread = correlation.variances(*_latent(encoding, [codec.cell_mass for codec in encoding.features], None))
     correlates = correlation.is_worth_it(spread, n_rows, correlation_mu(mu))
     counts_classes = bool(np.any(mixture.class_of < 0)) and encoding.n_classes > 1
     prices = ComponentPrices.of(mu, correlates=correlates, counts_classes=counts_classes)
@@ -117,7 +116,7 @@ def measure_components(
         by_class = measure_marginals(staged, encoding, query, meter, prices.by_class)
     query = marginals_query(encoding, mixture, Stage.APPROXIMATE, "marginals")
     measured = measure_marginals(staged, encoding, query, meter, prices.marginals)
-    unrelated = np.eye(len(encoding.codes), dtype=np.float64)
+    unrelated = np.eye(len(encoding.features), dtype=np.float64)
     model = ComponentModel(replace(mixture, sizes=measured.sizes), measured, (), unrelated, by_class)
     model = replace(model, orders=feature_orders(encoding, model))
     if not correlates:
@@ -130,7 +129,7 @@ def measure_marginals(
 ) -> Marginals:
     """Measures sizes and cell counts of each component that a query is about."""
     counted = meter.ask(query, staged, mu)
-    return marginals_of(counted.value, counted.stddev, query.size // (1 + encoding.n_cells), encoding.cell_offsets)
+    return marginals_of(counted.value, counted.stddev, query.size // (1 + encoding.n_cells), encoding.cell_layout)
 
 
 def _correlations(
@@ -155,7 +154,7 @@ def class_look(encoding: Encoding) -> Look[PackedRows]:
         NORMS_SHARE,
         encoding.n_classes,
         encoding.width,
-        len(encoding.codes),
+        len(encoding.features),
         lambda rows: (rows.packed.astype(np.int64), rows.classes),
     )
 
@@ -165,7 +164,7 @@ def row_sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:
     return RowSampler(
         weights=components.marginals.weights,
         class_of=components.mixture.class_of,
-        laws=components.marginals.probabilities(encoding.cell_offsets),
+        laws=components.marginals.probabilities(encoding.cell_layout),
         orders=components.orders,
         factor=np.asarray(np.linalg.cholesky(components.correlations), dtype=np.float64),
         labels=None,
@@ -182,11 +181,8 @@ def class_odds(encoding: Encoding, components: ComponentModel) -> tuple[Float64A
 def feature_orders(encoding: Encoding, model: ComponentModel) -> tuple[Int64Array, ...]:
     """Orders the cells of each feature: numbers by value, categories by what they say about the classes."""
     odds, _ = class_odds(encoding, model)
-    orders = []
-    for column, code in enumerate(encoding.codes):
-        own = odds[:, encoding.cell_offsets[column] : encoding.cell_offsets[column + 1]]
-        orders.append(cell_order(own, not isinstance(code, CategoryCode), code.n_cells))
-    return tuple(orders)
+    own = zip(encoding.cell_layout.split(odds), encoding.features, strict=True)
+    return tuple(cell_order(odds, not codec.is_category, codec.n_value_cells) for odds, codec in own)
 
 
 def pooled_probabilities(encoding: Encoding, measured: Marginals) -> list[Float64Array]:
@@ -195,8 +191,8 @@ def pooled_probabilities(encoding: Encoding, measured: Marginals) -> list[Float6
         measured.sizes.sum(keepdims=True),
         measured.counts.sum(axis=0, keepdims=True),
         measured.stddev * math.sqrt(measured.n_components),
-    ).probabilities(encoding.cell_offsets)[0]
-    return list(np.split(together, encoding.cell_offsets[1:-1])) if len(encoding.codes) else []
+    ).probabilities(encoding.cell_layout)[0]
+    return encoding.cell_layout.split(together)
 
 
 def _latent(

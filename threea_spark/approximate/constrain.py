@@ -13,7 +13,7 @@ import numpy as np
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.prices import merge_smallest, optimal_prices, unmet
 from threea_spark.arrays import Float32Array, Float64Array, Int64Array
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.rows import StagedRows
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import Stage

@@ -11,7 +11,8 @@ import numpy as np
 
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.cell_layout import CellLayout
+from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
@@ -33,7 +34,7 @@ def marginals_query(encoding: Encoding, mixture: Mixture, stage: Stage, name: st
         component = mixture.assign(encoding.scores(rows.packed), rows.classes)
         return cell_counts(encoding.cells(rows.packed), component, k, n_cells)
 
-    bound = row_bound(len(encoding.codes))
+    bound = row_bound(len(encoding.features))
     return SumQuery(stage=stage, name=name, bound=bound, size=k * (1 + n_cells), contribution=contribution)
 
 
@@ -78,21 +79,18 @@ class Marginals:
         """Share of each component, shape (k,), sums to 1."""
         return np.asarray(self.sizes / self.sizes.sum(), dtype=np.float64)
 
-    def probabilities(self, cell_offsets: Int64Array) -> Float64Array:
+    def probabilities(self, layout: CellLayout) -> Float64Array:
         """Turns counts into probabilities of each feature's cells, shape (k, n_cells); faint counts are shrunk.
 
         Args:
-          cell_offsets: First cell of each feature, shape (n_features + 1,).
+          layout: Where each feature's cells lie.
         """
         held = np.where(self.counts > self.stddev, self.counts, _FAINT * np.maximum(self.counts, 0.0))
         held = held + _LEAST_PROBABILITY_ROWS
-        if len(cell_offsets) < 2:
-            return held
-        totals = np.add.reduceat(held, cell_offsets[:-1], axis=1)
-        return np.asarray(held / np.repeat(totals, np.diff(cell_offsets), axis=1), dtype=np.float64)
+        return layout.normalise(held)
 
 
-def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_offsets: Int64Array) -> Marginals:
+def marginals_of(noisy: Float64Array, stddev: float, n_components: int, layout: CellLayout) -> Marginals:
     """Reads a noisy sum of `cell_counts`.
 
     A component's size is read once by itself and once by each feature; all are pooled by inverse variance.
@@ -101,13 +99,13 @@ def marginals_of(noisy: Float64Array, stddev: float, n_components: int, cell_off
       noisy: Shape (k * (1 + n_cells),). RELEASED.
       stddev: Standard deviation of its noise.
       n_components: k.
-      cell_offsets: First cell of each feature, shape (n_features + 1,).
+      layout: Where each feature's cells lie.
     """
     sizes = noisy[:n_components]
     counts = noisy[n_components:].reshape(n_components, -1)
-    if len(cell_offsets) > 1:
-        readings = np.column_stack([sizes, np.add.reduceat(counts, cell_offsets[:-1], axis=1)])
-        weight = np.concatenate([[1.0], 1.0 / np.diff(cell_offsets)])
+    if layout.n_features:
+        readings = np.column_stack([sizes, layout.totals(counts)])
+        weight = np.concatenate([[1.0], 1.0 / np.array(layout.sizes)])
         sizes = readings @ weight / weight.sum()
     return Marginals(np.maximum(sizes, max(stddev, 1.0)), counts, stddev)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threea_spark.approximate.nearest import QuadraticForms
 from threea_spark.approximate.statistics import PRODUCT_GRID, Covariance
 from threea_spark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
-from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.encode.feature import SCORE_GRID
 
 REG_COVAR = 0.05
 """Added to every variance, in squared score units: no component is thinner than the noise on its mean."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
 from threea_spark.arrays import Int16Array, Int64Array
-from threea_spark.encode.codes import SCORE_GRID
+from threea_spark.encode.feature import SCORE_GRID
 
 Covariance: TypeAlias = Literal["isotropic", "diagonal", "full"]
 

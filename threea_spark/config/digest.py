@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from threea_spark.config.domain import CategoricalColumn
+from threea_spark.config.columns import CategoricalColumn
 
 _MIN_UNITS = CategoricalColumn.model_fields["min_units"].default
 

@@ -5,143 +5,17 @@ The author of a domain declares it to be public knowledge. Nothing in it may be 
 
 from __future__ import annotations
 
-import datetime as dt
-import math
-from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import model_validator
 
+from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.reading import Frozen, parse_model, read_yaml
 
 Task: TypeAlias = Literal["classification", "regression", "none"]
-OPEN = "open"
 MAX_COLUMNS = 10_000
-_NO_TIMEZONE = dt.timezone.utc
-_FARTHEST = 1e300  # beyond it float64 cannot represent the range, and a row's share of a moment would be NaN
-
-
-class _Bounded(Frozen):
-    nullable: bool = Field(default=False, description="keeps null; otherwise it counts as the middle of the bounds")
-
-    def _check_order(self, lower: float, upper: float) -> None:
-        if not lower < upper:
-            raise ValueError(f"lower must be below upper, got {lower:g} and {upper:g}; widen the bounds")
-
-
-class IntegerColumn(_Bounded):
-    """Whole numbers in [lower, upper]; values outside count as the nearest bound."""
-
-    type: Literal["integer"] = Field(description="always integer")
-    lower: int = Field(description="public, inclusive")
-    upper: int = Field(description="public, inclusive")
-
-    @field_validator("lower", "upper", mode="before")
-    @classmethod
-    def _whole(cls, value: object) -> object:
-        if isinstance(value, float) and math.isfinite(value) and value != int(value):
-            raise ValueError(f"bounds of an integer column are whole numbers, got {value}; round it or use type float")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"bounds must be finite, got {value}; state a public bound")
-        return value
-
-    @model_validator(mode="after")
-    def _ordered(self) -> IntegerColumn:
-        if max(abs(self.lower), abs(self.upper)) > 2**53:
-            raise ValueError("integer bounds must lie within 2^53, up to which float64 represents every integer")
-        self._check_order(self.lower, self.upper)
-        return self
-
-
-class FloatColumn(_Bounded):
-    """Real numbers in [lower, upper]; values outside count as the nearest bound."""
-
-    type: Literal["float"] = Field(description="always float")
-    lower: float = Field(description="public, inclusive")
-    upper: float = Field(description="public, inclusive")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> FloatColumn:
-        self._check_order(self.lower, self.upper)
-        if not (max(abs(self.lower), abs(self.upper)) <= _FARTHEST and self.upper - self.lower >= 1.0 / _FARTHEST):
-            raise ValueError(
-                f"float bounds must lie within {_FARTHEST:g} and be at least {1.0 / _FARTHEST:g} apart; rescale"
-            )
-        return self
-
-
-class TimestampColumn(_Bounded):
-    """Timestamps (or dates) in [lower, upper]; `parts` are learned one by one and released within the timestamp."""
-
-    type: Literal["timestamp"] = Field(description="always timestamp")
-    lower: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
-    upper: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
-    parts: tuple[Literal["hour", "weekday", "month"], ...] = Field(default=(), description="kept besides the date")
-
-    @field_validator("lower", "upper", mode="before")
-    @classmethod
-    def _from_date(cls, value: object) -> object:
-        if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-            return dt.datetime(value.year, value.month, value.day)
-        return value
-
-    @model_validator(mode="after")
-    def _ordered(self) -> TimestampColumn:
-        self._check_order(self.lower_seconds, self.upper_seconds)
-        if math.ceil(self.lower_seconds) > math.floor(self.upper_seconds):
-            raise ValueError("no whole second lies between lower and upper; widen the bounds")
-        return self
-
-    @property
-    def lower_seconds(self) -> float:
-        """Lower bound in seconds since 1970, UTC."""
-        return _epoch_seconds(self.lower)
-
-    @property
-    def upper_seconds(self) -> float:
-        """Upper bound in seconds since 1970, UTC."""
-        return _epoch_seconds(self.upper)
-
-
-class CategoricalColumn(Frozen):
-    """One of the listed values, compared as text; `open` finds the frequent ones by DP partition selection."""
-
-    type: Literal["categorical"] = Field(description="always categorical")
-    values: tuple[str, ...] | Literal["open"] = Field(description="public, or open")
-    nullable: bool = Field(default=False, description="keeps null; otherwise it counts as the first value")
-    max_values: int = Field(default=200, ge=1, le=100_000, description="maximum number of values kept by an open set")
-    min_units: int = Field(
-        default=10, ge=2, le=1_000_000, description="an open set keeps no name held by fewer units than this"
-    )
-
-    @field_validator("values", mode="before")
-    @classmethod
-    def _as_text(cls, value: object) -> object:
-        if isinstance(value, (list, tuple)):
-            return tuple(value_text(item) for item in value)
-        return value
-
-    @model_validator(mode="after")
-    def _distinct(self) -> CategoricalColumn:
-        if self.values == OPEN:
-            return self
-        if not self.values:
-            raise ValueError("values is empty; list the categories or write `values: open`")
-        if len(set(self.values)) != len(self.values):
-            twice = sorted({v for v in self.values if self.values.count(v) > 1})[:3]
-            raise ValueError(f"values contains {twice} twice; list each category once")
-        return self
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the categories are found in the data, not public."""
-        return self.values == OPEN
-
-
-Column: TypeAlias = Annotated[
-    IntegerColumn | FloatColumn | TimestampColumn | CategoricalColumn, Field(discriminator="type")
-]
+MAX_CLASSES = 1_000
 
 
 class Domain(Frozen):
@@ -176,11 +50,11 @@ class Domain(Frozen):
 
     def _check_label_type(self, column: Column) -> None:
         if self.task == "classification":
-            if not isinstance(column, CategoricalColumn) or column.is_open:
+            if not column.is_categorical or column.is_open:
                 raise ValueError(f"label {self.label!r}: classification needs a categorical label with listed values")
             if len(column.values) > MAX_CLASSES:
                 raise ValueError(f"label {self.label!r}: at most {MAX_CLASSES} classes, got {len(column.values)}")
-        elif not isinstance(column, IntegerColumn | FloatColumn):
+        elif column.is_categorical or column.is_timestamp:
             raise ValueError(f"label {self.label!r}: regression needs an integer or float label")
 
     @property
@@ -189,17 +63,28 @@ class Domain(Frozen):
         return {name: column for name, column in self.columns.items() if name != self.label}
 
     @property
-    def open_columns(self) -> dict[str, CategoricalColumn]:
-        """Columns whose categories are found in the data."""
-        return {name: c for name, c in self.columns.items() if isinstance(c, CategoricalColumn) and c.is_open}
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """The label's categories; empty unless the task is classification."""
         if self.task != "classification" or self.label is None:
             return ()
         column = self.columns[self.label]
-        return tuple(column.values) if isinstance(column, CategoricalColumn) else ()
+        return tuple(column.values) if column.is_categorical else ()
+
+    @property
+    def open_columns(self) -> dict[str, CategoricalColumn]:
+        """Columns whose categories are not public, by name."""
+        return {name: column for name, column in self.columns.items() if column.is_categorical and column.is_open}
+
+    def n_classes(self, label_cells: int) -> int:
+        """Classes of the label by its type, without the one of null.
+
+        Args:
+          label_cells: Classes of a numeric label.
+        """
+        if self.label is None:
+            return 1
+        column = self.columns[self.label]
+        return len(column.values) if column.is_categorical else label_cells
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Domain:
@@ -218,27 +103,3 @@ class Domain(Frozen):
           ConfigError: with one line for each broken rule.
         """
         return parse_model(cls, content, where=where)
-
-
-MAX_CLASSES = 1_000
-
-
-def value_text(value: object) -> str:
-    """Formats a category as Spark's cast to string does, so that YAML's true, 1 and "a" match the rows."""
-    if value is None:
-        raise ValueError("a category cannot be null; write `nullable: true` instead, or quote the word")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes | Mapping | Set | list | tuple):
-        raise ValueError("a category must be text, a number, a date, true or false; write one of them")
-    try:
-        text = str(value)
-        text.encode()
-    except ValueError:  # a number with thousands of digits, or half of a surrogate pair
-        raise ValueError("a category cannot be written as text; drop it") from None
-    return text
-
-
-def _epoch_seconds(moment: dt.datetime) -> float:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=_NO_TIMEZONE)
-    return aware.timestamp()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.encoding import Encoding
-from threea_spark.encode.histogram import CategoryField, Field, HistogramLayout, fields_of
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.histogram import HistogramLayout, column_field
 from threea_spark.encode.packing import Reader
 from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
 from threea_spark.engine.packed import column_name
@@ -53,9 +53,8 @@ def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMete
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
-    codes, n_rows = HistogramLayout(reader.fields).codes(counts.value, counts.stddev, n_cells=n_cells)
-    features, label = (codes[:-1], codes[-1]) if reader.has_label else (codes, None)
-    return EncodedTable(Encoding(features, label, clip_norm_of(config)), n_rows, reader)
+    codecs, n_rows = HistogramLayout(reader.fields).fit(counts.value, counts.stddev, n_cells=n_cells)
+    return EncodedTable(reader.encoding(codecs, clip_norm_of(config)), n_rows, reader)
 
 
 def split_mu(mu: float, n_open: int) -> tuple[float, float]:
@@ -69,21 +68,17 @@ def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: b
     """Lists what is coded, features first, and where it is read.
 
     Args:
-      domain: Of the table.
+      domain: The table's domain.
       selected: Values of open columns.
       affine: Whether numbers are coded by their moments, as in wide tables.
     """
     position = {name: column_name(index) for index, name in enumerate(domain.columns)}
-    fields: list[Field] = []
-    sources: list[str] = []
-    ordered = [*domain.features, *([domain.label] if domain.label is not None else [])]
-    for name in ordered:
-        own = fields_of(name, domain.columns[name], selected, affine=affine and name != domain.label)
-        if name == domain.label:
-            own = [replace(field, is_label=True) if isinstance(field, CategoryField) else field for field in own]
-        fields += own
-        sources += [position[name]] * len(own)
-    return Reader(tuple(fields), tuple(sources), domain.label is not None)
+    columns = [column_field(name, column, selected, affine=affine) for name, column in domain.features.items()]
+    sources = [position[name] for name in domain.features]
+    if domain.label is not None:
+        columns.append(column_field(domain.label, domain.columns[domain.label], selected, is_label=True))
+        sources.append(position[domain.label])
+    return Reader(tuple(columns), tuple(sources), domain.label is not None)
 
 
 def value_query(name: str, domain: Domain) -> ValueQuery:

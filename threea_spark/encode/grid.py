@@ -18,6 +18,7 @@ from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 BRANCHING = 8
 N_LEVELS = 3
 N_LEAVES = BRANCHING**N_LEVELS
+_GUIDE_STEPS = 1024
 _LOG_RESOLUTION = 1e-5  # the logarithmic half starts at this share of the range
 
 
@@ -117,3 +118,36 @@ def _mixed_edges(lower: float, upper: float, n_leaves: int) -> Float64Array:
 
 def _warp(distance: float, scale: float) -> float:
     return float(np.sign(distance) * np.log1p(abs(distance) / scale))
+
+
+@dataclass(frozen=True)
+class GuidedSearch:
+    """Finds the leaf in which each place of a distribution lies: by a guide table, and a search where that ends early.
+
+    Source: Chen and Asau 1974, On generating random variates from an empirical distribution, AIIE Transactions 6(2).
+
+    Attributes:
+      cdf: Distribution at the leaves' ends, shape (n_leaves + 1,), from 0 to 1, increasing.
+    """
+
+    cdf: Float64Array
+
+    @property
+    def _last(self) -> int:
+        return len(self.cdf) - 2
+
+    @cached_property
+    def _guide(self) -> Int64Array:
+        """Leaf at which each of _GUIDE_STEPS equal steps of the distribution begins."""
+        steps = np.arange(_GUIDE_STEPS + 1) / _GUIDE_STEPS
+        return np.searchsorted(self.cdf, steps, side="right").astype(np.int64) - 1
+
+    def leaf_of(self, u: Float64Array) -> Int64Array:
+        """Leaves of places in [0, 1], shape (n,); equal to a right-sided search for each."""
+        leaf = np.minimum(self._guide[(u * _GUIDE_STEPS).astype(np.int64)], self._last)
+        ends = self.cdf[1:]
+        leaf += (ends[leaf] <= u) & (leaf < self._last)
+        beyond = np.flatnonzero(ends[leaf] <= u)
+        found = np.searchsorted(self.cdf, u[beyond], side="right").astype(np.int64) - 1
+        leaf[beyond] = np.minimum(found, self._last)
+        return leaf

@@ -7,7 +7,7 @@ each category, so its squared norm is at most 1 + N_LEVELS * numbers + categorie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -15,114 +15,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.config.domain import CategoricalColumn, Column, FloatColumn, TimestampColumn
-from threea_spark.encode import tree
-from threea_spark.encode.codes import CategoryCode, ColumnCode, NumberKind, category_code, quantile_code
-from threea_spark.encode.grid import BRANCHING, N_LEAVES, LeafGrid, leaf_grid
-from threea_spark.encode.moments import MOMENT_GRID, MomentField
+from threea_spark.config.columns import Column
+from threea_spark.encode.categories import CategoryField
+from threea_spark.encode.codec import Feature
+from threea_spark.encode.grid import leaf_grid
+from threea_spark.encode.moments import MomentField
+from threea_spark.encode.numbers import NumberKind
+from threea_spark.encode.quantiles import QuantileField
+from threea_spark.encode.times import TimeField, time_field
 from threea_spark.privacy.query import RowBound
 
-PARTS = {"hour": 24, "weekday": 7, "month": 12}
-_CELL_STDDEVS = 3.0
-_LEVEL_STDDEVS = 2.0
-_LEAST_CLASS_ROWS = 1e-3
-MAX_CATEGORY_CELLS = 64
+Field: TypeAlias = QuantileField | MomentField | CategoryField
+ColumnField: TypeAlias = Field | TimeField
 
 
-@dataclass(frozen=True)
-class NumberField:
-    """A numeric column or timestamp before its distribution is known."""
-
-    name: str
-    kind: NumberKind
-    nullable: bool
-    grid: LeafGrid
-
-    @property
-    def n_nodes(self) -> int:
-        """Nodes of the tree, and the count of nulls."""
-        return int(tree.N_NODES) + 1
-
-    @property
-    def squared_norm(self) -> int:
-        """What a row adds at most."""
-        return tree.SQUARED_SENSITIVITY
-
-    def counts(self, values: Float64Array) -> Int64Array:
-        """Exact counts of one batch, shape (n_nodes,). PRIVATE."""
-        missing = np.isnan(values)
-        if not self.nullable:  # a null where none is allowed counts as the middle of the bounds: public
-            values = np.where(missing, 0.5 * (self.grid.low[0] + self.grid.high[-1]), values)
-            missing = np.zeros_like(missing)
-        nodes = tree.tree_counts(self.grid.index(values[~missing]))
-        return np.append(nodes, np.int64(missing.sum()))
-
-
-@dataclass(frozen=True)
-class CategoryField:
-    """A categorical column, its values listed or selected."""
-
-    name: str
-    values: tuple[str, ...]
-    nullable: bool
-    catch_all: bool = False  # whether the last value stands for all that were not selected
-    is_label: bool = False  # classes keep cells of their own, however few rows they have
-    part: str = ""  # hour, weekday or month of the timestamp of this name, if it is one
-
-    @property
-    def n_nodes(self) -> int:
-        """Levels, with the one of null."""
-        return len(self.values) + int(self.nullable)
-
-    @property
-    def squared_norm(self) -> int:
-        """What a row adds at most."""
-        return 1
-
-    @property
-    def null_level(self) -> int:
-        """The level of null: its own, or else the first value (the last, where that stands for the others)."""
-        if self.nullable:
-            return len(self.values)
-        return len(self.values) - 1 if self.catch_all else 0
-
-    @property
-    def unknown_level(self) -> int:
-        """The level of a value that is not listed: as null, unless the last value stands for the others."""
-        return len(self.values) - 1 if self.catch_all else self.null_level
-
-    def counts(self, levels: NDArray[np.generic]) -> Int64Array:
-        """Exact counts of one batch, shape (n_nodes,). PRIVATE."""
-        return np.bincount(levels.astype(np.int64), minlength=self.n_nodes).astype(np.int64)
-
-
-Field: TypeAlias = NumberField | MomentField | CategoryField
-
-
-def fields_of(name: str, column: Column, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> list[Field]:
-    """Lists what is coded for a column: the column, then the parts of a timestamp.
+def column_field(
+    name: str,
+    column: Column,
+    selected: dict[str, tuple[str, ...]],
+    *,
+    affine: bool = False,
+    is_label: bool = False,
+) -> ColumnField:
+    """Makes the field of a column: the one place that asks what kind of column the domain declares.
 
     Args:
-      name, column: Of the domain.
+      name, column: The column, as the domain declares it.
       selected: Values found for open categorical columns. RELEASED.
       affine: Whether numbers are coded by their moments, as in wide tables.
+      is_label: Whether the column is the label, whose categories keep cells of their own.
     """
-    if isinstance(column, CategoricalColumn):
+    if column.is_categorical:
         values = selected[name] if column.is_open else tuple(column.values)
-        return [CategoryField(name, values, column.nullable, catch_all=column.is_open)]
-    if isinstance(column, TimestampColumn):
+        return CategoryField(name, values, column.nullable, catch_all=column.is_open, is_label=is_label)
+    if column.is_timestamp:
         grid = leaf_grid(column.lower_seconds, column.upper_seconds, whole=True)
-        parts: list[Field] = [
-            CategoryField(name, tuple(map(str, range(PARTS[part]))), column.nullable, part=part)
-            for part in column.parts
-        ]
-        return [NumberField(name, "timestamp", column.nullable, grid), *parts]
-    whole = not isinstance(column, FloatColumn)
+        return time_field(QuantileField(name, "timestamp", column.nullable, grid), column.parts)
+    kind: NumberKind = "integer" if column.is_whole else "float"
     if affine:
-        kind: NumberKind = "integer" if whole else "float"
-        return [MomentField(name, kind, column.nullable, float(column.lower), float(column.upper))]
-    grid = leaf_grid(float(column.lower), float(column.upper), whole=whole)
-    return [NumberField(name, "integer" if whole else "float", column.nullable, grid)]
+        return MomentField(name, kind, column.nullable, float(column.lower), float(column.upper))
+    grid = leaf_grid(float(column.lower), float(column.upper), whole=column.is_whole)
+    return QuantileField(name, kind, column.nullable, grid)
 
 
 @dataclass(frozen=True)
@@ -134,7 +67,7 @@ class HistogramLayout:
     @cached_property
     def unit(self) -> int:
         """Grid units of one row's count: 1, or more where moments share the sum."""
-        return MOMENT_GRID if any(isinstance(field, MomentField) for field in self.fields) else 1
+        return max([1, *[field.unit for field in self.fields]])
 
     @cached_property
     def offsets(self) -> Int64Array:
@@ -156,67 +89,36 @@ class HistogramLayout:
         return RowBound(self.unit**2 * moved, moved)
 
     def counts(self, columns: list[NDArray[np.generic]]) -> Int64Array:
-        """Exact counts of one batch; `columns` as `raw.columns_of` gives them. Shape (size,). PRIVATE."""
+        """Exact counts of one batch; one array for each field, as it reads them. Shape (size,). PRIVATE."""
         n_rows = len(columns[0]) if columns else 0
         parts = [np.array([self.unit * n_rows], dtype=np.int64)]
         for field, values in zip(self.fields, columns, strict=True):
-            if isinstance(field, MomentField):
-                parts.append(field.sums(values.astype(np.float64)))
-            elif isinstance(field, NumberField):
-                parts.append(self.unit * field.counts(values.astype(np.float64)))
-            else:
-                parts.append(self.unit * field.counts(values))
+            parts.append(self.unit // field.unit * field.counts(values))
         return np.concatenate(parts)
 
-    def codes(
-        self, noisy: Float64Array, stddev: float, *, n_cells: Sequence[int]
-    ) -> tuple[tuple[ColumnCode, ...], float]:
-        """Turns the noisy histogram into one code a field, and the DP number of rows.
+    def fit(self, noisy: Float64Array, stddev: float, *, n_cells: Sequence[int]) -> tuple[tuple[Feature, ...], float]:
+        """Turns the noisy histogram into one codec a field, and the DP number of rows.
 
         Args:
           noisy: Shape (size,). RELEASED.
-          stddev: Of the noise on each count.
+          stddev: Standard deviation of the noise on each count.
           n_cells: About how many cells each field is cut into if it is a number, where noise allows.
         """
         noisy, stddev = noisy / self.unit, stddev / self.unit
         blocks = np.split(noisy, self.offsets[:-1])[1:]
-        n_rows = self._pooled_rows(float(noisy[0]), blocks, stddev)
-        codes = tuple(
-            _code(field, block, n_rows, stddev, cells)
+        n_rows = self._pooled_rows(float(noisy[0]), blocks)
+        codecs = tuple(
+            field.fit(block, n_rows, stddev, cells)
             for field, block, cells in zip(self.fields, blocks, n_cells, strict=True)
         )
-        return codes, n_rows
+        return codecs, n_rows
 
-    def _pooled_rows(self, own: float, blocks: list[Float64Array], stddev: float) -> float:
+    def _pooled_rows(self, own: float, blocks: list[Float64Array]) -> float:
         """Pools all the readings of the number of rows by inverse variance: each column sums to it as well."""
         readings, variances = [own], [1.0]
         for field, block in zip(self.fields, blocks, strict=True):
-            if isinstance(field, MomentField):
-                continue
-            summed = block if isinstance(field, CategoryField) else np.append(block[:BRANCHING], block[-1])
-            readings.append(float(summed.sum()))
-            variances.append(float(len(summed)))
+            if len(summed := field.row_readings(block)):
+                readings.append(float(summed.sum()))
+                variances.append(float(len(summed)))
         weights = 1.0 / np.array(variances)
         return max(1.0, float(np.dot(weights, readings) / weights.sum()))
-
-
-def _code(field: Field, block: Float64Array, n_rows: float, stddev: float, n_cells: int) -> ColumnCode:
-    if isinstance(field, CategoryField):
-        least, most = (0.0, len(field.values)) if field.is_label else (_LEVEL_STDDEVS * stddev, MAX_CATEGORY_CELLS)
-        if field.is_label:
-            block = np.maximum(block, _LEAST_CLASS_ROWS)
-        code = category_code(field.name, field.values, field.nullable, block, least_rows=least, max_cells=most)
-        return replace(code, part=field.part)
-    if isinstance(field, MomentField):
-        return field.code(block, n_rows, stddev, n_cells)
-    nulls = min(max(float(block[-1]), 0.0), n_rows) if field.nullable else 0.0
-    grid = field.grid
-    takes_rest = np.zeros(N_LEAVES, dtype=np.bool_)
-    takes_rest[: grid.n_leaves] = True if grid.whole else ~grid.is_atom
-    masses = tree.leaf_masses(block[:-1], max(n_rows - nulls, 1.0), stddev, takes_rest)
-    cell_rows = max(n_rows / n_cells, _CELL_STDDEVS * stddev)
-    share = nulls / max(n_rows, 1.0)
-    return quantile_code(field.name, field.kind, field.nullable, grid, masses, cell_rows=cell_rows, null_share=share)
-
-
-__all__ = ["CategoryCode", "CategoryField", "Field", "HistogramLayout", "NumberField", "fields_of"]

@@ -1,23 +1,30 @@
-"""Numbers of wide tables: two moments a column instead of a tree, and an affine code from them."""
+"""A number of a wide table: two DP moments instead of a tree, and an affine coding by them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.special import ndtri
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.codes import AffineCode, NumberKind
+from threea_spark.encode.cells import numbers_of
+from threea_spark.encode.feature import SCORE_LIMIT, FeatureField
+from threea_spark.encode.numbers import NumberCodec, NumberKind
 
 MOMENT_GRID = 64
 """Grid units of half a column's range; rows count this many units too, so that one noise fits both."""
-_LEAST_SCALE = 1.0 / 64.0  # of half the range: a column that looks constant under noise
+_MIN_SCALE = 1.0 / 64.0  # of half the range: a column that looks constant under noise
+_MIN_MASS = 1e-9
 _SIGNIFICANT = 1.0  # standard deviations by which a second moment must exceed what noise alone explains
 
 
 @dataclass(frozen=True)
-class MomentField:
+class MomentField(FeatureField):
     """A numeric column of a wide table before its mean and scale are known.
 
     Attributes:
@@ -30,6 +37,8 @@ class MomentField:
     nullable: bool
     lower: float
     upper: float
+    is_category: ClassVar[Literal[False]] = False
+    unit: ClassVar[int] = MOMENT_GRID
 
     @property
     def n_nodes(self) -> int:
@@ -38,37 +47,44 @@ class MomentField:
 
     @property
     def squared_norm(self) -> int:
-        """What a row adds at most, in squared units of MOMENT_GRID: two moments, or the count of nulls."""
+        """In squared units of MOMENT_GRID: two moments, or the count of nulls."""
         return 2
 
-    def sums(self, values: Float64Array) -> Int64Array:
+    @property
+    def max_coordinates(self) -> int:
+        """The score, and the indicator of null."""
+        return 1 + int(self.nullable)
+
+    def values_of(self, cells: pa.Array) -> Float64Array:
+        """Reads numbers with NaN for null. PRIVATE."""
+        return numbers_of(cells)
+
+    def counts(self, values: NDArray[np.generic]) -> Int64Array:
         """Exact sums of one batch in units of 1 / MOMENT_GRID, shape (3,). PRIVATE."""
-        missing = np.isnan(values)
+        numbers = values.astype(np.float64)
+        missing = np.isnan(numbers)
         nulls = int(missing.sum()) if self.nullable else 0
-        clipped = np.clip(np.where(missing, 0.5 * (self.lower + self.upper), values), self.lower, self.upper)
+        clipped = np.clip(np.where(missing, 0.5 * (self.lower + self.upper), numbers), self.lower, self.upper)
         units = np.rint(MOMENT_GRID * (2.0 * (clipped - self.lower) / (self.upper - self.lower) - 1.0)).astype(np.int64)
         if self.nullable:
             units = units[~missing]
         return np.array([units.sum(), (units * units // MOMENT_GRID).sum(), MOMENT_GRID * nulls], dtype=np.int64)
 
-    def code(self, block: Float64Array, n_rows: float, stddev: float, n_cells: int) -> AffineCode:
-        """Makes the code from noisy sums in rows.
+    def row_readings(self, block: Float64Array) -> Float64Array:
+        """No sums of moments tell the number of rows."""
+        return np.zeros(0)
 
-        Args:
-          block: Noisy first moment, second moment and nulls, shape (3,). RELEASED.
-          n_rows: DP number of rows.
-          stddev: Of the noise on each.
-          n_cells: Cells of equal mass under a normal law.
-        """
+    def fit(self, block: Float64Array, n_rows: float, stddev: float, n_cells: int) -> AffineCodec:
+        """Makes the codec from noisy first moment, second moment and nulls; cells have equal mass under a normal."""
         half, middle = 0.5 * (self.upper - self.lower), 0.5 * (self.upper + self.lower)
         nulls = min(max(float(block[2]), 0.0), n_rows) if self.nullable else 0.0
         present = max(n_rows - nulls, 1.0)
         mean = float(np.clip(block[0] / present, -1.0, 1.0))
         variance = block[1] / present - mean**2
         noise = stddev / present
-        scale = float(np.sqrt(max(variance if variance > _SIGNIFICANT * noise else noise, _LEAST_SCALE**2)))
+        scale = float(np.sqrt(max(variance if variance > _SIGNIFICANT * noise else noise, _MIN_SCALE**2)))
         edges = np.asarray(ndtri(np.arange(1, n_cells) / n_cells), dtype=np.float64)
-        return AffineCode(
+        return AffineCodec(
             self.name,
             self.kind,
             self.nullable,
@@ -79,3 +95,50 @@ class MomentField:
             edges,
             null_share=nulls / max(n_rows, 1.0),
         )
+
+
+@dataclass(frozen=True)
+class AffineCodec(NumberCodec):
+    """A numeric column shifted and scaled by DP moments.
+
+    Attributes:
+      name, kind, nullable, lower, upper, cell_edges, null_share: As of every number.
+      mean, scale: RELEASED; scale > 0.
+    """
+
+    name: str
+    kind: NumberKind
+    nullable: bool
+    lower: float
+    upper: float
+    mean: float
+    scale: float
+    cell_edges: Float64Array
+    null_share: float = 0.0
+
+    def score(self, values: Float64Array) -> Float64Array:
+        """Maps values to scores in [-SCORE_LIMIT, SCORE_LIMIT]; no NaN may enter."""
+        clipped = np.clip(values, self.lower, self.upper)
+        return np.clip((clipped - self.mean) / self.scale, -SCORE_LIMIT, SCORE_LIMIT)
+
+    @cached_property
+    def _ends(self) -> Float64Array:
+        lowest = max(-SCORE_LIMIT, (self.lower - self.mean) / self.scale)
+        highest = min(SCORE_LIMIT, (self.upper - self.mean) / self.scale)
+        return np.concatenate([[lowest], np.clip(self.cell_edges, lowest, highest), [highest]])
+
+    @cached_property
+    def cell_mass(self) -> Float64Array:
+        """Mass of each cell under a standard normal, shape (n_value_cells,)."""
+        mass = np.maximum(np.diff(ndtr(self._ends)), _MIN_MASS)
+        return np.asarray(mass / mass.sum(), dtype=np.float64)
+
+    def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
+        """Draws a value inside each cell by a normal distribution cut to it."""
+        below, above = ndtr(self._ends[cell]), ndtr(self._ends[cell + 1])
+        return self.value(np.asarray(ndtri(below + uniform * (above - below)), dtype=np.float64))
+
+    def value(self, score: Float64Array) -> Float64Array:
+        """Maps scores back to values within the bounds; whole numbers are rounded."""
+        values = np.clip(self.mean + self.scale * score, self.lower, self.upper)
+        return np.asarray(values if self.kind == "float" else np.rint(values), dtype=np.float64)

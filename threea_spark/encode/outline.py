@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from threea_spark.config.domain import CategoricalColumn
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.fit import reader_of
-from threea_spark.encode.histogram import MAX_CATEGORY_CELLS, CategoryField, Field, HistogramLayout
+from threea_spark.encode.histogram import Field, HistogramLayout
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 
 
@@ -45,10 +44,7 @@ def features_of(config: ReleaseConfig) -> tuple[Field, ...]:
 
 def max_width(features: tuple[Field, ...]) -> int:
     """Coordinates of a packed vector at most; levels that are too rare share one."""
-    cells = [
-        min(len(field.values), MAX_CATEGORY_CELLS + 1) if isinstance(field, CategoryField) else 1 for field in features
-    ]
-    return sum(cells) + sum(field.nullable for field in features)
+    return sum(field.max_coordinates for field in features)
 
 
 def expected_shape(config: ReleaseConfig, n_rows: float, *, label_cells: int = LABEL_CELLS) -> TableShape:
@@ -68,5 +64,4 @@ def n_classes_of(config: ReleaseConfig, label_cells: int) -> int:
     if config.domain.label is None:
         return 1
     label = config.domain.columns[config.domain.label]
-    own = len(label.values) if isinstance(label, CategoricalColumn) else label_cells
-    return own + int(label.nullable)
+    return config.domain.n_classes(label_cells) + int(label.nullable)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from threea_spark.arrays import Uint32Array
-from threea_spark.encode.encoding import Encoding
-from threea_spark.encode.histogram import Field, HistogramLayout
-from threea_spark.encode.raw import columns_of
+from threea_spark.encode.codec import Encoding, Feature
+from threea_spark.encode.histogram import ColumnField, Field, HistogramLayout
 from threea_spark.engine.packed import UNIT, PackedRows, blocks_of
 from threea_spark.engine.rows import SourceRows, StagedRows
 from threea_spark.privacy.budget import Stage
@@ -24,21 +23,34 @@ _COIN_BITS = np.uint64(32)
 
 @dataclass(frozen=True)
 class Reader:
-    """Which fields are read from which canonical columns; small, travels with tasks.
+    """What is read from which canonical columns; small, travels with tasks.
 
     Attributes:
-      fields: Features first, then the label's field where there is a label.
-      sources: The canonical column of each field.
+      columns: Fields of the domain's columns in order, the label's last where there is a label.
+      sources: The canonical column that each is read from.
       has_label: Whether the last field is the label.
     """
 
-    fields: tuple[Field, ...]
+    columns: tuple[ColumnField, ...]
     sources: tuple[str, ...]
     has_label: bool
 
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Fields of all features, column after column, the label's last."""
+        return tuple(field for column in self.columns for field in column.fields)
+
     def read(self, batch: pa.RecordBatch) -> list[NDArray[np.generic]]:
-        """Reads one array for each field. PRIVATE."""
-        return columns_of(batch, self.fields, self.sources)
+        """Reads one array for each field, shape (n,). PRIVATE."""
+        columns = zip(self.columns, self.sources, strict=True)
+        return [values for column, source in columns for values in column.read(batch.column(source))]
+
+    def encoding(self, codecs: Sequence[Feature], clip_norm: float) -> Encoding:
+        """Makes the table's codec from one codec a field; a timestamp takes its parts'."""
+        features, label = (codecs[:-1], codecs[-1]) if self.has_label else (codecs, None)
+        left, own = iter(features), self.columns[: len(self.columns) - self.has_label]
+        columns = tuple(column.join([next(left) for _ in column.fields]) for column in own)
+        return Encoding(columns, label, clip_norm)
 
     def histogram_query(self) -> SumQuery[pa.RecordBatch]:
         """The histograms of all fields, as one sum."""

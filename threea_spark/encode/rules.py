@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.codes import SCORE_LIMIT
+from threea_spark.encode.feature import SCORE_LIMIT
 
 N_CELLS = 32
 
@@ -44,10 +44,10 @@ def clip_norm_of(config: ReleaseConfig) -> float:
     """
     if config.encode.clip_norm != "auto":
         return config.encode.clip_norm
-    kinds = [column.type for column in config.domain.features.values()]
-    parts = sum(len(column.parts) for column in config.domain.features.values() if column.type == "timestamp")
-    categorical = kinds.count("categorical") + parts
-    numbers = len(kinds) - kinds.count("categorical")
+    columns = list(config.domain.features.values())
+    parts = sum(len(column.parts) for column in columns if column.is_timestamp)
+    categorical = sum(column.is_categorical for column in columns) + parts
+    numbers = sum(not column.is_categorical for column in columns)
     sums_rows = config.is_mixing or config.approximate.components not in ("auto", 1)
     square = (1.0 if sums_rows else SCORE_LIMIT**2 + 0.5) * numbers + 0.5 * categorical
     return math.sqrt(max(0.5, square))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from threea_spark.arrays import Float64Array
-from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.config.columns import Column
+from threea_spark.config.domain import Domain
 from threea_spark.engine.frames import category_text, moments, numbers, seconds
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def tree_features(frame: pd.DataFrame, domain: Domain, train: pd.DataFrame) -> p
     out: dict[str, pd.Series] = {}
     for position, (name, column) in enumerate(domain.features.items()):
         key = f"f{position}"
-        if isinstance(column, CategoricalColumn):
+        if column.is_categorical:
             levels = sorted(set(train[name].map(category_text).dropna()))
             out[key] = pd.Series(pd.Categorical(frame[name].map(category_text), categories=levels), index=frame.index)
         else:
@@ -56,10 +57,10 @@ class LinearFeatures:
     def fit(cls, frame: pd.DataFrame, domain: Domain) -> LinearFeatures:
         """Learns scales and categories from rows; the result is as private as they are."""
         levels, means, stddevs = {}, {}, {}
-        n_categorical = sum(isinstance(column, CategoricalColumn) for column in domain.features.values())
+        n_categorical = sum(column.is_categorical for column in domain.features.values())
         n_levels = max(2, min(_MAX_LEVELS, _MAX_INDICATORS // max(n_categorical, 1)))
         for name, column in domain.features.items():
-            if isinstance(column, CategoricalColumn):
+            if column.is_categorical:
                 counts = frame[name].map(category_text).value_counts()
                 levels[name] = tuple(sorted(counts.index[:n_levels]))
                 continue
@@ -74,7 +75,7 @@ class LinearFeatures:
         """Encodes rows, shape (n, d), with the same d for all frames."""
         parts: list[Float64Array] = [np.zeros((len(frame), 0))]
         for name, column in self.domain.features.items():
-            if isinstance(column, CategoricalColumn):
+            if column.is_categorical:
                 cells = frame[name].map(category_text).to_numpy(dtype=object)
                 parts += [(cells == level).astype(np.float64)[:, None] for level in self.levels[name]]
                 continue
@@ -92,7 +93,7 @@ class LinearFeatures:
 
 def _numbers(cells: pd.Series, column: Column) -> dict[str, pd.Series]:
     """Returns a number, or a time's seconds and calendar parts, as float64 with NaN for null, by name suffix."""
-    if not isinstance(column, TimestampColumn):
+    if not column.is_timestamp:
         return {"": numbers(cells)}
     moment = moments(cells)
     found = {"": seconds(cells)}

@@ -9,9 +9,8 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from threea_spark.encode.arrow import to_arrow
-from threea_spark.encode.decode import Decoded
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.cells import Decoded
+from threea_spark.encode.codec import Encoding
 from threea_spark.model.conditions import Conditions
 from threea_spark.model.law import RowSampler, draw_rows
 
@@ -58,5 +57,5 @@ class BlockDraw:
 
 def arrow_rows(columns: Mapping[str, Decoded], types: Mapping[str, str]) -> pa.RecordBatch:
     """Writes decoded columns as one Arrow batch in the source's types and order."""
-    arrays = [to_arrow(columns[name], simple) for name, simple in types.items()]
+    arrays = [columns[name].to_arrow(simple) for name, simple in types.items()]
     return pa.RecordBatch.from_arrays(arrays, list(types))

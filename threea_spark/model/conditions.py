@@ -13,8 +13,9 @@ from functools import partial
 import numpy as np
 
 from threea_spark.arrays import BoolArray, Int64Array
-from threea_spark.config.domain import CategoricalColumn, Domain, value_text
-from threea_spark.encode.decode import Decoded, Levels, Numbers
+from threea_spark.config.columns import CategoricalColumn, value_text
+from threea_spark.config.domain import Domain
+from threea_spark.encode.cells import Decoded
 from threea_spark.errors import ConfigError
 
 Columns = dict[str, Decoded]
@@ -111,7 +112,7 @@ def conditions_of(
         column = domain.columns.get(name)
         if column is None:
             raise ConfigError(f"where: {name!r} is not among the released columns; choose one of the domain's")
-        if isinstance(column, CategoricalColumn):
+        if column.is_categorical:
             values[name] = _listed(name, column, wanted)
         else:
             ranges[name] = _ends(name, wanted)
@@ -163,38 +164,27 @@ def _kept(draw_rows: DrawRows, n_rows: int, fits: Callable[[Columns], BoolArray]
 
 def _has(columns: Columns, name: str | None, value: str) -> BoolArray:
     column = columns[str(name)]
-    if not isinstance(column, Levels):
+    if not column.is_category:
         raise ConfigError(f"where: {name!r} holds no categories")
-    wanted = column.values.index(value) if value in column.values else len(column.values)
-    return np.asarray(column.levels == wanted, dtype=bool)
+    return column.equals(value)
 
 
 def _within(columns: Columns, name: str, low: float, high: float) -> BoolArray:
     column = columns[name]
-    if not isinstance(column, Numbers):
+    if column.is_category:
         raise ConfigError(f"where: {name!r} holds no numbers")
-    return (column.values >= low) & (column.values <= high)
+    return column.within(low, high)
 
 
 def _length(columns: Columns) -> int:
-    first = next(iter(columns.values()))
-    return len(first.levels if isinstance(first, Levels) else first.values)
+    return len(next(iter(columns.values())).cells)
 
 
 def _taken(columns: Columns, rows: Int64Array) -> Columns:
-    return {
-        name: Levels(own.levels[rows], own.values) if isinstance(own, Levels) else Numbers(own.values[rows])
-        for name, own in columns.items()
-    }
+    return {name: column.with_cells(column.cells[rows]) for name, column in columns.items()}
 
 
 def _joined(parts: list[Columns]) -> Columns:
-    joined: Columns = {}
-    for name, first in parts[0].items():
-        if isinstance(first, Levels):
-            levels = [own.levels for part in parts if isinstance(own := part[name], Levels)]
-            joined[name] = Levels(np.concatenate(levels), first.values)
-        else:
-            numbers = [own.values for part in parts if isinstance(own := part[name], Numbers)]
-            joined[name] = Numbers(np.concatenate(numbers))
-    return joined
+    return {
+        name: first.with_cells(np.concatenate([part[name].cells for part in parts])) for name, first in parts[0].items()
+    }

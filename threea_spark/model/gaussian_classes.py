@@ -7,15 +7,16 @@ models astray.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
-from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, CategoryCode, NumberCode
-from threea_spark.encode.encoding import Encoding, n_cells_of
-from threea_spark.encode.point import PointCode
+from threea_spark.encode.categories import CategoryCodec
+from threea_spark.encode.codec import Encoding, Feature
+from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
+from threea_spark.encode.numbers import NumberCodec, PointCodec
 from threea_spark.model.law import RowSampler
 
 _LEAST_WITHIN = 0.1  # of a column's variance: no class is a point, and no eigenvalue of the covariance is noise alone
@@ -65,61 +66,59 @@ def discriminant_sampler(encoding: Encoding, model: Discriminant) -> tuple[Encod
 
     Numbers that were not chosen become points.
     """
-    codes = tuple(
-        code if chosen or isinstance(code, CategoryCode) else _point(code, float(model.pooled[start]))
-        for code, chosen, start in zip(encoding.codes, model.chosen, encoding.offsets, strict=True)
+    features = tuple(
+        codec if chosen or codec.is_category else _point(codec, float(model.pooled[start]))
+        for codec, chosen, start in zip(encoding.features, model.chosen, encoding.offsets, strict=True)
     )
     laws = [
-        _number_laws(code, model, feature, int(start))
-        if not isinstance(code, CategoryCode)
-        else _category_laws(code, model, int(start))
-        for feature, (code, start) in enumerate(zip(codes, encoding.offsets, strict=True))
+        _category_laws(codec, model, int(start)) if codec.is_category else _number_laws(codec, model, place, int(start))
+        for place, (codec, start) in enumerate(zip(features, encoding.offsets, strict=True))
     ]
     sampler = RowSampler(
         weights=model.weights,
         class_of=np.arange(len(model.weights)),
         laws=np.concatenate(laws, axis=1),
-        orders=tuple(_order(code) for code in codes),
+        orders=tuple(map(_order, features)),
         factor=np.asarray(np.linalg.cholesky(model.correlations), dtype=np.float64),
         labels=None,
     )
-    return replace(encoding, codes=codes), sampler
+    return encoding.with_features(features), sampler
 
 
-def _point(code: NumberCode, score: float) -> PointCode:
+def _point(codec: NumberCodec, score: float) -> PointCodec:
     """The mean of the rows that are not null; null counts as a score of 0 in the pooled mean."""
-    present = 1.0 - min(code.null_share, _MOST_NULLS)
-    value = float(code.value(np.array([score / present]))[0])
-    return PointCode(code.name, code.kind, code.nullable, code.lower, code.upper, value, code.null_share)
+    present = 1.0 - min(codec.null_share, _MOST_NULLS)
+    value = float(codec.value(np.array([score / present]))[0])
+    return PointCodec(codec.name, codec.kind, codec.nullable, codec.lower, codec.upper, value, codec.null_share)
 
 
-def _order(code: NumberCode | CategoryCode) -> Int64Array:
+def _order(codec: Feature) -> Int64Array:
     """Null first, then the cells in their order."""
-    n_values = code.n_cells if not isinstance(code, CategoryCode) else n_cells_of(code)
-    return np.concatenate([np.arange(n_values, n_cells_of(code)), np.arange(n_values)]).astype(np.int64)
+    cells = np.arange(codec.n_cells, dtype=np.int64)
+    return np.concatenate([cells[codec.n_value_cells :], cells[: codec.n_value_cells]])
 
 
-def _number_laws(code: NumberCode, model: Discriminant, feature: int, start: int) -> Float64Array:
+def _number_laws(codec: NumberCodec, model: Discriminant, feature: int, start: int) -> Float64Array:
     """Law of a number's cells in each class, scaled so that the variance over all rows is 1."""
     between = float(model.weights @ model.deviations[:, start] ** 2)
     total = np.sqrt(model.within[feature] + between)
-    present = 1.0 - min(code.null_share, _MOST_NULLS)
+    present = 1.0 - min(codec.null_share, _MOST_NULLS)
     centre = (model.pooled[start] + model.deviations[:, start] / total) / present
     spread = np.sqrt(model.within[feature]) / total
-    edges = np.concatenate([[-np.inf], code.cell_edges, [np.inf]])
+    edges = np.concatenate([[-np.inf], codec.cell_edges, [np.inf]])
     law = np.maximum(np.diff(ndtr((edges - centre[:, None]) / spread), axis=1), _LEAST_PROBABILITY)
     law /= law.sum(axis=1, keepdims=True)
-    if not code.nullable:
+    if not codec.nullable:
         return np.asarray(law, dtype=np.float64)
-    moved = code.null_share + _probability(model.deviations[:, start + 1])
+    moved = codec.null_share + _probability(model.deviations[:, start + 1])
     missing = np.clip(moved, _LEAST_PROBABILITY, _MOST_NULLS)[:, None]
     return np.hstack([law * (1.0 - missing), missing])
 
 
-def _category_laws(code: CategoryCode, model: Discriminant, start: int) -> Float64Array:
+def _category_laws(codec: CategoryCodec, model: Discriminant, start: int) -> Float64Array:
     """Law of a category's cells in each class: the law over all rows, moved by the class's deviation."""
-    moved = _probability(model.deviations[:, start : start + code.n_cells])
-    law = np.maximum(code.cell_mass / max(float(code.cell_mass.sum()), 1e-12) + moved, _LEAST_PROBABILITY)
+    moved = _probability(model.deviations[:, start : start + codec.n_cells])
+    law = np.maximum(codec.cell_mass / max(float(codec.cell_mass.sum()), 1e-12) + moved, _LEAST_PROBABILITY)
     return np.asarray(law / law.sum(axis=1, keepdims=True), dtype=np.float64)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.decode import Decoded, draw_column, join_parts
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.cells import Decoded
+from threea_spark.encode.codec import Encoding
 from threea_spark.model.labels import LabelFunction
 
 _FARTHEST = 32.0  # a normal number of float64 lies within 9 or so
@@ -50,8 +50,8 @@ class RowSampler:
         latent = rng.standard_normal((n_rows, n_features)) @ self.factor.T
         cells = np.empty((n_rows, n_features), dtype=np.int64)
         for column, order in enumerate(self.orders):
-            start, stop = encoding.cell_offsets[column], encoding.cell_offsets[column + 1]
-            cells[:, column] = start + order[_pick(self.laws[:, start:stop][:, order], component, latent[:, column])]
+            own = encoding.cell_layout.of(column)
+            cells[:, column] = own.start + order[_pick(self.laws[:, own][:, order], component, latent[:, column])]
         if self.labels is not None:
             return cells, self.labels.draw(cells, rng.random(n_rows))
         return cells, np.maximum(self.class_of[component], 0)
@@ -107,11 +107,7 @@ def decode_rows(
       classes: Shape (n,).
       rng: Public randomness.
     """
-    drawn = [
-        draw_column(code, cells[:, column] - encoding.cell_offsets[column], rng)
-        for column, code in enumerate(encoding.codes)
-    ]
-    columns = join_parts(encoding.codes, drawn)
+    columns = encoding.decode(cells, rng)
     if label is not None and encoding.label is not None:
-        columns[label] = draw_column(encoding.label, classes, rng)
+        columns[label] = encoding.label.decode_cells(classes, rng)
     return columns

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from threea_spark.config.domain import Domain
-from threea_spark.encode.decode import Levels
-from threea_spark.encode.encoding import Encoding
+from threea_spark.encode.codec import Encoding
 from threea_spark.errors import ConfigError, ModelError
 from threea_spark.model import store
 from threea_spark.model.blocks import BlockDraw
@@ -151,7 +150,7 @@ class ReleaseModel:
         from threea_spark.model.xy import to_xy
 
         one = draw_rows(self.sampler, self.encoding, self.domain.label, 1, np.random.default_rng(0))
-        levels = {name: column.values for name, column in one.items() if isinstance(column, Levels)}
+        levels = {name: column.values for name, column in one.items() if column.is_category}
         return to_xy(rows, self.domain, levels)
 
     def rows_drawn(

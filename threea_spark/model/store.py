@@ -18,37 +18,36 @@ import numpy as np
 from pydantic import BaseModel
 
 from threea_spark.config.domain import Domain
-from threea_spark.encode.codes import AffineCode, CategoryCode, ColumnCode, QuantileCode
-from threea_spark.encode.encoding import Encoding
 from threea_spark.encode.grid import LeafGrid
-from threea_spark.encode.histogram import PARTS
-from threea_spark.encode.point import PointCode
+from threea_spark.encode.moments import AffineCodec
+from threea_spark.encode.numbers import PointCodec
+from threea_spark.encode.quantiles import QuantileCodec
 from threea_spark.errors import ModelError
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.law import RowSampler
 from threea_spark.model.ntk import Architecture
+from threea_spark.model.stored import StoredCategory, StoredEncoding, from_stored, to_stored
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 FORMAT = 1
 _DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
-_CLASSES = {
-    kind.__name__: kind
-    for kind in (
-        AffineCode,
-        Architecture,
-        CategoryCode,
-        Encoding,
-        KernelInput,
-        LabelFunction,
-        LeafGrid,
-        PointCode,
-        PrivacyStatement,
-        QuantileCode,
-        RowSampler,
-        StageSpend,
-    )
+_CLASSES: dict[str, type] = {
+    "AffineCode": AffineCodec,
+    "Architecture": Architecture,
+    "CategoryCode": StoredCategory,
+    "Encoding": StoredEncoding,
+    "KernelInput": KernelInput,
+    "LabelFunction": LabelFunction,
+    "LeafGrid": LeafGrid,
+    "PointCode": PointCodec,
+    "PrivacyStatement": PrivacyStatement,
+    "QuantileCode": QuantileCodec,
+    "RowSampler": RowSampler,
+    "StageSpend": StageSpend,
 }
+"""By the name in format 1, which a class keeps when it is renamed."""
+_NAMES = {kind: name for name, kind in _CLASSES.items()}
 
 
 def require_empty(folder: str | Path) -> None:
@@ -107,6 +106,7 @@ def load(folder: str | Path, names: Collection[str]) -> dict[str, Any]:
 
 
 def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - a tree of anything we store
+    value = to_stored(value)
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"
         arrays[name] = value
@@ -115,7 +115,7 @@ def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - 
         return {"$domain": value.model_dump(mode="json")}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
-        return {"$class": type(value).__name__, "fields": fields}
+        return {"$class": _NAMES[type(value)], "fields": fields}
     if isinstance(value, (list, tuple)):
         return {"$tuple": [_plain(item, arrays) for item in value]}
     if isinstance(value, dict):
@@ -138,23 +138,6 @@ def _rebuilt(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 
         return {key: _rebuilt(item, arrays) for key, item in value["$dict"]}
     kind = _CLASSES[value["$class"]]
     known = {field.name for field in dataclasses.fields(kind)}
-    found = kind(**{name: _rebuilt(item, arrays) for name, item in value["fields"].items() if name in known})
-    return _with_parts(found) if isinstance(found, Encoding) and not _knows_parts(value) else found
-
-
-def _knows_parts(encoding: dict[str, Any]) -> bool:
-    """Whether a stored encoding has a field for the part of a timestamp that a category is."""
-    return any("part" in code["fields"] for code in encoding["fields"]["codes"]["$tuple"])
-
-
-def _with_parts(encoding: Encoding) -> Encoding:
-    """Reads an encoding of 0.1.0, which named the parts of a timestamp after it: `seen#hour`."""
-    times = {code.name for code in encoding.codes if not isinstance(code, CategoryCode) and code.kind == "timestamp"}
-
-    def mended(code: ColumnCode) -> ColumnCode:
-        name, _, part = code.name.rpartition("#")
-        if not isinstance(code, CategoryCode) or part not in PARTS or name not in times:
-            return code
-        return dataclasses.replace(code, name=name, part=part)
-
-    return dataclasses.replace(encoding, codes=tuple(map(mended, encoding.codes)))
+    return from_stored(
+        kind(**{name: _rebuilt(item, arrays) for name, item in value["fields"].items() if name in known})
+    )

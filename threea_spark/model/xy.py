@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.config.columns import Column
+from threea_spark.config.domain import Domain
 from threea_spark.errors import ConfigError, SourceError
 from threea_spark.source.pandas import read_cells
 
@@ -52,9 +53,9 @@ def _coded(cells: pd.Series, column: Column, levels: tuple[str, ...]) -> pd.Seri
     import pandas as pd
 
     found = read_cells(cells, column)
-    if isinstance(column, CategoricalColumn):
+    if column.is_categorical:
         coded = pd.Categorical(found.to_numpy(zero_copy_only=False), categories=levels)
         return pd.Series(coded, index=cells.index)
-    values = found.cast(pa.int64()).cast(pa.float64(), safe=False) if isinstance(column, TimestampColumn) else found
-    scale = _MICROS if isinstance(column, TimestampColumn) else 1.0
+    values = found.cast(pa.int64()).cast(pa.float64(), safe=False) if column.is_timestamp else found
+    scale = _MICROS if column.is_timestamp else 1.0
     return pd.Series(np.array(values.to_numpy(zero_copy_only=False), dtype=np.float64) / scale, index=cells.index)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from threea_spark.arrays import Float64Array
-from threea_spark.config.domain import CategoricalColumn, Domain, TimestampColumn
+from threea_spark.config.domain import Domain
 from threea_spark.engine.frames import category_text, numbers, seconds
 from threea_spark.report.associations import associations, with_one
 from threea_spark.report.bins import Bins, Values, bins_of
@@ -89,11 +89,11 @@ def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
     found = []
     for name in (name for name in frame.columns if name in domain.columns):
         column, cells = domain.columns[name], frame[name]
-        if isinstance(column, CategoricalColumn):
+        if column.is_categorical:
             texts = np.empty(len(cells), dtype=object)
             texts[:] = [category_text(cell) for cell in cells.tolist()]
             found.append(Values(name, "category", texts))
-        elif isinstance(column, TimestampColumn):
+        elif column.is_timestamp:
             found.append(Values(name, "time", seconds(cells).to_numpy(dtype=np.float64)))
         else:
             found.append(Values(name, "number", numbers(cells).to_numpy(dtype=np.float64)))

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from threea_spark.arrays import Int64Array
-from threea_spark.config.domain import CategoricalColumn, Column, Domain, FloatColumn, IntegerColumn, TimestampColumn
+from threea_spark.config.columns import CategoricalColumn, Column
+from threea_spark.config.domain import Domain
 from threea_spark.errors import SchemaError
 from threea_spark.source.cells import (
     listed_numbers,
@@ -30,13 +31,13 @@ from threea_spark.source.cells import (
 if TYPE_CHECKING:
     import pandas as pd
 
-_RELEASED = {IntegerColumn: "bigint", FloatColumn: "double", CategoricalColumn: "string", TimestampColumn: "timestamp"}
+_RELEASED = {"integer": "bigint", "float": "double", "categorical": "string", "timestamp": "timestamp"}
 _IDENTIFIERS = CategoricalColumn(type="categorical", values="open")
 
 
 def released_types(domain: Domain) -> dict[str, str]:
     """Returns Spark's simple type string of every released column: public, because it depends on the domain alone."""
-    return {name: _RELEASED[type(column)] for name, column in domain.columns.items()}
+    return {name: _RELEASED[column.type] for name, column in domain.columns.items()}
 
 
 def arrow_table(frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str | None) -> pa.Table:
@@ -85,9 +86,9 @@ def read_cells(cells: pd.Series, column: Column) -> pa.Array:
     Returns:
       float64 for numbers, text for categories, UTC microseconds for times; null for cells that cannot be read.
     """
-    if isinstance(column, CategoricalColumn):
+    if column.is_categorical:
         return _texts(cells, {} if column.is_open else listed_numbers(column.values))
-    return _moments(cells) if isinstance(column, TimestampColumn) else _numbers(cells)
+    return _moments(cells) if column.is_timestamp else _numbers(cells)
 
 
 def _numbers(cells: pd.Series) -> pa.Array:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from threea_spark.config.domain import CategoricalColumn, Domain, TimestampColumn
-from threea_spark.config.domain import Column as DomainColumn
+from threea_spark.config.columns import Column as DomainColumn
+from threea_spark.config.domain import Domain
 from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.packed import UNIT, UNIT_ID, column_name
 from threea_spark.engine.spark import SparkSource
@@ -48,9 +48,9 @@ def _cell(name: str, column: DomainColumn, simple: str) -> Column:
     from pyspark.sql import functions as F
 
     cell = F.col(quoted_name(name))
-    if isinstance(column, TimestampColumn):
+    if column.is_timestamp:
         return cell
-    if not isinstance(column, CategoricalColumn):
+    if not column.is_categorical:
         return cell.cast("double")
     if simple == "timestamp":  # as text in UTC, whatever the session's time zone
         epoch = F.lit("1970-01-01 00:00:00").cast("timestamp_ntz")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from threea_spark.config.domain import CategoricalColumn, Column, Domain, TimestampColumn
+from threea_spark.config.columns import CategoricalColumn, Column
+from threea_spark.config.domain import Domain
 from threea_spark.engine.types import castable
 from threea_spark.errors import SchemaError
 
@@ -74,15 +75,15 @@ def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
         return f"  {name!r}: not a column of the source{hint}"
     kind = base_type(found[name])
     allowed: tuple[str, ...]
-    if isinstance(column, CategoricalColumn):
+    if column.is_categorical:
         allowed = NUMERIC_TYPES + TIME_TYPES + TEXT_TYPES
         fix = "flatten it to a plain column in a view, or drop it from the domain"
-    elif isinstance(column, TimestampColumn):
+    elif column.is_timestamp:
         allowed, fix = TIME_TYPES, "cast it to timestamp in a view, or declare it categorical"
     else:
         allowed, fix = NUMERIC_TYPES, "cast it to a number in a view, or declare it categorical"
     if kind in allowed:
-        return _category_problem(name, column, found[name]) if isinstance(column, CategoricalColumn) else None
+        return _category_problem(name, column, found[name]) if column.is_categorical else None
     return f"  {name!r}: the domain says {column.type}, the source has {found[name]}; {fix}"
 
 

@@ -1,11 +1,19 @@
+import datetime as dt
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tables import category, mixed_encoding, mixed_rows, number
 
-from threea_spark.encode.codes import CATEGORY_COORDINATE, SCORE_GRID, AffineCode
-from threea_spark.encode.encoding import Encoding, n_cells_of
+from threea_spark.config.columns import CategoricalColumn, FloatColumn, TimestampColumn
+from threea_spark.config.domain import Domain
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
+from threea_spark.encode.fit import reader_of
+from threea_spark.encode.histogram import HistogramLayout
+from threea_spark.encode.times import part_of
 
 
 def squared_norms(packed):
@@ -36,8 +44,8 @@ def test_any_row_keeps_the_bound_and_one_cell_a_feature(rows, clip_norm):
     assert squared_norms(packed).max() <= encoding.norm_bound**2
     cells = encoding.cells(packed)
     assert cells.shape == (len(rows), 4)
-    assert np.all(encoding.cell_offsets[:-1] <= cells)
-    assert np.all(cells < encoding.cell_offsets[1:])
+    assert np.all(encoding.cell_layout.offsets[:-1] <= cells)
+    assert np.all(cells < encoding.cell_layout.offsets[1:])
 
 
 def test_a_row_is_packed_alike_alone_and_in_a_batch():
@@ -51,21 +59,21 @@ def test_a_row_is_packed_alike_alone_and_in_a_batch():
 def test_cells_without_clipping_are_those_of_the_values():
     encoding = mixed_encoding(clip_norm=100.0)
     columns = mixed_rows(1_000)
-    cells = encoding.cells(encoding.pack(columns)) - encoding.cell_offsets[:-1]
+    cells = encoding.cells(encoding.pack(columns)) - encoding.cell_layout.offsets[:-1]
     assert np.array_equal(cells[:, 2], columns[2])
     assert np.array_equal(cells[:, 3], columns[3])
     missing = np.isnan(columns[1])
-    assert np.all(cells[missing, 1] == encoding.codes[1].n_cells)
-    assert np.all(cells[~missing, 1] < encoding.codes[1].n_cells)
-    scores = np.rint(encoding.codes[0].score(columns[0]) * SCORE_GRID) / SCORE_GRID
-    assert np.array_equal(cells[:, 0], encoding.codes[0].cell(scores))
+    assert np.all(cells[missing, 1] == encoding.features[1].n_value_cells)
+    assert np.all(cells[~missing, 1] < encoding.features[1].n_value_cells)
+    scores = np.rint(encoding.features[0].score(columns[0]) * SCORE_GRID) / SCORE_GRID
+    assert np.array_equal(cells[:, 0], encoding.features[0].cell(scores))
 
 
 def test_offsets_and_cells_cover_the_vector_without_gaps():
     encoding = mixed_encoding()
     assert encoding.offsets.tolist() == [0, 1, 3, 6]
     assert encoding.width == 9
-    assert encoding.n_cells == sum(n_cells_of(code) for code in encoding.codes)
+    assert encoding.n_cells == sum(code.n_cells for code in encoding.features)
     assert encoding.n_classes == 2
 
 
@@ -85,7 +93,7 @@ def test_classes_are_levels_or_cells():
     label = number("y", 0.0, 10.0, nullable=True)
     encoding = Encoding((category("x", "a", "b"),), label, 1.0)
     found = encoding.class_of(np.array([0.0, 5.0, 10.0, np.nan, 1e300]))
-    assert found[3] == label.n_cells == encoding.n_classes - 1
+    assert found[3] == label.n_value_cells == encoding.n_classes - 1
     assert found[4] == found[2]
     assert found[0] < found[1] < found[2]
 
@@ -103,8 +111,39 @@ def test_a_table_of_a_label_alone_has_no_features():
     assert encoding.cells(np.zeros((3, 0), dtype=np.int16)).shape == (3, 0)
 
 
-def test_moments_describe_affine_numbers_only():
-    affine = AffineCode("a", "float", False, 0.0, 1.0, 0.5, 0.2, np.array([0.0]))
-    assert Encoding((affine, category("x", "a")), None, 1.0).is_gaussian
-    assert not mixed_encoding().is_gaussian
-    assert not Encoding((category("x", "a"),), None, 1.0).is_gaussian
+ODD = ("seen#hour", "seen#weekday", "seen", "hour", "weekday", "cost", "cost#weekday", "a/b", "x.y", "b `t` ", "")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_no_name_of_a_column_is_taken_for_a_part_of_a_time(order):
+    """In either order each column is read from its own cells and comes back under its own name."""
+    kinds = {
+        "seen": TimestampColumn(
+            type="timestamp", lower=dt.datetime(2020, 1, 1), upper=dt.datetime(2021, 1, 1), parts=("hour", "weekday")
+        ),
+        "cost": FloatColumn(type="float", lower=0.0, upper=1e6),
+    }
+    text = CategoricalColumn(type="categorical", values=("p", "q"))
+    columns = {name: kinds.get(name, text) for name in ODD[::order]}
+    n = 2_000
+    rng = np.random.default_rng(6)
+    levels = {name: rng.integers(0, 2, n) for name in columns}
+    seconds = np.floor(1.58e9 + rng.random(n) * 2.5e7)
+    seconds -= seconds % 86_400 - 7 * 3_600  # seven o'clock on any day
+    cells = {name: pa.array(np.array(["p", "q"])[levels[name]].tolist()) for name in columns}
+    cells |= {"seen": pa.array((seconds * 1e6).astype(np.int64)).cast(pa.timestamp("us"))}
+    cells |= {"cost": pa.array(rng.uniform(2.0, 3.0, n))}
+    batch = pa.RecordBatch.from_arrays([cells[name] for name in columns], [f"c{i}" for i in range(len(columns))])
+    reader = reader_of(Domain.from_dict({"task": "none", "columns": columns}), {})
+    values = reader.read(batch)
+    layout = HistogramLayout(reader.fields)
+    codecs, _ = layout.fit(layout.counts(values).astype(float), 1e-9, n_cells=[32] * len(reader.fields))
+    encoding = reader.encoding(codecs, 100.0)
+    decoded = encoding.decode(encoding.cells(encoding.pack(values)), np.random.default_rng(7))
+    assert list(decoded) == list(columns)
+    for name in columns:
+        if columns[name].is_categorical:
+            assert np.array_equal(decoded[name].levels, levels[name]), name
+    assert set(part_of(decoded["seen"].values, "hour")) == {7}
+    assert np.array_equal(part_of(decoded["seen"].values, "weekday"), part_of(seconds, "weekday"))
+    assert 1.5 < np.median(decoded["cost"].values) < 3.5

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from small_tables import category, number
 
-from threea_spark.encode.decode import draw_column, join_parts
-from threea_spark.encode.encoding import Encoding, n_cells_of
-from threea_spark.encode.point import PointCode
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.numbers import PointCodec
+from threea_spark.encode.times import TimeCodec
 
-AGE = PointCode("age", "integer", False, 0.0, 120.0, 41.0)
-PAY = PointCode("pay", "float", True, -1.0, 1.0, 0.25)
+AGE = PointCodec("age", "integer", False, 0.0, 120.0, 41.0)
+PAY = PointCodec("pay", "float", True, -1.0, 1.0, 0.25)
 
 
 @pytest.mark.parametrize("values", [[0.0, 41.0, 120.0], [-1e300, 1e300], []])
@@ -25,14 +25,14 @@ def test_every_draw_and_every_score_gives_the_point():
 
 
 def test_its_parts_are_those_of_one_cell():
-    assert AGE.n_cells == len(AGE.cell_score) == len(AGE.cell_mass) == 1
+    assert AGE.n_value_cells == len(AGE.cell_mass) == 1
     assert len(AGE.cell_edges) == 0
     assert AGE.cell_mass.sum() == 1.0
-    assert (n_cells_of(AGE), n_cells_of(PAY)) == (1, 2)
+    assert (AGE.n_cells, PAY.n_cells) == (1, 2)
 
 
 def test_a_null_keeps_a_cell_of_its_own():
-    column = draw_column(PAY, np.array([0, 1, 0, 1]), np.random.default_rng(1))
+    column = PAY.decode_cells(np.array([0, 1, 0, 1]), np.random.default_rng(1))
     assert np.array_equal(column.values, [0.25, np.nan, 0.25, np.nan], equal_nan=True)
 
 
@@ -50,10 +50,8 @@ def test_packed_rows_of_points_say_only_what_is_null():
 
 def test_a_point_in_time_still_moves_to_its_drawn_hour():
     noon = 1_600_000_000.0 // 86_400 * 86_400 + 12 * 3_600
-    seen = PointCode("seen", "timestamp", False, noon - 1e6, noon + 1e6, noon)
-    hour = category("seen", *map(str, range(24)), part="hour")
-    cells = np.array([0, 12, 23])
-    rng = np.random.default_rng(1)
-    drawn = [draw_column(seen, np.zeros(3, dtype=np.int64), rng), draw_column(hour, cells, rng)]
-    moved = join_parts((seen, hour), drawn)["seen"].values
+    seen = PointCodec("seen", "timestamp", False, noon - 1e6, noon + 1e6, noon)
+    hour = category("hour", *map(str, range(24)))
+    cells = np.array([[0, 0], [0, 12], [0, 23]])
+    moved = TimeCodec(seen, (hour,)).decode(cells, np.random.default_rng(1)).values
     assert ((moved - noon) / 3_600).tolist() == [-12.0, 0.0, 11.0]

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from small_tables import category, number
 
-from threea_spark.encode.codes import SCORE_LIMIT, AffineCode, CategoryCode, category_code, quantile_code
+from threea_spark.encode.feature import SCORE_LIMIT
 from threea_spark.encode.grid import N_LEAVES, leaf_grid
+from threea_spark.encode.quantiles import quantile_codec
 from threea_spark.encode.tree import N_NODES, leaf_masses, tree_counts
 
 RNG = np.random.default_rng(20240601)
@@ -18,7 +19,7 @@ def learned(values, lower, upper, *, n_cells=32, stddev=0.0, whole=False):
     takes_rest[: grid.n_leaves] = True if whole else ~grid.is_atom
     masses = leaf_masses(noisy, float(len(values)), max(stddev, 1e-9), takes_rest)
     cell_rows = max(len(values) / n_cells, 3.0 * stddev)
-    return quantile_code("x", "integer" if whole else "float", False, grid, masses, cell_rows=cell_rows)
+    return quantile_codec("x", "integer" if whole else "float", False, grid, masses, cell_rows=cell_rows)
 
 
 @pytest.mark.parametrize(("values", "upper"), [(INCOMES, 1e9), (AMOUNTS, 1e6)])
@@ -95,68 +96,8 @@ def test_whole_numbers_are_drawn_whole():
 
 def test_a_column_without_rows_has_an_even_law():
     grid = leaf_grid(0, 9, whole=True)
-    code = quantile_code("x", "integer", False, grid, np.zeros(N_LEAVES), cell_rows=1.0)
+    code = quantile_codec("x", "integer", False, grid, np.zeros(N_LEAVES), cell_rows=1.0)
     assert np.allclose(np.diff(code.cdf), 0.1)
-
-
-def affine(kind="float"):
-    return AffineCode("x", kind, False, 0.0, 100.0, 40.0, 20.0, np.array([-1.0, 0.0, 1.0]))
-
-
-def test_an_affine_code_inverts_within_its_bounds():
-    code = affine()
-    values = np.linspace(0.0, 100.0, 201)
-    assert np.allclose(code.value(code.score(values)), values)
-    assert np.all(np.diff(code.score(np.array([-1e300, 0.0, 50.0, 100.0, 1e300]))) >= 0.0)
-    assert code.value(np.array([-100.0, 100.0])).tolist() == [0.0, 100.0]
-
-
-def test_an_affine_cell_holds_what_is_drawn_from_it():
-    code = affine()
-    cell = np.repeat(np.arange(code.n_cells), 200)
-    drawn = code.draw(cell, np.tile(np.linspace(0.001, 0.999, 200), code.n_cells))
-    assert np.array_equal(code.cell(code.score(drawn)), cell)
-    assert code.cell_mass.sum() == pytest.approx(1.0)
-    whole = affine("integer").draw(cell, np.tile(np.linspace(0.0, 0.999, 200), code.n_cells))
-    assert np.array_equal(whole, np.rint(whole))
-
-
-def test_rare_levels_share_a_cell_and_frequent_ones_do_not():
-    masses = np.array([500.0, 1.0, 300.0, 2.0, *[0.5] * 10])
-    code = category_code("x", tuple("abcdefghijklmn"), False, masses, least_rows=10.0, max_cells=64)
-    assert code.n_cells == 3
-    assert code.cell_of[0] != code.cell_of[2]
-    rare = [1, 3, *range(4, 14)]
-    assert len(set(code.cell_of[rare].tolist())) == 1
-
-
-def test_few_levels_keep_cells_of_their_own():
-    code = category_code("x", tuple("abc"), True, np.array([100.0, 0.0, 0.0, 5.0]), least_rows=10.0, max_cells=64)
-    assert code.cell_of.tolist() == [0, 1, 2, 3]
-    assert code.n_levels == 4
-
-
-def test_the_most_frequent_levels_take_the_cells_there_are():
-    masses = np.arange(100.0, 0.0, -1.0)[::-1]
-    code = category_code("x", tuple(map(str, range(100))), True, np.append(masses, 7.0), least_rows=0.0, max_cells=8)
-    assert code.n_cells == 10  # eight, the one of the rest, the one of null
-    assert len(set(code.cell_of[92:100].tolist())) == 8
-
-
-def test_a_cell_draws_its_own_levels_by_their_mass():
-    code = CategoryCode("x", ("a", "b", "c", "d"), True, np.array([0, 1, 1, 0, 2]), np.array([1.0, 6.0, 2.0, 3.0, 9.0]))
-    rng = np.random.default_rng(4)
-    for cell, levels in ((0, {0, 3}), (1, {1, 2}), (2, {4})):
-        drawn = code.draw(np.full(20_000, cell), rng.random(20_000))
-        assert set(drawn.tolist()) == levels
-    first = code.draw(np.zeros(20_000, dtype=np.int64), rng.random(20_000))
-    assert np.mean(first == 3) == pytest.approx(0.75, abs=0.02)
-    assert code.draw(np.array([0, 1, 2]), np.array([0.0, 0.0, 0.0])).tolist() == [0, 1, 4]
-
-
-def test_levels_without_mass_can_be_drawn_without_error():
-    code = CategoryCode("x", ("a", "b"), False, np.array([0, 1]), np.zeros(2))
-    assert code.draw(np.array([0, 1]), np.array([0.5, 0.5])).tolist() == [0, 1]
 
 
 def test_helpers_of_these_tests_make_codes_of_the_asked_shape():

@@ -1,0 +1,152 @@
+"""Arrow cells become numbers and levels, and drawn numbers and levels become Arrow cells in the source's types.
+
+Reading follows fixed rules that never raise on a value: null and NaN count as null; numbers outside the bounds and
+infinities count as the bound (in the codec, not here); what a value that is not listed counts as, the field says.
+Writing keeps to what the type holds: whole numbers whole, nulls null.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
+from threea_spark.engine.types import arrow_type
+
+_MICROS = 1_000_000
+DAY_SECONDS = 86_400
+_LARGEST = 1e300  # in place of infinity: the codec clips it to a bound
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
+
+
+def numbers_of(cells: pa.Array) -> Float64Array:
+    """Reads numbers, dates or timestamps (as seconds since 1970) with NaN for null. PRIVATE."""
+    if pa.types.is_date32(cells.type):
+        days = cells.cast(pa.int32()).cast(pa.float64())
+        return _plain(days) * DAY_SECONDS
+    if pa.types.is_timestamp(cells.type):
+        micros = cells.cast(pa.timestamp("us", tz=cells.type.tz)).cast(pa.int64())
+        return _plain(micros.cast(pa.float64(), safe=False)) / _MICROS
+    return np.clip(_plain(cells.cast(pa.float64(), safe=False)), -_LARGEST, _LARGEST)
+
+
+def levels_of(cells: pa.Array, values: tuple[str, ...], *, unknown: int, null: int) -> Int64Array:
+    """Reads the place of each cell among the values. PRIVATE.
+
+    Args:
+      cells: Text. PRIVATE.
+      values: Listed or selected.
+      unknown: Level of a value that is not among them.
+      null: Level of null.
+    """
+    found = pc.fill_null(pc.index_in(cells, value_set=pa.array(values, type=cells.type)), unknown)
+    levels = np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.where(np.asarray(cells.is_null().to_numpy(zero_copy_only=False)), null, levels)
+
+
+def _plain(cells: pa.Array) -> Float64Array:
+    return np.asarray(cells.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Values of a numeric column or seconds of a timestamp; NaN is null."""
+
+    values: Float64Array
+    is_category: ClassVar[Literal[False]] = False
+
+    @property
+    def cells(self) -> Float64Array:
+        """One number a row, shape (n,)."""
+        return self.values
+
+    def with_cells(self, cells: NDArray[np.generic]) -> Numbers:
+        """The same column in other rows."""
+        return Numbers(np.asarray(cells, dtype=np.float64))
+
+    def within(self, low: float, high: float) -> BoolArray:
+        """Which rows hold a number from low to high, shape (n,)."""
+        return (self.values >= low) & (self.values <= high)
+
+    def to_arrow(self, simple: str) -> pa.Array:
+        """Writes numbers, dates or timestamps as near as the type can hold them.
+
+        Args:
+          simple: Spark's simple type string of the source's column.
+        """
+        wanted, missing = arrow_type(simple), np.isnan(self.values)
+        filled = np.where(missing, 0.0, self.values)
+        if pa.types.is_date32(wanted):
+            days = np.floor(filled / DAY_SECONDS).astype(np.int32)
+            return pa.array(days, mask=missing).cast(wanted)
+        if pa.types.is_timestamp(wanted):
+            return pa.array(np.rint(filled * _MICROS).astype(np.int64), mask=missing).cast(wanted)
+        if pa.types.is_integer(wanted):
+            return pa.array(_fitting(filled, wanted.bit_width), mask=missing).cast(wanted)
+        if pa.types.is_decimal(wanted):
+            within = _fitting_decimal(filled, wanted.precision, wanted.scale)
+            return pc.round(pa.array(within, mask=missing), wanted.scale).cast(wanted)
+        if pa.types.is_string(wanted) or pa.types.is_boolean(wanted):
+            raise TypeError(f"a column of {simple} holds no numbers")  # the schema check refuses it before any row
+        if pa.types.is_float32(wanted):
+            filled = np.clip(filled, -_LARGEST_FLOAT, _LARGEST_FLOAT)
+        return pa.array(filled, mask=missing).cast(wanted)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Levels of a categorical column; -1 is null."""
+
+    levels: Int64Array
+    values: tuple[str, ...]
+    is_category: ClassVar[Literal[True]] = True
+
+    @property
+    def cells(self) -> Int64Array:
+        """One level a row, shape (n,)."""
+        return self.levels
+
+    def with_cells(self, cells: NDArray[np.generic]) -> Levels:
+        """The same column in other rows."""
+        return Levels(np.asarray(cells, dtype=np.int64), self.values)
+
+    def equals(self, value: str) -> BoolArray:
+        """Which rows hold a category, shape (n,)."""
+        wanted = self.values.index(value) if value in self.values else len(self.values)
+        return np.asarray(self.levels == wanted, dtype=np.bool_)
+
+    def to_arrow(self, simple: str) -> pa.Array:
+        """Writes categories in the source's type, which the schema check found able to hold them.
+
+        Args:
+          simple: Spark's simple type string of the source's column.
+        """
+        index = pa.array(self.levels, mask=self.levels < 0)
+        return pa.array(self.values, pa.string()).cast(arrow_type(simple)).take(index)
+
+
+Decoded: TypeAlias = Numbers | Levels
+"""A column of released rows."""
+
+
+def _fitting_decimal(values: Float64Array, precision: int, scale: int) -> Float64Array:
+    """Moves values to the nearest that the type holds once it has rounded them; whole numbers stay whole."""
+    step = Fraction(1, 10**scale)
+    end = 10 ** (precision - scale) - step
+    nearest = float(end)
+    largest = nearest if Fraction(nearest) <= end + step / 4 else math.nextafter(nearest, 0.0)
+    within = np.clip(values, -largest, largest)
+    return np.where((values == np.rint(values)) & (largest >= 1.0), np.trunc(within), within)
+
+
+def _fitting(values: Float64Array, bits: int) -> Int64Array:
+    """Rounds to whole numbers that the type holds; public bounds wider than the type would overflow it."""
+    largest = 2.0 ** (bits - 1)
+    return np.clip(np.rint(values), -largest, np.nextafter(largest, 0.0)).astype(np.int64)

@@ -1,0 +1,171 @@
+"""The codec of a table: where each feature lies in the packed vector, which cells it counts in, how rows come back.
+
+A row becomes int16 coordinates on a public grid: scores of numbers, an indicator of null for nullable numbers, scaled
+one-hot levels of categories. Everything later stages see of a row is this vector and its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.arrays import Float32Array, Float64Array, Int16Array, Int64Array
+from threea_spark.encode.categories import CategoryCodec
+from threea_spark.encode.cell_layout import CellLayout
+from threea_spark.encode.cells import Decoded
+from threea_spark.encode.feature import SCORE_GRID
+from threea_spark.encode.numbers import NumberCodec
+from threea_spark.encode.times import TimeCodec
+from threea_spark.privacy.clipping import clip_rows
+
+Feature: TypeAlias = NumberCodec | CategoryCodec
+"""What has one cell in each row; feature.py says what it answers to."""
+ColumnCodec: TypeAlias = Feature | TimeCodec
+"""What a released column is decoded from: a feature, or a timestamp with its parts."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Codecs of all columns but the label, in order, and of the label.
+
+    Attributes:
+      columns: In the domain's order.
+      label: Codec of the label; None for the task "none". A number is learned by its cells.
+      clip_norm: L2 bound on a packed vector, in units of score.
+    """
+
+    columns: tuple[ColumnCodec, ...]
+    label: Feature | None
+    clip_norm: float
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """Codecs of all features, column after column; the parts of a timestamp follow its seconds."""
+        return tuple(feature for column in self.columns for feature in column.features)
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes the label has: categories, cells of a number, or one where there is no label."""
+        return 1 if self.label is None else self.label.n_cells
+
+    @cached_property
+    def _ends(self) -> Int64Array:
+        """First coordinate of each feature, and the end, shape (n_features + 1,)."""
+        return np.cumsum([0, *[feature.n_coordinates for feature in self.features]]).astype(np.int64)
+
+    @property
+    def width(self) -> int:
+        """Coordinates of a packed vector."""
+        return int(self._ends[-1])
+
+    @property
+    def offsets(self) -> Int64Array:
+        """First coordinate of each feature, shape (n_features,)."""
+        return self._ends[:-1]
+
+    @cached_property
+    def cell_layout(self) -> CellLayout:
+        """Where each feature's cells lie among all cells."""
+        return CellLayout(tuple(feature.n_cells for feature in self.features))
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of all features together."""
+        return self.cell_layout.n_cells
+
+    @property
+    def norm_bound(self) -> int:
+        """L2 bound on a packed vector, in grid units."""
+        return int(self.clip_norm * SCORE_GRID)
+
+    @cached_property
+    def _max_norm(self) -> float:
+        """No row is longer, in grid units, even without clipping."""
+        return SCORE_GRID * float(np.sqrt(sum(feature.max_squared_norm for feature in self.features)))
+
+    def pack(self, values: list[NDArray[np.generic]], n_rows: int | None = None) -> Int16Array:
+        """Codes a batch of rows.
+
+        Args:
+          values: One array for each feature: float64 with NaN for null, or int levels. PRIVATE.
+          n_rows: Of the batch, where a table may have no feature to tell it from.
+
+        Returns:
+          Shape (n, width), norm at most norm_bound, checked in integers. PRIVATE.
+        """
+        if n_rows is None:
+            n_rows = len(values[0]) if values else 0
+        packed = np.zeros((self.width, n_rows), dtype=np.int16).T  # columns are contiguous, as in the staged blocks
+        for feature, (start, stop), own in zip(self.features, pairwise(self._ends), values, strict=True):
+            feature.pack(own, packed[:, start:stop])
+        if self.norm_bound >= self._max_norm:
+            return packed
+        return clip_rows(packed.astype(np.int64), self.norm_bound).astype(np.int16)
+
+    def cells(self, packed: Int16Array) -> Int64Array:
+        """Finds the cell of every feature of each packed row, counted through all features.
+
+        Args:
+          packed: Shape (n, width). PRIVATE.
+
+        Returns:
+          Shape (n, n_features): exactly one cell a feature, so a row's cell counts have squared norm n_features.
+        """
+        found = np.empty((len(self.features), len(packed)), dtype=np.int64)
+        for row, feature, (start, stop) in zip(found, self.features, pairwise(self._ends), strict=True):
+            row[:] = feature.cells(packed[:, start:stop])
+        return (found + self.cell_layout.offsets[:-1, None]).T
+
+    def nearest_cells(self, rows: Float64Array) -> Int64Array:
+        """Finds the cells of mixed rows: the largest level, the number's cell, null where its indicator leads.
+
+        Args:
+          rows: In grid units, shape (n, width). RELEASED.
+
+        Returns:
+          As of `cells`, shape (n, n_features).
+        """
+        found = np.empty((len(self.features), len(rows)), dtype=np.int64)
+        for row, feature, (start, stop) in zip(found, self.features, pairwise(self._ends), strict=True):
+            row[:] = feature.nearest_cells(rows[:, start:stop])
+        return (found + self.cell_layout.offsets[:-1, None]).T
+
+    def scores(self, packed: Int16Array) -> Float32Array:
+        """The packed rows in units of score, shape (n, width). PRIVATE if the rows are."""
+        return packed.astype(np.float32) / np.float32(SCORE_GRID)
+
+    def class_of(self, values: NDArray[np.generic]) -> Int64Array:
+        """Finds the class of each label value: a level, or the cell of a number (null has a cell of its own)."""
+        return np.zeros(len(values), dtype=np.int64) if self.label is None else self.label.cells_of_values(values)
+
+    def decode(self, cells: Int64Array, rng: np.random.Generator) -> dict[str, Decoded]:
+        """Draws a value inside each cell and joins timestamps with their parts.
+
+        Args:
+          cells: Counted through all features, shape (n, n_features). RELEASED.
+          rng: Public randomness: drawing is post-processing.
+
+        Returns:
+          Columns by name, in order.
+        """
+        own = cells - self.cell_layout.offsets[:-1]
+        decoded: dict[str, Decoded] = {}
+        for column, first, last in self._spans():
+            decoded[column.name] = column.decode(own[:, first:last], rng)
+        return decoded
+
+    def with_features(self, features: Sequence[Feature]) -> Encoding:
+        """The same table with its features coded otherwise, in the order of `features`."""
+        columns = tuple(column.with_features(features[first:last]) for column, first, last in self._spans())
+        return replace(self, columns=columns)
+
+    def _spans(self) -> list[tuple[ColumnCodec, int, int]]:
+        """Each column with the first and the end of its features."""
+        ends = np.cumsum([0, *[len(column.features) for column in self.columns]]).tolist()
+        return [(column, *ends) for column, ends in zip(self.columns, pairwise(ends), strict=True)]

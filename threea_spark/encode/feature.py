@@ -1,0 +1,175 @@
+"""What every coded feature answers to: the interface of its field, before anything is known, and of its codec, after.
+
+A feature has exactly one cell in each row. A number and a category are one feature, a timestamp is one and one more for
+each of its parts. Nobody outside this folder asks what kind a feature is but by `is_category`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from threea_spark.arrays import Float64Array, Int16Array, Int64Array
+from threea_spark.encode.cells import Decoded
+
+if TYPE_CHECKING:
+    from typing import Self
+
+SCORE_GRID = 4096
+"""Grid units of one unit of score: int16 holds scores up to 8, in steps of 1/4096."""
+SCORE_LIMIT = 3.0
+CATEGORY_COORDINATE = int(SCORE_GRID / np.sqrt(2.0))
+"""One-hot coordinates are scaled by 1/sqrt(2), so two different levels lie 1 apart."""
+
+
+class FeatureField(ABC):
+    """What is counted of one feature; public.
+
+    Attributes:
+      name, nullable: Of the column; the name of a part of a timestamp is the part's: hour, weekday or month.
+      is_category: Whether its cells have no order.
+      unit: Units in which `counts` adds one row.
+    """
+
+    name: str
+    nullable: bool
+    is_category: ClassVar[bool]
+    unit: ClassVar[int] = 1
+
+    @property
+    @abstractmethod
+    def n_nodes(self) -> int:
+        """Coordinates of its counts."""
+
+    @property
+    @abstractmethod
+    def squared_norm(self) -> int:
+        """Squared L2 norm of what a row adds at most, in squared units; so many coordinates it moves at most."""
+
+    @property
+    @abstractmethod
+    def max_coordinates(self) -> int:
+        """Coordinates of a packed vector that its codec may take."""
+
+    @abstractmethod
+    def values_of(self, cells: pa.Array) -> NDArray[np.generic]:
+        """Reads Arrow cells: float64 with NaN for null, or int64 levels, shape (n,). PRIVATE."""
+
+    @abstractmethod
+    def counts(self, values: NDArray[np.generic]) -> Int64Array:
+        """Exact counts of one batch in units, shape (n_nodes,). PRIVATE."""
+
+    @abstractmethod
+    def row_readings(self, block: Float64Array) -> Float64Array:
+        """Those of its noisy counts that sum to the number of rows; empty if none do."""
+
+    @abstractmethod
+    def fit(self, block: Float64Array, n_rows: float, stddev: float, n_cells: int) -> FeatureCodec:
+        """Makes the codec.
+
+        Args:
+          block: Its noisy counts in rows, shape (n_nodes,). RELEASED.
+          n_rows: DP number of rows.
+          stddev: Of the noise on each count, in rows.
+          n_cells: About how many cells a number is cut into.
+        """
+
+    @property
+    def fields(self) -> tuple[Self, ...]:
+        """A column of one feature counts that feature."""
+        return (self,)
+
+    def read(self, cells: pa.Array) -> list[NDArray[np.generic]]:
+        """Reads one array for each feature of the column. PRIVATE."""
+        return [self.values_of(cells)]
+
+    def join(self, codecs: Sequence[Any]) -> Any:  # noqa: ANN401 - whatever kind of codec was fitted
+        """The codec of a column of one feature is that of the feature."""
+        (codec,) = codecs
+        return codec
+
+
+class FeatureCodec(ABC):
+    """How one feature is packed, counted in cells and decoded; public or RELEASED.
+
+    Attributes:
+      name, nullable: As of the field.
+      is_category: Whether its cells have no order.
+    """
+
+    name: str
+    nullable: bool
+    is_category: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def n_cells(self) -> int:
+        """Cells, with the one of null."""
+
+    @property
+    @abstractmethod
+    def n_value_cells(self) -> int:
+        """Cells to be put in order: a number's without the one of null, all of a category."""
+
+    @property
+    @abstractmethod
+    def n_coordinates(self) -> int:
+        """Coordinates of a packed vector."""
+
+    @property
+    @abstractmethod
+    def max_squared_norm(self) -> float:
+        """Squared norm of its coordinates at most, in squared units of score."""
+
+    @abstractmethod
+    def pack(self, values: NDArray[np.generic], out: Int16Array) -> None:
+        """Writes the coordinates of values into zeros.
+
+        Args:
+          values: As the field reads them, shape (n,). PRIVATE.
+          out: Shape (n, n_coordinates), in grid units. PRIVATE.
+        """
+
+    @abstractmethod
+    def cells(self, packed: Int16Array) -> Int64Array:
+        """Finds the cell of each row from its own coordinates, shape (n,). PRIVATE."""
+
+    @abstractmethod
+    def nearest_cells(self, rows: Float64Array) -> Int64Array:
+        """Finds the cell nearest to each mixed row from its own coordinates in grid units, shape (n,)."""
+
+    @abstractmethod
+    def cells_of_values(self, values: NDArray[np.generic]) -> Int64Array:
+        """Finds the cell of each value, as if it were packed and not clipped, shape (n,). PRIVATE."""
+
+    @abstractmethod
+    def decode_cells(self, cell: Int64Array, rng: np.random.Generator) -> Decoded:
+        """Draws a value inside each cell.
+
+        Args:
+          cell: Cell of each row within the feature, shape (n,).
+          rng: Public randomness: drawing is post-processing. One uniform number a row is taken.
+        """
+
+    @abstractmethod
+    def values_in(self, cells: Int64Array) -> list[str]:
+        """Names what lies in cells, in the order of the values; numbers have no names."""
+
+    @property
+    def features(self) -> tuple[Self, ...]:
+        """A column of one feature."""
+        return (self,)
+
+    def with_features(self, features: Sequence[Any]) -> Any:  # noqa: ANN401 - a number may become a point
+        """The same column, coded otherwise."""
+        (feature,) = features
+        return feature
+
+    def decode(self, cells: Int64Array, rng: np.random.Generator) -> Decoded:
+        """Decodes the column from the cells of its features, shape (n, 1)."""
+        return self.decode_cells(cells[:, 0], rng)

@@ -1,0 +1,183 @@
+"""A number: its score is one coordinate, an indicator of null another, and its cells cut the range of scores.
+
+Here is what all its codings share, and the simplest of them; quantiles.py and moments.py hold the others.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from threea_spark.arrays import Float64Array, Int16Array, Int64Array
+from threea_spark.encode.cells import Numbers
+from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID, SCORE_LIMIT, FeatureCodec
+
+NumberKind: TypeAlias = Literal["integer", "float", "timestamp"]
+
+_LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
+
+
+class NumberCodec(FeatureCodec):
+    """A number that is coded by a score.
+
+    Attributes:
+      kind: Of the column; a timestamp is a number of seconds since 1970.
+      lower, upper: Public bounds.
+      null_share: DP share of rows that are null.
+      cell_edges: Scores at which a new cell begins, increasing, shape (n_value_cells - 1,).
+      cell_mass: DP mass of each cell of values, shape (n_value_cells,), sums to 1.
+    """
+
+    is_category: ClassVar[Literal[False]] = False
+    kind: NumberKind
+    null_share: float
+    if TYPE_CHECKING:  # fields of one coding, properties of another
+
+        @property
+        def lower(self) -> float:
+            """Public lower bound."""
+
+        @property
+        def upper(self) -> float:
+            """Public upper bound."""
+
+        @property
+        def cell_edges(self) -> Float64Array:
+            """Where cells begin."""
+
+        @property
+        def cell_mass(self) -> Float64Array:
+            """How heavy they are."""
+
+    @abstractmethod
+    def score(self, values: Float64Array) -> Float64Array:
+        """Maps values to scores in [-SCORE_LIMIT, SCORE_LIMIT]; no NaN may enter."""
+
+    @abstractmethod
+    def value(self, score: Float64Array) -> Float64Array:
+        """Maps scores back to values within the bounds."""
+
+    @abstractmethod
+    def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
+        """Draws a value inside each cell.
+
+        Args:
+          cell: Shape (n,), in [0, n_value_cells).
+          uniform: Shape (n,), in [0, 1).
+        """
+
+    def cell(self, score: Float64Array) -> Int64Array:
+        """Finds the cell of each score."""
+        return np.searchsorted(self.cell_edges, score, side="right").astype(np.int64)
+
+    @property
+    def n_value_cells(self) -> int:
+        """Cells of values, without the one of null."""
+        return len(self.cell_edges) + 1
+
+    @property
+    def n_cells(self) -> int:
+        """Cells, with the one of null, the last."""
+        return self.n_value_cells + int(self.nullable)
+
+    @property
+    def n_coordinates(self) -> int:
+        """The score, and the indicator of null."""
+        return 1 + int(self.nullable)
+
+    @property
+    def max_squared_norm(self) -> float:
+        """A null has its indicator in place of its score, and the indicator is shorter."""
+        return SCORE_LIMIT**2
+
+    def pack(self, values: NDArray[np.generic], out: Int16Array) -> None:
+        """Writes scores, rounded to the grid, and indicators of null."""
+        numbers = np.asarray(values, dtype=np.float64)
+        missing = np.isnan(numbers)
+        score = np.rint(self.score(self._filled(numbers)) * SCORE_GRID).astype(np.int16)
+        if self.nullable:
+            out[:, 0] = np.where(missing, 0, score)
+            out[:, 1] = np.where(missing, CATEGORY_COORDINATE, 0)
+        else:
+            out[:, 0] = score
+
+    def cells(self, packed: Int16Array) -> Int64Array:
+        """Looks up the cell of each score; an indicator of null comes first."""
+        cell = self._cell_table[packed[:, 0].astype(np.int64) + _LARGEST_SCORE].astype(np.int64)
+        if self.nullable:
+            cell[packed[:, 1] > 0] = self.n_value_cells
+        return cell
+
+    @cached_property
+    def _cell_table(self) -> NDArray[np.uint16]:
+        """Cell of each score on the grid: int16 has few values, so a table replaces a search."""
+        return self.cell(np.arange(-_LARGEST_SCORE, _LARGEST_SCORE + 1) / SCORE_GRID).astype(np.uint16)
+
+    def nearest_cells(self, rows: Float64Array) -> Int64Array:
+        """The cell of the score, or null where its indicator leads."""
+        cell = self.cell(rows[:, 0] / SCORE_GRID)
+        return np.where(rows[:, 1] > CATEGORY_COORDINATE / 2, self.n_value_cells, cell) if self.nullable else cell
+
+    def cells_of_values(self, values: NDArray[np.generic]) -> Int64Array:
+        """Finds the cell of each value from its score on the grid."""
+        numbers = np.asarray(values, dtype=np.float64)
+        cell = self.cell(np.rint(self.score(self._filled(numbers)) * SCORE_GRID) / SCORE_GRID)
+        return np.where(np.isnan(numbers) & self.nullable, self.n_value_cells, cell)
+
+    def decode_cells(self, cell: Int64Array, rng: np.random.Generator) -> Numbers:
+        """Draws a value inside each cell; NaN in the cell of null."""
+        values = self.draw(np.minimum(cell, self.n_value_cells - 1), rng.random(len(cell)))
+        return Numbers(np.where(cell >= self.n_value_cells, np.nan, values))
+
+    def values_in(self, cells: Int64Array) -> list[str]:
+        """Cells of numbers have no names."""
+        return []
+
+    def _filled(self, values: Float64Array) -> Float64Array:
+        """Null counts as the middle of the bounds wherever a number is needed: public, whatever the rows hold."""
+        return np.where(np.isnan(values), 0.5 * (self.lower + self.upper), values)
+
+
+@dataclass(frozen=True)
+class PointCodec(NumberCodec):
+    """A number of which only the mean is released: all its rows take one value, in one cell.
+
+    Attributes:
+      name, kind, nullable, lower, upper, null_share: As of every number.
+      point: The value of every row that is not null. RELEASED.
+    """
+
+    name: str
+    kind: NumberKind
+    nullable: bool
+    lower: float
+    upper: float
+    point: float
+    null_share: float = 0.0
+
+    @cached_property
+    def cell_edges(self) -> Float64Array:
+        """No score begins another cell, shape (0,)."""
+        return np.zeros(0)
+
+    @cached_property
+    def cell_mass(self) -> Float64Array:
+        """Mass of the only cell, shape (1,)."""
+        return np.ones(1)
+
+    def score(self, values: Float64Array) -> Float64Array:
+        """Maps every value to 0."""
+        return np.zeros(values.shape)
+
+    def value(self, score: Float64Array) -> Float64Array:
+        """Maps every score to the point."""
+        return np.full(score.shape, self.point)
+
+    def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
+        """Returns the point, whatever the cell and the uniform numbers, shape (n,)."""
+        return np.full(cell.shape, self.point)

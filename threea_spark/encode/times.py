@@ -1,0 +1,164 @@
+"""A timestamp: a number of seconds, and the parts that it owns: hour, weekday and month are features of their own.
+
+When rows are drawn, the seconds are moved to the nearest point in time that has the parts that were drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.encode.categories import CategoryCodec, CategoryField
+from threea_spark.encode.cells import DAY_SECONDS, Levels, Numbers, numbers_of
+from threea_spark.encode.numbers import NumberCodec
+from threea_spark.encode.quantiles import QuantileField
+
+PARTS = {"hour": 24, "weekday": 7, "month": 12}
+_COARSE_FIRST = ("month", "weekday", "hour")
+_HOUR_SECONDS = 3_600
+
+
+def part_of(seconds: Float64Array, part: str) -> Int64Array:
+    """Returns the hour, the weekday (Monday is 0) or the month (January is 0) of points in time, UTC.
+
+    Args:
+      seconds: Since 1970, shape (n,). PRIVATE if the rows are.
+      part: hour, weekday or month.
+    """
+    whole = np.clip(np.floor(seconds), -6e10, 2.5e11).astype(np.int64)  # years 68 to 9892
+    if part == "hour":
+        return whole // _HOUR_SECONDS % 24
+    if part == "weekday":
+        return (whole // DAY_SECONDS + 3) % 7
+    months = whole.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+    return np.asarray(months % 12, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class TimeField:
+    """A timestamp before its distributions are known.
+
+    Attributes:
+      instant: Of the seconds since 1970.
+      parts: Of the parts, each named hour, weekday or month.
+    """
+
+    instant: QuantileField
+    parts: tuple[CategoryField, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return self.instant.name
+
+    @property
+    def fields(self) -> tuple[QuantileField | CategoryField, ...]:
+        """The seconds, then the parts."""
+        return (self.instant, *self.parts)
+
+    def read(self, cells: pa.Array) -> list[NDArray[np.generic]]:
+        """Reads seconds with NaN for null, then the level of each part. PRIVATE."""
+        seconds = numbers_of(cells)
+        missing = np.isnan(seconds)
+        known = np.where(missing, 0.0, seconds)
+        parts = [np.where(missing, part.null_level, part_of(known, part.name)) for part in self.parts]
+        return [seconds, *parts]
+
+    def join(self, codecs: Sequence[NumberCodec | CategoryCodec]) -> TimeCodec:
+        """Makes the column's codec from those of its features, in the order of `fields`."""
+        return _joined(codecs)
+
+
+def time_field(instant: QuantileField, parts: Sequence[str]) -> TimeField:
+    """Makes the field of a timestamp and of the parts that the domain names."""
+    fields = [CategoryField(part, tuple(map(str, range(PARTS[part]))), instant.nullable) for part in parts]
+    return TimeField(instant, tuple(fields))
+
+
+@dataclass(frozen=True)
+class TimeCodec:
+    """A timestamp and its parts. RELEASED.
+
+    Attributes:
+      instant: Of the seconds since 1970.
+      parts: Of the parts, each named hour, weekday or month.
+    """
+
+    instant: NumberCodec
+    parts: tuple[CategoryCodec, ...]
+    is_category: ClassVar[Literal[False]] = False
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return self.instant.name
+
+    @property
+    def features(self) -> tuple[NumberCodec | CategoryCodec, ...]:
+        """The seconds, then the parts."""
+        return (self.instant, *self.parts)
+
+    def with_features(self, features: Sequence[NumberCodec | CategoryCodec]) -> TimeCodec:
+        """The same column, coded otherwise."""
+        return _joined(features)
+
+    def decode(self, cells: Int64Array, rng: np.random.Generator) -> Numbers:
+        """Draws points in time and moves each to its drawn month, then weekday, then hour.
+
+        Args:
+          cells: Cells of the seconds and of each part, shape (n, 1 + n_parts).
+          rng: Public randomness.
+        """
+        seconds = self.instant.decode_cells(cells[:, 0], rng).values
+        levels = {part.name: part.decode_cells(cells[:, 1 + i], rng) for i, part in enumerate(self.parts)}
+        return self.moved(seconds, levels)
+
+    def moved(self, seconds: Float64Array, levels: dict[str, Levels]) -> Numbers:
+        """Moves points in time to the nearest ones with the wanted parts, where the bounds allow it.
+
+        Args:
+          seconds: Since 1970, NaN for null, shape (n,).
+          levels: By part.
+        """
+        for part in _COARSE_FIRST:  # a later, finer part is not undone by a coarser one
+            if part in levels:
+                wanted = levels[part].levels
+                known = ~np.isnan(seconds) & (wanted >= 0)
+                moved = _nearest(np.where(known, seconds, 0.0), part, wanted)
+                inside = known & (moved >= self.instant.lower) & (moved <= self.instant.upper)
+                seconds = np.where(inside, moved, seconds)
+        return Numbers(seconds)
+
+
+def _joined(features: Sequence[NumberCodec | CategoryCodec]) -> TimeCodec:
+    instant, *parts = features
+    if instant.is_category:
+        raise TypeError(f"a timestamp begins with its seconds, not with {instant.name!r}")
+    return TimeCodec(instant, tuple(part for part in parts if part.is_category))
+
+
+def _nearest(start: Float64Array, part: str, level: Int64Array) -> Float64Array:
+    """Returns the nearest points in time with the wanted part on the same day, the same time of day or both.
+
+    Args:
+      start: Seconds since 1970, shape (n,).
+      part: hour (of the same day), weekday (at most three days away) or month (at most six months away).
+      level: Wanted, shape (n,).
+    """
+    now = part_of(start, part)
+    if part == "hour":
+        return np.asarray(start + (level - now) * _HOUR_SECONDS)
+    if part == "weekday":
+        return np.asarray(start + ((level - now + 3) % 7 - 3) * DAY_SECONDS)
+    month = start.astype(np.int64).astype("datetime64[s]").astype("datetime64[M]")
+    wanted = month + ((level - now + 5) % 12 - 5).astype("timedelta64[M]")
+    shift = (wanted.astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
+    moved = start + shift * DAY_SECONDS
+    late = part_of(moved, "month") != level  # the 31st of a shorter month: fall back to its 28th
+    return np.asarray(np.where(late, moved - 3.0 * DAY_SECONDS, moved))
