@@ -20,6 +20,7 @@ from threea_spark.privacy.noise import KeyedNoise, new_key
 PACKAGE = Path(threea_spark.__file__).parent
 WORDS = {"seed", "key", "noise", "rng", "random", "generator", "entropy", "state", "source_of_noise", "random_state"}
 DRAWS_ONLY = {  # public: which of the tables that could be drawn is drawn
+    "ReleaseModel.arrow_rows.seed",
     "ReleaseModel.rows_drawn.seed",
     "ReleaseModel.sample.seed",
     "ReleaseModel.sample_local.seed",

@@ -102,10 +102,12 @@ def test_what_is_given_is_taken_as_it_is():
     }
     mixed, drawn = resolved(config_of(**given)), resolved(config_of(**given | {"anonymize": {"generator": "sample"}}))
     assert mixed == {
+        "recipe": "mix",
         "n_cells": 7, "clip_norm": 2.5, "components_per_class": 3, "per_class": True, "min_cluster_size": 11,
         "mix_size": 13, "mix_clip_norm": 1.25,
     }  # fmt: skip
     assert drawn == {
+        "recipe": "draw",
         "n_cells": 7, "clip_norm": 2.5, "components_per_class": 3, "per_class": True, "min_cluster_size": 11,
         "support_size": 17,
     }  # fmt: skip
@@ -124,12 +126,12 @@ def test_drawing_needs_no_clipping_where_only_cells_are_counted():
 
 def test_the_receipt_holds_what_auto_became_where_the_release_used_it():
     one, fitted = resolved(config_of()), resolved(config_of(approximate={"components": 2}))
-    assert set(one) == {"n_cells", "clip_norm", "components_per_class", "per_class", "support_size"}
+    assert set(one) == {"recipe", "n_cells", "clip_norm", "components_per_class", "per_class", "support_size"}
     assert set(fitted) == {*one, "min_cluster_size"}
     assert set(resolved(config_of(adapt={"method": "none"}))) == set(one) - {"support_size"}
     mixed = resolved(config_of(anonymize={"generator": "mix"}))
     assert set(mixed) == set(fitted) - {"support_size"} | {"mix_size", "mix_clip_norm"}
-    assert set(resolved(config_of(), n_rows=50.0)) == {"n_cells", "clip_norm"}  # looked at twice
+    assert set(resolved(config_of(), n_rows=50.0)) == {"recipe", "n_cells", "clip_norm"}  # looked at twice
 
 
 def test_wide_tables_are_coded_by_moments_unless_told_otherwise():

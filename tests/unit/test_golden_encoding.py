@@ -89,7 +89,7 @@ def described(task, affine):
     noisy = counts + 2.0 * layout.unit * np.random.default_rng(21).standard_normal(layout.size)
     codecs, n_rows = layout.fit(noisy, 2.0 * layout.unit, n_cells=[12] * (len(reader.fields)))
     found = {
-        "layout": [layout.size, layout.squared_bound, layout.moved, layout.unit, *layout.offsets.tolist()],
+        "layout": [layout.size, layout.bound.squared_norm, layout.bound.moved, layout.unit, *layout.offsets.tolist()],
         "counts": whole(counts),
         "rows": f"{n_rows:.10e}",
     }
