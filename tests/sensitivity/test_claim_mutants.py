@@ -11,11 +11,12 @@ from unittest.mock import patch
 import numpy as np
 import promises
 import pytest
-from queries import granted
+from queries import Rows, ask, granted
 
 from threea_spark.engine.delta import Place
 from threea_spark.errors import BudgetError, PrivacyError, TargetExistsError
 from threea_spark.privacy import account, noise, spend
+from threea_spark.privacy import meter as meter_module
 from threea_spark.privacy.account import Account, Booking, Budget
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
@@ -129,7 +130,31 @@ def a_price_counts_every_row_of_a_unit():
     assert meter.moved_draws == found.moved, "coordinates of one row"
 
 
+def a_sample_is_drawn_at_the_rate_that_is_priced():
+    whole = PrivacyMeter(plan_of(sampling_probability=0.1), noise.KeyedNoise(bytes(32)), "r")
+    with pytest.raises(PrivacyError, match="planned"), whole.sample(Stage.ENCODE, Rows(), 0.2):
+        pass
+    with whole.sample(Stage.ENCODE, Rows(), 0.1) as held:
+        rate = held.exposed()
+        ask(whole, Stage.ENCODE, "a", mu=0.01)
+    (event,) = whole.events_by_stage()[Stage.ENCODE]
+    assert rate <= event.sampling_probability, "drawn at a higher rate than priced"
+
+
+def drawn_at_twice_the_rate():
+    sample = Rows.sample
+    return patch.object(Rows, "sample", lambda rows, rate: sample(rows, 2.0 * rate))
+
+
 MUTANTS = {
+    "a sample above the planned rate": (
+        lambda: patch.object(meter_module, "TOLERANCE", 10.0),
+        a_sample_is_drawn_at_the_rate_that_is_priced,
+    ),
+    "a sample drawn at a higher rate than priced": (
+        drawn_at_twice_the_rate,
+        a_sample_is_drawn_at_the_rate_that_is_priced,
+    ),
     "draws of 64 bits": (short_draws, every_cell_of_the_tail_has_a_word),
     "properties of the first release kept": (first_kept, a_table_states_all_its_releases),
     "accounting not compared at an append": (
