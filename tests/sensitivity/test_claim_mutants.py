@@ -11,9 +11,11 @@ from unittest.mock import patch
 import numpy as np
 import promises
 import pytest
-from queries import Rows, ask, granted
+from queries import granted, query_of
 
 from threea_spark.engine.delta import Place
+from threea_spark.engine.local import LocalStaged
+from threea_spark.engine.packed import COINS, PackedRows, blocks_of
 from threea_spark.errors import BudgetError, PrivacyError, TargetExistsError
 from threea_spark.privacy import account, noise, spend
 from threea_spark.privacy import meter as meter_module
@@ -131,19 +133,22 @@ def a_price_counts_every_row_of_a_unit():
 
 
 def a_sample_is_drawn_at_the_rate_that_is_priced():
-    whole = PrivacyMeter(plan_of(sampling_probability=0.1), noise.KeyedNoise(bytes(32)), "r")
-    with pytest.raises(PrivacyError, match="planned"), whole.sample(Stage.ENCODE, Rows(), 0.2):
+    coins, zeros = (np.arange(1000) * (COINS // 1000)).astype(np.uint32), np.zeros(1000, dtype=np.uint32)
+    rows = PackedRows(np.zeros((1000, 1), dtype=np.int16), zeros.astype(np.int64), coins, zeros)
+    staged = LocalStaged((blocks_of(rows),), 1)
+    meter = PrivacyMeter(plan_of(sampling_probability=0.1), noise.KeyedNoise(bytes(32)), "r")
+    with pytest.raises(PrivacyError, match="planned"), meter.sample(Stage.ENCODE, staged, 0.2):
         pass
-    with whole.sample(Stage.ENCODE, Rows(), 0.1) as held:
-        rate = held.exposed()
-        ask(whole, Stage.ENCODE, "a", mu=0.01)
-    (event,) = whole.events_by_stage()[Stage.ENCODE]
-    assert rate <= event.sampling_probability, "drawn at a higher rate than priced"
+    with meter.sample(Stage.ENCODE, staged, 0.1) as held:
+        drawn = held.exposed().coins
+        meter.ask(query_of(Stage.ENCODE, "a"), held, 0.01)
+    (event,) = meter.events_by_stage()[Stage.ENCODE]
+    assert 0 < drawn.max() < event.sampling_probability * COINS, "drawn at a higher rate than priced"
 
 
 def drawn_at_twice_the_rate():
-    sample = Rows.sample
-    return patch.object(Rows, "sample", lambda rows, rate: sample(rows, 2.0 * rate))
+    sampled = PackedRows.sampled
+    return patch.object(PackedRows, "sampled", lambda rows, rate: sampled(rows, 2.0 * rate))
 
 
 MUTANTS = {
