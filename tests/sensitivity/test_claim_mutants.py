@@ -11,11 +11,14 @@ from unittest.mock import patch
 import numpy as np
 import promises
 import pytest
-from queries import granted
+from queries import granted, query_of
 
 from threea_spark.engine.delta import Place
+from threea_spark.engine.local import LocalStaged
+from threea_spark.engine.packed import COINS, PackedRows, blocks_of
 from threea_spark.errors import BudgetError, PrivacyError, TargetExistsError
 from threea_spark.privacy import account, noise, spend
+from threea_spark.privacy import meter as meter_module
 from threea_spark.privacy.account import Account, Booking, Budget
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
@@ -129,7 +132,34 @@ def a_price_counts_every_row_of_a_unit():
     assert meter.moved_draws == found.moved, "coordinates of one row"
 
 
+def a_sample_is_drawn_at_the_rate_that_is_priced():
+    coins, zeros = (np.arange(1000) * (COINS // 1000)).astype(np.uint32), np.zeros(1000, dtype=np.uint32)
+    rows = PackedRows(np.zeros((1000, 1), dtype=np.int16), zeros.astype(np.int64), coins, zeros)
+    staged = LocalStaged((blocks_of(rows),), 1)
+    meter = PrivacyMeter(plan_of(sampling_probability=0.1), noise.KeyedNoise(bytes(32)), "r")
+    with pytest.raises(PrivacyError, match="planned"), meter.sample(Stage.ENCODE, staged, 0.2):
+        pass
+    with meter.sample(Stage.ENCODE, staged, 0.1) as held:
+        drawn = held.exposed().coins
+        meter.ask(query_of(Stage.ENCODE, "a"), held, 0.01)
+    (event,) = meter.events_by_stage()[Stage.ENCODE]
+    assert 0 < drawn.max() < event.sampling_probability * COINS, "drawn at a higher rate than priced"
+
+
+def drawn_at_twice_the_rate():
+    sampled = PackedRows.sampled
+    return patch.object(PackedRows, "sampled", lambda rows, rate: sampled(rows, 2.0 * rate))
+
+
 MUTANTS = {
+    "a sample above the planned rate": (
+        lambda: patch.object(meter_module, "TOLERANCE", 10.0),
+        a_sample_is_drawn_at_the_rate_that_is_priced,
+    ),
+    "a sample drawn at a higher rate than priced": (
+        drawn_at_twice_the_rate,
+        a_sample_is_drawn_at_the_rate_that_is_priced,
+    ),
     "draws of 64 bits": (short_draws, every_cell_of_the_tail_has_a_word),
     "properties of the first release kept": (first_kept, a_table_states_all_its_releases),
     "accounting not compared at an append": (

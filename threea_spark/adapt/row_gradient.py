@@ -14,6 +14,7 @@ import functools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax  # noqa: TID253  # adapt/ is imported on the driver only
@@ -87,7 +88,8 @@ def gradient_query(
     shared = _shared(jnp.asarray(x_support), jnp.asarray(y_support), jnp.asarray(moving), diag_reg, network)
     if not all(bool(jnp.isfinite(part).all()) for part in shared):
         return None
-    bound = settings.bound(len(x_support), x_support.shape[1], y_support.shape[1])
+    own = replace(settings, moving_points=len(moving))
+    bound = own.bound(len(x_support), x_support.shape[1], y_support.shape[1])
     return SumQuery(
         stage=Stage.ADAPT,
         name=f"points-{step}",
