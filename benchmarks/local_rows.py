@@ -16,14 +16,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark import ReleaseConfig
+from threea_spark import ReleaseConfig, stages
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.encode.encoding import Encoding
 from threea_spark.engine import sums
 from threea_spark.engine.packed import PackedRows, blocks_of, joined, unpacked
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import PrivacyPlan
-from threea_spark.publish import write as delta
 from threea_spark.source import rows as table
 
 ArrowTask = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -76,7 +75,7 @@ def without_spark(stage: Callable[[LocalRows], LocalRows]) -> Iterator[None]:
     with ExitStack() as patches:
         patches.enter_context(patch.object(table, "canonical", lambda rows, domain, unit: rows))
         patches.enter_context(patch.object(table, "bound_rows", lambda rows, unit, key: rows))
-        patches.enter_context(patch.object(delta, "stage", lambda rows, name: stage(rows)))
+        patches.enter_context(patch.object(stages, "stage", lambda rows, name: stage(rows)))
         patches.enter_context(patch.object(sums, "summed_arrays", lambda column, length: None))
         yield
 
