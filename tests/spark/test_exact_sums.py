@@ -71,7 +71,7 @@ def test_a_table_without_rows_sums_to_zero(spark):
     assert exact_sums(spark.range(0), lambda batch: np.array([batch.num_rows], dtype=np.int64), 1).tolist() == [0]
 
 
-@pytest.mark.parametrize("partitions", [1, 3, 7])
+@pytest.mark.parametrize("partitions", [1, pytest.param(3, marks=pytest.mark.connect), 7])
 def test_histograms_equal_their_numpy_twin(rows, partitions):
     reader = reader_of(DOMAIN, {})
     layout = HistogramLayout(reader.fields)
@@ -106,6 +106,7 @@ def test_which_rows_of_a_unit_are_kept_does_not_depend_on_other_units(spark):
     assert kept(mine) != [0.0, 1.0, 2.0] or kept(mine[::-1]) == kept(mine)
 
 
+@pytest.mark.connect
 def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows, tmp_path):
     from threea_spark.encode.codes import category_code, quantile_code
     from threea_spark.encode.grid import leaf_grid
@@ -134,6 +135,7 @@ def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows, t
     assert sum(cell[1] == offset + 2 for cell in cells) == 3  # null, unknown and empty text
 
 
+@pytest.mark.connect
 def test_partition_selection_brings_only_frequent_values(spark):
     rows = spark.range(0, 3000).selectExpr(
         "case when id < 1500 then 'a' when id < 2990 then 'b' else concat('x', id) end c0"
@@ -146,6 +148,7 @@ def test_partition_selection_brings_only_frequent_values(spark):
     assert all(abs(count - 1500) < 100 for _, count in found)
 
 
+@pytest.mark.connect
 def test_drawn_rows_do_not_depend_on_partitions_and_keep_types(spark):
     from threea_spark.encode.codes import category_code
 

@@ -70,7 +70,6 @@ def squared_distance(spark, encoding, added, sums):
     return int(((one_more - fewer) ** 2).sum())
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED)
 def test_histograms(spark, added):
     one_more, fewer = (
@@ -80,8 +79,7 @@ def test_histograms(spark, added):
     assert 0 < int(((one_more - fewer) ** 2).sum()) <= LAYOUT.squared_bound
 
 
-@pytest.mark.classic
-@pytest.mark.parametrize("added", ADDED[:2])
+@pytest.mark.parametrize("added", [pytest.param(ADDED[0], marks=pytest.mark.connect), ADDED[1]])
 def test_cluster_statistics_marginals_and_products(spark, encoding, added):
     rng = np.random.default_rng(0)
     mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "diagonal", rng, 0.5)
@@ -99,7 +97,7 @@ def test_cluster_statistics_marginals_and_products(spark, encoding, added):
     assert moved <= limit**2
 
 
-@pytest.mark.parametrize("added", ADDED[1:3])
+@pytest.mark.parametrize("added", [pytest.param(ADDED[1], marks=pytest.mark.connect), ADDED[2]])
 def test_mixed_groups_move_by_one_clipped_residual(spark, encoding, added, tmp_path):
     mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "isotropic", np.random.default_rng(0), 0.5)
     mixture = mixture.keep(np.ones(4, dtype=bool))
@@ -125,7 +123,6 @@ def test_mixed_groups_move_by_one_clipped_residual(spark, encoding, added, tmp_p
 ENDS = class_means.norm_bins(np.sqrt(3.0))
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED[:3])
 def test_norms_and_class_sums_of_cut_rows(spark, encoding, added):
     bound = encoding.norm_bound // 3  # nearly every row is cut
@@ -135,7 +132,6 @@ def test_norms_and_class_sums_of_cut_rows(spark, encoding, added):
     assert moved == class_means.NORMS_SQUARED_BOUND
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("partitions", [1, 3, 7])
 def test_norms_and_class_sums_equal_their_numpy_twins(spark, encoding, partitions):
     rows = staged(spark, [*FEW, *ADDED] * 5, encoding)
@@ -150,8 +146,7 @@ def test_norms_and_class_sums_equal_their_numpy_twins(spark, encoding, partition
     assert counts.tolist() == class_means.norm_counts(packed, classes, N_CLASSES, ENDS).tolist()
 
 
-@pytest.mark.classic
-@pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), (3, 0.5), (1, 1.0)])
+@pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), pytest.param(3, 0.5, marks=pytest.mark.connect), (1, 1.0)])
 def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(spark, encoding, tmp_path, kept, rate):
     columns = encoding.codes[-kept:]  # the last one alone is a category: no number, no pair
     narrow = Encoding(columns, encoding.label, encoding.clip_norm)

@@ -24,6 +24,16 @@ MODES = {
     "isotropic": {"approximate": {**CLUSTERS, "covariance": "isotropic"}},
     "diagonal": {"approximate": {**CLUSTERS, "covariance": "diagonal"}},
     "full": {"approximate": {**CLUSTERS, "covariance": "full"}},
+    **{
+        f"mixed, wide and {covariance}": {
+            "columns": {f"x{n}": {"type": "float", "lower": -5, "upper": 5} for n in range(60)},
+            "label": None,
+            "task": "none",
+            "anonymize": {"generator": "mix"},
+            "approximate": {"covariance": covariance, "components": 4},
+        }
+        for covariance in ("diagonal", "full")
+    },
     "clusters of all classes": {"approximate": {**CLUSTERS, "per_class": False}},
     "units of two rows": {"privacy": {"unit": {"column": "patient", "max_rows": 2}}},
     "replaced, and adapted on a sample": {
