@@ -19,5 +19,5 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
-#ROWS#
+    # ROWS#
 ]

@@ -1,4 +1,4 @@
-"""Each fault in a copy of the package is found by the test that is named for it, and without the fault that test passes.
+"""Each fault in a copy of the package is found by the test that is named for it, which passes without the fault.
 
 The named tests run in a process whose `threea_spark` is the copy; one that breaks for another reason than its own
 assertion (no such test, an import that fails) does not count as found.
