@@ -95,7 +95,7 @@ audit: $(STAMP) ## Attacks whole releases, sound and broken ones, and fuzzes a m
 faults: $(STAMP) ## Kills drivers, workers and executors of real releases (half an hour)
 	$(BIN)/python -m pytest -m faults tests/faults
 
-mutants: $(STAMP) ## Puts a hundred faults into copies of the package, each of which a named test must find (ten minutes)
+mutants: $(STAMP) ## Puts faults into a copy of the package, one after the other; for each a named test must fail (ten minutes)
 	$(BIN)/python -m pytest -n 2 -m mutants tests/mutants
 
 vulnerabilities: $(STAMP) ## pip-audit of all that is installed; fails where it cannot reach a vulnerability service

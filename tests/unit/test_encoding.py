@@ -108,3 +108,9 @@ def test_moments_describe_affine_numbers_only():
     assert Encoding((affine, category("x", "a")), None, 1.0).is_gaussian
     assert not mixed_encoding().is_gaussian
     assert not Encoding((category("x", "a"),), None, 1.0).is_gaussian
+
+
+def test_a_null_where_none_is_allowed_counts_as_the_middle_of_the_bounds():
+    encoding = Encoding((number("x", -50.0, 150.0),), None, 10.0)
+    null, middle, lower = (encoding.pack([np.array([value])]).tolist() for value in (np.nan, 50.0, -50.0))
+    assert null == middle != lower

@@ -43,3 +43,9 @@ def test_a_column_drowned_in_noise_still_has_a_usable_code():
     assert np.isfinite(drawn).all()
     assert (drawn >= -5.0).all()
     assert (drawn <= 15.0).all()
+
+
+def test_a_constant_column_keeps_the_least_scale():
+    rows = [np.full(1_000, 4.0), np.zeros(1_000, dtype=np.int64)]
+    codes, _ = LAYOUT.codes(LAYOUT.counts(rows).astype(float), 0.0, n_cells=[4, 4])
+    assert codes[0].scale == pytest.approx(10.0 / MOMENT_GRID)  # of half the range
