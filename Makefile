@@ -4,10 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEMO   := out/demo
-USUAL  := not slow and not gpu and not faults
+USUAL  := not slow and not gpu and not faults and not mutants
+SYNC   := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+CONNECT := THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test tests-of-all-kinds tests-connect test-matrix matrix-one lint types unit docs bench bench-scale audit faults vulnerabilities clean
+.PHONY: help env demo test tests-of-all-kinds tests-classic tests-connect tests-connect-all mutants test-matrix matrix-one lint types unit docs bench bench-scale audit faults vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,16 +38,25 @@ types: $(STAMP) ## Checks types with mypy, strict
 unit: $(STAMP) ## Runs the tests that need no Spark
 	$(BIN)/python -m pytest -n 2 -m 'not spark and $(USUAL)'
 
-test: lint types tests-of-all-kinds ## Runs everything that .ci/run does: lint, types, all tests but the slow ones, on classic Spark and Connect
+test: $(STAMP) ## Runs everything that .ci/run does: lint, types, all tests but the slow ones, on classic Spark and Connect
+	@echo "Lint, types, the tests without Spark and those of Connect run in parallel; each prints its results when it is done"
+	$(MAKE) -j 4 $(SYNC) lint types unit tests-connect
+	$(MAKE) tests-classic
 
-# Connect's local server has one port, so its tests run in one process, beside those without Spark.
 tests-of-all-kinds: $(STAMP)
-	@echo "Running the tests without Spark and those of Connect in parallel; each prints its results when it is done"
-	$(MAKE) -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) unit tests-connect
+	$(MAKE) -j 2 $(SYNC) unit tests-connect
+	$(MAKE) tests-classic
+
+# Two sessions, each with a JVM and a warehouse of its own; a file's tests share what the file writes once.
+tests-classic: $(STAMP) # on classic Spark
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'spark and $(USUAL)'
 
-tests-connect: $(STAMP)
-	THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest -m '$(USUAL) and not classic' tests/spark tests/e2e/test_release.py
+# Connect's local server has one port, so its tests are one process.
+tests-connect: $(STAMP) # those marked `connect`, through Spark Connect
+	$(CONNECT) -m 'connect and $(USUAL)' tests/spark tests/e2e
+
+tests-connect-all: $(STAMP) ## All tests of the passes and of whole releases through Spark Connect (a quarter of an hour)
+	$(CONNECT) -m '$(USUAL)' tests/spark tests/e2e/test_release.py
 
 MATRIX := .venv-matrix
 PYTHON_OLDEST ?= python3.10
@@ -83,6 +94,9 @@ audit: $(STAMP) ## Attacks whole releases, sound and broken, and fuzzes a millio
 
 faults: $(STAMP) ## Kills drivers, workers and executors of real releases (half an hour)
 	$(BIN)/python -m pytest -m faults tests/faults
+
+mutants: $(STAMP) ## Injects faults into a copy of the package, one by one; for each a named test must fail (ten minutes)
+	$(BIN)/python -m pytest -n 2 -m mutants tests/mutants
 
 vulnerabilities: $(STAMP) ## Runs pip-audit on all installed packages; fails if it cannot reach a vulnerability service
 	$(PYTHON) -m venv out/pip-audit

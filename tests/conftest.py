@@ -1,6 +1,7 @@
 """One Spark session for all tests that ask for one, classic or Connect; the JVM never starts for the others.
 
-THREEA_TEST_MASTER=connect:local[2] runs the same tests through Spark Connect.
+THREEA_TEST_MASTER=connect:local[2] runs the same tests through Spark Connect; those marked `connect` are enough to see
+that every pass over rows, a release, an append, a ledger and a report work there too.
 """
 
 import os
@@ -13,6 +14,12 @@ SPARK_FOLDERS = {"spark", "e2e", "faults", "gpu"}
 MASTER = os.environ.get("THREEA_TEST_MASTER", "local[2]")
 # Of short queries half the JVM's time goes to C2, the optimising compiler: C1 alone, whose cache of code is too small.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC")
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores: threads of theirs would only wait
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+SMALL = {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1500m"}
+# Compiling a query costs more than it saves on a few rows: a fifth of a release's time. Connect keeps Spark's own way.
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 def pytest_collection_modifyitems(items):
@@ -36,7 +43,7 @@ def spark(tmp_path_factory):
         "tests",
         master=MASTER,
         scratch=tmp_path_factory.mktemp("spark"),
-        extra={"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1500m"},
+        extra=SMALL if MASTER.startswith("connect:") else {**SMALL, **INTERPRETED},
     )
     yield session
     session.stop()

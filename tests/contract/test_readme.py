@@ -1,11 +1,10 @@
 """What the README shows is what runs: its YAML is a valid configuration, its Python names exist, its commands too."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
+from in_process import threea
 
 import threea_spark
 from threea_spark import ReleaseConfig
@@ -32,14 +31,10 @@ def test_the_python_uses_public_names_only():
     assert set(imported) <= set(threea_spark.__all__)
 
 
-def test_the_commands_exist():
+def test_the_commands_exist(tmp_path):
     for target in re.findall(r"^make (\w+)", "\n".join(block("sh")), flags=re.MULTILINE):
         assert f"\n{target}:" in MAKEFILE
-    helped = subprocess.run(
-        [sys.executable, "-c", "from threea_spark.cli.main import app; app(['--help'])"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    helped = threea("--help", cwd=tmp_path)
+    assert helped.returncode == 0
     for command in set(re.findall(r"`threea (\w+)", README)):
         assert command in helped.stdout

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import yaml
-from tables import clinic, config_of, write_delta
+from tables import clinic, config_of
 from typer.testing import CliRunner
 
 from threea_spark import ReleaseConfig
@@ -14,11 +14,6 @@ from threea_spark.errors import BudgetError, ConfigError, SchemaError, SourceErr
 from threea_spark.preflight import prepare
 
 LEDGER = {"path": "ledger", "budget": {"epsilon": 4.0, "delta": 3e-5}}
-
-
-@pytest.fixture(scope="module")
-def source(spark, tmp_path_factory):
-    return write_delta(spark, clinic(60), tmp_path_factory.mktemp("dry") / "source")
 
 
 def dry_run(spark, tmp_path, content, *options):

@@ -8,11 +8,6 @@ import pytest
 from tables import config_of
 
 from threea_spark import ReleaseConfig, release
-from threea_spark.adapt import label_fit
-from threea_spark.adapt.features import Scales, feature_map, kernel_scores
-from threea_spark.approximate.odds import cell_log_odds
-from threea_spark.encode.cell_layout import CellLayout
-from threea_spark.model.ntk import Architecture
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")
 
@@ -102,9 +97,7 @@ def test_one_file_is_read_whole(spark, tmp_path):
     assert table["x0"].std() == pytest.approx(1.0, abs=0.05)
 
 
-@pytest.mark.parametrize(
-    ("n_columns", "generator"), [pytest.param(260, "sample", marks=pytest.mark.slow), (120, "mix")]
-)
+@pytest.mark.parametrize(("n_columns", "generator"), [pytest.param(260, "sample", marks=pytest.mark.slow), (60, "mix")])
 def test_hundreds_of_columns_are_released_with_their_means(spark, tmp_path, n_columns, generator):
     shifted = {f"x{i}": f"{i % 3 - 1} + 0.5 * randn({i})" for i in range(n_columns)}
     source = tmp_path / "source"
@@ -136,7 +129,7 @@ def test_levels_of_an_open_column_are_real_ones_that_are_frequent_or_other(spark
     assert (table["name"] == "other").mean() == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize(("n_classes", "components"), [pytest.param(200, "auto", marks=pytest.mark.slow), (60, 2)])
+@pytest.mark.parametrize(("n_classes", "components"), [pytest.param(200, "auto", marks=pytest.mark.slow), (24, 2)])
 def test_all_of_many_classes_are_released_in_their_shares_and_places(spark, tmp_path, n_classes, components):
     place = {f"x{i}": f"3 * sin(class * {1.7 + i}) + 0.3 * randn({i})" for i in range(3)}
     given = {"class": f"cast(pow(rand(5), 1.3) * {n_classes} AS int)", **place, "y": "concat('k', class)"}
@@ -166,50 +159,3 @@ def test_a_unit_that_owns_most_rows_counts_as_its_most_rows_and_no_more(spark, t
     receipt, _, table = released(spark, tmp_path, source, columns, privacy={**LARGE, "unit": unit})
     assert receipt.n_released == pytest.approx(2 * N_SMALL + MAX_ROWS, abs=5)
     assert (table["x0"] > 3.0).mean() < 0.03  # four of 1004 rows, though 20,000 of 21,000 hold it
-
-
-def targets_of(n_classes, n_rows=500, n_columns=5, n_levels=8):
-    rng = np.random.default_rng(7)
-    offsets = np.arange(n_columns + 1) * n_levels
-    cells = rng.integers(0, n_levels, (n_rows, n_columns)) + offsets[:-1]
-    classes = rng.integers(0, n_classes, n_rows)
-    counts = np.zeros((n_classes, int(offsets[-1])))
-    np.add.at(counts, (classes[:, None], cells), 1.0)
-    shares = np.full(n_classes, 1.0 / n_classes)
-    odds, laws = cell_log_odds(counts, 1.0, shares), counts.sum(axis=0) / n_rows
-    layout = CellLayout((n_levels,) * n_columns)
-    kernel_input = kernel_scores(odds, laws, [np.arange(n_levels)] * n_columns, layout)
-    given = {"n_features": n_columns, "diag_reg": 1e-3, "scales": Scales()}
-    features = feature_map(odds, laws, kernel_input, kernel_input(cells[:12]), Architecture(), **given)
-    return label_fit.Targets(features, cells, classes), np.log(shares)
-
-
-@pytest.mark.parametrize("n_classes", [12, 60, 200])
-@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
-def test_with_many_classes_rows_keep_the_bound_and_add_up_alone_and_in_any_chunk(monkeypatch, n_classes, scale):
-    targets, prior = targets_of(n_classes)
-    rng, bound = np.random.default_rng(1), 4_000
-    shape = (targets.features.n_shared, n_classes)
-    weights = label_fit.Weights(scale * rng.normal(size=5), scale * rng.normal(size=shape))
-    whole = targets.gradient_sums(weights, prior, bound)
-    alone = []
-    for row in range(len(targets)):
-        own = label_fit.Targets(targets.features, targets.cells[row : row + 1], targets.classes[row : row + 1])
-        alone.append(own.gradient_sums(weights, prior, bound))
-    assert max(int((one * one).sum()) for one in alone) <= bound * bound
-    assert np.array_equal(np.sum(alone, axis=0), whole)
-    monkeypatch.setattr(label_fit, "_CHUNK_VALUES", 7 * n_classes)
-    assert np.array_equal(targets.gradient_sums(weights, prior, bound), whole)
-
-
-def test_what_the_label_fit_holds_of_a_row_does_not_grow_with_the_classes():
-    few, many = targets_of(12)[0], targets_of(120)[0]
-    held = [
-        {k: v.nbytes for k, v in vars(t).items() if isinstance(v, np.ndarray) and len(v) == 500} for t in (few, many)
-    ]
-    assert held[0] == held[1]
-    assert {"cells", "dense"} <= set(held[0])
-    per_row = [
-        sum(np.asarray(v).nbytes for v in vars(t).values() if isinstance(v, np.ndarray)) / 500 for t in (few, many)
-    ]
-    assert per_row[1] - per_row[0] == pytest.approx(8 * 108 * 40 / 500)  # the table of log odds: classes times cells

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import functions as F
-from tables import clinic, config_of, write_delta
+from tables import config_of
 
 from threea_spark import ReleaseConfig, release
 from threea_spark.model.blocks import BLOCK_ROWS
@@ -32,10 +32,9 @@ def actions(table, kind):
 
 
 @pytest.fixture(scope="module")
-def seen(spark, tmp_path_factory):
+def seen(spark, source, tmp_path_factory):
     """One release, with what stood in staging's log while it ran and all that it logged."""
     folder = tmp_path_factory.mktemp("seen")
-    source = write_delta(spark, clinic(), folder / "source")
     staging, records = [], []
     handler = logging.Handler()
     handler.emit = records.append

@@ -61,6 +61,7 @@ def n_rows(spark, place):
     return spark.read.format("delta").load(place.name).count()
 
 
+@pytest.mark.connect
 def test_the_properties_of_an_appended_table_speak_of_all_its_releases(spark, place):
     assert totals(spark, place) == (0.5, 1e-6, "r1")
     write(appending(spark, place, "r2", 8.0), spark.range(10, 12), receipt_of("r2", 8.0))
@@ -79,7 +80,6 @@ def test_the_properties_of_an_appended_table_speak_of_all_its_releases(spark, pl
     assert n_rows(spark, place) == 5
 
 
-@pytest.mark.classic
 def test_releases_of_different_units_count_in_parallel(spark, place):
     more = {"cohort": Cohort(0, 4)}
     write(appending(spark, place, "r2", 2.0, apart=True, **more), spark.range(2), receipt_of("r2", 2.0))
@@ -88,7 +88,6 @@ def test_releases_of_different_units_count_in_parallel(spark, place):
     assert totals(spark, place)[0] > 2.0  # something left the source since
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("comes_back", [False, True])
 def test_a_driver_that_dies_before_its_rows_are_committed_leaves_totals_that_are_too_large(spark, place, comes_back):
     dying = appending(spark, place, "r2", 8.0)
@@ -101,7 +100,6 @@ def test_a_driver_that_dies_before_its_rows_are_committed_leaves_totals_that_are
         assert n_rows(spark, place) == 5
 
 
-@pytest.mark.classic
 def test_a_driver_that_dies_right_after_its_commit_leaves_true_totals(spark, place):
     dying = appending(spark, place, "r2", 8.0)
     dying.announce()
@@ -110,7 +108,6 @@ def test_a_driver_that_dies_right_after_its_commit_leaves_true_totals(spark, pla
     assert [release.is_written for release in standing_at(spark, place).releases] == [True, True]  # by its receipt
 
 
-@pytest.mark.classic
 def test_rows_that_fail_take_their_announcement_back(spark, place):
     def fail(batches):
         raise ValueError("no row of this can be made")
@@ -124,7 +121,7 @@ def test_rows_that_fail_take_their_announcement_back(spark, place):
     assert n_rows(spark, place) == 3
 
 
-@pytest.mark.classic
+@pytest.mark.connect
 def test_an_append_that_another_release_s_properties_broke_into_is_written_again(spark, place, tmp_path, caplog):
     caplog.set_level("INFO", "threea_spark")
     started, may_end = tmp_path / "started", tmp_path / "may end"
@@ -150,7 +147,6 @@ def test_an_append_that_another_release_s_properties_broke_into_is_written_again
     assert [release.is_written for release in standing_at(spark, place).releases] == [True] * 3
 
 
-@pytest.mark.classic
 def test_of_many_appends_at_once_none_is_lost_in_the_totals(spark, place):
     def one(number):
         name = f"n{number}"
@@ -164,7 +160,6 @@ def test_of_many_appends_at_once_none_is_lost_in_the_totals(spark, place):
     assert properties_of(spark, place).items() >= wanted.items()
 
 
-@pytest.mark.classic
 def test_a_table_of_0_1_0_is_counted_by_its_receipts_and_keeps_them(spark, tmp_path):
     place = Place.of(None, str(tmp_path / "old"))
     old = {"threea.release_id": "r1", "threea.epsilon": "0.5", "threea.delta": "1e-06"}

@@ -50,7 +50,6 @@ def test_a_release_by_name_is_whole_and_says_what_it_is(spark, schema, generator
         release(spark, config(anonymize={"generator": generator}, privacy={"epsilon": 2.0}))
 
 
-@pytest.mark.classic
 def test_another_release_is_appended_with_its_own_receipt(spark, schema):
     first = release(spark, config())
     appended = ReleaseConfig.from_dict(

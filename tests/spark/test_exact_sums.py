@@ -78,7 +78,7 @@ def test_a_table_without_rows_sums_to_zero(spark):
     assert exact_sums(spark.range(0), lambda batch: np.array([batch.num_rows], dtype=np.int64), 1).tolist() == [0]
 
 
-@pytest.mark.parametrize("partitions", [1, 3, 7])
+@pytest.mark.parametrize("partitions", [1, pytest.param(3, marks=pytest.mark.connect), 7])
 def test_histograms_equal_their_numpy_twin(rows, partitions):
     reader = reader_of(DOMAIN, {})
     layout = HistogramLayout(reader.fields)
@@ -127,6 +127,7 @@ def test_several_queries_share_a_pass_and_each_gets_its_own_sum(spark):
     assert [own.tolist() for own in found] == [[1_000], [499_500] * 5_000, [332_833_500] * 3]
 
 
+@pytest.mark.connect
 def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows):
     from threea_spark.encode.categories import category_codec
     from threea_spark.encode.grid import leaf_grid
@@ -160,6 +161,7 @@ def check_staged(frame, reader, encoding, mixing, drawing):
     assert sum(cell[1] == offset + 2 for cell in cells) == 3  # null, unknown and empty text
 
 
+@pytest.mark.connect
 def test_partition_selection_brings_only_frequent_values(spark):
     rows = spark.range(0, 3000).selectExpr(
         "case when id < 1500 then 'a' when id < 2990 then 'b' else concat('x', id) end c0"
@@ -173,6 +175,7 @@ def test_partition_selection_brings_only_frequent_values(spark):
     assert all(abs(count - 1500) < 100 for _, count in found)
 
 
+@pytest.mark.connect
 def test_drawn_rows_do_not_depend_on_partitions_and_keep_types(spark):
     from threea_spark.encode.categories import category_codec
 

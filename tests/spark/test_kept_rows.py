@@ -129,6 +129,7 @@ def test_files_order_settings_and_other_units_change_no_unit_s_rows(
     assert with_settings({}, written(folder / "base", base, [])) == wanted
 
 
+@pytest.mark.connect
 def test_units_that_own_equal_rows_choose_among_them_apart(spark, tmp_path):
     """All would read the same rows if the order knew the rows alone; the key is fixed, so that this is no draw."""
     rows = [(value, None, None, None, None, None) for value in (0.0, 1.0, 2.0, 3.0)]

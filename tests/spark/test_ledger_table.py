@@ -51,7 +51,6 @@ def statuses(spark, config):
     return [entry["status"] for entry in summary(spark, config)["entries"]]
 
 
-@pytest.mark.classic
 def test_grant_start_finish_fail_and_void_stand_in_one_chain(spark, config):
     grant(spark, config, Budget(1.2, 2e-6))
     one, two = opened(spark, config, "r1"), opened(spark, config, "r2")
@@ -71,7 +70,6 @@ def test_grant_start_finish_fail_and_void_stand_in_one_chain(spark, config):
         void(spark, config, 0, "a grant is none")
 
 
-@pytest.mark.classic
 def test_a_release_that_was_voided_while_it_ran_may_not_write_and_counts_if_it_did(spark, config):
     grant(spark, config, Budget(1.2, 2e-6))
     one, two = opened(spark, config, "r1"), opened(spark, config, "r2")
@@ -89,7 +87,6 @@ def test_a_release_that_was_voided_while_it_ran_may_not_write_and_counts_if_it_d
         opened(spark, config, "r3").start()
 
 
-@pytest.mark.classic
 def test_a_release_whose_entry_is_gone_may_not_write(spark, source, config, tmp_path):
     anew = config_of(source, tmp_path / "anew", budget={"epsilon": 1.2, "delta": 2e-6})
     here = replace(opened(spark, config, "r1"), limit=Budget(1.2, 2e-6))
@@ -104,7 +101,6 @@ def test_a_release_whose_entry_is_gone_may_not_write(spark, source, config, tmp_
     there.require_counting()
 
 
-@pytest.mark.classic
 def test_a_conditional_release_is_charged_by_no_number_and_listed(spark, source, tmp_path):
     asked = config_of(source, tmp_path, accounting="conditional")
     end_to_end = config_of(source, tmp_path)
@@ -127,7 +123,7 @@ def test_without_a_grant_nothing_starts_and_nothing_is_written(spark, config):
     assert statuses(spark, config) == []
 
 
-@pytest.mark.classic
+@pytest.mark.connect
 def test_of_releases_that_race_for_the_last_budget_one_wins(spark, config):
     grant(spark, config, Budget(1.2, 2e-6))
 
@@ -145,7 +141,6 @@ def test_of_releases_that_race_for_the_last_budget_one_wins(spark, config):
     assert statuses(spark, config) == ["started"]
 
 
-@pytest.mark.classic
 def test_all_of_many_at_once_start_where_the_budget_holds_them(spark, config):
     grant(spark, config, Budget(10.0, 1e-5))
     with ThreadPoolExecutor(3) as pool:
@@ -153,7 +148,6 @@ def test_all_of_many_at_once_start_where_the_budget_holds_them(spark, config):
     assert statuses(spark, config) == ["started"] * 3
 
 
-@pytest.mark.classic
 def test_another_unit_of_the_same_source_has_no_budget_of_its_own(spark, source, tmp_path):
     by_row = config_of(source, tmp_path, budget={"epsilon": 5.0, "delta": 1e-5})
     by_unit = config_of(
@@ -164,7 +158,6 @@ def test_another_unit_of_the_same_source_has_no_budget_of_its_own(spark, source,
         opened(spark, by_unit, "r2").start()
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize(
     "tampering",
     [
@@ -201,7 +194,6 @@ def test_a_table_that_is_no_ledger_is_refused_by_name(spark, source, tmp_path):
         summary(spark, elsewhere)
 
 
-@pytest.mark.classic
 def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, tmp_path):
     file = tmp_path / "release.json"  # JSON is YAML
     file.write_text(config.model_dump_json(exclude_none=True))

@@ -94,7 +94,6 @@ def distances(stage, encoding, added, queries):
     return found
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED)
 def test_histograms(spark, added):
     query = READER.histogram_query()
@@ -106,8 +105,7 @@ def test_histograms(spark, added):
     assert np.count_nonzero(one_more - fewer) <= query.bound.moved
 
 
-@pytest.mark.classic
-@pytest.mark.parametrize("added", ADDED[:2])
+@pytest.mark.parametrize("added", [pytest.param(ADDED[0], marks=pytest.mark.connect), ADDED[1]])
 def test_cluster_statistics_marginals_and_products(stage, encoding, added):
     mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "diagonal", np.random.default_rng(0), 0.5)
     scores = np.concatenate([np.linspace(-2.5, 2.5, n) for n in encoding.cell_layout.sizes])
@@ -124,7 +122,7 @@ def test_cluster_statistics_marginals_and_products(stage, encoding, added):
     assert sizes == 1
 
 
-@pytest.mark.parametrize("added", ADDED[1:3])
+@pytest.mark.parametrize("added", [pytest.param(ADDED[1], marks=pytest.mark.connect), ADDED[2]])
 def test_mixed_groups_move_by_one_clipped_residual(stage, encoding, added):
     mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "isotropic", np.random.default_rng(0), 0.5)
     mixture = mixture.keep(np.ones(4, dtype=bool))
@@ -157,7 +155,6 @@ def looked_at(encoding):
     return own.sums_query(clip), own.norms_query(ENDS, counts_classes=True)
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("added", ADDED[:3])
 def test_norms_and_class_sums_of_cut_rows(stage, encoding, added):
     queries = looked_at(encoding)
@@ -166,7 +163,6 @@ def test_norms_and_class_sums_of_cut_rows(stage, encoding, added):
     assert norms == queries[1].bound.squared_norm == 2
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("partitions", [1, 3, 7])
 def test_norms_and_class_sums_equal_their_numpy_twins(stage, encoding, partitions):
     rows = stage([*FEW, *ADDED] * 5, encoding)
@@ -180,8 +176,7 @@ def test_norms_and_class_sums_equal_their_numpy_twins(stage, encoding, partition
     assert counts.tolist() == class_means.norm_counts(packed, classes, N_CLASSES, ENDS).tolist()
 
 
-@pytest.mark.classic
-@pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), (3, 0.5), (1, 1.0)])
+@pytest.mark.parametrize(("kept", "rate"), [(3, 1.0), pytest.param(3, 0.5, marks=pytest.mark.connect), (1, 1.0)])
 def test_two_looks_at_staged_rows_spend_their_shares_and_no_more(stage, encoding, kept, rate):
     columns = encoding.columns[-kept:]  # the last one alone is a category: no number, no pair
     narrow = Encoding(columns, encoding.label, encoding.clip_norm)

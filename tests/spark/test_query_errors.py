@@ -28,6 +28,7 @@ def fail(spark):
         spark.range(1).select(F.lit(PLANTED).cast("int")).collect()
 
 
+@pytest.mark.connect
 def test_a_failed_query_is_not_logged(spark, logged):
     with unprinted_query_errors():
         fail(spark)

@@ -14,7 +14,6 @@ from pyspark.sql import functions as F
 from threea_spark.engine.packed import UNIT_ID
 from threea_spark.source import rows as table
 
-pytestmark = pytest.mark.classic  # test_kept_rows holds the same property on Connect
 load("local_rows")
 rows = load("sensitivity_rows")
 load("sensitivity_sums")

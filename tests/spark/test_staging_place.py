@@ -50,7 +50,6 @@ WAYS = [
 ]
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize(("source", "wanted"), WAYS)
 @pytest.mark.parametrize("way", ["release", "fit"])
 def test_private_rows_are_staged_apart_from_the_target_and_dropped(spark, schemas, source, wanted, way):
@@ -78,7 +77,6 @@ def test_a_schema_that_is_not_there_is_named_before_a_row_is_read(spark, schemas
     assert not spark.catalog.tableExists("threea_public.out")
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize(("source", "wanted"), WAYS)
 def test_clean_up_looks_where_releases_stage(spark, schemas, tmp_path, source, wanted):
     file = tmp_path / "release.json"

@@ -41,7 +41,6 @@ def never_read(spark, sql):
     return spark.sql(f"SELECT {sql} AS who, CAST(raise_error('a row was read') AS INT) AS age FROM range(9)")
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("kind", ONE)
 def test_a_unit_of_such_a_type_is_refused_before_a_row_is_read(spark, tmp_path, kind):
     with pytest.raises(SchemaError) as caught:
@@ -52,13 +51,11 @@ def test_a_unit_of_such_a_type_is_refused_before_a_row_is_read(spark, tmp_path, 
     assert "privacy.unit.column" in line
 
 
-@pytest.mark.classic
 def test_a_frame_of_which_no_row_can_be_read_would_show_a_read(spark, tmp_path):
     with pytest.raises(ReleaseFailedError):
         fit(never_read(spark, "'Bob'"), config("unread", tmp_path))
 
 
-@pytest.mark.classic
 @pytest.mark.parametrize("sql", TOLD_APART)
 def test_a_unit_that_its_text_tells_apart_passes(spark, tmp_path, sql):
     assert checked_types(frame(spark, sql), config("unread", tmp_path)) == {"age": "int"}

@@ -137,3 +137,17 @@ def test_the_most_frequent_values_are_kept_and_ties_do_not_depend_on_order():
     passed = [("b", 5), ("a", 5), ("c", 9), ("d", 1)]
     assert most_frequent(passed, 3) == ("c", "a", "b") == most_frequent(passed[::-1], 3)
     assert most_frequent([], 3) == ()
+
+
+@pytest.mark.parametrize(("count", "share"), [(95, norm.sf(0.5)), (105, norm.sf(-0.5))])
+def test_the_noisy_count_alone_decides_whether_a_name_passes(count, share):
+    """By the exact count none of the first and all of the second would pass, and the threshold would tell them."""
+    mechanism = NoisySum(
+        context=("t", "encode", "v"), squared_sensitivity=1, mu=0.1, relation=Relation.ADD_OR_REMOVE_ONE, moved=1
+    )
+    selection, n_names = Selection(mechanism, 100.0, NOISE), 2_000
+    passed = [selection.passes(f"name {number}", count) for number in range(n_names)]
+    found = [noisy for noisy in passed if noisy is not None]
+    assert min(found) >= 100
+    assert len(set(found)) > 15
+    assert len(found) / n_names == pytest.approx(share, abs=0.05)

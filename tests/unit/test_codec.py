@@ -147,3 +147,9 @@ def test_no_name_of_a_column_is_taken_for_a_part_of_a_time(order):
     assert set(part_of(decoded["seen"].values, "hour")) == {7}
     assert np.array_equal(part_of(decoded["seen"].values, "weekday"), part_of(seconds, "weekday"))
     assert 1.5 < np.median(decoded["cost"].values) < 3.5
+
+
+def test_a_null_where_none_is_allowed_counts_as_the_middle_of_the_bounds():
+    encoding = Encoding((number("x", -50.0, 150.0),), None, 10.0)
+    null, middle, lower = (encoding.pack([np.array([value])]).tolist() for value in (np.nan, 50.0, -50.0))
+    assert null == middle != lower

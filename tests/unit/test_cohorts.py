@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from some import some
 
 from threea_spark.engine.history import Commit, first_that_takes_rows
 from threea_spark.privacy.cohorts import Cohort, concerning_one_unit, versions_between
@@ -39,7 +40,7 @@ def test_only_releases_that_may_have_read_one_unit_stand_together(cohorts, wante
     assert names(concerning_one_unit(releases(*cohorts))) == wanted
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", some(range(50), range(5)))
 def test_every_unit_s_releases_are_within_one_set_and_every_set_has_a_unit(seed):
     """Units come and never leave; a release reads those that its version holds and `since` did not."""
     rng = np.random.default_rng(seed)

@@ -177,6 +177,34 @@ def test_a_fit_under_noise_beats_the_prior_and_under_much_noise_does_not(n_class
     assert hopeless > prior
 
 
+def test_the_mean_of_the_last_steps_is_nearer_to_what_is_learned_without_noise_than_the_last_one():
+    cells, classes = toy(2, 1_000)
+    features, weights = map_of(cells, classes, 2)
+    prior, targets = prior_of(features, weights), Targets(features, cells, classes)
+
+    def learned(settings, seed):
+        noise = np.random.default_rng(seed)
+
+        def release_sum(name, exact, bound):
+            return exact + (noise.normal(0.0, 10.0 * bound, exact.shape) if seed is not None else 0.0)
+
+        return fit_weights(targets, prior, settings, release_sum, n_rows=1_000.0, mu=1.0)
+
+    ours, last, truth = [], [], learned(FitSettings(), None)
+    for seed in range(4):
+        for log, settings in ((ours, FitSettings()), (last, FitSettings(averaged=0.01))):
+            found = learned(settings, seed)
+            log.append(np.linalg.norm(found.shared - truth.shared))
+    assert np.mean(ours) < 0.97 * np.mean(last)
+
+
+def test_what_a_product_of_matrices_meets_lies_on_the_exact_grid():
+    cells, classes = toy(2)
+    features, _ = map_of(cells, classes, 2)
+    for part in (features.kernel_input.scores, features.x_support, features.whitening):
+        assert np.array_equal(part * 2.0**18, np.rint(part * 2.0**18))
+
+
 def test_each_step_asks_once_with_a_name_of_its_own():
     asked = []
     cells, classes = toy(2, 50)

@@ -4,6 +4,7 @@ import json
 from dataclasses import fields, replace
 
 import pytest
+from some import some
 
 from threea_spark.errors import BudgetError, LedgerError
 from threea_spark.privacy.account import Budget, account_of
@@ -50,7 +51,7 @@ def test_a_whole_chain_is_whole(chain):
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Entry)])
-@pytest.mark.parametrize("number", [0, 1, 3])
+@pytest.mark.parametrize("number", some([0, 1, 3], [1]))
 def test_any_field_changed_in_any_entry_is_found(chain, name, number):
     value = getattr(chain[number], name)
     changed = replace(chain[number], **{name: value + 1 if name == "number" else value + "x"})

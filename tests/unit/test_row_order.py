@@ -52,6 +52,12 @@ def test_a_value_that_moves_to_another_column_changes_the_digest():
     assert len(set(digests(pairs))) == 3
 
 
+def test_a_null_is_told_from_a_zero_a_first_moment_and_an_empty_text():
+    epoch = dt.datetime(1970, 1, 1, tzinfo=UTC)
+    rows = [(None, None, None, None, None), (0.0, None, None, None, None), (None, None, "", None, None)]
+    assert len(set(digests([*rows, (None, None, None, None, epoch)]))) == 4
+
+
 def test_a_slice_of_a_batch_has_the_digests_of_its_rows():
     rows = [(float(at), None, f"t{at}", None, None) for at in range(10)]
     cells = [pa.array([row[at] for row in rows], kind) for at, kind in ((0, pa.float64()), (2, pa.string()))]

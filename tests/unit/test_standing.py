@@ -150,3 +150,10 @@ def test_only_what_can_be_stated_together_may_join():
     for name, value in (("accounting", "conditional"), ("relation", "replace_one"), ("unit", "row")):
         with pytest.raises(TargetExistsError, match=rf"privacy\.{name}: .* use the same"):
             check_may_join(properties, [held("a")], PLACE, **{**wanted, name: value})
+
+
+@pytest.mark.parametrize("epsilon", [-1.0, math.nan])
+def test_a_receipt_whose_claim_is_no_claim_is_a_release_that_nothing_bounds(epsilon):
+    (found,) = held_in({"threea.release_id": "b"}, [old("b", epsilon)])
+    assert (found.epsilon, found.delta) == (math.inf, 1.0)
+    assert standing_of([held("a"), found]).epsilon == "inf"

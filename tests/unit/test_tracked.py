@@ -2,12 +2,12 @@
 
 import dataclasses
 import re
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import yaml
+from in_process import threea
 from report_pages import HOSTILE, internal, public, receipt, statement, table
 from tables import config_of
 from test_model_store import model_of
@@ -115,13 +115,11 @@ def test_a_configuration_or_model_of_another_release_is_refused():
         log_release(made, config=config, model=model_of())
 
 
-def test_a_missing_mlflow_is_one_clear_error_before_the_source_is_looked_for(tmp_path):
+def test_a_missing_mlflow_is_one_clear_error_before_the_source_is_looked_for(tmp_path, monkeypatch):
     (tmp_path / "release.yaml").write_text(yaml.safe_dump(config_of(tmp_path / "nowhere", tmp_path / "out")))
-    block = "import sys; sys.modules['mlflow'] = None\n"  # what an import of a package that is not there does
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # what an import of a package that is not there does
     for options in (["--mlflow"], ["--mlflow-experiment", "x"]):
-        arguments = ["threea", "release", "-c", str(tmp_path / "release.yaml"), *options]
-        code = f"{block}sys.argv = {arguments!r}\nfrom threea_spark.cli.main import main; main()"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        done = threea("release", "-c", tmp_path / "release.yaml", *options, cwd=tmp_path)
         assert done.returncode == 11, done.stderr
         assert done.stdout == ""
         assert done.stderr == "error: mlflow is missing; pip install 'threea-spark[mlflow]'\n"

@@ -1,4 +1,4 @@
-"""The command line and the jobs, as a person or a scheduler runs them: in processes of their own."""
+"""The command line and the jobs on real Spark, as a person or a scheduler runs them."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 from tables import clinic, config_of, write_delta
 from typer.testing import CliRunner
@@ -16,95 +15,13 @@ from threea_spark.errors import ReleaseExistsError
 from threea_spark.model.released import ReleaseModel
 
 ROOT = Path(__file__).resolve().parents[2]
-THREEA = [sys.executable, "-c", "from threea_spark.cli.main import main; main()"]
 QUIET = {key: value for key, value in os.environ.items() if key != "THREEA_TEST_MASTER"}
-
-
-def threea(*arguments, cwd):
-    return subprocess.run(
-        [*THREEA, *arguments], cwd=cwd, capture_output=True, text=True, check=False, env={**QUIET, "COLUMNS": "200"}
-    )
 
 
 def write_config(folder, **overrides):
     path = folder / "release.yaml"
     path.write_text(yaml.safe_dump(config_of(folder / "source", folder / "out", **overrides)))
     return str(path)
-
-
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"privacy": {"epsilon": float("nan")}}, "privacy.epsilon"),
-        ({"privacy": {"delta": 2}}, "privacy.delta"),
-        ({"label": "missing"}, "domain"),
-        ({"anonymize": {"rows": 0}}, "anonymize.rows"),
-        ({"anonymise": {}}, "anonymise"),
-    ],
-)
-def test_a_broken_configuration_is_one_message_and_code_2_before_spark_starts(tmp_path, change, field):
-    done = threea("release", "-c", write_config(tmp_path, **change), cwd=tmp_path)
-    assert done.returncode == 2
-    assert field in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert "[1/" not in done.stderr
-
-
-def test_a_model_that_cannot_be_saved_is_refused_before_anything_is_spent(tmp_path):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "something").write_text("x")
-    full = threea("release", "-c", write_config(tmp_path), "--save-model", "full", cwd=tmp_path)
-    mixed = write_config(tmp_path, anonymize={"generator": "mix"})
-    no_model = threea("release", "-c", mixed, "--save-model", "new", cwd=tmp_path)
-    assert (full.returncode, no_model.returncode) == (10, 2)
-    assert "is not empty" in full.stderr
-    assert "--save-model" in no_model.stderr
-    assert "[1/" not in full.stderr + no_model.stderr
-
-
-def test_a_missing_file_and_a_missing_option_are_said_plainly(tmp_path):
-    done = threea("release", "-c", "nowhere.yaml", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "nowhere.yaml" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert threea("release", cwd=tmp_path).returncode == 2
-
-
-def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
-    config = write_config(tmp_path)
-    words = threea("plan", "-c", config, "--rows", "50000", cwd=tmp_path)
-    assert words.returncode == 0, words.stderr
-    for word in ("encode", "approximate", "adapt", "noise", "min_cluster_size", "signal to noise"):
-        assert word in words.stdout
-    few, many = (
-        json.loads(threea("plan", "-c", config, "--rows", rows, "--json", cwd=tmp_path).stdout)
-        for rows in ("1000", "100000")
-    )
-    assert many["stages"][0]["signal_to_noise"] == pytest.approx(100 * few["stages"][0]["signal_to_noise"])
-    assert many["stages"][0]["noise_rows"] == few["stages"][0]["noise_rows"]
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "",
-        "release",
-        "plan",
-        "domain draft",
-        "sample",
-        "evaluate",
-        "report",
-        "cleanup",
-        "doctor",
-        "ledger show",
-        "ledger grant",
-        "ledger void",
-    ],
-)
-def test_every_command_has_help(tmp_path, command):
-    done = threea(*command.split(), "--help", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "Usage" in done.stdout
 
 
 def test_a_draft_names_each_column_and_leaves_its_bounds_open(spark, tmp_path):

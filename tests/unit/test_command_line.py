@@ -1,0 +1,100 @@
+"""The command line where it starts no Spark: exit statuses, messages, help. In this process, through its own `main`."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from in_process import threea
+from tables import config_of
+
+
+def write_config(folder, **overrides):
+    path = folder / "release.yaml"
+    path.write_text(yaml.safe_dump(config_of(folder / "source", folder / "out", **overrides)))
+    return str(path)
+
+
+def test_a_real_process_ends_with_the_same_status_and_words(tmp_path):
+    code = "from threea_spark.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "release", "-c", "nowhere.yaml"]
+    there = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    here = threea("release", "-c", "nowhere.yaml", cwd=tmp_path)
+    assert (there.returncode, there.stdout, there.stderr) == (here.returncode, here.stdout, here.stderr)
+    assert here.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"privacy": {"epsilon": float("nan")}}, "privacy.epsilon"),
+        ({"privacy": {"delta": 2}}, "privacy.delta"),
+        ({"label": "missing"}, "domain"),
+        ({"anonymize": {"rows": 0}}, "anonymize.rows"),
+        ({"anonymise": {}}, "anonymise"),
+    ],
+)
+def test_a_broken_configuration_is_one_message_and_code_2_before_spark_starts(tmp_path, change, field):
+    done = threea("release", "-c", write_config(tmp_path, **change), cwd=tmp_path)
+    assert done.returncode == 2
+    assert field in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "[1/" not in done.stderr
+
+
+def test_a_model_that_cannot_be_saved_is_refused_before_anything_is_spent(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "something").write_text("x")
+    full = threea("release", "-c", write_config(tmp_path), "--save-model", "full", cwd=tmp_path)
+    mixed = write_config(tmp_path, anonymize={"generator": "mix"})
+    no_model = threea("release", "-c", mixed, "--save-model", "new", cwd=tmp_path)
+    assert (full.returncode, no_model.returncode) == (10, 2)
+    assert "is not empty" in full.stderr
+    assert "--save-model" in no_model.stderr
+    assert "[1/" not in full.stderr + no_model.stderr
+
+
+def test_a_missing_file_and_a_missing_option_are_said_plainly(tmp_path):
+    done = threea("release", "-c", "nowhere.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nowhere.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert threea("release", cwd=tmp_path).returncode == 2
+
+
+def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
+    config = write_config(tmp_path)
+    words = threea("plan", "-c", config, "--rows", "50000", cwd=tmp_path)
+    assert words.returncode == 0, words.stderr
+    for word in ("encode", "approximate", "adapt", "noise", "min_cluster_size", "signal to noise"):
+        assert word in words.stdout
+    few, many = (
+        json.loads(threea("plan", "-c", config, "--rows", rows, "--json", cwd=tmp_path).stdout)
+        for rows in ("1000", "100000")
+    )
+    assert many["stages"][0]["signal_to_noise"] == pytest.approx(100 * few["stages"][0]["signal_to_noise"])
+    assert many["stages"][0]["noise_rows"] == few["stages"][0]["noise_rows"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "release",
+        "plan",
+        "domain draft",
+        "sample",
+        "evaluate",
+        "report",
+        "cleanup",
+        "doctor",
+        "ledger show",
+        "ledger grant",
+        "ledger void",
+    ],
+)
+def test_every_command_has_help(tmp_path, command):
+    done = threea(*command.split(), "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
