@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from threea_spark.arrays import Float64Array
 
-_MOST_ROWS = 1_500
+_MAX_ROWS = 1_500
 N_CLUSTERS = 8
 """Clusters that KMeans looks for where their true number is not known."""
 
@@ -135,7 +135,7 @@ def _within(x: Float64Array) -> float:
 
 
 def _some(x: Float64Array) -> Float64Array:
-    return x if len(x) <= _MOST_ROWS else x[np.random.default_rng(0).choice(len(x), _MOST_ROWS, replace=False)]
+    return x if len(x) <= _MAX_ROWS else x[np.random.default_rng(0).choice(len(x), _MAX_ROWS, replace=False)]
 
 
 def _least_in_leaf(n_rows: int) -> int:

@@ -28,7 +28,7 @@ from threea_spark.source.rows import bound_rows, canonical
 
 ID = "id"
 ODD = "one more"
-MOST_FILES = 5
+MAX_FILES = 5
 _FEW_VALUES = 1
 _ODD_ROWS = 300  # far more than are read: they make their file the largest
 
@@ -80,7 +80,7 @@ def tied_files(domain: Domain, rng: np.random.Generator, *, n_units: int, most_r
             own = [pool[rng.integers(_FEW_VALUES)] for pool in values]
             rows.append((who, tuple(None if gone else cell for gone, cell in zip(absent, own, strict=True))))
     rng.shuffle(rows)
-    n_files = 1 + int(rng.integers(MOST_FILES))
+    n_files = 1 + int(rng.integers(MAX_FILES))
     cuts = [0, *sorted(rng.integers(0, len(rows) + 1, n_files - 1).tolist()), len(rows)]
     return Files(tuple(tuple(rows[start:end]) for start, end in pairwise(cuts)))
 

@@ -34,7 +34,7 @@ from threea_spark.session import build_session
 
 Record = dict[str, Any]
 PEER_SLACK = 1.15  # peers that spent a little more than asked still count: some bin on top of their budget
-LEAST_DISTANCE = 0.05  # below it real rows teach a model nothing, so that a share of the distance says nothing
+MIN_DISTANCE = 0.05  # below it real rows teach a model nothing, so that a share of the distance says nothing
 DELTA = 1e-5
 HEADER = ("table", "runs", "ours", "real", "dp-nb", "best peer lgbm", "best peer linear", "ahead", "of real", "seconds")
 
@@ -211,7 +211,7 @@ def _mean(records: Sequence[Record], figure: str) -> float | None:
 
 def _share(own: float | None, real: float | None, floor: float) -> float | None:
     """The share of the distance from `floor`, which guessing reaches, to the real rows' figure."""
-    if own is None or real is None or real - floor < LEAST_DISTANCE:
+    if own is None or real is None or real - floor < MIN_DISTANCE:
         return None
     return (own - floor) / (real - floor)
 

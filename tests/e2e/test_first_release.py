@@ -13,7 +13,7 @@ from in_process import threea
 from tables import clinic, write_delta
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-MOST_COMMANDS = 5
+MAX_COMMANDS = 5
 
 
 def commands(markdown):
@@ -59,7 +59,7 @@ def test_installed_and_released_in_five_commands():
     assert all(command.startswith("pip install") for command in INSTALL)
     assert STEPS[0].startswith("threea domain draft")
     assert STEPS[-1].startswith("threea release")
-    assert len(INSTALL) + len(STEPS) <= MOST_COMMANDS
+    assert len(INSTALL) + len(STEPS) <= MAX_COMMANDS
 
 
 def test_each_command_of_the_readme_works_on_a_real_table(spark, tmp_path, shell):

@@ -15,7 +15,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found; install one to see pages in a browser")
 
 WIDTHS = (320, 360, 768, 1280)
-LEAST_CONTRAST = 4.5  # WCAG 2.2, AA, for text
+MIN_CONTRAST = 4.5  # WCAG 2.2, AA, for text
 MEASURE = """<!DOCTYPE html><meta charset="utf-8"><body><script>
 const page = PAGE, found = {frames: [], contrast: []};
 function luminance(color) {
@@ -98,7 +98,7 @@ def test_a_page_fits_every_screen_can_be_read_and_loads_nothing(pages, tmp_path,
         assert frame["scroll"] <= frame["client"]
         assert frame["background"] == ("rgb(20, 24, 27)" if dark else "rgb(255, 255, 255)")
     assert len(found["contrast"]) > 20
-    assert [pair for pair in found["contrast"] if pair[1] < LEAST_CONTRAST] == []
+    assert [pair for pair in found["contrast"] if pair[1] < MIN_CONTRAST] == []
 
 
 def test_the_browser_sees_what_is_too_wide_too_faint_or_loaded_from_elsewhere(pages, tmp_path):
@@ -110,7 +110,7 @@ def test_the_browser_sees_what_is_too_wide_too_faint_or_loaded_from_elsewhere(pa
     found, console = measured(tmp_path, broken, widths=(360,))
     assert found["frames"][0]["scroll"] > found["frames"][0]["client"]
     assert "wide" in found["frames"][0]["wide"][0]
-    assert min(value for _, value in found["contrast"]) < LEAST_CONTRAST
+    assert min(value for _, value in found["contrast"]) < MIN_CONTRAST
     text = "\n".join(console)
     assert "example.invalid" in text
     assert "script-src" in text

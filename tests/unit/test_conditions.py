@@ -11,7 +11,7 @@ from test_sample import sampler_of
 from threea_spark.cli.values import parsed_shares, parsed_where
 from threea_spark.config.domain import Domain
 from threea_spark.errors import ConfigError
-from threea_spark.model.conditions import LEAST_SHARE, Conditions, conditions_of
+from threea_spark.model.conditions import MIN_SHARE, Conditions, conditions_of
 from threea_spark.model.law import draw_rows
 
 ENCODING = mixed_encoding()
@@ -93,7 +93,7 @@ def test_what_hardly_ever_is_drawn_is_refused_before_anything_runs():
     conditions_of(DOMAIN, {"age": (30, 40)}).check_reachable(drawing())
     with pytest.raises(ConfigError, match="one row in 1,000"):
         conditions_of(DOMAIN, {"income": (123.0, 123.0)}).check_reachable(drawing())
-    rare = drawing(weights=(1.0 - LEAST_SHARE / 3, LEAST_SHARE / 3))
+    rare = drawing(weights=(1.0 - MIN_SHARE / 3, MIN_SHARE / 3))
     with pytest.raises(ConfigError, match="class 'yes'"):
         conditions_of(DOMAIN, None, {"yes": 0.5, "no": 0.5}).check_reachable(rare)
     conditions_of(DOMAIN, None, {"yes": 0.0, "no": 1.0}).check_reachable(rare)

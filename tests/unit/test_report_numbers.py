@@ -11,13 +11,13 @@ from scipy.stats import spearmanr
 from threea_spark.config.domain import Domain
 from threea_spark.evaluation.evaluate import JudgedRows
 from threea_spark.report.associations import association, associations, with_one
-from threea_spark.report.bins import MOST_BINS, MOST_CATEGORIES, Values, bins_of
+from threea_spark.report.bins import MAX_BINS, MAX_CATEGORIES, Values, bins_of
 from threea_spark.report.charts.bar_charts import bar_list, spread_chart
 from threea_spark.report.charts.charts import Axis, Series, line_chart
 from threea_spark.report.charts.heat_map import heat_map, strongest
 from threea_spark.report.charts.scales import Scale, moment, percent, percent_at_most, short, ticks
 from threea_spark.report.comparison import compare, compare_columns, project
-from threea_spark.report.summary import MOST_CORRELATED, pair_summary, summary_of, values_of
+from threea_spark.report.summary import MAX_CORRELATED, pair_summary, summary_of, values_of
 
 RNG = np.random.default_rng(11)
 
@@ -43,7 +43,7 @@ def test_shares_of_whole_numbers_are_exact_and_nulls_stand_apart():
 def test_bins_of_many_whole_numbers_hold_equally_many_each():
     values = numbers(np.arange(18, 95).repeat(10))
     bins = bins_of([values])
-    assert len(bins.edges) <= MOST_BINS + 1
+    assert len(bins.edges) <= MAX_BINS + 1
     assert {edge % 1.0 for edge in bins.edges} == {0.5}
     assert np.ptp(bins.shares(values)[:-1]) < 1e-12  # a comb would show here
 
@@ -75,7 +75,7 @@ def test_no_column_of_numbers_breaks_the_bins_or_the_chart(cells):
 def test_rare_categories_are_counted_together():
     values = words([f"w{n}" for n in range(30) for _ in range(30 - n)] + [None] * 5)
     bins = bins_of([values])
-    assert len(bins.categories) == MOST_CATEGORIES - 1
+    assert len(bins.categories) == MAX_CATEGORIES - 1
     assert bins.categories[:2] == ("w0", "w1")
     assert bins.shares(values).sum() == pytest.approx(1.0)
     assert "all others" in spread_chart("c", bins, bins.shares(values))
@@ -151,12 +151,12 @@ def test_all_pairs_are_symmetric_and_agree_with_one_column_against_the_rest():
 def test_of_a_wide_table_the_columns_that_tell_the_label_are_kept():
     frame, domain = table(1500, 80)
     pairs = summary_of(frame, domain, 1500).pairs
-    assert len(pairs.names) == MOST_CORRELATED
+    assert len(pairs.names) == MAX_CORRELATED
     assert "died" in pairs.names
     telling = {f"measurement_{n:04d}" for n in range(80) if n % 5 == 4}
     assert len(telling - set(pairs.names)) <= 1
     unlabelled = pair_summary(values_of(frame, domain), None)
-    assert unlabelled.names == tuple(frame.columns[:MOST_CORRELATED])
+    assert unlabelled.names == tuple(frame.columns[:MAX_CORRELATED])
 
 
 def test_distance_is_total_variation_and_counts_nulls():

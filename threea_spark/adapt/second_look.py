@@ -28,12 +28,12 @@ from threea_spark.privacy.query import HeldRows, SumQuery
 NORMS_SHARE = 0.02
 PAIRS_SHARE = 0.22
 """Parts of Adapt's mu^2 for the products of pairs, and of the rest for the norms; class sums take what is left."""
-_FEWEST, _MOST, _ONE_IN = 64, 256, 3
+_MIN, _MAX, _ONE_IN = 64, 256, 3
 
 
 def n_chosen(n_features: int) -> int:
     """How many columns are looked at again: a third, within bounds (200 of 617 and of 784 did best)."""
-    return min(n_features, max(_FEWEST, min(_MOST, -(-n_features // _ONE_IN))))
+    return min(n_features, max(_MIN, min(_MAX, -(-n_features // _ONE_IN))))
 
 
 def choose(encoding: Encoding, means: ClassMeans) -> BoolArray:

@@ -18,9 +18,9 @@ from threea_spark.privacy.query import GroupQuery
 
 RANGE = "groups"
 ROUTED = f"{RANGE} bigint, {SCHEMA}"
-_FEWEST_GROUPS = 1 << 12  # a block that is routed then holds many rows, and not one
-_MOST_RANGES = 256
-_MOST_SUMS = 1 << 23  # int64 held by a task: 64 MiB
+_MIN_GROUPS = 1 << 12  # a block that is routed then holds many rows, and not one
+_MAX_RANGES = 256
+_MAX_SUMS = 1 << 23  # int64 held by a task: 64 MiB
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class GroupRanges:
     @classmethod
     def of(cls, n_groups: int, length: int) -> GroupRanges:
         """Cuts so many groups, whose sums have so many coordinates."""
-        wanted = max(_FEWEST_GROUPS, -(-n_groups // _MOST_RANGES))
-        return cls(n_groups, max(1, min(wanted, _MOST_SUMS // length)))
+        wanted = max(_MIN_GROUPS, -(-n_groups // _MAX_RANGES))
+        return cls(n_groups, max(1, min(wanted, _MAX_SUMS // length)))
 
     @property
     def n_ranges(self) -> int:

@@ -27,7 +27,7 @@ NORMS_SHARE = 0.05
 
 def may_correlate(n_features: int) -> bool:
     """Whether so many columns can be correlated at all."""
-    return 2 <= n_features <= correlation.MOST_FEATURES
+    return 2 <= n_features <= correlation.MAX_FEATURES
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ CountRows = Callable[[Mixture], Float64Array]
 """Counts the rows of each component over the whole table, shape (k,): one pass."""
 
 SAMPLE_ROWS = 50_000
-_MOST_COSTS = 1 << 23  # rows times components: what prices are found on in seconds
+_MAX_COSTS = 1 << 23  # rows times components: what prices are found on in seconds
 _PRICE_PASSES = 4
 _FIRST_MARGIN = 0.01  # of the minimum
 _DEVIATIONS = 3.0
@@ -48,7 +48,7 @@ class PriceSample:
         cls, staged: StagedRows, encoding: Encoding, n_rows: float, n_components: int, meter: PrivacyMeter
     ) -> PriceSample:
         """Takes about SAMPLE_ROWS rows, or all where there are no more; one pass."""
-        rate = min(1.0, min(SAMPLE_ROWS, _MOST_COSTS // n_components) / max(n_rows, 1.0))
+        rate = min(1.0, min(SAMPLE_ROWS, _MAX_COSTS // n_components) / max(n_rows, 1.0))
         with meter.sample(Stage.APPROXIMATE, staged, rate) as held:
             rows = meter.expose(Stage.APPROXIMATE, held)
         return cls(encoding.scores(rows.packed), rows.classes, rate)

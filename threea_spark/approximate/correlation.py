@@ -18,10 +18,10 @@ from threea_spark.privacy.query import R, RowBound, SumQuery
 
 GRID = 128
 _LARGEST_SCORE = 4.0  # 512 units: the squared norm of the products of 10,000 columns still fits int64
-MOST_FEATURES = 10_000
+MAX_FEATURES = 10_000
 _LARGEST = 0.97
 _SPREAD_SLACK = 1e-3  # cells below a mass of 1e-9 count as that much
-_LEAST_EIGENVALUE = 0.02
+_MIN_EIGENVALUE = 0.02
 _NOISE_LIMIT = 0.1
 """Correlations noisier than this are not worth their price; the share goes to the marginals."""
 
@@ -94,7 +94,7 @@ def products_query(stage: Stage, spread: Float64Array, scores_of: Callable[[R], 
 
 def is_worth_it(spread: Float64Array, n_rows: float, mu: float) -> bool:
     """Tells from public numbers whether the correlations would stand out from their noise."""
-    if not 2 <= len(spread) <= MOST_FEATURES or mu <= 0.0:
+    if not 2 <= len(spread) <= MAX_FEATURES or mu <= 0.0:
         return False
     typical = float(np.median(spread))
     return product_bound(spread) / (GRID * GRID) / mu / max(n_rows, 1.0) <= _NOISE_LIMIT * max(typical, 1e-6) ** 2
@@ -104,7 +104,7 @@ def pair_products(scores: Float64Array, bound: int) -> Int64Array:
     """Sums the products of all pairs of columns over a batch.
 
     Args:
-      scores: Score of each feature, cut at _LARGEST_SCORE, shape (n, f), f <= MOST_FEATURES. PRIVATE.
+      scores: Score of each feature, cut at _LARGEST_SCORE, shape (n, f), f <= MAX_FEATURES. PRIVATE.
       bound: L2 bound on a row's products, in squared grid units; longer rows are shrunk, checked in integers.
 
     Returns:
@@ -152,6 +152,6 @@ def correlations(noisy: Float64Array, stddev: float, n_rows: float, spread: Floa
     matrix[upper] = np.clip(kept, -_LARGEST, _LARGEST)
     matrix = np.triu(matrix) + np.triu(matrix, 1).T
     values, vectors = np.linalg.eigh(matrix)
-    matrix = (vectors * np.maximum(values, _LEAST_EIGENVALUE)) @ vectors.T
+    matrix = (vectors * np.maximum(values, _MIN_EIGENVALUE)) @ vectors.T
     root = np.sqrt(np.diag(matrix))
     return np.asarray(matrix / np.outer(root, root), dtype=np.float64)

@@ -17,7 +17,7 @@ from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
 
-_LEAST_PROBABILITY_ROWS = 1e-6
+_MIN_PROBABILITY_ROWS = 1e-6
 _FAINT = 0.25  # of a count below one standard deviation
 
 
@@ -86,7 +86,7 @@ class Marginals:
           layout: Where each feature's cells lie.
         """
         held = np.where(self.counts > self.stddev, self.counts, _FAINT * np.maximum(self.counts, 0.0))
-        held = held + _LEAST_PROBABILITY_ROWS
+        held = held + _MIN_PROBABILITY_ROWS
         return layout.normalise(held)
 
 

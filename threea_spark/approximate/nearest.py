@@ -19,7 +19,7 @@ from threea_spark.arrays import Float32Array, Float64Array, Int64Array
 _UNIT_ROUNDOFF = 2.0**-24
 _SLACK = 2.0  # for the bound's own rounding and its higher-order terms
 _TILE_VALUES = 1 << 18  # forms of as many rows at a time stay in a core's own cache
-_FEWEST_ROWS, _MOST_ROWS = 256, 1 << 14
+_MIN_ROWS, _MAX_ROWS = 256, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class QuadraticForms:
 
     def least(self, x: Float32Array) -> Int64Array:
         """Finds the least form of each row, the first of equals, as `values(x).argmin(axis=1)` would; shape (n,)."""
-        tile = min(max(_TILE_VALUES // max(len(self.constant), 1), _FEWEST_ROWS), _MOST_ROWS)
+        tile = min(max(_TILE_VALUES // max(len(self.constant), 1), _MIN_ROWS), _MAX_ROWS)
         found = np.empty(len(x), dtype=np.int64)
         for start in range(0, len(x), tile):
             found[start : start + tile] = self._least(x[start : start + tile])

@@ -18,11 +18,11 @@ from threea_spark.approximate.mixture import Mixture
 from threea_spark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 
 _STEP = 0.5
-_MOST = 2.0
+_MAX = 2.0
 _TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 _NEWTON_STEPS = 8
 _CLOSE_ENOUGH = 0.0005
-_MOST_RAISES = 50
+_MAX_RAISES = 50
 _ROUNDING = 1e-9
 
 
@@ -151,7 +151,7 @@ def _break_ties(rows: Float64Array, graph: ResidualGraph, need: Int64Array, marg
     best = values.argmin(axis=0)
     first, second = np.partition(np.vstack([values, np.full_like(values[:1], np.inf)]), 1, axis=0)[:2]
     fewest, found = np.inf, prices
-    for _ in range(_MOST_RAISES * len(need)):
+    for _ in range(_MAX_RAISES * len(need)):
         lack = need - np.bincount(best[second - first >= margin], minlength=len(need))
         short = float(np.maximum(lack, 0).sum())
         if short < fewest:
@@ -179,7 +179,7 @@ def raise_prices(mixture: Mixture, sizes: Float64Array, min_cluster_size: int, s
       min_cluster_size: Rows every cluster must hold.
       scale: A typical squared distance between a row and its centre; the unit of prices.
     """
-    lack = np.clip((min_cluster_size - sizes) / max(min_cluster_size, 1), -_MOST, 1.0)
+    lack = np.clip((min_cluster_size - sizes) / max(min_cluster_size, 1), -_MAX, 1.0)
     step = np.where(lack > 0.0, lack, 0.25 * lack)  # a cluster with rows to spare gives its price back slowly
     prices = np.maximum(mixture.prices + _STEP * scale * step, 0.0)
     return replace(mixture, prices=prices)

@@ -22,7 +22,7 @@ Columns = dict[str, Decoded]
 DrawRows = Callable[[int], Columns]
 """Draws so many rows, fresh ones at each call."""
 
-LEAST_SHARE = 1e-3
+MIN_SHARE = 1e-3
 """Of all rows; a rarer condition would have to draw more than a thousand rows for each that is kept."""
 _TRIED = 20_000
 
@@ -73,14 +73,14 @@ class Conditions:
         """Tries the conditions on released rows.
 
         Raises:
-          ConfigError: if rows that fit, or of a wanted class, are rarer than LEAST_SHARE.
+          ConfigError: if rows that fit, or of a wanted class, are rarer than MIN_SHARE.
         """
         columns = draw_rows(_TRIED)
         asked = {f"class {name!r}": self._fits_class(name, columns) for name, s in self.class_shares.items() if s > 0.0}
         for what, mask in (asked or {"where": self._fits(columns)}).items():
-            if mask.mean() < LEAST_SHARE:
+            if mask.mean() < MIN_SHARE:
                 raise ConfigError(
-                    f"{what}: fewer than one row in {1 / LEAST_SHARE:,.0f} that the model draws fits; ask for less, or "
+                    f"{what}: fewer than one row in {1 / MIN_SHARE:,.0f} that the model draws fits; ask for less, or "
                     "release a model that knows such rows better"
                 )
 

@@ -19,7 +19,7 @@ _MAX_TASKS = 2048
 
 _WANTED_TASKS = 32
 
-_FEWEST_BLOCKS, _MOST_BLOCKS = 8, 64  # of a task and its file: starting a task costs about what two blocks do
+_MIN_BLOCKS, _MAX_BLOCKS = 8, 64  # of a task and its file: starting a task costs about what two blocks do
 
 
 def sampled_rows(spark: SparkSession, drawn: BlockDraw) -> DataFrame:
@@ -40,5 +40,5 @@ def sampled_rows(spark: SparkSession, drawn: BlockDraw) -> DataFrame:
 
 def n_draw_tasks(n_blocks: int) -> int:
     """How many tasks draw so many blocks, each a file: enough for many cores, and none too small to be worth it."""
-    per_task = min(max(n_blocks // _WANTED_TASKS, _FEWEST_BLOCKS), _MOST_BLOCKS)
+    per_task = min(max(n_blocks // _WANTED_TASKS, _MIN_BLOCKS), _MAX_BLOCKS)
     return min(max(1, -(-n_blocks // per_task)), _MAX_TASKS)

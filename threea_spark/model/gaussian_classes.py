@@ -19,12 +19,12 @@ from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
 from threea_spark.encode.numbers import NumberCodec, PointCodec
 from threea_spark.model.law import RowSampler
 
-_LEAST_WITHIN = 0.1  # of a column's variance: no class is a point, and no eigenvalue of the covariance is noise alone
+_MIN_WITHIN = 0.1  # of a column's variance: no class is a point, and no eigenvalue of the covariance is noise alone
 _WIDENED = 4.0
 """Classes are drawn this much wider: their means are known up to noise only, and where classes look cleaner than they
 are, a model is content with few columns, the wrong ones among them. Each column keeps its variance over all rows."""
-_LEAST_PROBABILITY = 1e-6
-_MOST_NULLS = 0.95
+_MIN_PROBABILITY = 1e-6
+_MAX_NULLS = 0.95
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def within_classes(total: Float64Array, deviations: Float64Array, weights: Float
     """
     inside = total - (deviations.T * weights) @ deviations
     values, axes = np.linalg.eigh(0.5 * (inside + inside.T))
-    return np.asarray(_WIDENED * (axes * np.maximum(values, _LEAST_WITHIN)) @ axes.T, dtype=np.float64)
+    return np.asarray(_WIDENED * (axes * np.maximum(values, _MIN_WITHIN)) @ axes.T, dtype=np.float64)
 
 
 def discriminant_sampler(encoding: Encoding, model: Discriminant) -> tuple[Encoding, RowSampler]:
@@ -87,7 +87,7 @@ def discriminant_sampler(encoding: Encoding, model: Discriminant) -> tuple[Encod
 
 def _point(codec: NumberCodec, score: float) -> PointCodec:
     """The mean of the rows that are not null; null counts as a score of 0 in the pooled mean."""
-    present = 1.0 - min(codec.null_share, _MOST_NULLS)
+    present = 1.0 - min(codec.null_share, _MAX_NULLS)
     value = float(codec.value(np.array([score / present]))[0])
     return PointCodec(codec.name, codec.kind, codec.nullable, codec.lower, codec.upper, value, codec.null_share)
 
@@ -102,23 +102,23 @@ def _number_laws(codec: NumberCodec, model: Discriminant, feature: int, start: i
     """Law of a number's cells in each class, scaled so that the variance over all rows is 1."""
     between = float(model.weights @ model.deviations[:, start] ** 2)
     total = np.sqrt(model.within[feature] + between)
-    present = 1.0 - min(codec.null_share, _MOST_NULLS)
+    present = 1.0 - min(codec.null_share, _MAX_NULLS)
     centre = (model.pooled[start] + model.deviations[:, start] / total) / present
     spread = np.sqrt(model.within[feature]) / total
     edges = np.concatenate([[-np.inf], codec.cell_edges, [np.inf]])
-    law = np.maximum(np.diff(ndtr((edges - centre[:, None]) / spread), axis=1), _LEAST_PROBABILITY)
+    law = np.maximum(np.diff(ndtr((edges - centre[:, None]) / spread), axis=1), _MIN_PROBABILITY)
     law /= law.sum(axis=1, keepdims=True)
     if not codec.nullable:
         return np.asarray(law, dtype=np.float64)
     moved = codec.null_share + _probability(model.deviations[:, start + 1])
-    missing = np.clip(moved, _LEAST_PROBABILITY, _MOST_NULLS)[:, None]
+    missing = np.clip(moved, _MIN_PROBABILITY, _MAX_NULLS)[:, None]
     return np.hstack([law * (1.0 - missing), missing])
 
 
 def _category_laws(codec: CategoryCodec, model: Discriminant, start: int) -> Float64Array:
     """Law of a category's cells in each class: the law over all rows, moved by the class's deviation."""
     moved = _probability(model.deviations[:, start : start + codec.n_cells])
-    law = np.maximum(codec.cell_mass / max(float(codec.cell_mass.sum()), 1e-12) + moved, _LEAST_PROBABILITY)
+    law = np.maximum(codec.cell_mass / max(float(codec.cell_mass.sum()), 1e-12) + moved, _MIN_PROBABILITY)
     return np.asarray(law / law.sum(axis=1, keepdims=True), dtype=np.float64)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-MOST_LOCAL_ROWS = 10_000_000
+MAX_LOCAL_ROWS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ class ReleaseModel:
         import pyarrow as pa
 
         drawn = self.rows_drawn(n_rows, seed=seed, where=where, class_shares=class_shares)
-        if drawn.n_rows > MOST_LOCAL_ROWS:
+        if drawn.n_rows > MAX_LOCAL_ROWS:
             raise ConfigError(
-                f"n_rows: at most {MOST_LOCAL_ROWS:,} rows are drawn in one process, got {drawn.n_rows:,}; "
+                f"n_rows: at most {MAX_LOCAL_ROWS:,} rows are drawn in one process, got {drawn.n_rows:,}; "
                 "use sample(spark, ...), which writes any number"
             )
         return pa.Table.from_batches(list(drawn.blocks()))

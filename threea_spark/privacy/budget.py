@@ -26,8 +26,8 @@ NOISE_MASS_SHARE = 1e-3
 NUMERIC_SHARE = 1e-4
 """Part of epsilon kept for float64, where not more is needed."""
 SELECTION_SHARE = 0.1
-_LEAST_NEAR = 0.05
-_LEAST_MU = 1e-9
+_MIN_NEAR = 0.05
+_MIN_MU = 1e-9
 
 
 class Stage(Enum):
@@ -192,7 +192,7 @@ def _total(shares: Mapping[Stage, float]) -> float:
 
 def _check_enough(mus: Mapping[Stage, float]) -> None:
     for stage, mu in mus.items():
-        if not mu >= _LEAST_MU:
+        if not mu >= _MIN_MU:
             raise PrivacyError(
                 f"privacy: {stage.value} is left mu {mu:.3g}, too little for noise; raise epsilon, delta or its share"
             )
@@ -207,7 +207,7 @@ def _amplified_mu(price: float, sampling_probability: float, delta: float, relat
 
     def excess(log_mu: float) -> float:
         event = _event(Stage.ADAPT, math.exp(log_mu), sampling_probability, relation)
-        return epsilon_of([event], delta, relation, near=max(target, _LEAST_NEAR)) - target
+        return epsilon_of([event], delta, relation, near=max(target, _MIN_NEAR)) - target
 
     low, high = math.log(price), math.log(_MAX_INNER_MU)
     if low >= high or excess(high) <= 0.0:

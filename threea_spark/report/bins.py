@@ -15,8 +15,8 @@ from threea_spark.arrays import BoolArray, Float64Array
 ObjectArray = NDArray[np.object_]
 Kind: TypeAlias = Literal["number", "time", "category"]
 
-MOST_BINS = 24
-MOST_CATEGORIES = 10
+MAX_BINS = 24
+MAX_CATEGORIES = 10
 OTHERS = "all others"
 _TAIL = 0.005
 _MAX_WHOLE_RANGE = 2.0**40
@@ -109,7 +109,7 @@ def bins_of(samples: Sequence[Values]) -> Bins:
     if kind == "number" and np.array_equal(distinct, np.rint(distinct)) and high - low < _MAX_WHOLE_RANGE:
         edges = _whole_edges(known, float(low), float(high))
     else:
-        edges = np.linspace(low, high, MOST_BINS + 1)
+        edges = np.linspace(low, high, MAX_BINS + 1)
     if not (np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0.0)):  # a range that float64 cannot subdivide
         return Bins(kind, edges=(float(low), float(np.nextafter(high, np.inf))), cut=True)
     return Bins(kind, edges=tuple(float(e) for e in edges), cut=bool(known.min() < edges[0] or known.max() > edges[-1]))
@@ -117,10 +117,10 @@ def bins_of(samples: Sequence[Values]) -> Bins:
 
 def _whole_edges(known: Float64Array, low: float, high: float) -> Float64Array:
     """Returns bins that each span equally many whole numbers, so that full and empty bars do not alternate."""
-    if np.ptp(known) < MOST_BINS:
+    if np.ptp(known) < MAX_BINS:
         low, high = known.min(), known.max()
     first, last = np.floor(low), np.ceil(high)
-    width = np.ceil((last - first + 1.0) / MOST_BINS)
+    width = np.ceil((last - first + 1.0) / MAX_BINS)
     return np.asarray(first - 0.5 + width * np.arange(np.ceil((last - first + 1.0) / width) + 1.0), dtype=np.float64)
 
 
@@ -130,9 +130,9 @@ def _category_bins(samples: Sequence[Values]) -> Bins:
         for name, count in _counted(values).items():
             total[name] = total.get(name, 0.0) + count / max(len(values.cells), 1)
     ordered = sorted(total, key=lambda name: (-total[name], name))
-    if len(ordered) <= MOST_CATEGORIES:
+    if len(ordered) <= MAX_CATEGORIES:
         return Bins("category", categories=tuple(ordered))
-    return Bins("category", categories=tuple(ordered[: MOST_CATEGORIES - 1]), has_others=True)
+    return Bins("category", categories=tuple(ordered[: MAX_CATEGORIES - 1]), has_others=True)
 
 
 def _counted(values: Values) -> Counter[str]:

@@ -12,7 +12,7 @@ from threea_spark.report.charts.heat_map import heat_map, strongest
 from threea_spark.report.charts.scales import percent
 from threea_spark.report.charts.svg import clipped, templates
 from threea_spark.report.comparison import Clouds, ColumnComparison, Comparison
-from threea_spark.report.public import MOST_CHARTS, OPEN_CHARTS, STRONGEST_PAIRS, Card, grouped
+from threea_spark.report.public import MAX_CHARTS, OPEN_CHARTS, STRONGEST_PAIRS, Card, grouped
 
 _N_FARTHEST = 10
 _EDGE = 0.005  # share of points that may be beyond each edge of the chart
@@ -31,7 +31,7 @@ def internal_page(title: str, comparison: Comparison) -> str:
       title: The release's name.
       comparison: Everything to show. INTERNAL.
     """
-    cards = [_card(column) for column in comparison.columns[:MOST_CHARTS]]
+    cards = [_card(column) for column in comparison.columns[:MAX_CHARTS]]
     return templates().get_template("internal.html").render(
         release=title,
         comparison=comparison,
@@ -41,7 +41,7 @@ def internal_page(title: str, comparison: Comparison) -> str:
         farthest=sorted(comparison.columns, key=lambda column: -column.distance)[:_N_FARTHEST],
         cards=cards[:OPEN_CHARTS],
         groups=grouped(cards),
-        without_chart=max(0, len(comparison.columns) - MOST_CHARTS),
+        without_chart=max(0, len(comparison.columns) - MAX_CHARTS),
         heat=heat_map("Difference of strengths", comparison.pair_names, comparison.pair_differences),
         strongest=strongest(comparison.pair_names, comparison.pair_differences, STRONGEST_PAIRS),
         left_out=len(comparison.columns) - len(comparison.pair_names),

@@ -20,7 +20,7 @@ from threea_spark.report.summary import ColumnSummary, TableSummary
 OPEN_CHARTS = 24
 """Number of charts that are shown open; the rest is collapsed in groups."""
 GROUP_CHARTS = 48
-MOST_CHARTS = 600
+MAX_CHARTS = 600
 STRONGEST_PAIRS = 10
 _GENERATORS = {
     "sample": "drawn from noisy statistics of the source",
@@ -66,7 +66,7 @@ def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | No
     Returns:
       HTML without scripts, network access or other files; it may be shown in a frame.
     """
-    cards = [column_card(column) for column in summary.columns[:MOST_CHARTS]]
+    cards = [column_card(column) for column in summary.columns[:MAX_CHARTS]]
     pairs = summary.pairs
     statement = receipt.privacy
     return templates().get_template("public.html").render(
@@ -85,7 +85,7 @@ def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | No
         together=together_in_words(receipt.release_id, standing),
         cards=cards[:OPEN_CHARTS],
         groups=grouped(cards),
-        without_chart=max(0, len(summary.columns) - MOST_CHARTS),
+        without_chart=max(0, len(summary.columns) - MAX_CHARTS),
         heat=heat_map("Associations between columns", pairs.names, pairs.strengths),
         strongest=strongest(pairs.names, pairs.strengths, STRONGEST_PAIRS),
         pairs=pairs,

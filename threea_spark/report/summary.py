@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-MOST_CORRELATED = 40
+MAX_CORRELATED = 40
 _ROWS_TO_CHOOSE = 5_000
 
 
@@ -44,7 +44,7 @@ class PairSummary:
     """Associations between columns.
 
     Attributes:
-      names: Names of the columns, at most `MOST_CORRELATED`.
+      names: Names of the columns, at most `MAX_CORRELATED`.
       strengths: Their associations, shape (k, k), from `associations`.
       n_columns: Number of columns in the table; if larger than k, some were left out.
       chosen_by: How the columns were chosen, in words.
@@ -109,14 +109,14 @@ def column_summary(values: Values) -> ColumnSummary:
 def pair_summary(columns: Sequence[Values], label: str | None) -> PairSummary:
     """Measures all pairs; in a wide table, only of the columns most associated with the label, or of the first ones."""
     chosen, rule = list(columns), "all columns"
-    if len(columns) > MOST_CORRELATED:
-        chosen, rule = list(columns[:MOST_CORRELATED]), f"the first {MOST_CORRELATED} columns"
+    if len(columns) > MAX_CORRELATED:
+        chosen, rule = list(columns[:MAX_CORRELATED]), f"the first {MAX_CORRELATED} columns"
         own = next((values for values in columns if values.name == label), None)
         if own is not None:
             few = [Values(v.name, v.kind, v.cells[:_ROWS_TO_CHOOSE]) for v in columns if v is not own]
             strength = np.abs(with_one(Values(own.name, own.kind, own.cells[:_ROWS_TO_CHOOSE]), few))
-            names = {few[index].name for index in np.argsort(-strength, kind="stable")[: MOST_CORRELATED - 1]}
+            names = {few[index].name for index in np.argsort(-strength, kind="stable")[: MAX_CORRELATED - 1]}
             chosen = [values for values in columns if values is own or values.name in names]
-            rule = f"the label and the {MOST_CORRELATED - 1} columns most associated with it"
+            rule = f"the label and the {MAX_CORRELATED - 1} columns most associated with it"
     names_in_order = tuple(values.name for values in chosen)
     return PairSummary(names_in_order, associations(chosen), len(columns), rule)
