@@ -16,7 +16,7 @@ from sklearn.metrics import roc_curve
 from threea_spark import ReleaseConfig
 from threea_spark.arrays import Float64Array
 from threea_spark.engine.local import LocalSource
-from threea_spark.model.law import Drawn, decode_rows
+from threea_spark.model.sampler import Drawn, decode_rows
 from threea_spark.privacy.gaussian import compose_mu
 
 Record = dict[str, Any]

@@ -19,8 +19,8 @@ from threea_spark.engine.staging import staging
 from threea_spark.errors import ConfigError
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
-from threea_spark.model.law import Drawn
 from threea_spark.model.released import ReleaseModel
+from threea_spark.model.sampler import Drawn
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.budget import PrivacyPlan

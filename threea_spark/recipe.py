@@ -32,7 +32,7 @@ class Clusters:
       n_components: Clusters of each class, or of all rows.
       min_size: Rows that every cluster must hold.
       iterations: Passes.
-      covariance: Of a cluster.
+      covariance: Shape of a cluster's covariance.
     """
 
     per_class: bool

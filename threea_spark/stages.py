@@ -26,7 +26,7 @@ from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import SourceRows, StagedRows
 from threea_spark.model.gaussian_classes import discriminant_sampler
 from threea_spark.model.labels import LabelFunction
-from threea_spark.model.law import Drawn, RowSampler
+from threea_spark.model.sampler import Drawn, RowSampler
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.meter import PrivacyMeter

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from benchmark_files import load
 
-from threea_spark.model.law import Drawn, decode_rows
+from threea_spark.model.sampler import Drawn, decode_rows
 
 load("local_rows")
 trial = load("audit_trial")

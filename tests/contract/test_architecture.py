@@ -48,7 +48,7 @@ MODULE_LEVEL = {  # heavy packages a file may import at module level
 GENERATORS = {"normal", "standard_normal", "laplace", "gauss", "normalvariate", "multivariate_normal", "randn"}
 PUBLIC_RANDOMNESS = {  # draws that are no noise on anything private
     "approximate/mixture.py": "starting centres, before a row is read",
-    "model/law.py": "rows drawn from released laws: post-processing",
+    "model/sampler.py": "rows drawn from released laws: post-processing",
     "adapt/move.py": "targets drawn from the released mixture: post-processing",
 }
 ORDERED_BY_SPARK = {
@@ -453,7 +453,7 @@ SOUND = '"""Module."""\nfrom __future__ import annotations\n'
         (test_the_init_of_a_folder_holds_a_docstring_only, "encode/__init__.py", "x = 1\n"),
         (test_nobody_asks_for_the_class_of_a_column, "encode/x.py", "isinstance(a, Numbers | CategoryCodec)\n"),
         (test_only_privacy_draws_noise, "encode/x.py", "x = np.random.default_rng().normal(0, 1)\n"),
-        (test_only_privacy_draws_noise, "model/law.py", ""),
+        (test_only_privacy_draws_noise, "model/sampler.py", ""),
         (test_only_the_meter_reads_rows, "approximate/x.py", "staged.sums([query])\n"),
         (test_only_the_meter_reads_rows, "adapt/x.py", "with staged.sample(0.5) as rows:\n    pass\n"),
         (test_only_the_meter_reads_rows, "encode/x.py", "rows.passing_values('c0', lambda value, count: count)\n"),

@@ -15,7 +15,7 @@ from threea_spark.engine.staging import staging
 from threea_spark.engine.types import ddl_of
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
-from threea_spark.model.law import Drawn
+from threea_spark.model.sampler import Drawn
 from threea_spark.planned import make_plan
 from threea_spark.session import build_session
 from threea_spark.source.rows import spark_source

@@ -95,7 +95,7 @@ FAULTS = [
     Fault("adapt/second_look.py", "math.sqrt(1.0 - NORMS_SHARE)", "1.0", "tests/unit/test_second_look.py::test_the_second_look_spends_its_share_and_no_more"),
     Fault("adapt/features.py", "np.rint(values * _EXACT_GRID) / _EXACT_GRID", "values", "tests/unit/test_label_fit.py::test_what_a_product_of_matrices_meets_lies_on_the_exact_grid"),
     Fault("model/gaussian_classes.py", "np.maximum(values, _MIN_WITHIN)", "values", "tests/unit/test_discriminant.py::test_what_is_left_inside_classes_is_positive_definite_whatever_the_deviations"),
-    Fault("model/law.py", "rng.standard_normal((n_rows, n_features)) @ self.factor.T", "rng.standard_normal((n_rows, n_features))", "tests/unit/test_sample.py::test_the_copula_binds_columns_with_the_sign_it_was_given"),
+    Fault("model/sampler.py", "rng.standard_normal((n_rows, n_features)) @ self.factor.T", "rng.standard_normal((n_rows, n_features))", "tests/unit/test_sample.py::test_the_copula_binds_columns_with_the_sign_it_was_given"),
     Fault("model/labels.py", "(uniform[:, None] > edges[:, :-1])", "(uniform[:, None] > edges[:, 1:])", "tests/unit/test_label_function.py::test_drawn_labels_follow_their_probabilities"),
     Fault("model/labels.py", "_CALIBRATION_ROUNDS = 50", "_CALIBRATION_ROUNDS = 0", "tests/unit/test_better_than_naive.py::test_rows_that_are_drawn_have_the_classes_shares_to_a_thousandth"),
     Fault("anonymize/mix.py", "np.maximum(1, self.mixture.sizes // self.mix_size)", "np.maximum(1, 2 * self.mixture.sizes // self.mix_size)", "tests/unit/test_mix.py::test_ranges_hold_every_group_once_and_bound_memory"),

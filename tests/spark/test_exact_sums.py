@@ -11,7 +11,7 @@ from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.staging import staging
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
-from threea_spark.model.law import RowSampler
+from threea_spark.model.sampler import RowSampler
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisySum

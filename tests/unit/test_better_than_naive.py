@@ -24,8 +24,8 @@ from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.moments import MomentField
 from threea_spark.encode.quantiles import quantile_codec
 from threea_spark.forecast import outlook
-from threea_spark.model.law import RowSampler
 from threea_spark.model.ntk import Architecture, ntk
+from threea_spark.model.sampler import RowSampler
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage
 from threea_spark.rules import min_cluster_size

@@ -12,7 +12,7 @@ from threea_spark.cli.values import parsed_shares, parsed_where
 from threea_spark.config.domain import Domain
 from threea_spark.errors import ConfigError
 from threea_spark.model.conditions import MIN_SHARE, Conditions, conditions_of
-from threea_spark.model.law import draw_rows
+from threea_spark.model.sampler import draw_rows
 
 ENCODING = mixed_encoding()
 DOMAIN = Domain.from_dict(

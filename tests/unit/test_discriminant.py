@@ -15,8 +15,8 @@ from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
 from threea_spark.encode.moments import AffineCodec
 from threea_spark.encode.numbers import PointCodec
 from threea_spark.model.gaussian_classes import Discriminant, discriminant_sampler, within_classes
-from threea_spark.model.law import decode_rows
 from threea_spark.model.released import ReleaseModel
+from threea_spark.model.sampler import decode_rows
 
 ALPHA = 1e-4
 N = 40_000

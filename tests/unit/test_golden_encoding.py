@@ -16,7 +16,7 @@ import pytest
 from threea_spark.config.domain import Domain
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.model.law import decode_rows
+from threea_spark.model.sampler import decode_rows
 
 RECORDED = json.loads(Path(__file__).with_name("golden_encoding.json").read_text())
 N = 400

@@ -17,9 +17,9 @@ from threea_spark.encode.quantiles import quantile_codec
 from threea_spark.encode.times import TimeCodec
 from threea_spark.errors import ModelError
 from threea_spark.model.labels import KernelInput, LabelFunction
-from threea_spark.model.law import RowSampler
 from threea_spark.model.ntk import Architecture
 from threea_spark.model.released import ReleaseModel
+from threea_spark.model.sampler import RowSampler
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 

@@ -6,8 +6,8 @@ from small_tables import mixed_encoding
 from threea_spark.encode.cells import Levels, Numbers
 from threea_spark.model.draw import n_draw_tasks
 from threea_spark.model.labels import KernelInput, LabelFunction
-from threea_spark.model.law import RowSampler, decode_rows
 from threea_spark.model.ntk import Architecture
+from threea_spark.model.sampler import RowSampler, decode_rows
 
 ENCODING = mixed_encoding()
 ALPHA = 1e-4

@@ -1,4 +1,4 @@
-"""What adapt will run on: the devices of the driver, and the kernel itself. Reads no data."""
+"""The devices that adapt will run on, and a check of the kernel itself. Reads no data."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.labels import KernelInput, LabelFunction
-from threea_spark.model.law import RowSampler
+from threea_spark.model.sampler import RowSampler
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import HeldRows, SumQuery

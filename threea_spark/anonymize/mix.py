@@ -19,7 +19,7 @@ from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
 from threea_spark.engine.packed import PackedRows
-from threea_spark.model.law import decode_rows
+from threea_spark.model.sampler import decode_rows
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.clipping import clip_rows
 from threea_spark.privacy.mechanism import NoisyGroups

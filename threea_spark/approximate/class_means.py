@@ -160,8 +160,9 @@ def combined(first: ClassMeans, second: ClassMeans, coordinates: Int64Array) -> 
     """Pools two looks at the deviations of some coordinates by inverse variance.
 
     Args:
-      first: Of all coordinates.
-      second: Of rows less the first look's pooled mean, on `coordinates` alone; of a sample, so its sizes are smaller.
+      first: The look at all coordinates.
+      second: The look at rows less the first one's pooled mean, on `coordinates` alone; on a sample, so with smaller
+        sizes.
       coordinates: Shape (k,).
     """
     rate = float(second.sizes.sum() / first.sizes.sum())

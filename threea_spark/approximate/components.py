@@ -16,7 +16,7 @@ from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
-from threea_spark.model.law import RowSampler
+from threea_spark.model.sampler import RowSampler
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import SumQuery

@@ -21,7 +21,7 @@ class ResidualGraph:
     """An assignment that is optimal for the sizes it has, and where rows may move to.
 
     Attributes:
-      component: Of each row, shape (n,).
+      component: Component of each row, shape (n,).
       prices: Shape (k + 1,), the overflow's last and zero: component = argmin(cost - prices), up to ties.
       sizes: Rows of each component, shape (k,).
     """

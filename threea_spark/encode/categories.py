@@ -26,7 +26,7 @@ class CategoryField(FeatureField):
     """A categorical column, its values listed or selected, or a part of a timestamp: one count for each level.
 
     Attributes:
-      name, nullable: Of the column.
+      name, nullable: The column's name, and whether it may be null.
       values: Public, or found by DP partition selection.
       catch_all: Whether the last value is counted for all that were not selected.
       is_label: Classes keep cells of their own, however few rows they have.
@@ -94,7 +94,7 @@ class CategoryCodec(FeatureCodec):
     Levels too rare to be told from noise share a cell; inside a cell levels are drawn by their DP mass.
 
     Attributes:
-      name: Of the column, or of the part of a timestamp.
+      name: Name of the column, or of the part of a timestamp.
       values: Public, or found by DP partition selection.
       nullable: Whether null is a level, the last one.
       cell_of: Cell of each level, shape (n_levels,), from 0 without gaps.
@@ -184,7 +184,7 @@ def category_codec(
     """Makes a codec from the levels' DP masses.
 
     Args:
-      name, values, nullable: Of the column.
+      name, values, nullable: The column's name and categories, and whether it may be null.
       masses: Rows of each level, with null last where nullable, shape (n_levels,). RELEASED.
       min_rows: Levels with fewer rows share a cell, where there are more than FEW_LEVELS of them.
       max_cells: Most cells of values; the rarest levels share one.

@@ -25,9 +25,9 @@ from threea_spark.encode.times import TimeCodec
 from threea_spark.privacy.clipping import clip_rows
 
 Feature: TypeAlias = NumberCodec | CategoryCodec
-"""What has one cell in each row; feature.py says what it answers to."""
+"""A codec with one cell in each row; feature.py defines its interface."""
 ColumnCodec: TypeAlias = Feature | TimeCodec
-"""What a released column is decoded from: a feature, or a timestamp with its parts."""
+"""The codec of a released column: a feature, or a timestamp with its parts."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Encoding:
 
         Args:
           values: One array for each feature: float64 with NaN for null, or int levels. PRIVATE.
-          n_rows: Of the batch, where a table may have no feature to tell it from.
+          n_rows: Rows of the batch, for tables without features.
 
         Returns:
           Shape (n, width), norm at most norm_bound, checked in integers. PRIVATE.
@@ -129,7 +129,7 @@ class Encoding:
           rows: In grid units, shape (n, width). RELEASED.
 
         Returns:
-          As of `cells`, shape (n, n_features).
+          As `cells` returns them, shape (n, n_features).
         """
         found = np.empty((len(self.features), len(rows)), dtype=np.int64)
         for row, feature, (start, stop) in zip(found, self.features, pairwise(self._ends), strict=True):

@@ -1,4 +1,4 @@
-"""What every coded feature answers to: the interface of its field, before anything is known, and of its codec, after.
+"""The interface of every coded feature: of its field, before anything is known, and of its codec, after.
 
 A feature has exactly one cell in each row. A number and a category are one feature, a timestamp is one and one more for
 each of its parts. Nobody outside this folder asks what kind a feature is but by `is_category`.
@@ -28,10 +28,10 @@ CATEGORY_COORDINATE = int(SCORE_GRID / np.sqrt(2.0))
 
 
 class FeatureField(ABC):
-    """What is counted of one feature; public.
+    """The counts that one feature needs; public.
 
     Attributes:
-      name, nullable: Of the column; the name of a part of a timestamp is the part's: hour, weekday or month.
+      name, nullable: As the domain declares the column; a part of a timestamp is named hour, weekday or month.
       is_category: Whether its cells have no order.
       unit: Units in which `counts` adds one row.
     """
@@ -75,7 +75,7 @@ class FeatureField(ABC):
         Args:
           block: Its noisy counts in rows, shape (n_nodes,). RELEASED.
           n_rows: DP number of rows.
-          stddev: Of the noise on each count, in rows.
+          stddev: Standard deviation of the noise on each count, in rows.
           n_cells: About how many cells a number is cut into.
         """
 
@@ -98,7 +98,7 @@ class FeatureCodec(ABC):
     """How one feature is packed, counted in cells and decoded; public or RELEASED.
 
     Attributes:
-      name, nullable: As of the field.
+      name, nullable: As in the field.
       is_category: Whether its cells have no order.
     """
 

@@ -67,7 +67,7 @@ class LeafGrid:
         return np.where(width > 0.0, np.clip(inside, 0.0, 1.0), 0.5)
 
     def value(self, leaf: Int64Array, fraction: Float64Array) -> Float64Array:
-        """Gives the value that lies `fraction` into the leaf; whole numbers stay whole."""
+        """Returns the value that lies `fraction` into the leaf; whole numbers stay whole."""
         low, high = self.low[leaf], self.high[leaf]
         if not self.whole:
             return low + fraction * (high - low)

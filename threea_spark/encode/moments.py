@@ -28,7 +28,7 @@ class MomentField(FeatureField):
     """A numeric column of a wide table before its mean and scale are known.
 
     Attributes:
-      name, kind, nullable: Of the column.
+      name, kind, nullable: As the domain declares the column.
       lower, upper: Public bounds.
     """
 
@@ -102,7 +102,7 @@ class AffineCodec(NumberCodec):
     """A numeric column shifted and scaled by DP moments.
 
     Attributes:
-      name, kind, nullable, lower, upper, cell_edges, null_share: As of every number.
+      name, kind, nullable, lower, upper, cell_edges, null_share: As in every number.
       mean, scale: RELEASED; scale > 0.
     """
 

@@ -26,7 +26,7 @@ class NumberCodec(FeatureCodec):
     """A number that is coded by a score.
 
     Attributes:
-      kind: Of the column; a timestamp is a number of seconds since 1970.
+      kind: Kind of the column; a timestamp is a number of seconds since 1970.
       lower, upper: Public bounds.
       null_share: DP share of rows that are null.
       cell_edges: Scores at which a new cell begins, increasing, shape (n_value_cells - 1,).
@@ -148,7 +148,7 @@ class PointCodec(NumberCodec):
     """A number of which only the mean is released: all its rows take one value, in one cell.
 
     Attributes:
-      name, kind, nullable, lower, upper, null_share: As of every number.
+      name, kind, nullable, lower, upper, null_share: As in every number.
       point: The value of every row that is not null. RELEASED.
     """
 

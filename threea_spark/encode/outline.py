@@ -1,4 +1,4 @@
-"""What the configuration alone tells about the coded columns, before a row is read."""
+"""What the configuration alone says about the coded columns, before a row is read."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _COIN_BITS = np.uint64(32)
 
 @dataclass(frozen=True)
 class Reader:
-    """What is read from which canonical columns; small, travels with tasks.
+    """Reads the fields from canonical columns; small enough to be sent with tasks.
 
     Attributes:
       columns: Fields of the domain's columns in order, the label's last where there is a label.

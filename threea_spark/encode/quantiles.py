@@ -88,7 +88,7 @@ class QuantileCodec(NumberCodec):
     """A numeric column in normal scores of its DP distribution.
 
     Attributes:
-      name, kind, nullable, null_share: As of every number.
+      name, kind, nullable, null_share: As in every number.
       grid: Public leaves.
       cdf: DP distribution at the leaves' ends, shape (n_leaves + 1,), from 0 to 1, strictly increasing.
       cell_starts: First leaf of each cell, shape (n_value_cells,), increasing from 0.
@@ -159,7 +159,7 @@ def quantile_codec(
     """Makes a codec from the leaves' DP masses.
 
     Args:
-      name, kind, nullable, grid: Of the column.
+      name, kind, nullable, grid: As in the column's field.
       masses: Rows in each leaf, non-negative, shape (n_leaves,). RELEASED.
       cell_rows: Least rows of a cell; a leaf that holds as many is a cell of its own.
       null_share: DP share of rows that are null.

@@ -1,4 +1,4 @@
-"""What `auto` means in Encode: written rules that read the configuration alone."""
+"""The rules behind `auto` in Encode; they read the configuration alone."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ class TimeField:
     """A timestamp before its distributions are known.
 
     Attributes:
-      instant: Of the seconds since 1970.
-      parts: Of the parts, each named hour, weekday or month.
+      instant: Codec of the seconds since 1970.
+      parts: Codecs of the parts, each named hour, weekday or month.
     """
 
     instant: QuantileField
@@ -86,8 +86,8 @@ class TimeCodec:
     """A timestamp and its parts. RELEASED.
 
     Attributes:
-      instant: Of the seconds since 1970.
-      parts: Of the parts, each named hour, weekday or month.
+      instant: Codec of the seconds since 1970.
+      parts: Codecs of the parts, each named hour, weekday or month.
     """
 
     instant: NumberCodec

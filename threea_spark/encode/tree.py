@@ -39,7 +39,7 @@ def leaf_masses(noisy: Float64Array, total: float, stddev: float, takes_rest: Bo
     Args:
       noisy: Noisy counts, shape (N_NODES,), equal noise at every node. RELEASED.
       total: What the leaves sum to, positive: the noisy number of rows. RELEASED.
-      stddev: Of the noise; what does not stand out from it is spread evenly or dropped.
+      stddev: Standard deviation of the noise; masses within it are spread evenly or dropped.
       takes_rest: Which leaves may share what does not stand out, shape (N_LEAVES,): not a bound's own leaf.
 
     Returns:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
 from threea_spark.model.conditions import Conditions
-from threea_spark.model.law import RowSampler, draw_rows
+from threea_spark.model.sampler import RowSampler, draw_rows
 
 BLOCK_ROWS = 8192
 
@@ -22,9 +22,9 @@ class BlockDraw:
     """One table that can be drawn from a model, block by block. RELEASED.
 
     Attributes:
-      sampler, encoding, label: Of the model.
+      sampler, encoding, label: The model's parts.
       types: Spark's simple type string by column, in order.
-      n_rows: Of the table.
+      n_rows: Rows of the table.
       seed: Public; which of the tables that could be drawn is drawn.
       conditions: Which rows to keep.
     """

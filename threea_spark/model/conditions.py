@@ -1,6 +1,6 @@
 """Drawing only rows that are asked for: by value, and with other class shares. Post-processing, which costs nothing.
 
-Rows are drawn from the released law and kept where they fit (rejection sampling): what is kept follows the law given
+Rows are drawn from the released distribution and kept if they fit (rejection sampling); those follow it given
 the condition. Source: Devroye 1986, Non-Uniform Random Variate Generation, section II.3.
 """
 
@@ -34,7 +34,7 @@ class Conditions:
     Attributes:
       values: By column: the category, as text, that a row must have.
       ranges: By column: the lowest and the highest number that a row may have.
-      class_shares: By class of the label: the share of the rows that it shall have; empty keeps the law's own.
+      class_shares: By class of the label: the share of the rows that it shall have; empty keeps the model's own.
       label: Name of the label's column, if any.
     """
 
@@ -52,7 +52,7 @@ class Conditions:
         """Draws rows until enough fit.
 
         Args:
-          draw_rows: Draws from the released law.
+          draw_rows: Draws from the released distribution.
           n_rows: How many to keep.
           rng: Public randomness: it mixes the classes where their shares are given.
 
@@ -99,7 +99,7 @@ def conditions_of(
     """Checks conditions against the domain.
 
     Args:
-      domain: Of the model.
+      domain: The model's domain.
       where: By column: a category, a number, or a pair (lowest, highest) of numbers.
       class_shares: By class of the label; they sum to 1.
 

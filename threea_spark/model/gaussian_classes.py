@@ -1,7 +1,7 @@
 """Gaussian classes with one covariance: what rows of a wide table are drawn from.
 
 Source: linear discriminant analysis, Fisher 1936. The classes differ in the means of chosen columns; other numbers are
-released as their mean, and other categories by their law over all rows: variation that nobody measured would only lead
+released as their mean, and other categories by their distribution over all rows: unmeasured variation would only lead
 models astray.
 """
 
@@ -17,7 +17,7 @@ from threea_spark.encode.categories import CategoryCodec
 from threea_spark.encode.codec import Encoding, Feature
 from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
 from threea_spark.encode.numbers import NumberCodec, PointCodec
-from threea_spark.model.law import RowSampler
+from threea_spark.model.sampler import RowSampler
 
 _MIN_WITHIN = 0.1  # of a column's variance: no class is a point, and no eigenvalue of the covariance is noise alone
 _WIDENED = 4.0
@@ -37,7 +37,7 @@ class Discriminant:
       deviations: Mean of each class less the pooled one, zero where not chosen, shape (n_classes, width).
       chosen: Whether each feature was chosen, shape (n_features,).
       within: Variance of each feature's score inside a class, shape (n_features,); 1 where not chosen.
-      correlations: Of the scores inside a class, shape (n_features, n_features).
+      correlations: Correlations of the scores inside a class, shape (n_features, n_features).
     """
 
     weights: Float64Array
@@ -53,7 +53,7 @@ def within_classes(total: Float64Array, deviations: Float64Array, weights: Float
 
     Args:
       total: Covariance over all rows, shape (f, f).
-      deviations: Of the classes' means, shape (n_classes, f).
+      deviations: Deviations of the classes' means, shape (n_classes, f).
       weights: Share of each class.
     """
     inside = total - (deviations.T * weights) @ deviations
@@ -62,7 +62,7 @@ def within_classes(total: Float64Array, deviations: Float64Array, weights: Float
 
 
 def discriminant_sampler(encoding: Encoding, model: Discriminant) -> tuple[Encoding, RowSampler]:
-    """Makes the law that rows are drawn from, and the encoding that decodes them.
+    """Makes the distribution that rows are drawn from, and the encoding that decodes them.
 
     Numbers that were not chosen become points.
     """
@@ -70,14 +70,16 @@ def discriminant_sampler(encoding: Encoding, model: Discriminant) -> tuple[Encod
         codec if chosen or codec.is_category else _point(codec, float(model.pooled[start]))
         for codec, chosen, start in zip(encoding.features, model.chosen, encoding.offsets, strict=True)
     )
-    laws = [
-        _category_laws(codec, model, int(start)) if codec.is_category else _number_laws(codec, model, place, int(start))
+    probabilities = [
+        _category_probabilities(codec, model, int(start))
+        if codec.is_category
+        else _number_probabilities(codec, model, place, int(start))
         for place, (codec, start) in enumerate(zip(features, encoding.offsets, strict=True))
     ]
     sampler = RowSampler(
         weights=model.weights,
         class_of=np.arange(len(model.weights)),
-        laws=np.concatenate(laws, axis=1),
+        laws=np.concatenate(probabilities, axis=1),
         orders=tuple(map(_order, features)),
         factor=np.asarray(np.linalg.cholesky(model.correlations), dtype=np.float64),
         labels=None,
@@ -98,28 +100,28 @@ def _order(codec: Feature) -> Int64Array:
     return np.concatenate([cells[codec.n_value_cells :], cells[: codec.n_value_cells]])
 
 
-def _number_laws(codec: NumberCodec, model: Discriminant, feature: int, start: int) -> Float64Array:
-    """Law of a number's cells in each class, scaled so that the variance over all rows is 1."""
+def _number_probabilities(codec: NumberCodec, model: Discriminant, feature: int, start: int) -> Float64Array:
+    """Probabilities of a number's cells in each class, scaled so that the variance over all rows is 1."""
     between = float(model.weights @ model.deviations[:, start] ** 2)
     total = np.sqrt(model.within[feature] + between)
     present = 1.0 - min(codec.null_share, _MAX_NULLS)
     centre = (model.pooled[start] + model.deviations[:, start] / total) / present
     spread = np.sqrt(model.within[feature]) / total
     edges = np.concatenate([[-np.inf], codec.cell_edges, [np.inf]])
-    law = np.maximum(np.diff(ndtr((edges - centre[:, None]) / spread), axis=1), _MIN_PROBABILITY)
-    law /= law.sum(axis=1, keepdims=True)
+    mass = np.maximum(np.diff(ndtr((edges - centre[:, None]) / spread), axis=1), _MIN_PROBABILITY)
+    mass /= mass.sum(axis=1, keepdims=True)
     if not codec.nullable:
-        return np.asarray(law, dtype=np.float64)
+        return np.asarray(mass, dtype=np.float64)
     moved = codec.null_share + _probability(model.deviations[:, start + 1])
     missing = np.clip(moved, _MIN_PROBABILITY, _MAX_NULLS)[:, None]
-    return np.hstack([law * (1.0 - missing), missing])
+    return np.hstack([mass * (1.0 - missing), missing])
 
 
-def _category_laws(codec: CategoryCodec, model: Discriminant, start: int) -> Float64Array:
-    """Law of a category's cells in each class: the law over all rows, moved by the class's deviation."""
+def _category_probabilities(codec: CategoryCodec, model: Discriminant, start: int) -> Float64Array:
+    """Probabilities of a category's cells in each class: those over all rows, moved by the class's deviation."""
     moved = _probability(model.deviations[:, start : start + codec.n_cells])
-    law = np.maximum(codec.cell_mass / max(float(codec.cell_mass.sum()), 1e-12) + moved, _MIN_PROBABILITY)
-    return np.asarray(law / law.sum(axis=1, keepdims=True), dtype=np.float64)
+    mass = np.maximum(codec.cell_mass / max(float(codec.cell_mass.sum()), 1e-12) + moved, _MIN_PROBABILITY)
+    return np.asarray(mass / mass.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def _probability(score: Float64Array) -> Float64Array:

@@ -28,7 +28,7 @@ class KernelInput:
     scores: Float64Array
 
     def __call__(self, cells: Int64Array) -> Float64Array:
-        """Gives the kernel input of each row, shape (n, n_features)."""
+        """Returns the kernel input of each row, shape (n, n_features)."""
         return self.scores[cells]
 
 
@@ -39,10 +39,10 @@ class LabelFunction:
     Attributes:
       offset: Shape (n_classes,).
       additive: Logit of each cell, shape (n_cells, n_classes).
-      kernel_input: Of the inducing points and of rows.
+      kernel_input: Maps cells to the kernel's space.
       x_support: Inducing points, shape (s, n_features); s may be 0.
       dual: Kernel weights, shape (s, n_classes).
-      architecture: Of the kernel's network.
+      architecture: The kernel's network.
     """
 
     offset: Float64Array

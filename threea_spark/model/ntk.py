@@ -25,7 +25,7 @@ class Architecture:
     """An infinitely wide, fully connected network. Public.
 
     Attributes:
-      activation: Of every hidden layer.
+      activation: Activation of every hidden layer.
       depth: Number of hidden layers, at least 1.
       weight_std: Standard deviation of the weights, over the square root of the layer's width.
       bias_std: Standard deviation of the biases; 0 has none.
@@ -55,8 +55,8 @@ def ntk(
     Args:
       x1: Rows, shape (a, d). PRIVATE where they are rows of the table.
       x2: Support points, shape (b, d). RELEASED.
-      architecture: Of the network. Public.
-      dtype: Of the arithmetic; float32 is five times as fast and good to about 1e-4 where rows nearly coincide.
+      architecture: The network. Public.
+      dtype: Type of the arithmetic; float32 is five times as fast and good to about 1e-4 where rows nearly coincide.
 
     Returns:
       Kernel, shape (a, b), of this type; as private as its inputs. A row with a NaN gives a row of NaN.

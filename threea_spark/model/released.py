@@ -1,4 +1,4 @@
-"""ReleaseModel: every number fitted under DP, and nothing else. Safe to share, to save, to draw from for ever."""
+"""ReleaseModel: every number fitted under DP, and nothing else. It is safe to share, save and draw from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from threea_spark.errors import ConfigError, ModelError
 from threea_spark.model import store
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.conditions import conditions_of
-from threea_spark.model.law import RowSampler, draw_rows
+from threea_spark.model.sampler import RowSampler, draw_rows
 from threea_spark.privacy.statement import PrivacyStatement
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ReleaseModel:
     Attributes:
       domain: Public, as declared.
       encoding: Codes of the columns. RELEASED.
-      sampler: The law that rows are drawn from. RELEASED.
+      sampler: The distribution that rows are drawn from. RELEASED.
       types: Spark's simple type string by released column, in the source's order.
       n_rows: DP number of rows of the source.
       privacy: The guarantee that covers every number above.
@@ -66,7 +66,7 @@ class ReleaseModel:
         Args:
           spark: A session, classic or Connect.
           n_rows: How many; None draws as many as the source holds, by its noisy count.
-          seed: Public; another seed draws another table from the same law. It has no part in any noise.
+          seed: Public; another seed draws another table from the same distribution. It plays no part in any noise.
           where: Only rows with these values, by column: a category, a number, or a pair (lowest, highest).
           class_shares: Shares of the label's classes, which sum to 1; the model's own where None.
 

@@ -24,8 +24,8 @@ from threea_spark.encode.numbers import PointCodec
 from threea_spark.encode.quantiles import QuantileCodec
 from threea_spark.errors import ModelError
 from threea_spark.model.labels import KernelInput, LabelFunction
-from threea_spark.model.law import RowSampler
 from threea_spark.model.ntk import Architecture
+from threea_spark.model.sampler import RowSampler
 from threea_spark.model.stored import StoredCategory, StoredEncoding, from_stored, to_stored
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
@@ -84,7 +84,7 @@ def load(folder: str | Path, names: Collection[str]) -> dict[str, Any]:
     """Reads what `save` wrote.
 
     Args:
-      folder: Where it stands.
+      folder: The folder that it was saved in.
       names: Parts to read; others, which a newer version may have added, are passed over.
 
     Raises:

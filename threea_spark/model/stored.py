@@ -24,8 +24,8 @@ class StoredCategory:
     """A category, or a part of the timestamp that comes before it.
 
     Attributes:
-      name: Of the column; a part has the name of its timestamp.
-      values, nullable, cell_of, level_mass: As of CategoryCodec.
+      name: Name of the column; a part has the name of its timestamp.
+      values, nullable, cell_of, level_mass: As in CategoryCodec.
       part: hour, weekday or month; empty for a column of its own; None where 0.1.0 did not say.
     """
 
@@ -46,9 +46,9 @@ class StoredEncoding:
     """An encoding with one code for each feature.
 
     Attributes:
-      codes: Of the features, in order; parts follow their timestamp.
-      label: Of the label, if any.
-      clip_norm: As of Encoding.
+      codes: Codes of the features, in order; parts follow their timestamp.
+      label: Code of the label, if any.
+      clip_norm: As in Encoding.
     """
 
     codes: tuple[StoredCode, ...]

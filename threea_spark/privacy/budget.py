@@ -1,4 +1,4 @@
-"""What each stage may spend, fixed before a row is read.
+"""The budget: what each stage may spend, fixed before a row is read.
 
 A share is a stage's part of mu^2, the price of the release. Adaptation on a Poisson sample is priced after
 amplification: its inner mu is chosen so that the sampled mechanism costs about its share, and the exact total is
@@ -103,7 +103,7 @@ class PrivacyPlan:
         """Bounds the coordinates in which two neighbours' sums may differ, from those to which one row adds anything.
 
         Args:
-          moved_by_row: Of any row.
+          moved_by_row: Bound on the coordinates that any row moves.
           size: Coordinates of the sum, if that is known.
         """
         moved = self.relation.distance * self.unit.max_rows * moved_by_row

@@ -132,7 +132,7 @@ def numeric_epsilon(squared_error: float, mu: float, probability: float) -> floa
 
     Args:
       squared_error: Sum of eta^2 over the draws that one unit can move.
-      mu: Of all mechanisms, before any amplification: sampling changes the loss of a sum by no more than its own.
+      mu: Total mu of all mechanisms, before amplification: sampling changes a sum's loss by no more than its own.
       probability: In (0, 1); the bound may fail with this probability.
 
     Source: Azuma and Hoeffding for the martingale; the rest is the argument above.

@@ -59,7 +59,7 @@ def threshold(
     """Returns the least noisy count at which a value is selected.
 
     Args:
-      stddev: Of the noise, in rows.
+      stddev: Standard deviation of the noise, in rows.
       max_rows: Rows of one unit, each of which could hold a new value.
       distance: 2 under replace-one, where two units differ, else 1.
       n_columns: Open columns that share `delta`.

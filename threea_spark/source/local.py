@@ -22,7 +22,7 @@ def local_source(table: pa.Table, domain: Domain, unit: PrivacyUnit, key: bytes)
     """The rows that a release reads.
 
     Args:
-      table: Of the types that `source.pandas.arrow_table` makes: float64, text, and microseconds in UTC. PRIVATE.
+      table: As `source.pandas.arrow_table` makes it: float64, text, and microseconds in UTC. PRIVATE.
       domain: Columns that are read.
       unit: Whose presence is hidden; its column holds text.
       key: The release's secret key.

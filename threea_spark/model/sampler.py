@@ -21,12 +21,12 @@ _APART = 4.0 * _FARTHEST  # the components' scores side by side
 
 @dataclass(frozen=True)
 class RowSampler:
-    """The law that rows are drawn from.
+    """The distribution that rows are drawn from.
 
     Attributes:
       weights: Share of each component, shape (k,), sums to 1.
       class_of: Class of each component, shape (k,); -1 where a component holds all classes.
-      laws: Law of each feature's cells in each component, shape (k, n_cells).
+      laws: Probabilities of each feature's cells in each component, shape (k, n_cells).
       orders: Cells of each feature in the order of its latent score.
       factor: Cholesky factor of the correlations of the latent scores, shape (n_features, n_features).
       labels: Labels the rows; None keeps the component's class.
@@ -43,7 +43,7 @@ class RowSampler:
         """Draws the cells and the class of each row, shapes (n, n_features) and (n,).
 
         A latent normal vector binds the columns: its j-th entry's rank picks the cell of column j in the component's
-        own law. Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.
+        own distribution. Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.
         """
         component = rng.choice(len(self.weights), n_rows, p=self.weights)
         n_features = len(self.orders)
@@ -76,7 +76,7 @@ def draw_rows(
     """Draws rows as columns by name.
 
     Args:
-      sampler, encoding, label: Of the model.
+      sampler, encoding, label: The model's parts.
       n_rows: How many.
       rng: Public randomness.
     """
@@ -101,7 +101,7 @@ def decode_rows(
     """Turns drawn cells and classes into columns by name.
 
     Args:
-      encoding: Of the table.
+      encoding: The table's codes.
       label: Name of the label's column, if any.
       cells: Shape (n, n_features), counted through all features.
       classes: Shape (n,).
