@@ -154,9 +154,8 @@ def meter_of():
 def encoded(sources):
     """What Encode publishes on either."""
     found = [measure_encoding(source, CONFIG, meter_of()) for source in sources]
-    np.testing.assert_equal(*[[vars(codec) for codec in own.encoding.features] for own in found])
-    assert repr(found[0].reader) == repr(found[1].reader)
-    assert found[0].n_rows == found[1].n_rows
+    with np.printoptions(threshold=10**6, floatmode="unique"):
+        assert repr(found[0]) == repr(found[1])
     return found[1]
 
 
