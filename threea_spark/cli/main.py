@@ -122,13 +122,13 @@ def domain_draft(
 ) -> None:
     """Drafts a domain from a table's schema alone; it reads no row, so you fill in the bounds."""
     from threea_spark.session import build_session
-    from threea_spark.source.draft import draft_domain, draft_release
+    from threea_spark.source.draft import domain_text, drafted, release_text
 
     if config is not None and config.exists():  # before Spark starts
         raise ConfigError(f"--config: {config} exists; drop it or choose another")
     spark = build_session("threea-domain", master=master)
     if config is None:
-        sys.stdout.write(draft_domain(spark, table))
+        sys.stdout.write(drafted(spark, table, domain_text))
         return
-    config.write_text(draft_release(spark, table), encoding="utf-8")
+    config.write_text(drafted(spark, table, release_text), encoding="utf-8")
     err.print(escaped(f"{config} written: replace every TODO in it, then run `threea release -c {config}`"))

@@ -7,14 +7,12 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.cells import numbers_of
-from threea_spark.encode.feature import SCORE_LIMIT, FeatureField
-from threea_spark.encode.numbers import NumberCodec, NumberKind
+from threea_spark.encode.feature import SCORE_LIMIT
+from threea_spark.encode.numbers import NumberCodec, NumberField, NumberKind
 
 MOMENT_GRID = 64
 """Grid units of half a column's range; rows count this many units too, so that one noise fits both."""
@@ -24,7 +22,7 @@ _SIGNIFICANT = 1.0  # standard deviations by which a second moment must exceed w
 
 
 @dataclass(frozen=True)
-class MomentField(FeatureField):
+class MomentField(NumberField):
     """A numeric column of a wide table before its mean and scale are known.
 
     Attributes:
@@ -49,15 +47,6 @@ class MomentField(FeatureField):
     def squared_norm(self) -> int:
         """In squared units of MOMENT_GRID: two moments, or the count of nulls."""
         return 2
-
-    @property
-    def max_coordinates(self) -> int:
-        """The score, and the indicator of null."""
-        return 1 + int(self.nullable)
-
-    def values_of(self, cells: pa.Array) -> Float64Array:
-        """Reads numbers with NaN for null. PRIVATE."""
-        return numbers_of(cells)
 
     def counts(self, values: NDArray[np.generic]) -> Int64Array:
         """Exact sums of one batch in units of 1 / MOMENT_GRID, shape (3,). PRIVATE."""

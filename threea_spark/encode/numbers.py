@@ -11,15 +11,29 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from threea_spark.arrays import Float64Array, Int16Array, Int64Array
-from threea_spark.encode.cells import Numbers
-from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID, SCORE_LIMIT, FeatureCodec
+from threea_spark.encode.cells import Numbers, numbers_of
+from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID, SCORE_LIMIT, FeatureCodec, FeatureField
 
 NumberKind: TypeAlias = Literal["integer", "float", "timestamp"]
 
 _LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
+
+
+class NumberField(FeatureField):
+    """A number before its distribution is known."""
+
+    @property
+    def max_coordinates(self) -> int:
+        """The score, and the indicator of null."""
+        return 1 + int(self.nullable)
+
+    def values_of(self, cells: pa.Array) -> Float64Array:
+        """Reads numbers with NaN for null. PRIVATE."""
+        return numbers_of(cells)
 
 
 class NumberCodec(FeatureCodec):

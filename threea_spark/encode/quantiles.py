@@ -7,16 +7,14 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode import tree
-from threea_spark.encode.cells import numbers_of
-from threea_spark.encode.feature import SCORE_LIMIT, FeatureField
+from threea_spark.encode.feature import SCORE_LIMIT
 from threea_spark.encode.grid import BRANCHING, N_LEAVES, GuidedSearch, LeafGrid
-from threea_spark.encode.numbers import NumberCodec, NumberKind
+from threea_spark.encode.numbers import NumberCodec, NumberField, NumberKind
 
 _MIN_MASS = 1e-9
 _WORTH_A_CELL = 0.25
@@ -24,7 +22,7 @@ _CELL_STDDEVS = 3.0
 
 
 @dataclass(frozen=True)
-class QuantileField(FeatureField):
+class QuantileField(NumberField):
     """A numeric column or timestamp before its distribution is known: counts at the nodes of a tree, and of nulls."""
 
     name: str
@@ -42,15 +40,6 @@ class QuantileField(FeatureField):
     def squared_norm(self) -> int:
         """One for each level of the tree, or one for a null."""
         return tree.SQUARED_SENSITIVITY
-
-    @property
-    def max_coordinates(self) -> int:
-        """The score, and the indicator of null."""
-        return 1 + int(self.nullable)
-
-    def values_of(self, cells: pa.Array) -> Float64Array:
-        """Reads numbers with NaN for null. PRIVATE."""
-        return numbers_of(cells)
 
     def counts(self, values: NDArray[np.generic]) -> Int64Array:
         """Exact counts of one batch, shape (n_nodes,). PRIVATE."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from threea_spark.engine.delta import Place, read_latest
@@ -40,30 +40,18 @@ columns:
 _WHOLE = ("tinyint", "smallint", "int", "bigint")
 
 
-def draft_domain(spark: SparkSession, place: str) -> str:
-    """Drafts the YAML of a domain.
+def drafted(spark: SparkSession, place: str, text_of: Callable[[str, Mapping[str, str]], str]) -> str:
+    """Drafts the YAML of a domain (`domain_text`) or of a whole release (`release_text`).
 
     Args:
       spark: A session.
       place: A table's name, or the path of a Delta table.
+      text_of: Formats the draft of a table with the given types by column.
 
     Raises:
       SourceError: if the table cannot be read.
     """
-    return domain_text(place, _schema(spark, place))
-
-
-def draft_release(spark: SparkSession, place: str) -> str:
-    """Drafts the YAML of a whole release: source, target, privacy and domain.
-
-    Args:
-      spark: A session.
-      place: A table's name, or the path of a Delta table.
-
-    Raises:
-      SourceError: if the table cannot be read.
-    """
-    return release_text(place, _schema(spark, place))
+    return text_of(place, _schema(spark, place))
 
 
 def domain_text(place: str, found: Mapping[str, str]) -> str:
