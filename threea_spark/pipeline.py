@@ -31,7 +31,7 @@ from threea_spark.publish.ledger import Ledger, SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
 from threea_spark.publish.standing import standing_of
 from threea_spark.source.local import check_missing, local_source
-from threea_spark.source.pandas import arrow_table, released_types
+from threea_spark.source.pandas import arrow_table, is_in_memory, released_types
 from threea_spark.source.rows import spark_source
 from threea_spark.stages import Fitted, run_stages
 
@@ -71,9 +71,9 @@ def fit(
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     if config.source.since is not None:
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
-    if hasattr(rows, "sparkSession"):
-        return _fit_on_spark(cast("DataFrame", rows), config, listener)
-    return _fit_in_memory(cast("pd.DataFrame | pa.Table", rows), config, listener)
+    if is_in_memory(rows):
+        return _fit_in_memory(rows, config, listener)
+    return _fit_on_spark(cast("DataFrame", rows), config, listener)
 
 
 def _fit_on_spark(rows: DataFrame, config: ReleaseConfig, listener: Listener | None) -> ReleaseModel:

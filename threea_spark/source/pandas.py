@@ -8,7 +8,7 @@ ways to the same result.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +63,13 @@ def arrow_table(frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str
     if problems:
         raise SchemaError("\n".join(["the frame does not fit the domain:", *problems]))
     return pa.table({name: read_cells(frame[name], column) for name, column in columns.items()})
+
+
+def is_in_memory(rows: object) -> TypeGuard[pd.DataFrame | pa.Table]:
+    """Whether rows are a pandas frame or an Arrow table, and not a Spark DataFrame."""
+    import pandas as pd
+
+    return isinstance(rows, pa.Table | pd.DataFrame)
 
 
 def _pandas_frame(frame: pd.DataFrame | pa.Table) -> pd.DataFrame:
