@@ -18,8 +18,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores: th
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 SMALL = {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1500m"}
-# Compiling a query costs more than it saves on a few rows: a fifth of a release's time. Connect keeps Spark's own way.
-INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 def pytest_collection_modifyitems(items):
@@ -43,7 +41,7 @@ def spark(tmp_path_factory):
         "tests",
         master=MASTER,
         scratch=tmp_path_factory.mktemp("spark"),
-        extra=SMALL if MASTER.startswith("connect:") else {**SMALL, **INTERPRETED},
+        extra=SMALL,
     )
     yield session
     session.stop()
