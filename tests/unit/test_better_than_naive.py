@@ -28,7 +28,7 @@ from threea_spark.model.law import RowSampler
 from threea_spark.model.ntk import Architecture, ntk
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage
-from threea_spark.rules import resolve
+from threea_spark.rules import min_cluster_size
 
 DRAWS = 200
 
@@ -56,14 +56,14 @@ def test_the_number_of_rows_is_nearer_than_any_one_reading_and_than_their_plain_
 
 
 def test_sizes_of_components_are_nearer_than_their_own_counts_and_than_a_plain_mean():
-    offsets, stddev, sizes = np.array([0, 2, 4, 54]), 20.0, np.array([400.0, 900.0])
-    even = np.concatenate([np.full(own, 1.0 / own) for own in np.diff(offsets)])
+    layout, stddev, sizes = CellLayout((2, 2, 50)), 20.0, np.array([400.0, 900.0])
+    even = np.concatenate([np.full(own, 1.0 / own) for own in layout.sizes])
     truth = np.concatenate([sizes, (sizes[:, None] * even).ravel()])
     pooled, alone, plain = [], [], []
     for seed in range(DRAWS):
         noisy = truth + np.random.default_rng(seed).normal(0.0, stddev, len(truth))
-        by_feature = np.add.reduceat(noisy[2:].reshape(2, -1), offsets[:-1], axis=1)
-        pooled.append(marginals_of(noisy, stddev, 2, offsets).sizes - sizes)
+        by_feature = layout.totals(noisy[2:].reshape(2, -1))
+        pooled.append(marginals_of(noisy, stddev, 2, layout).sizes - sizes)
         alone.append(noisy[:2] - sizes)
         plain.append(np.column_stack([noisy[:2], by_feature]).mean(axis=1) - sizes)
     assert root_mean_square(pooled) < 0.85 * min(root_mean_square(alone), root_mean_square(plain))
@@ -75,11 +75,11 @@ def test_sizes_of_components_are_nearer_than_their_own_counts_and_than_a_plain_m
 def test_faint_counts_held_down_give_a_nearer_distribution_than_kept_or_dropped_ones():
     """Three cells hold nearly all rows, forty a row or two: kept whole they are mostly noise, dropped none is drawn."""
     truth = np.concatenate([[300.0, 200.0, 100.0], np.full(40, 2.0)])
-    wanted, stddev, offsets = truth / truth.sum(), 8.0, np.array([0, len(truth)])
+    wanted, stddev, layout = truth / truth.sum(), 8.0, CellLayout((len(truth),))
     ours, kept, dropped = [], [], []
     for seed in range(DRAWS):
         counts = truth + np.random.default_rng(seed).normal(0.0, stddev, len(truth))
-        found = Marginals(np.array([truth.sum()]), counts[None, :], stddev).probabilities(offsets)[0]
+        found = Marginals(np.array([truth.sum()]), counts[None, :], stddev).probabilities(layout)[0]
         whole = np.maximum(counts, 0.0) + 1e-6
         clear = np.where(counts > stddev, counts, 0.0) + 1e-6
         for log, own in ((ours, found), (kept, whole / whole.sum()), (dropped, clear / clear.sum())):
@@ -98,7 +98,7 @@ def test_a_scale_below_noise_is_taken_from_noise_and_one_above_it_from_the_rows(
     for seed in range(DRAWS):
         block = np.array([0.0, variance * n_rows, 0.0]) + np.random.default_rng(seed).normal(0.0, stddev, 3)
         plain = block[1] / n_rows - (block[0] / n_rows) ** 2
-        found = {"ours": field.code(block, n_rows, stddev, 8).scale ** 2, "as it comes": plain, "noise alone": noise}
+        found = {"ours": field.fit(block, n_rows, stddev, 8).scale ** 2, "as it comes": plain, "noise alone": noise}
         found["where positive"] = plain if plain > 0.0 else noise
         for name, own in found.items():
             errors[name].append(0.5 * math.log(max(own, least) / variance))
@@ -145,7 +145,7 @@ def test_noise_moves_the_mean_of_the_smallest_cluster_by_a_hundredth_of_a_row_s_
     """What min_cluster_size promises; at a tenth of it the mean would be moved by a tenth."""
     config = ReleaseConfig.from_dict(config_of("/source", "/target", anonymize={"generator": "mix"}))
     plan, width = make_plan(config), 400
-    least = resolve(config, plan, n_rows=1e6, n_classes=2, width=width).min_cluster_size
+    least = min_cluster_size(config, plan, width)
     mu = max(plan.mu_of(Stage.ANONYMIZE), plan.mu_of(Stage.APPROXIMATE))
     moved = [np.linalg.norm(np.random.default_rng(seed).normal(0.0, 1.0 / mu, width)) / least for seed in range(20)]
     assert 0.005 < np.mean(moved) < 0.02

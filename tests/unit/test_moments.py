@@ -70,5 +70,5 @@ def test_an_affine_cell_holds_what_is_drawn_from_it():
 
 def test_a_constant_column_keeps_the_least_scale():
     rows = [np.full(1_000, 4.0), np.zeros(1_000, dtype=np.int64)]
-    codes, _ = LAYOUT.codes(LAYOUT.counts(rows).astype(float), 0.0, n_cells=[4, 4])
+    codes, _ = LAYOUT.fit(LAYOUT.counts(rows).astype(float), 0.0, n_cells=[4, 4])
     assert codes[0].scale == pytest.approx(10.0 / MOMENT_GRID)  # of half the range
