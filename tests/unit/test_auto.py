@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 
@@ -171,6 +172,15 @@ def test_many_rows_of_few_columns_have_histograms():
     assert not looks_twice(adult, 48_842, 2)
     assert not looks_twice(table_of(600, 26), 10**6, 26)
     assert looks_twice(adult, 200, 2)  # it is the rows that decide
+
+
+@pytest.mark.parametrize(("n_numbers", "n_classes"), [(600, 26), (40, 3)])
+def test_a_second_look_begins_where_the_noise_on_a_cell_is_a_sixteenth_of_a_class(n_numbers, n_classes):
+    config = table_of(n_numbers, n_classes)
+    noise = math.sqrt(1.0 + n_numbers) / make_plan(config).mu_of(Stage.APPROXIMATE)
+    last = 16.0 * noise * n_classes
+    assert looks_twice(config, 0.99 * last, n_classes)
+    assert not looks_twice(config, 1.01 * last, n_classes)
 
 
 def test_more_budget_brings_histograms_back():

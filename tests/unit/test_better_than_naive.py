@@ -56,14 +56,14 @@ def test_the_number_of_rows_is_nearer_than_any_one_reading_and_than_their_plain_
 
 
 def test_sizes_of_components_are_nearer_than_their_own_counts_and_than_a_plain_mean():
-    offsets, stddev, sizes = np.array([0, 2, 4, 54]), 20.0, np.array([400.0, 900.0])
-    even = np.concatenate([np.full(own, 1.0 / own) for own in np.diff(offsets)])
+    layout, stddev, sizes = CellLayout((2, 2, 50)), 20.0, np.array([400.0, 900.0])
+    even = np.concatenate([np.full(own, 1.0 / own) for own in layout.sizes])
     truth = np.concatenate([sizes, (sizes[:, None] * even).ravel()])
     pooled, alone, plain = [], [], []
     for seed in range(DRAWS):
         noisy = truth + np.random.default_rng(seed).normal(0.0, stddev, len(truth))
-        by_feature = np.add.reduceat(noisy[2:].reshape(2, -1), offsets[:-1], axis=1)
-        pooled.append(marginals_of(noisy, stddev, 2, CellLayout((2, 2, 50))).sizes - sizes)
+        by_feature = layout.totals(noisy[2:].reshape(2, -1))
+        pooled.append(marginals_of(noisy, stddev, 2, layout).sizes - sizes)
         alone.append(noisy[:2] - sizes)
         plain.append(np.column_stack([noisy[:2], by_feature]).mean(axis=1) - sizes)
     assert root_mean_square(pooled) < 0.85 * min(root_mean_square(alone), root_mean_square(plain))

@@ -185,10 +185,11 @@ def test_the_mean_of_the_last_steps_is_nearer_to_what_is_learned_without_noise_t
     def learned(settings, seed):
         noise = np.random.default_rng(seed)
 
-        def release_sum(name, exact, bound):
-            return exact + (noise.normal(0.0, 10.0 * bound, exact.shape) if seed is not None else 0.0)
+        def ask(query):
+            exact, stddev = query.contribution(targets), 10.0 * math.sqrt(query.bound.squared_norm)
+            return exact + (noise.normal(0.0, stddev, exact.shape) if seed is not None else 0.0)
 
-        return fit_weights(targets, prior, settings, release_sum, n_rows=1_000.0, mu=1.0)
+        return fit_weights(features, prior, settings, ask, n_rows=1_000.0, mu=1.0)
 
     ours, last, truth = [], [], learned(FitSettings(), None)
     for seed in range(4):
