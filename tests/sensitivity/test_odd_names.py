@@ -9,7 +9,7 @@ from pairs import sums
 
 from threea_spark import ReleaseConfig
 from threea_spark.model.blocks import BlockDraw
-from threea_spark.privacy.meter import NoisySum
+from threea_spark.privacy.mechanism import NoisySum
 
 N = 4_000
 TEXT = {"type": "categorical", "values": ["p", "q"]}
@@ -57,7 +57,7 @@ def test_columns_of_any_name_come_back_as_they_are(order):
     batch = pa.RecordBatch.from_arrays(cells, [f"c{place}" for place in range(len(cells))])
     fitted = sums.run_release(batch, config, NoisySum.noised)
     types = {name: TYPES.get(name, "string") for name in columns}
-    drawn = BlockDraw(fitted.sampler, fitted.encoded.encoding, "y", types, N, 1)
+    drawn = BlockDraw(fitted.outcome.sampler, fitted.outcome.encoding, "y", types, N, 1)
     released = pa.Table.from_batches(list(drawn.blocks()))
     assert released.column_names == list(columns)
     for name in columns:

@@ -67,8 +67,9 @@ def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
     config = write_config(tmp_path)
     words = threea("plan", "-c", config, "--rows", "50000", cwd=tmp_path)
     assert words.returncode == 0, words.stderr
-    for word in ("encode", "approximate", "adapt", "noise", "min_cluster_size", "signal to noise"):
+    for word in ("encode", "approximate", "adapt", "noise", "support_size", "signal to noise"):
         assert word in words.stdout
+    assert "min_cluster_size" not in words.stdout  # it has no clusters
     few, many = (
         json.loads(threea("plan", "-c", config, "--rows", rows, "--json", cwd=tmp_path).stdout)
         for rows in ("1000", "100000")
