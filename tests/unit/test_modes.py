@@ -1,6 +1,7 @@
 """Every mode of a release, whole, on rows in memory; tests/e2e runs the usual ones on Spark."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from in_memory import run_in_memory
 from tables import COLUMNS, clinic, config_of
@@ -111,3 +112,24 @@ def test_a_name_of_fewer_units_than_the_domain_asks_for_stays_hidden_at_any_epsi
     found = set(rows["ward name"])
     assert "many" in found
     assert ("few" in found) == (min_units == 2)
+
+
+def test_rows_of_dropped_clusters_are_mixed_into_those_that_stay():
+    fitted, _, rows = run(
+        clinic(3_000), privacy={"epsilon": 10.0}, anonymize={"generator": "mix", "mix_size": 20},
+        approximate={"components": 8, "min_cluster_size": 400},
+    )  # fmt: skip
+    assert fitted.recipe.values["components_per_class"] == 8  # of 16 clusters at most 7 can hold 400 rows
+    assert len(rows) * 20 == pytest.approx(3_000, rel=0.15)
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_covariances_of_wide_tables_stay_within_bounds(covariance):
+    frame = pd.DataFrame(np.random.default_rng(2).normal(size=(600, 60)), columns=[f"x{i}" for i in range(60)])
+    columns = {name: {"type": "float", "lower": -5, "upper": 5} for name in frame}
+    approximate = {"covariance": covariance, "components": 4}
+    _, _, rows = run(
+        frame, columns=columns, label=None, task="none", anonymize={"generator": "mix"}, approximate=approximate
+    )
+    assert len(rows) > 10
+    assert rows.stack().between(-5, 5).all()
