@@ -50,7 +50,7 @@ def shell(tmp_path):
 
 def here(line, folder):
     """Runs a command that is refused before Spark starts, without a process of its own."""
-    program, *arguments = shlex.split(line)
+    program, *arguments = shlex.split(line, comments=True)
     assert program == "threea"
     return threea(*arguments, cwd=folder)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("no_staging_left")
 
 COMMIT_METRICS = {"numFiles", "numOutputRows", "numOutputBytes"}
 LINES = (
-    r"\[\d/6\] [a-z: ]+",
+    r"\[\d/5\] [a-z: ]+",
     r"internal, not covered by the guarantee: seconds by step .*",
 )
 
