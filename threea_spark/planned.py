@@ -207,8 +207,8 @@ def _two_looks(plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[Plann
 def _look(stage: Stage, mu: float, norms_share: float, held: int, *, counts_classes: bool) -> Iterator[PlannedSum]:
     mu_norms, mu_sums = look.split_mu(mu, norms_share)
     yield PlannedSum(stage, "norms", look.norms_bound(counts_classes=counts_classes), mu_norms)
-    bound = class_means.largest_clip(math.sqrt(held))
-    yield PlannedSum(stage, "class-sums", RowBound(bound**2, held), mu_sums)
+    bound = look.sums_bound(class_means.largest_clip(math.sqrt(held)), held)
+    yield PlannedSum(stage, "class-sums", bound, mu_sums)
 
 
 def _centres(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:

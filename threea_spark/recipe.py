@@ -162,7 +162,7 @@ def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recip
     if config.is_mixing:
         return mix(config, plan, shape)
     if looks_twice(config, plan, shape):
-        return DrawWide(default_cells(config), clip_norm_of(config))
+        return draw_wide(config)
     return draw(config, plan, shape)
 
 
@@ -176,8 +176,8 @@ def possible(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> lis
     """All recipes that `choose` may choose for such a table, whatever its number of rows; see `choose`."""
     if config.is_mixing:
         return [mix(config, plan, shape)]
-    wide = may_look_twice(config, plan, shape.n_classes)
-    return [draw(config, plan, shape), *([DrawWide(default_cells(config), clip_norm_of(config))] if wide else [])]
+    wide = [draw_wide(config)] if may_look_twice(config, plan, shape.n_classes) else []
+    return [draw(config, plan, shape), *wide]
 
 
 def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Draw:
@@ -194,6 +194,11 @@ def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Draw:
         support_size=rules.support_size(config) if learned else 0,
         counts_again=plan.mu_of(Stage.ANONYMIZE) > 0.0,
     )
+
+
+def draw_wide(config: ReleaseConfig) -> DrawWide:
+    """The recipe that draws rows from class means."""
+    return DrawWide(default_cells(config), clip_norm_of(config))
 
 
 def mix(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Mix:

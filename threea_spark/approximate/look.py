@@ -63,7 +63,7 @@ class Look(Generic[R]):
         return SumQuery(
             stage=self.stage,
             name="class-sums",
-            bound=RowBound(norm**2, self.n_held),
+            bound=sums_bound(norm, self.n_held),
             size=n_classes * self.width,
             contribution=lambda rows: class_sums(*view(rows), n_classes, norm),
         )
@@ -72,6 +72,11 @@ class Look(Generic[R]):
 def norms_bound(*, counts_classes: bool) -> RowBound:
     """A row counts once in a bin of norms, and, if classes are counted, once in its class."""
     return RowBound.count(1 + counts_classes)
+
+
+def sums_bound(norm: int, n_held: int) -> RowBound:
+    """A row adds itself, cut to a norm, to the sum of its class."""
+    return RowBound(norm**2, n_held)
 
 
 def split_mu(mu: float, norms_share: float) -> tuple[float, float]:
