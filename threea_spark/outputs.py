@@ -62,17 +62,18 @@ class Outputs:
             if config.is_mixing:
                 raise ConfigError("--save-model: a mixed table has no model; use anonymize.generator: sample")
             require_empty(self.model)
+            require_writable("--save-model", self.model, is_folder=True)
         if self.is_tracked:
             require_mlflow()
-        for option, path in (("--receipt", self.receipt), ("--report", self.report), ("--save-model", self.model)):
+        for option, path in (("--receipt", self.receipt), ("--report", self.report)):
             if path is not None:
-                _require_writable(option, path)
+                require_writable(option, path)
 
     def write(self, spark: SparkSession, config: ReleaseConfig, receipt: Receipt, model: ReleaseModel | None) -> None:
         """Writes the requested files of a finished release; reports where they are, and what failed."""
         _write_receipt(receipt, self.receipt or receipt_path(config, receipt.release_id))
         if self.model is not None and model is not None:
-            _save(model, self.model)
+            save_model(model, self.model)
         page = self.report or report_path(config, receipt.release_id)
         is_written = self.with_report and write_report(spark, config, receipt, page)
         if self.is_tracked:
@@ -91,7 +92,7 @@ def _write_receipt(receipt: Receipt, path: Path) -> None:
         _say(f"receipt written to {path}")
 
 
-def _save(model: ReleaseModel, folder: Path) -> None:
+def save_model(model: ReleaseModel, folder: Path) -> None:
     """Saves a model, in another folder if need be: it cannot be fitted again without spending again."""
     try:
         model.save(folder)
@@ -110,10 +111,14 @@ def _rescued(model: ReleaseModel) -> str:
     return f"its model is in {spare}"
 
 
-def _require_writable(option: str, path: Path) -> None:
-    """Refuses a path below a folder that cannot be written, and a file's path that is a folder; creates nothing."""
+def require_writable(option: str, path: Path, *, is_folder: bool = False) -> None:
+    """Refuses a path below a folder that cannot be written, and a file's path that is a folder; creates nothing.
+
+    Raises:
+      ConfigError: naming the option and the path.
+    """
     folder = next(place for place in path.absolute().parents if os.path.lexists(place))
-    is_taken = path.is_dir() and option != "--save-model"
+    is_taken = path.is_dir() and not is_folder
     if is_taken or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ConfigError(f"{option}: {path} cannot be written; choose a file in a folder that is writable")
 

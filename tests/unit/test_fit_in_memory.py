@@ -12,6 +12,7 @@ import yaml
 from threea_spark import ReleaseConfig, ReleaseModel, Synthesizer, fit
 from threea_spark.cli.main import main
 from threea_spark.errors import ConfigError, ReleaseFailedError, SchemaError
+from threea_spark.source.files import write_file
 
 DOMAIN = {
     "task": "classification",
@@ -154,11 +155,11 @@ def test_a_file_is_fitted_and_sampled_on_the_command_line(monkeypatch, capsys, f
     fitting = ("fit", "-c", files / "release.yaml", "--rows", files / f"rows.{kind}", "--model", files / "model")
     assert threea(monkeypatch, *fitting) == 0
     assert "differential privacy" in capsys.readouterr().out
-    for name in ("drawn.csv", "drawn.parquet"):
+    for name in ("made/drawn.csv", "drawn.parquet"):
         sampling = ("sample", "--model", files / "model", "--out", files / name, "--rows", 50)
         assert threea(monkeypatch, *sampling) == 0
     drawn = pd.read_parquet(files / "drawn.parquet")
-    assert len(drawn) == len(pd.read_csv(files / "drawn.csv")) == 50
+    assert len(drawn) == len(pd.read_csv(files / "made" / "drawn.csv")) == 50
     kept = int(frame(1_000).groupby("who").size().clip(upper=2).sum())
     assert abs(ReleaseModel.load(files / "model").n_rows - kept) < 100
     assert threea(monkeypatch, *sampling) == 5  # never written over
@@ -171,6 +172,13 @@ def test_a_file_is_fitted_and_sampled_on_the_command_line(monkeypatch, capsys, f
         (("fit", "-c", "release.yaml", "--rows", "none.csv", "--model", "model"), 3, "does not exist"),
         (("fit", "-c", "release.yaml", "--rows", "broken.parquet", "--model", "model"), 3, "cannot be read as parquet"),
         (("fit", "-c", "release.yaml", "--rows", "rows.csv", "--model", "."), 10, "empty"),
+        (
+            ("fit", "-c", "release.yaml", "--rows", "rows.csv", "--model", "rows.csv/model"),
+            2,
+            "--model: rows.csv/model",
+        ),
+        (("sample", "--model", "model", "--out", "rows.csv/a.csv"), 2, "--out: rows.csv/a.csv cannot be written"),
+        (("sample", "--model", "model", "--out", "a.xls"), 2, "--out: a.xls must end in"),
         (("sample", "--model", "model"), 2, "--target, --out"),
         (("sample", "--model", "model", "--out", "a.csv", "--target", "b"), 2, "--target, --out"),
     ],
@@ -182,3 +190,25 @@ def test_what_cannot_be_done_is_one_line(monkeypatch, capsys, files, arguments, 
     said = " ".join(capsys.readouterr().err.split())
     assert words in said
     assert "Lovelace" not in said
+
+
+def test_a_model_that_cannot_be_saved_after_the_fit_is_rescued(monkeypatch, capsys, files):
+    def full(model, folder):
+        if "threea-model-" not in str(folder):
+            raise OSError("disk full")
+
+    monkeypatch.setattr(ReleaseModel, "save", full)
+    fitting = ("fit", "-c", files / "release.yaml", "--rows", files / "rows.parquet", "--model", files / "model")
+    assert threea(monkeypatch, *fitting) == 0
+    assert "its model is in" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_failed_write_leaves_no_file(monkeypatch, tmp_path):
+    def full(rows, file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("threea_spark.source.files.csv.write_csv", full)
+    with pytest.raises(ConfigError, match="could not be written"):
+        write_file(pa.table({"a": [1]}), tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []

@@ -25,6 +25,7 @@ def fit(
     needs Spark.
     """
     from threea_spark.model.store import require_empty
+    from threea_spark.outputs import require_writable, save_model
     from threea_spark.pipeline import fit as fit_rows
     from threea_spark.planned import make_plan
     from threea_spark.source.files import check_kind, read_file
@@ -32,8 +33,9 @@ def fit(
     parsed = ReleaseConfig.from_yaml(config)
     check_kind("--rows", rows)
     require_empty(model)
+    require_writable("--model", model, is_folder=True)
     make_plan(parsed)
     with shown_progress() as listener:
         fitted = fit_rows(read_file(rows), parsed, listener=listener)
-    fitted.save(model)
+    save_model(fitted, model)
     say(fitted.privacy.in_words(), json.dumps(fitted.privacy.as_dict(), indent=1) if as_json else None)

@@ -31,9 +31,14 @@ def sample(
     """Draws another table from a saved model; this costs no privacy."""
     from threea_spark.model.conditions import conditions_of
     from threea_spark.model.released import ReleaseModel
+    from threea_spark.outputs import require_writable
+    from threea_spark.source.files import check_kind
 
     if (target is None) == (out is None):
         raise ConfigError("--target, --out: give one of them, a Delta table or a file")
+    if out is not None:
+        check_kind("--out", out)
+        require_writable("--out", out)
     loaded = ReleaseModel.load(model)
     wanted, shares = parsed_where(where or []), parsed_shares(class_share or [])
     conditions_of(loaded.domain, wanted, shares)  # before Spark starts
@@ -55,9 +60,8 @@ def _write_file(
     where: Mapping[str, object],
     class_shares: Mapping[str, float],
 ) -> None:
-    from threea_spark.source.files import check_kind, write_file
+    from threea_spark.source.files import write_file
 
-    check_kind("--out", path)
     write_file(model.arrow_rows(rows, seed=seed, where=where, class_shares=class_shares), path)
 
 

@@ -43,16 +43,22 @@ def read_file(path: Path) -> pa.Table:
 
 
 def write_file(rows: pa.Table, path: Path) -> None:
-    """Writes released rows.
+    """Writes released rows; a failed write leaves no file.
 
     Raises:
       TargetExistsError: if there is such a file.
+      ConfigError: if it cannot be written.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
-            if path.suffix == ".parquet":
-                parquet.write_table(rows, file)
-            else:
-                csv.write_csv(rows, file)
+            try:
+                write = parquet.write_table if path.suffix == ".parquet" else csv.write_csv
+                write(rows, file)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
     except FileExistsError:
         raise TargetExistsError(f"{path} exists and is never overwritten; choose another") from None
+    except OSError as error:
+        raise ConfigError(f"{path} could not be written ({type(error).__name__}); choose another folder") from None
