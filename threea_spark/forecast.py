@@ -13,7 +13,7 @@ from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
-from threea_spark.recipe import Draw, DrawWide, Mix, Recipe
+from threea_spark.recipe import Draw, DrawPairs, DrawWide, Mix, Recipe
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,9 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
         elif stage is Stage.APPROXIMATE and noise and isinstance(own, Draw):
             ratio, part = rows_in_cell / _n_parts(own, shape) / noise, "class" if own.clusters is None else "cluster"
             yield StageOutlook(stage.value, mu, noise, ratio, f"a cell of a column in one {part}")
+        elif stage is Stage.APPROXIMATE and noise and isinstance(own, DrawPairs):
+            in_group = shape.n_rows / own.n_groups**2
+            yield StageOutlook(stage.value, mu, noise, in_group / noise, "a cell of a pair's table, before the fit")
         elif stage is Stage.APPROXIMATE and noise:
             in_class = shape.n_rows / shape.n_classes
             yield StageOutlook(stage.value, mu, noise, in_class / noise, "the rows of one class")
@@ -89,9 +92,14 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
             yield StageOutlook(stage.value, mu, None, None, _MEANING[type(own)])
 
 
-_COUNTS = {Draw: "marginals", DrawWide: "norms", Mix: "sizes"}
+_COUNTS = {Draw: "marginals", DrawPairs: "pairs", DrawWide: "norms", Mix: "sizes"}
 """The counts that Approximate makes for each recipe."""
-_MEANING = {Draw: "a second count of the components", DrawWide: "not used", Mix: "mixed rows"}
+_MEANING = {
+    Draw: "a second count of the components",
+    DrawPairs: "not used",
+    DrawWide: "not used",
+    Mix: "mixed rows",
+}
 
 
 def _noise_of_counts(

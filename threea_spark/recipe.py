@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from threea_spark import rules
+from threea_spark.approximate import joint, tables
 from threea_spark.approximate.statistics import Covariance
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape
@@ -90,6 +91,40 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class DrawPairs:
+    """Draws rows from a mixture of products that was fitted to tables of all pairs of columns, and labels them.
+
+    Attributes:
+      n_cells: Histogram cells of a number.
+      clip_norm: L2 bound on an encoded row, in units of score.
+      n_groups: Groups of a column's cells in the first look at all pairs.
+      n_tables: Pairs that are looked at again, cell by cell.
+      labels: `learned` by a label function, or the component's class.
+      support_size: Inducing points of learned labels, else 0.
+    """
+
+    n_cells: int
+    clip_norm: float
+    n_groups: int
+    n_tables: int
+    labels: Literal["learned", "component"]
+    support_size: int
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of the steps after Encode, in order."""
+        adapt = ("adapt: inducing points and label function",) if self.labels == "learned" else ()
+        return ("approximate: tables of pairs and their mixture", *adapt)
+
+    @property
+    def values(self) -> Values:
+        """What `auto` became, for the receipt."""
+        own: Values = {"recipe": "draw-pairs", "n_cells": self.n_cells, "clip_norm": self.clip_norm}
+        points: Values = {"support_size": self.support_size} if self.labels == "learned" else {}
+        return {**own, "n_groups": self.n_groups, "n_tables": self.n_tables, **points}
+
+
+@dataclass(frozen=True)
 class DrawWide:
     """Draws rows from class means, for few rows of many columns; the columns that tell classes apart get a second look.
 
@@ -148,7 +183,7 @@ class Mix:
         return {**own, **self.clusters.values, "mix_size": self.mix_size, "mix_clip_norm": self.mix_clip_norm}
 
 
-Recipe = Draw | DrawWide | Mix
+Recipe = Draw | DrawPairs | DrawWide | Mix
 
 
 def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recipe:
@@ -161,6 +196,8 @@ def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recip
     """
     if config.is_mixing:
         return mix(config, plan, shape)
+    if counts_pairs(config, plan, shape):
+        return draw_pairs(config, shape)
     if looks_twice(config, plan, shape):
         return draw_wide(config)
     return draw(config, plan, shape)
@@ -177,22 +214,36 @@ def possible(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> lis
     if config.is_mixing:
         return [mix(config, plan, shape)]
     wide = [draw_wide(config)] if may_look_twice(config, plan, shape.n_classes) else []
-    return [draw(config, plan, shape), *wide]
+    pairs = [draw_pairs(config, shape)] if may_count_pairs(config, plan, shape) else []
+    return [draw(config, plan, shape), *pairs, *wide]
 
 
 def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Draw:
     """The recipe that draws rows from histograms."""
     clusters = _clusters(config, plan, shape)
-    has_label = config.domain.task != "none" and shape.n_features > 0 and shape.n_classes > 1
-    learned, joint = has_label and rules.learns_labels(config), has_label and not clusters.per_class
+    has_label = _has_classes(config, shape)
+    learned, shared = has_label and rules.learns_labels(config), has_label and not clusters.per_class
     return Draw(
         n_cells=default_cells(config),
         clip_norm=clip_norm_of(config),
         per_class=clusters.per_class,
         clusters=clusters if clusters.n_components > 1 else None,
-        labels="learned" if learned else "posterior" if joint else "component",
+        labels="learned" if learned else "posterior" if shared else "component",
         support_size=rules.support_size(config) if learned else 0,
         counts_again=plan.mu_of(Stage.ANONYMIZE) > 0.0,
+    )
+
+
+def draw_pairs(config: ReleaseConfig, shape: TableShape) -> DrawPairs:
+    """The recipe that draws rows from a mixture of products."""
+    learned = _has_classes(config, shape) and rules.learns_labels(config)
+    return DrawPairs(
+        n_cells=default_cells(config),
+        clip_norm=clip_norm_of(config),
+        n_groups=rules.PAIR_GROUPS,
+        n_tables=joint.n_tables(_n_columns(config, shape)),
+        labels="learned" if learned else "component",
+        support_size=rules.support_size(config) if learned else 0,
     )
 
 
@@ -213,6 +264,35 @@ def mix(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Mix:
         mix_size=rules.mix_size(config, residual, mu),
         mix_clip_norm=residual,
     )
+
+
+def may_count_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
+    """Whether any number of rows lets a release count the tables of all pairs."""
+    asked, n_columns = config.approximate, _n_columns(config, shape)
+    if config.is_mixing or plan.is_conditional or asked.components != "auto" or asked.per_class != "auto":
+        return False
+    n_counts = tables.pairs_bound(max(n_columns, 2)).moved * plan.unit.max_rows
+    pays = plan.mu_of(Stage.APPROXIMATE) > 0.0 and not plan.mu_of(Stage.ANONYMIZE) > 0.0
+    return pays and 2 <= n_columns <= rules.MAX_PAIR_COLUMNS and n_counts <= rules.MAX_PAIR_COUNTS
+
+
+def counts_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
+    """Whether the tables of all pairs are counted: where the noise on one of their cells is small beside all rows."""
+    if not may_count_pairs(config, plan, shape):
+        return False
+    mu, _ = joint.split_mu(plan.mu_of(Stage.APPROXIMATE))
+    row = plan.relation.distance * plan.unit.max_rows
+    noise = row * math.sqrt(tables.pairs_bound(_n_columns(config, shape)).squared_norm) / max(mu, rules.MIN_MU)
+    return noise <= rules.MAX_PAIR_NOISE * shape.n_rows
+
+
+def _n_columns(config: ReleaseConfig, shape: TableShape) -> int:
+    """Columns that tables are made of: features, and the label."""
+    return shape.n_features + (config.domain.label is not None)
+
+
+def _has_classes(config: ReleaseConfig, shape: TableShape) -> bool:
+    return config.domain.task != "none" and shape.n_features > 0 and shape.n_classes > 1
 
 
 def may_look_twice(config: ReleaseConfig, plan: PrivacyPlan, n_classes: int) -> bool:

@@ -18,6 +18,13 @@ MAX_COMPONENTS = 256
 MIN_MU = 1e-9
 MIN_NOISES_A_CLASS = 16.0
 """Noises of a histogram's cell that a class must hold; else classes have means instead of histograms."""
+PAIR_GROUPS = 16
+"""Groups of a column in tables of all pairs; fewer lost detail on every table tried, whatever the noise."""
+MAX_PAIR_COLUMNS = 160
+MAX_PAIR_COUNTS = 200_000
+"""Most counts of pairs that one unit moves: beyond, float64's error in their noise would cost too much epsilon."""
+MAX_PAIR_NOISE = 0.05
+"""Noise on a cell of a pair's table, as a share of all rows, up to which tables of pairs are worth their price."""
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
 _RANDOM_NEEDS = 0.25  # random mixing has one cluster: its size and mean are all that Approximate measures

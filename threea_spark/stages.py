@@ -11,7 +11,7 @@ from threea_spark import advice, recipe
 from threea_spark.adapt import features, learn, move, second_look
 from threea_spark.adapt.settings import AdaptStatus
 from threea_spark.anonymize.mix import Mixed, Mixer
-from threea_spark.approximate import clusters
+from threea_spark.approximate import clusters, joint
 from threea_spark.approximate import components as approximate
 from threea_spark.approximate.clusters import FittedMixture
 from threea_spark.approximate.components import ComponentModel
@@ -31,7 +31,7 @@ from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
-from threea_spark.recipe import Clusters, Draw, DrawWide, Mix, Recipe
+from threea_spark.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
 
 _DIAGNOSED_ROWS = 5_000
 
@@ -134,7 +134,32 @@ def _followed(chosen: Recipe, run: Run) -> tuple[Drawn | Mixed, list[str]]:
     """Runs the steps of a recipe; returns their outcome, and advice."""
     if isinstance(chosen, Mix):
         return _mix(chosen, run)
+    if isinstance(chosen, DrawPairs):
+        return _draw_pairs(chosen, run)
     return _draw_wide(chosen, run) if isinstance(chosen, DrawWide) else _draw(chosen, run)
+
+
+def _draw_pairs(chosen: DrawPairs, run: Run) -> tuple[Drawn, list[str]]:
+    encoding, n_rows, steps = run.encoding, run.encoded.n_rows, iter(chosen.steps)
+    with run.progress.step(next(steps)):
+        model = joint.measure_joint(
+            run.staged,
+            encoding,
+            run.meter,
+            n_rows=n_rows,
+            n_groups=chosen.n_groups,
+            one_way_stddev=run.encoded.stddev,
+            mu=run.mu_of(Stage.APPROXIMATE),
+            rng=run.rng,
+        )
+    sampler, found = model.sampler(), advice.diagnose_joint(encoding, model)
+    if chosen.labels == "learned":
+        marginals = encoding.cell_layout.split(model.products.weights @ model.cell_probabilities)
+        problem = learn.Problem(encoding, model.class_odds(), marginals, model.class_weights, sampler, n_rows)
+        with run.progress.step(next(steps)):
+            labels, signs = _learned_labels(chosen.support_size, run, problem)
+        sampler, found = replace(sampler, labels=labels), found + signs
+    return Drawn(encoding, sampler), found
 
 
 def _draw_wide(chosen: DrawWide, run: Run) -> tuple[Drawn, list[str]]:
@@ -156,7 +181,7 @@ def _draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
     sampler, found = approximate.row_sampler(encoding, components), list[str]()
     if chosen.labels == "learned":
         with run.progress.step(next(steps)):
-            labels, found = _learned_labels(chosen, run, components, sampler)
+            labels, found = _learned_labels(chosen.support_size, run, _problem(run, components, sampler))
             sampler = replace(sampler, labels=labels)
     elif chosen.labels == "posterior":
         problem = _problem(run, components, sampler)
@@ -182,12 +207,9 @@ def _components(chosen: Draw, run: Run) -> ComponentModel:
     return approximate.measure_components(run.staged, encoding, mixture, run.meter, n_rows=run.encoded.n_rows, mu=mu)
 
 
-def _learned_labels(
-    chosen: Draw, run: Run, components: ComponentModel, sampler: RowSampler
-) -> tuple[LabelFunction, list[str]]:
-    problem = _problem(run, components, sampler)
-    adapted = learn.learn_labels(run.staged, problem, run.config.adapt, chosen.support_size, run.meter, run.rng)
-    labelled = replace(sampler, labels=adapted.labels)
+def _learned_labels(support_size: int, run: Run, problem: learn.Problem) -> tuple[LabelFunction, list[str]]:
+    adapted = learn.learn_labels(run.staged, problem, run.config.adapt, support_size, run.meter, run.rng)
+    labelled = replace(problem.sampler, labels=adapted.labels)
     drawn, _ = labelled.draw_cells(run.encoding, _DIAGNOSED_ROWS, run.rng)
     found = _status_advice(adapted.status)
     return adapted.labels, found + advice.diagnose_labels(adapted.labels, drawn, problem.class_weights)
