@@ -1,0 +1,94 @@
+"""The rows that a run of the utility benchmark trains on: real ones, dp-nb's, or those of a release."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import yaml
+from baseline import draw_baseline  # beside this file
+from source import write_source  # beside this file
+
+from threea_spark import ReleaseConfig, fit, release
+from threea_spark.session import build_session
+
+_NOWHERE = {"source": {"path": "a pandas frame"}, "target": {"path": "released rows of a pandas frame"}}
+
+
+def trained_rows(
+    key: Mapping[str, Any], arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping[str, Any]
+) -> tuple[pd.DataFrame, float]:
+    """Gives the rows that a run trains on, and the seconds it took to make them.
+
+    Args:
+      key: Says which run it is.
+      arguments: Of the benchmark.
+      train: Real rows. PRIVATE.
+      domain: Public, as a protocol's `load` gives it.
+    """
+    if key["generator"] == "real":
+        return train, 0.0
+    if key["generator"] != "dp-nb":
+        return released_rows(key, arguments, train, domain)
+    start = time.monotonic()
+    rows = draw_baseline(train, domain, epsilon=key["epsilon"], delta=key["delta"], seed=key["seed"])
+    return rows, time.monotonic() - start
+
+
+def released_rows(
+    key: Mapping[str, Any], arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping[str, Any]
+) -> tuple[pd.DataFrame, float]:
+    """Releases rows on the engine of the run's key; the seconds of a release on Spark leave Spark's start out."""
+    content = _content(arguments, train, domain)
+    if key["engine"] == "memory":
+        return _in_memory(content, train)
+    return _on_spark(_session(arguments.master), content, train)
+
+
+def _content(arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without its source and target."""
+    content: dict[str, Any] = {
+        "privacy": {
+            "epsilon": arguments.epsilon,
+            "delta": arguments.delta,
+            "allow_large_delta": True,  # one delta for all tables, as for the peers: some hold 100,000 rows
+            "unit": "row",
+        },
+        "domain": {name: domain[name] for name in ("label", "task", "columns")},
+        "adapt": {"method": arguments.adapt},
+        "anonymize": {"generator": arguments.generator},
+    }
+    if arguments.generator == "sample":
+        content["anonymize"]["rows"] = len(train)
+    for section, fields in yaml.safe_load(arguments.override or "{}").items():
+        content.setdefault(section, {}).update(fields)
+    return content
+
+
+def _in_memory(content: dict[str, Any], train: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+    config = ReleaseConfig.from_dict({**_NOWHERE, **content})
+    wanted = config.anonymize.rows
+    start = time.monotonic()
+    rows = fit(train, config).sample_local(None if wanted == "match" else int(wanted))
+    return rows, time.monotonic() - start
+
+
+@functools.cache
+def _session(master: str) -> Any:
+    return build_session("threea-utility", master=master)
+
+
+def _on_spark(spark: Any, content: dict[str, Any], train: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = f"{folder}/source", f"{folder}/target"
+        write_source(spark, train, source)
+        config = ReleaseConfig.from_dict({"source": {"path": source}, "target": {"path": target}, **content})
+        start = time.monotonic()
+        release(spark, config)
+        seconds = time.monotonic() - start
+        return spark.read.format("delta").load(target).toPandas(), seconds
