@@ -43,11 +43,12 @@ class Yardstick:
       train: The real rows that others were made from. PRIVATE.
       test: Held-out real rows.
       domain: Public: `label` and `columns`, as a protocol's `load` gives them.
+      any_label: Measures with every column as the label.
     """
 
     def __init__(self, train: pd.DataFrame, test: pd.DataFrame, domain: Mapping[str, Any]) -> None:
         self.train, self.test, self.domain = train, test, domain
-        self._any_label = AnyLabel(train, test, domain)
+        self.any_label = AnyLabel(train, test, domain)
         specs = domain["columns"]
         self._pairs = _chosen_pairs(list(specs))
         bounds = {name: (spec["lower"], spec["upper"]) for name, spec in specs.items() if spec["type"] != "categorical"}
@@ -62,14 +63,16 @@ class Yardstick:
 
     def of_release(self, rows: pd.DataFrame) -> Figures:
         """All figures of rows that were made from the real ones."""
-        return {**self.distances(rows), **self._any_label.figures(rows)}
+        report = quality_report(self.train, rows, self.domain)
+        return {**self.distances(rows), **report, **self.any_label.figures(rows)}
 
     def of_real_rows(self) -> Figures:
         """What real rows reach: the held-out ones as a table, and the training rows with every column as the label."""
-        return {**self.distances(self.test), **self._any_label.figures_of_real_rows()}
+        report = quality_report(self.train, self.test, self.domain)
+        return {**self.distances(self.test), **report, **self.any_label.figures_of_real_rows()}
 
     def distances(self, rows: pd.DataFrame) -> Figures:
-        """Distances from the real rows, and SDMetrics' report where it is installed."""
+        """Distances from the real rows: total variation, correlations, Cramer's V."""
         figures: Figures = {}
         for way, real in self._cells.items():
             own = self._cut(rows, way)
@@ -82,7 +85,7 @@ class Yardstick:
             for name, way in (("corr_mae", "pearson"), ("spearman_mae", "spearman")):
                 errors = np.abs(_correlations(rows[self._numbers], way) - self._correlations[way])
                 figures[name] = float(errors[upper].mean())
-        return {**figures, **quality_report(self.train, rows, self.domain)}
+        return figures
 
     def _variations(self, real: Cells, own: Cells) -> dict[str, float]:
         label = self.domain["label"]

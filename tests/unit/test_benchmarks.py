@@ -40,6 +40,7 @@ load("any_label")  # fidelity imports it
 fidelity = load("fidelity")
 trained = load("trained_rows")
 utility = load("utility")
+high_order = load("high_order")
 process_memory = load("process_memory")
 load("warehouse")  # scaling imports it
 scaling = load("scaling")
@@ -423,6 +424,34 @@ def test_the_table_is_printed_and_written_whole(tmp_path, capsys):
     assert all(cell in printed for cell in (*utility.HEADER, *line))
     assert [text.strip() for text in lines[2].strip("|").split("|")] == line
     assert len({text.count("|") for text in lines}) == 1
+
+
+# tables of high order
+
+
+@pytest.mark.parametrize("order", [2, 4])
+def test_a_parity_is_known_to_all_of_its_columns_and_to_no_fewer(order):
+    rows, domain = high_order.draw_table("parity", order, 20_000, seed=1)
+    assert list(rows) == list(domain["columns"])
+    names = list(rows)[:order]
+    assert rows.groupby(names)["label"].nunique().max() == 1
+    share = rows["label"].eq("1").groupby([rows[name] for name in names[1:]]).mean()
+    assert share.between(0.45, 0.55).all()
+    new, _ = high_order.draw_table("parity", order, 5_000, seed=2)
+    assert high_order.label_auc(rows[:5_000], new, domain) > 0.99
+    assert high_order.label_auc(rows[:5_000].drop(columns=names[0]).assign(**{names[0]: "0"}), new, domain) < 0.6
+
+
+@pytest.mark.parametrize("kind", ["tree", "network"])
+def test_columns_before_know_the_label_of_a_random_table_and_shuffled_ones_do_not(kind):
+    rows, domain = high_order.draw_table(kind, 3, 6_000, seed=0)
+    again, _ = high_order.draw_table(kind, 3, 6_000, seed=0)
+    pd.testing.assert_frame_equal(rows, again)
+    assert all(set(rows[name]) <= set(spec["values"]) for name, spec in domain["columns"].items())
+    train, test = rows[:3_000], rows[3_000:].reset_index(drop=True)
+    assert high_order.label_auc(train, test, domain) > 0.7
+    shuffled = train.assign(label=train["label"].sample(frac=1.0, random_state=0).to_numpy())
+    assert high_order.label_auc(shuffled, test, domain) < 0.6
 
 
 # the scaling of releases
