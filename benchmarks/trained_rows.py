@@ -43,11 +43,17 @@ def trained_rows(
 def released_rows(
     key: Mapping[str, Any], arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, float]:
-    """Releases rows on the engine of the run's key; the seconds of a release on Spark leave Spark's start out."""
-    content = _content(arguments, train, domain)
-    if key["engine"] == "memory":
-        return _in_memory(content, train)
-    return _on_spark(_session(arguments.master), content, train)
+    """Releases rows on the engine of the run's key; the seconds of a release on Spark leave Spark's start out.
+
+    A category without any value is null in every row, so it is not released but added to what is.
+    """
+    columns = domain["columns"]
+    empty = [name for name, spec in columns.items() if spec["type"] == "categorical" and not spec["values"]]
+    known = {**domain, "columns": {name: spec for name, spec in columns.items() if name not in empty}}
+    content = _content(arguments, train, known)
+    in_memory = key["engine"] == "memory"
+    made = _in_memory(content, train) if in_memory else _on_spark(_session(arguments.master), content, train)
+    return made[0].assign(**dict.fromkeys(empty)), made[1]
 
 
 def _content(arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping[str, Any]) -> dict[str, Any]:

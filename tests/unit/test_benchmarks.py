@@ -283,6 +283,17 @@ def test_a_release_in_memory_says_so_and_has_the_rows_that_were_asked_for(tmp_pa
     assert utility.keys_of(_arguments(tmp_path), "t", 0)["ours"]["engine"] == "spark"
 
 
+def test_a_category_without_values_comes_back_as_nulls(tmp_path, monkeypatch):
+    empty = {"type": "categorical", "values": [], "nullable": True}
+    domain = {**DOMAIN, "columns": {**DOMAIN["columns"], "scar": empty}}
+    seen = []
+    monkeypatch.setattr(trained, "_in_memory", lambda content, rows: seen.append(content) or (rows, 0.0))
+    key = {"generator": "sample", "engine": "memory"}
+    rows, _ = trained.trained_rows(key, _arguments(tmp_path), _rows(50), domain)
+    assert list(seen[0]["domain"]["columns"]) == list(DOMAIN["columns"])
+    assert rows["scar"].isna().all()
+
+
 # fidelity
 
 
