@@ -130,21 +130,25 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
 def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
     """Checks the schema and returns the types of the released columns, in the source's order; reads no row.
 
+    Columns that the release adds are the last.
+
     Args:
       rows: The source's rows.
       config: The release's configuration.
 
     Raises:
-      SchemaError: if the domain does not fit, or the schema allows null where a unit's identifier is required.
+      SchemaError: if the domain does not fit, the source has a column that the release would add, or the schema allows
+        null where a unit's identifier is required.
     """
     found, unit = table.schema_of(rows), config.privacy.privacy_unit
-    check_schema(found, config.domain, unit.column)
+    check_schema(found, config.domain, unit.column, config.added_columns)
     if unit.missing is Missing.REFUSE and rows.schema[str(unit.column)].nullable:
         raise SchemaError(
             f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, but its schema allows "
             "null; declare the column NOT NULL (in a copy of the table, say), or use drop or together"
         )
-    return {name: simple for name, simple in found.items() if name in config.domain.columns}
+    types = {name: simple for name, simple in found.items() if name in config.domain.columns}
+    return types | config.added_columns
 
 
 def checked_staging_schema(spark: SparkSession, config: ReleaseConfig) -> str:
