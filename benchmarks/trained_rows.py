@@ -14,7 +14,7 @@ import yaml
 from baseline import draw_baseline  # beside this file
 from source import write_source  # beside this file
 
-from threea_spark import ReleaseConfig, fit, release
+from threea_spark import ReleaseConfig, ReleaseModel, fit, release
 from threea_spark.session import build_session
 
 _NOWHERE = {"source": {"path": "a pandas frame"}, "target": {"path": "released rows of a pandas frame"}}
@@ -40,6 +40,12 @@ def trained_rows(
     return rows, time.monotonic() - start
 
 
+def fitted_model(arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping[str, Any]) -> ReleaseModel:
+    """Fits a model in this process; a category without any value is left out."""
+    known = {name: spec for name, spec in domain["columns"].items() if name not in _empty(domain)}
+    return _fitted(_content(arguments, train, {**domain, "columns": known}), train)[0]
+
+
 def released_rows(
     key: Mapping[str, Any], arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, float]:
@@ -47,13 +53,18 @@ def released_rows(
 
     A category without any value is null in every row, so it is not released but added to what is.
     """
-    columns = domain["columns"]
-    empty = [name for name, spec in columns.items() if spec["type"] == "categorical" and not spec["values"]]
-    known = {**domain, "columns": {name: spec for name, spec in columns.items() if name not in empty}}
-    content = _content(arguments, train, known)
+    empty = _empty(domain)
+    known = {name: spec for name, spec in domain["columns"].items() if name not in empty}
+    content = _content(arguments, train, {**domain, "columns": known})
     in_memory = key["engine"] == "memory"
     made = _in_memory(content, train) if in_memory else _on_spark(_session(arguments.master), content, train)
     return made[0].assign(**dict.fromkeys(empty)), made[1]
+
+
+def _empty(domain: Mapping[str, Any]) -> list[str]:
+    """Names the categories that have no value."""
+    columns = domain["columns"].items()
+    return [name for name, spec in columns if spec["type"] == "categorical" and not spec["values"]]
 
 
 def _content(arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,11 +88,16 @@ def _content(arguments: argparse.Namespace, train: pd.DataFrame, domain: Mapping
 
 
 def _in_memory(content: dict[str, Any], train: pd.DataFrame) -> tuple[pd.DataFrame, float]:
-    config = ReleaseConfig.from_dict({**_NOWHERE, **content})
-    wanted = config.anonymize.rows
     start = time.monotonic()
-    rows = fit(train, config).sample_local(None if wanted == "match" else int(wanted))
+    model, config = _fitted(content, train)
+    wanted = config.anonymize.rows
+    rows = model.sample_local(None if wanted == "match" else int(wanted))
     return rows, time.monotonic() - start
+
+
+def _fitted(content: dict[str, Any], train: pd.DataFrame) -> tuple[ReleaseModel, ReleaseConfig]:
+    config = ReleaseConfig.from_dict({**_NOWHERE, **content})
+    return fit(train, config), config
 
 
 @functools.cache

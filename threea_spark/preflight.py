@@ -195,6 +195,12 @@ def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfi
         made = "holds another release; choose another target, use mode: append, or drop it"
         found = "exists and was not made by a release; it is left untouched. Choose another target"
         raise TargetExistsError(f"target: {target} {made if PROPERTY_RELEASE in properties else found}")
+    columns = delta.read_latest(spark, target).columns if config.added_columns else []
+    if absent := [name for name in config.added_columns if name not in columns]:
+        raise TargetExistsError(
+            f"target: {target} holds releases without {absent[0]!r}, which anonymize.label_probability adds; drop the "
+            "option, or choose another target"
+        )
     privacy = config.privacy
     check_may_join(
         properties,
