@@ -249,7 +249,7 @@ def test_what_holds_for_all_releases_is_said_with_its_limits(other, words):
     [
         ("draw", 400, ".01 to .05"),
         ("draw", 40_000, ".003 to .014"),
-        ("draw-wide", 400, "nothing reliable"),
+        ("draw-wide", 400, "did not help"),
         ("mix", 400, None),
         (None, 400, None),
     ],
