@@ -9,6 +9,7 @@ from typing import Any
 from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape, histogram_layout
+from threea_spark.model.more_rows import more_rows_in_words
 from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
@@ -29,13 +30,23 @@ class StageOutlook:
 
 @dataclass(frozen=True)
 class Outlook:
-    """The forecast that `threea plan` prints; every number follows from the configuration and the assumed rows."""
+    """The forecast that `threea plan` prints; every number follows from the configuration and the assumed rows.
+
+    Attributes:
+      n_rows: Assumed.
+      plan_words: The plan, in words.
+      stages: What each stage's noise leaves of its counts.
+      resolved: The value of every `auto` setting.
+      delta: What there is to say about delta.
+      more_rows: What models gained from more rows than the source holds; None if none can be drawn or classified.
+    """
 
     n_rows: int
     plan_words: str
     stages: tuple[StageOutlook, ...]
     resolved: dict[str, Any]
     delta: tuple[str, ...] = ()
+    more_rows: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -51,7 +62,7 @@ class Outlook:
             ratio = "" if stage.signal_to_noise is None else f"signal to noise {stage.signal_to_noise:.3g} "
             lines.append(f"  {stage.stage:<11} {noise}{ratio}({stage.meaning})")
         lines += [f"  {name:<22}{_short(value)}" for name, value in self.resolved.items()]
-        lines += self.delta
+        lines += [*self.delta, *([] if self.more_rows is None else [self.more_rows])]
         return "\n".join(lines)
 
 
@@ -67,7 +78,8 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
     stages = tuple(_stages(chosen, config, plan, shape))
     allowed = config.privacy.allow_large_delta
     said = large_delta.outlook_words(plan.delta, plan.unit.max_rows, n_rows, is_allowed=allowed)
-    return Outlook(n_rows, plan_in_words(plan), stages, chosen.values, said)
+    more = more_rows_in_words(str(chosen.values["recipe"]), n_rows) if config.domain.classes else None
+    return Outlook(n_rows, plan_in_words(plan), stages, chosen.values, said, more)
 
 
 def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[StageOutlook]:

@@ -95,7 +95,7 @@ def _fit_in_memory(rows: pd.DataFrame | pa.Table, config: ReleaseConfig, listene
             "ledger and book this release by hand"
         )
     check_missing(unit)
-    plan, table = make_plan(config), arrow_table(rows, domain, unit.column)
+    plan, table = make_plan(config), arrow_table(rows, domain, unit.column, config.added_columns)
     with one_error("the fit"):
         fitted = run_stages(
             lambda key: local_source(table, domain, unit, key),
@@ -104,7 +104,7 @@ def _fit_in_memory(rows: pd.DataFrame | pa.Table, config: ReleaseConfig, listene
             _new_release_id(config),
             _progress(config, plan, listener),
         )
-        return _model(fitted, config, released_types(domain), statement_of(fitted.meter))
+        return _model(fitted, config, released_types(domain) | config.added_columns, statement_of(fitted.meter))
 
 
 def _new_release_id(config: ReleaseConfig) -> str:

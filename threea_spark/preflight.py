@@ -130,21 +130,25 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
 def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
     """Checks the schema and returns the types of the released columns, in the source's order; reads no row.
 
+    Columns that the release adds are the last.
+
     Args:
       rows: The source's rows.
       config: The release's configuration.
 
     Raises:
-      SchemaError: if the domain does not fit, or the schema allows null where a unit's identifier is required.
+      SchemaError: if the domain does not fit, the source has a column that the release would add, or the schema allows
+        null where a unit's identifier is required.
     """
     found, unit = table.schema_of(rows), config.privacy.privacy_unit
-    check_schema(found, config.domain, unit.column)
+    check_schema(found, config.domain, unit.column, config.added_columns)
     if unit.missing is Missing.REFUSE and rows.schema[str(unit.column)].nullable:
         raise SchemaError(
             f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, but its schema allows "
             "null; declare the column NOT NULL (in a copy of the table, say), or use drop or together"
         )
-    return {name: simple for name, simple in found.items() if name in config.domain.columns}
+    types = {name: simple for name, simple in found.items() if name in config.domain.columns}
+    return types | config.added_columns
 
 
 def checked_staging_schema(spark: SparkSession, config: ReleaseConfig) -> str:
@@ -191,6 +195,12 @@ def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfi
         made = "holds another release; choose another target, use mode: append, or drop it"
         found = "exists and was not made by a release; it is left untouched. Choose another target"
         raise TargetExistsError(f"target: {target} {made if PROPERTY_RELEASE in properties else found}")
+    columns = delta.read_latest(spark, target).columns if config.added_columns else []
+    if absent := [name for name in config.added_columns if name not in columns]:
+        raise TargetExistsError(
+            f"target: {target} holds releases without {absent[0]!r}, which anonymize.label_probability adds; drop the "
+            "option, or choose another target"
+        )
     privacy = config.privacy
     check_may_join(
         properties,
