@@ -9,7 +9,7 @@ import math
 
 from threea_spark.anonymize.mix import auto_mix_size
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
+from threea_spark.encode.rules import codes_affinely
 from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
 
 MIN_SIZE_FACTOR = 100.0
@@ -28,10 +28,7 @@ MAX_PAIR_NOISE = 0.05
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
 _RANDOM_NEEDS = 0.25  # random mixing has one cluster: its size and mean are all that Approximate measures
-_CROWDED = 32
-"""Columns times classes from which counts are worth more than a steadier label function."""
-_SAMPLE_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.25, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
-_CROWDED_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.45, Stage.ADAPT: 0.50, Stage.ANONYMIZE: 0.0}
+_SAMPLE_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.45, Stage.ADAPT: 0.50, Stage.ANONYMIZE: 0.0}
 _WIDE_SHARES = {Stage.ENCODE: 0.10, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
 _MIX_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.10, Stage.ANONYMIZE: 0.65}
 
@@ -71,13 +68,12 @@ def calibrated(config: ReleaseConfig, *, numeric_share: float) -> PrivacyPlan:
 
 
 def auto_shares(config: ReleaseConfig) -> dict[Stage, float]:
-    """The stages' shares of mu^2 where `shares: auto`: by generator, width, and columns times classes."""
+    """The stages' shares of mu^2 where `shares: auto`: by generator and width."""
     if config.is_mixing:
         return dict(_MIX_SHARES)
     if codes_affinely(config):
         return dict(_WIDE_SHARES)
-    crowded = len(config.domain.features) * config.domain.n_classes(LABEL_CELLS) > _CROWDED
-    return dict(_CROWDED_SHARES if crowded else _SAMPLE_SHARES)
+    return dict(_SAMPLE_SHARES)
 
 
 def sampling_probability(config: ReleaseConfig) -> float:
