@@ -17,7 +17,7 @@ from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import LabelFunction
 from threea_spark.privacy.gaussian import mixing_mu
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.recipe import Clusters
+from threea_spark.recipes.recipe import Clusters
 
 CONDITIONAL = "conditional accounting: the partition is not covered; do not publish before weighing this"
 _FEW_ROWS_STDDEVS = 10.0

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape, histogram_layout
 from threea_spark.model.more_rows import more_rows_in_words
@@ -14,7 +13,8 @@ from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
-from threea_spark.recipe import Draw, DrawPairs, DrawWide, Mix, Recipe
+from threea_spark.recipes.choice import choose
+from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, Mix, Recipe
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
       n_rows: Assumed.
     """
     plan, shape = make_plan(config), expected_shape(config, float(n_rows))
-    chosen = recipe.choose(config, plan, shape)
+    chosen = choose(config, plan, shape)
     stages = tuple(_stages(chosen, config, plan, shape))
     allowed = config.privacy.allow_large_delta
     said = large_delta.outlook_words(plan.delta, plan.unit.max_rows, n_rows, is_allowed=allowed)

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from threea_spark import recipe, rules
 from threea_spark.adapt import label_fit, learn, move, second_look
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize import mix
@@ -33,7 +32,8 @@ from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
 from threea_spark.privacy.query import Query, RowBound
-from threea_spark.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
+from threea_spark.recipes import choice, rules
+from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
 
 _NUMERIC_SHARES = (NUMERIC_SHARE, 1e-3, 1e-2, 1e-1)  # parts of epsilon for float64: the first that suffices
 _MAX_LABEL_CELLS = 2 * LABEL_CELLS + 2  # a heavy leaf has a cell alone, and may leave a light one beside it
@@ -105,7 +105,7 @@ def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[Plan
       plan: Calibrated for it.
     """
     widest = expected_shape(config, 1.0, label_cells=_MAX_LABEL_CELLS)
-    for own in recipe.possible(config, plan, widest):
+    for own in choice.possible(config, plan, widest):
         yield list(sums_of(own, config, plan, widest))
 
 

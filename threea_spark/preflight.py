@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.config.table_names import PlaceKey
 from threea_spark.config.tables import PlaceConfig, clash_of
@@ -20,6 +19,8 @@ from threea_spark.publish.held import Held, hashed, held_in
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import PROPERTY_RELEASE
 from threea_spark.publish.standing import check_may_join
+from threea_spark.recipes.choice import expected
+from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
 from threea_spark.source import rows as table
 from threea_spark.source import since
 from threea_spark.source.schema import check_schema, left_out
@@ -58,7 +59,7 @@ class Prepared:
 
     def steps(self, config: ReleaseConfig) -> tuple[str, ...]:
         """The steps that will run; a table of fewer rows than declared may take others after Encode."""
-        return (*recipe.ENCODE_STEPS, *recipe.expected(config, self.plan).steps, recipe.WRITE_STEP)
+        return (*ENCODE_STEPS, *expected(config, self.plan).steps, WRITE_STEP)
 
     def as_dict(self, config: ReleaseConfig, *, is_booked: bool) -> dict[str, object]:
         """Returns what a dry run reports, as plain values; `is_booked`: whether a ledger would book the release."""

@@ -1,7 +1,7 @@
 """The configuration of a release: one frozen model for each stage, read from one YAML file.
 
 Epsilon, delta and the unit of privacy have no defaults. Every `auto` is resolved by a documented rule from public
-numbers (see rules.py) and stated in the receipt.
+numbers (see recipes/rules.py) and stated in the receipt.
 """
 
 from __future__ import annotations

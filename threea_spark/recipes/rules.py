@@ -1,6 +1,6 @@
 """The rules behind `auto`: they read public and DP numbers only, never a row.
 
-The recipe (recipe.py) applies them, and the receipt prints what they came to.
+The choice of the recipe (choice.py) applies them, and the receipt prints what they came to.
 """
 
 from __future__ import annotations
