@@ -7,7 +7,7 @@ _FREE = "Drawing more rows costs no privacy (anonymize.rows, or `threea sample`)
 _BESIDE = "The label's probability (anonymize.label_probability) gave about as much or more without any further row."
 _GAINS = {
     "draw": f"raised the AUC of LightGBM by {{gain}} on most measured tables of {{size}}. {_BESIDE}",
-    "draw-wide": "did not help on measured tables that are drawn from class means, as this one is, and cost some of them much.",
+    "draw-wide": "did not help on measured tables drawn from class means, as this one is, and hurt some of them.",
 }
 
 
