@@ -14,6 +14,7 @@ from threea_spark.config.label_columns import names_for_label
 from threea_spark.encode.cells import Decoded, Numbers
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.numbers import NumberCodec
+from threea_spark.model.narrowing import component_posterior
 from threea_spark.model.sampler import RowSampler, decode_rows
 
 _TINY = 1e-12
@@ -69,11 +70,13 @@ def class_probabilities(sampler: RowSampler, encoding: Encoding, cells: Int64Arr
     Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.
 
     Args:
-      sampler, encoding: The model's parts; without a label function every component has a class.
+      sampler, encoding: The model's parts; without a label function components have classes, or their probabilities.
       cells: Shape (n, n_features), counted through all features.
     """
     if sampler.labels is not None:
         return sampler.labels.probabilities(cells)
+    if sampler.class_probabilities is not None:
+        return np.asarray(component_posterior(sampler, cells) @ sampler.class_probabilities, dtype=np.float64)
     precision = np.linalg.inv(sampler.factor @ sampler.factor.T) - np.eye(len(sampler.factor))
     density = np.empty((len(cells), len(sampler.weights)))
     for component, weight in enumerate(sampler.weights):

@@ -42,6 +42,11 @@ class RowSampler:
     labels: LabelFunction | None
     class_probabilities: Float64Array | None = None
 
+    @property
+    def is_independent(self) -> bool:
+        """Whether columns are independent inside a component."""
+        return bool(np.array_equal(self.factor, np.eye(len(self.orders))))
+
     def draw_cells(self, encoding: Encoding, n_rows: int, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
         """Draws the cells and the class of each row, shapes (n, n_features) and (n,).
 
