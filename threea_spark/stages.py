@@ -9,6 +9,7 @@ import numpy as np
 
 from threea_spark import advice, recipe
 from threea_spark.adapt import features, learn, move, second_look
+from threea_spark.adapt.problem import Problem
 from threea_spark.adapt.settings import AdaptStatus
 from threea_spark.anonymize.mix import Mixed, Mixer
 from threea_spark.approximate import clusters
@@ -25,7 +26,7 @@ from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import SourceRows, StagedRows
 from threea_spark.model.gaussian_classes import discriminant_sampler
-from threea_spark.model.labels import LabelFunction
+from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.model.sampler import Drawn, RowSampler
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
@@ -156,19 +157,19 @@ def _draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
     sampler, found = approximate.row_sampler(encoding, components), list[str]()
     if chosen.labels == "learned":
         with run.progress.step(next(steps)):
-            labels, found = _learned_labels(chosen, run, components, sampler)
+            labels, encoding, found = _learned_labels(chosen, run, components, sampler)
             sampler = replace(sampler, labels=labels)
     elif chosen.labels == "posterior":
         problem = _problem(run, components, sampler)
         sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
     if chosen.counts_again:
         with run.progress.step(next(steps)):
-            query = marginals_query(encoding, components.mixture, Stage.ANONYMIZE, "marginals")
+            query = marginals_query(run.encoding, components.mixture, Stage.ANONYMIZE, "marginals")
             mu = meter.remaining_mu(Stage.ANONYMIZE)
-            again = approximate.measure_marginals(run.staged, encoding, query, meter, mu)
+            again = approximate.measure_marginals(run.staged, run.encoding, query, meter, mu)
             components = replace(components, marginals=pooled(components.marginals, again))
-            sampler = replace(approximate.row_sampler(encoding, components), labels=sampler.labels)
-    found += advice.diagnose_components(encoding, components, run.encoded.n_rows)
+            sampler = replace(approximate.row_sampler(run.encoding, components), labels=sampler.labels)
+    found += advice.diagnose_components(run.encoding, components, run.encoded.n_rows)
     return Drawn(encoding, sampler), found
 
 
@@ -184,13 +185,13 @@ def _components(chosen: Draw, run: Run) -> ComponentModel:
 
 def _learned_labels(
     chosen: Draw, run: Run, components: ComponentModel, sampler: RowSampler
-) -> tuple[LabelFunction, list[str]]:
+) -> tuple[LabelFunction | NumberLabels, Encoding, list[str]]:
     problem = _problem(run, components, sampler)
     adapted = learn.learn_labels(run.staged, problem, run.config.adapt, chosen.support_size, run.meter, run.rng)
     labelled = replace(sampler, labels=adapted.labels)
     drawn, _ = labelled.draw_cells(run.encoding, _DIAGNOSED_ROWS, run.rng)
     found = _status_advice(adapted.status)
-    return adapted.labels, found + advice.diagnose_labels(adapted.labels, drawn, problem.class_weights)
+    return adapted.labels, adapted.encoding, found + advice.diagnose_labels(adapted.labels, drawn)
 
 
 def _mix(chosen: Mix, run: Run) -> tuple[Mixed, list[str]]:
@@ -227,11 +228,11 @@ def _clusters(own: Clusters, run: Run, mu: float) -> FittedMixture:
     )
 
 
-def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> learn.Problem:
+def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> Problem:
     encoding = run.encoding
     odds, weights = approximate.class_odds(encoding, components)
     probabilities = approximate.pooled_probabilities(encoding, components.marginals)
-    return learn.Problem(encoding, odds, probabilities, weights, sampler, run.encoded.n_rows)
+    return Problem(encoding, odds, probabilities, weights, sampler, run.encoded.n_rows)
 
 
 def _status_advice(status: AdaptStatus) -> list[str]:

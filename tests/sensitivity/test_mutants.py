@@ -59,7 +59,7 @@ def grouped_by_row_number():
 
     def numbered(mixer, own, scores):
         places = (np.arange(len(own.classes), dtype=np.uint64) * 2654435761 % 2**32).astype(np.uint32)
-        return groups(mixer, PackedRows(own.packed, own.classes, own.coins, places), scores)
+        return groups(mixer, replace(own, group_tokens=places), scores)
 
     return patch.object(mix.Mixer, "groups", numbered)
 

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
-from threea_spark.model.labels import LabelFunction
+from threea_spark.model.labels import LabelFunction, NumberLabels
 
 _FARTHEST = 32.0  # a normal number of float64 lies within 9 or so
 _APART = 4.0 * _FARTHEST  # the components' scores side by side
@@ -37,7 +37,7 @@ class RowSampler:
     laws: Float64Array
     orders: tuple[Int64Array, ...]
     factor: Float64Array
-    labels: LabelFunction | None
+    labels: LabelFunction | NumberLabels | None
 
     def draw_cells(self, encoding: Encoding, n_rows: int, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
         """Draws the cells and the class of each row, shapes (n, n_features) and (n,).
