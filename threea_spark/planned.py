@@ -192,9 +192,8 @@ def _labels(own: Draw, config: ReleaseConfig, plan: PrivacyPlan, shape: TableSha
     n_others = labelling.max_others(shape.n_features, n_points)
     settings = labelling.settings_of(of_number)
     mu_step = labelling.step_mu(labelling.steps_mu(mu, of_number), settings)
-    for step in range(settings.steps):
-        gradient = label_fit.gradient_bound(settings, step, shape.n_features, n_outputs, n_others)
-        yield PlannedSum(Stage.ADAPT, f"labels-{step}", gradient, mu_step)
+    gradient = label_fit.gradient_bound(settings, 0, shape.n_features, n_outputs, n_others)  # no later clip is wider
+    yield PlannedSum(Stage.ADAPT, "labels", gradient, mu_step, settings.steps)
     if of_number:
         yield PlannedSum(Stage.ADAPT, "residuals", number_labels.residual_bound(), number_labels.residuals_mu(mu))
 

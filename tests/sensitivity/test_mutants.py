@@ -14,7 +14,6 @@ from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, correlation
 from threea_spark.encode import codec
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy import clipping
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound

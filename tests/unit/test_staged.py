@@ -20,7 +20,7 @@ def test_what_is_packed_comes_back_in_order_to_the_last_bit(n, width, seed):
     cut = len(rows) // 3
     halves = [rows.where(np.arange(len(rows)) < cut), rows.where(np.arange(len(rows)) >= cut)]
     back = joined(unpacked([blocks_of(half) for half in halves], width), width)
-    for name in ("packed", "classes", "coins", "group_tokens"):
+    for name in ("packed", "classes", "coins", "group_tokens", "label_scores"):
         assert np.array_equal(getattr(back, name), getattr(rows, name))
 
 

@@ -19,6 +19,7 @@ from threea_spark.model.ntk import Architecture, ntk
 FEATURE_GRID = 128
 _EVEN_SHARE = 0.3
 _EXACT_GRID = 2.0**18
+_REST = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,30 @@ def kernel_scores(
         own = layout.of(column)
         scores[own] = cell_scores(probabilities[own], order) * np.sqrt(weight[column])
     return KernelInput(_on_grid(scores))
+
+
+def scores_of_number(
+    effects: Float64Array, probabilities: Float64Array, orders: list[Int64Array], layout: CellLayout
+) -> KernelInput:
+    """Scales each column's place, and by itself the part of its effect on a number that the place does not explain.
+
+    A column like an hour of the day tells much that rises and falls with its value: two scores let rows of like effect
+    lie near each other. Measured: R2 of bike_sharing_hour .72 -> .75, of california_housing .714 -> .711.
+
+    Args:
+      effects: Expected label in each cell less that of its column, shape (1, n_cells).
+      probabilities, orders, layout: As in `kernel_scores`.
+    """
+    place = kernel_scores(effects, probabilities, orders, layout).scores
+    rest = np.zeros_like(place)
+    for column in range(layout.n_features):
+        own = layout.of(column)
+        mass = probabilities[own] / max(float(probabilities[own].sum()), 1e-12)
+        score, effect = place[own] - mass @ place[own], effects[0, own] - mass @ effects[0, own]
+        spread, told = float(mass @ score**2), float(mass @ effect**2)
+        left = effect - score * float(mass @ (score * effect)) / max(spread, 1e-12)
+        rest[own] = left * np.sqrt(_REST * spread / max(told, 1e-12))
+    return KernelInput(_on_grid(np.column_stack([place, rest])))
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,12 @@ class FitSettings:
       averaged: Share of the last steps whose weights are averaged.
     """
 
-    steps: int = 18
+    steps: int = 16
     clip_norm: float = 0.5
     first_clip_norm: float = 0.5
     clip_decay: float = 0.8
-    rate: float = 0.5
-    damping: float = 16.0
+    rate: float = 0.7
+    damping: float = 14.0
     averaged: float = 0.4
 
     @classmethod

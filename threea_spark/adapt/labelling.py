@@ -17,8 +17,8 @@ from threea_spark.adapt.curvature import curvature_of
 from threea_spark.adapt.label_fit import FitSettings, fit_weights, gradient_query
 from threea_spark.adapt.linear_scores import N_TABLES, linear_scores
 from threea_spark.adapt.move import architecture
-from threea_spark.adapt.number_labels import ScaledNumber
 from threea_spark.adapt.problem import Problem
+from threea_spark.adapt.scaled_number import ScaledNumber
 from threea_spark.adapt.targets import Targets, Weights
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.config.release import AdaptConfig
@@ -91,11 +91,9 @@ class Fit:
           x_support: Inducing points.
           rng: Public randomness.
         """
-        label = problem.encoding.label
-        number = None if label is None or label.is_category else ScaledNumber.of(label)
-        features = _features(problem, config, x_support, number, n_rows, mu)
+        features = _features(problem, config, x_support, n_rows, mu)
         cells, _ = problem.sampler.draw_cells(problem.encoding, _DRAWN_ROWS, rng)
-        return cls(problem, TargetsOf(problem.encoding, features, number), max(n_rows, 1.0), mu, cells)
+        return cls(problem, TargetsOf(problem.encoding, features, problem.number), max(n_rows, 1.0), mu, cells)
 
     @property
     def prior(self) -> Float64Array:
@@ -173,18 +171,12 @@ def max_others(n_features: int, n_points: int) -> int:
 
 
 def _features(
-    problem: Problem,
-    config: AdaptConfig,
-    x_support: Float64Array,
-    number: ScaledNumber | None,
-    n_rows: float,
-    mu: float,
+    problem: Problem, config: AdaptConfig, x_support: Float64Array, n_rows: float, mu: float
 ) -> maps.FeatureMap:
-    encoding, weights, mass = problem.encoding, problem.class_weights, np.concatenate(problem.probabilities)
-    scales = scales_of(n_rows, weights, mu, of_number=number is not None)
-    odds = problem.odds if number is None else number.effects(problem.odds, weights, encoding, mass)
+    encoding, mass = problem.encoding, np.concatenate(problem.probabilities)
+    scales = scales_of(n_rows, problem.class_weights, mu, of_number=problem.number is not None)
     return maps.feature_map(
-        odds,
+        problem.effects,
         mass,
         problem.kernel_input(),
         x_support if scales.kernel else x_support[:0],
@@ -192,5 +184,5 @@ def _features(
         n_features=len(encoding.features),
         diag_reg=config.ridge,
         scales=scales,
-        linear=linear_scores(encoding, odds, mass) if scales.linear else None,
+        linear=linear_scores(encoding, problem.effects, mass) if scales.linear else None,
     )

@@ -7,95 +7,27 @@ have, measured under noise, and over all rows the distribution that Encode measu
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from scipy.special import ndtri, softmax
+from scipy.special import softmax
 
+from threea_spark.adapt.scaled_number import ScaledNumber
 from threea_spark.adapt.targets import Targets, Weights
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.encode.codec import Encoding
-from threea_spark.encode.feature import SCORE_GRID, SCORE_LIMIT
-from threea_spark.encode.numbers import NumberCodec
-from threea_spark.engine.packed import PackedRows
 from threea_spark.model.labels import LabelFunction, NumberLabels, between
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
 
 RESIDUALS_SHARE = 0.05
 """Part of Adapt's mu^2 that measures how far labels lie from the fit."""
-LABEL_CELLS = 64
-"""Cells that a numeric label is drawn in: each is a value or a short range of them."""
 _UNIT, _LARGEST_SQUARE = 64, 4
 _ROWS_A_BIN = 80.0  # times the noise on a count
 _MAX_BINS = 8
 _N_KNOTS = 64
-_N_EVEN = 4096
-_LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
 _MIN_VARIANCE, _MAX_VARIANCE = 0.01, 1.5
 _ROUNDS, _NEWTON_STEPS, _RIDGE = 12, 60, 1e-4
 _LARGEST_STEP = 3.0
-
-
-@dataclass(frozen=True)
-class ScaledNumber:
-    """The label as a number of mean 0 and variance 1. RELEASED.
-
-    Attributes:
-      codec: Its codec, in the cells that it is drawn in.
-      null_class: Class of rows whose label is null; -1 where there are none.
-      by_score: Scaled value of each score on the grid, shape (2 * _LARGEST_SCORE + 1,).
-      of_classes: Mean scaled value of each class that is not null's.
-      of_cells: That of each cell that labels are drawn in.
-    """
-
-    codec: NumberCodec
-    null_class: int
-    by_score: Float64Array
-    of_classes: Float64Array
-    of_cells: Float64Array
-
-    @classmethod
-    def of(cls, label: NumberCodec) -> ScaledNumber:
-        """Scales a label by its DP distribution."""
-        every = label.value(_normal_scores())
-        middle, spread = float(every.mean()), max(float(every.std()), 1e-9)
-        fine = label.recut(LABEL_CELLS)
-
-        def means(codec: NumberCodec) -> Float64Array:
-            cells = np.repeat(np.arange(codec.n_value_cells), 64)
-            drawn = codec.draw(cells, np.tile((np.arange(64) + 0.5) / 64, codec.n_value_cells))
-            return np.asarray((drawn.reshape(-1, 64).mean(axis=1) - middle) / spread, dtype=np.float64)
-
-        scores = np.arange(-_LARGEST_SCORE, _LARGEST_SCORE + 1) / SCORE_GRID
-        null_class = label.n_value_cells if label.nullable else -1
-        return cls(fine, null_class, (label.value(scores) - middle) / spread, means(label), means(fine))
-
-    def values(self, rows: PackedRows) -> Float64Array:
-        """Scaled value of each row, NaN for null, shape (n,). PRIVATE."""
-        return np.where(rows.classes == self.null_class, np.nan, self.by_score[rows.label_scores + _LARGEST_SCORE])
-
-    def of_drawn(self, classes: Int64Array) -> Float64Array:
-        """Scaled value of drawn classes, NaN for null, shape (n,)."""
-        return np.append(self.of_classes, np.nan)[np.minimum(classes, len(self.of_classes))]
-
-    def effects(
-        self, odds: Float64Array, weights: Float64Array, encoding: Encoding, mass: Float64Array
-    ) -> Float64Array:
-        """Expected value in each cell less that of its column, shape (1, n_cells).
-
-        Args:
-          odds: Log odds of each class and cell, shape (n_classes, n_cells).
-          weights: Shape (n_classes,).
-          encoding: The table's codes.
-          mass: Pooled probabilities of each feature's cells, shape (n_cells,).
-        """
-        held = len(self.of_classes)
-        posterior = weights[:held, None] * np.exp(odds[:held])
-        expected = (posterior * self.of_classes[:, None]).sum(axis=0) / posterior.sum(axis=0)
-        layout = encoding.cell_layout
-        middle = layout.totals(expected * mass) / np.maximum(layout.totals(mass), 1e-12)
-        return np.asarray((expected - middle[layout.feature_of_cell])[None, :], dtype=np.float64)
 
 
 def n_bins(n_rows: float, mu: float) -> int:
@@ -199,10 +131,6 @@ def _nearest(base: Float64Array, values: Float64Array, means: Float64Array, vari
         step = np.linalg.solve(spread, (wanted - found - _RIDGE * tilt)[:, :, None])[:, :, 0]
         tilt += step / np.maximum(1.0, np.abs(step).max(axis=1, keepdims=True) / _LARGEST_STEP)
     return np.asarray(softmax(logs + tilt @ moments.T, axis=1), dtype=np.float64)
-
-
-def _normal_scores() -> Float64Array:
-    return np.asarray(ndtri((np.arange(_N_EVEN) + 0.5) / _N_EVEN), dtype=np.float64)
 
 
 def residuals_mu(mu: float) -> float:

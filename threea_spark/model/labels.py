@@ -19,17 +19,17 @@ _CALIBRATION_ROUNDS = 50
 
 @dataclass(frozen=True)
 class KernelInput:
-    """Where a row lies in the kernel's space: one scaled score for each column's cell. RELEASED.
+    """Where a row lies in the kernel's space: one scaled score, or more, for each column's cell. RELEASED.
 
     Attributes:
-      scores: Scaled score of each cell, shape (n_cells,).
+      scores: Scaled scores of each cell, shape (n_cells,) or (n_cells, m).
     """
 
     scores: Float64Array
 
     def __call__(self, cells: Int64Array) -> Float64Array:
-        """Returns the kernel input of each row, shape (n, n_features)."""
-        return self.scores[cells]
+        """Returns the kernel input of each row, shape (n, n_features * m)."""
+        return self.scores[cells].reshape(len(cells), -1)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LabelFunction:
       offset: Shape (n_classes,).
       additive: Logit of each cell, shape (n_cells, n_classes).
       kernel_input: Maps cells to the kernel's space.
-      x_support: Inducing points, shape (s, n_features); s may be 0.
+      x_support: Inducing points in the kernel's space, shape (s, n_features * m); s may be 0.
       dual: Kernel weights, shape (s, n_classes).
       architecture: The kernel's network.
     """
