@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pairs import check_modes
 
-from threea_spark.adapt import label_fit, row_gradient
+from threea_spark.adapt import label_fit, row_gradient, targets
 from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, correlation
 from threea_spark.encode import codec
@@ -29,14 +29,14 @@ def clip_with(module, factor):
 
 def residuals_not_clipped(factor=None):
     """The label function's rows: clipped at another bound, or not at all."""
-    clipped = label_fit.Targets._clipped
+    clipped = targets.Targets._clipped
 
     def other(rows_, own, residual, bound):
         if factor is not None:
             return clipped(rows_, own, residual, int(factor * bound))
-        return np.trunc(residual * label_fit.RESIDUAL_GRID)
+        return np.trunc(residual * targets.RESIDUAL_GRID)
 
-    return patch.object(label_fit.Targets, "_clipped", other)
+    return patch.object(targets.Targets, "_clipped", other)
 
 
 @contextmanager

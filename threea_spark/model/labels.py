@@ -29,7 +29,7 @@ class KernelInput:
 
     def __call__(self, cells: Int64Array) -> Float64Array:
         """Returns the kernel input of each row, shape (n, n_features * m)."""
-        return self.scores[cells].reshape(len(cells), -1)
+        return self.scores[cells].reshape(len(cells), cells.shape[1] * self.scores[:1].size)
 
 
 @dataclass(frozen=True)
