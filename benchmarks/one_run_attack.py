@@ -21,7 +21,7 @@ from local_rows import group_sums, run_on  # beside this file
 from scipy.sparse import csr_array, vstack
 
 from threea_spark import ReleaseConfig, pipeline
-from threea_spark.adapt.label_fit import Targets
+from threea_spark.adapt.targets import Targets
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.engine.local import LocalSource, LocalStaged

@@ -67,7 +67,8 @@ def stage_rows(spark: Any, place: Path, width: int, n_rows: int, n_files: int) -
                 x = centres[rng.integers(0, N_CLUSTERS, BATCH_ROWS)] + 0.6 * rng.standard_normal((BATCH_ROWS, width))
                 packed = np.asfortranarray(np.rint(np.clip(x, -3.0, 3.0) * SCORE_GRID).astype(np.int16))
                 coins = rng.integers(0, 2**32, BATCH_ROWS, dtype=np.uint32)
-                yield blocks_of(PackedRows(packed, np.zeros(BATCH_ROWS, dtype=np.int64), coins, coins * 0))
+                zeros = np.zeros(BATCH_ROWS, dtype=np.int64)
+                yield blocks_of(PackedRows(packed, zeros, coins, coins * 0, zeros))
 
     n_blocks = -(-n_rows // BATCH_ROWS)
     if not (place / "_delta_log").exists():

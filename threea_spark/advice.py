@@ -14,7 +14,7 @@ from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.model.gaussian_classes import Discriminant
-from threea_spark.model.labels import LabelFunction
+from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.privacy.gaussian import mixing_mu
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.recipes.recipe import Clusters
@@ -98,24 +98,23 @@ def _small_classes(encoding: Encoding, sizes: Float64Array, stddev: float) -> li
     return [f"{names} can hardly be told from noise and may not survive: merge rare classes, or raise epsilon"]
 
 
-def diagnose_labels(labels: LabelFunction, cells: Int64Array, class_weights: Float64Array) -> list[str]:
+def diagnose_labels(labels: LabelFunction | NumberLabels, cells: Int64Array) -> list[str]:
     """Checks whether the label function is informative, and whether its kernel overfits its own points.
 
     Args:
       labels: The learned label function. RELEASED.
       cells: Drawn rows, shape (n, n_features). RELEASED.
-      class_weights: Share of each class.
     """
-    found = []
-    spread = float(labels.probabilities(cells).var(axis=0).sum())
-    if spread < _MIN_EXPLAINED * float(np.sum(class_weights * (1.0 - class_weights))):
+    found, chances = [], labels.probabilities(cells)
+    weights, function = chances.mean(axis=0), labels.function
+    if float(chances.var(axis=0).sum()) < _MIN_EXPLAINED * float(np.sum(weights * (1.0 - weights))):
         found.append(
             "adapt: the label function is nearly constant: raise epsilon or Adapt's share, unless the columns do not "
             "predict the label"
         )
-    if len(labels.x_support):
-        own = float(labels.kernel_logits(labels.x_support).var(axis=0).sum())
-        drawn = float(labels.kernel_logits(labels.kernel_input(cells)).var(axis=0).sum())
+    if len(function.x_support):
+        own = float(function.kernel_logits(function.x_support).var(axis=0).sum())
+        drawn = float(function.kernel_logits(function.kernel_input(cells)).var(axis=0).sum())
         if own > _OVERFIT * drawn and own > _MIN_KERNEL_VARIANCE:
             found.append("adapt: the kernel fits its inducing points better than other rows: raise adapt.support_size")
     return found

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 from threea_spark import advice
 from threea_spark.adapt import features, learn, second_look
+from threea_spark.adapt.problem import Problem
 from threea_spark.approximate import clusters, joint
 from threea_spark.approximate import components as approximate
 from threea_spark.approximate.components import ComponentModel
 from threea_spark.approximate.look import measure_class_means
 from threea_spark.approximate.marginals import marginals_query, pooled
+from threea_spark.encode.codec import Encoding
 from threea_spark.mixing import fitted_clusters, status_advice
 from threea_spark.model.gaussian_classes import discriminant_sampler
-from threea_spark.model.labels import LabelFunction
+from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.model.sampler import Drawn, RowSampler
 from threea_spark.privacy.budget import Stage
 from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide
@@ -39,9 +41,9 @@ def draw_pairs(chosen: DrawPairs, run: Run) -> tuple[Drawn, list[str]]:
     sampler, found = model.sampler(), advice.diagnose_joint(encoding, model)
     if chosen.labels == "learned":
         marginals = encoding.cell_layout.split(model.products.weights @ model.cell_probabilities)
-        problem = learn.Problem(encoding, model.class_odds(), marginals, model.class_weights, sampler, n_rows)
+        problem = Problem(encoding, model.class_odds(), marginals, model.class_weights, sampler, n_rows)
         with run.progress.step(next(steps)):
-            labels, signs = _learned_labels(chosen.support_size, run, problem)
+            labels, encoding, signs = _learned_labels(chosen.support_size, run, problem)
         sampler, found = replace(sampler, labels=labels), found + signs
     return Drawn(encoding, sampler), found
 
@@ -67,19 +69,20 @@ def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
     sampler, found = approximate.row_sampler(encoding, components), list[str]()
     if chosen.labels == "learned":
         with run.progress.step(next(steps)):
-            labels, found = _learned_labels(chosen.support_size, run, _problem(run, components, sampler))
+            problem = _problem(run, components, sampler)
+            labels, encoding, found = _learned_labels(chosen.support_size, run, problem)
             sampler = replace(sampler, labels=labels)
     elif chosen.labels == "posterior":
         problem = _problem(run, components, sampler)
         sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
     if chosen.counts_again:
         with run.progress.step(next(steps)):
-            query = marginals_query(encoding, components.mixture, Stage.ANONYMIZE, "marginals")
+            query = marginals_query(run.encoding, components.mixture, Stage.ANONYMIZE, "marginals")
             mu = meter.remaining_mu(Stage.ANONYMIZE)
-            again = approximate.measure_marginals(run.staged, encoding, query, meter, mu)
+            again = approximate.measure_marginals(run.staged, run.encoding, query, meter, mu)
             components = replace(components, marginals=pooled(components.marginals, again))
-            sampler = replace(approximate.row_sampler(encoding, components), labels=sampler.labels)
-    found += advice.diagnose_components(encoding, components, run.encoded.n_rows)
+            sampler = replace(approximate.row_sampler(run.encoding, components), labels=sampler.labels)
+    found += advice.diagnose_components(run.encoding, components, run.encoded.n_rows)
     return Drawn(encoding, sampler), found
 
 
@@ -93,16 +96,18 @@ def _components(chosen: Draw, run: Run) -> ComponentModel:
     return approximate.measure_components(run.staged, encoding, mixture, run.meter, n_rows=run.encoded.n_rows, mu=mu)
 
 
-def _learned_labels(support_size: int, run: Run, problem: learn.Problem) -> tuple[LabelFunction, list[str]]:
+def _learned_labels(
+    support_size: int, run: Run, problem: Problem
+) -> tuple[LabelFunction | NumberLabels, Encoding, list[str]]:
     adapted = learn.learn_labels(run.staged, problem, run.config.adapt, support_size, run.meter, run.rng)
     labelled = replace(problem.sampler, labels=adapted.labels)
     drawn, _ = labelled.draw_cells(run.encoding, _DIAGNOSED_ROWS, run.rng)
     found = status_advice(adapted.status)
-    return adapted.labels, found + advice.diagnose_labels(adapted.labels, drawn, problem.class_weights)
+    return adapted.labels, adapted.encoding, found + advice.diagnose_labels(adapted.labels, drawn)
 
 
-def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> learn.Problem:
+def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> Problem:
     encoding = run.encoding
     odds, weights = approximate.class_odds(encoding, components)
     probabilities = approximate.pooled_probabilities(encoding, components.marginals)
-    return learn.Problem(encoding, odds, probabilities, weights, sampler, run.encoded.n_rows)
+    return Problem(encoding, odds, probabilities, weights, sampler, run.encoded.n_rows)

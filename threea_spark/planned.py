@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from threea_spark.adapt import label_fit, learn, move, second_look
+from threea_spark.adapt import label_fit, labelling, learn, move, number_labels, second_look
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, clusters, components, correlation, joint, look, marginals, tables
@@ -189,18 +189,24 @@ def _tables(own: DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: Tab
 
 
 def _labels(own: Draw | DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
-    """Steps of the inducing points, then those of the label function."""
-    mu = plan.mu_of(Stage.ADAPT)
+    """Steps of the inducing points on a sample, those of the label function, and a number's residuals."""
+    mu, n_points = plan.mu_of(Stage.ADAPT), own.support_size
     if own.labels != "learned" or not mu > 0.0:
         return
-    steps, n_points = move.n_steps(config.adapt, learn.POINTS_SHARE), own.support_size
-    points = KipSettings().bound(n_points, shape.n_features, shape.n_classes)
-    yield PlannedSum(Stage.ADAPT, "points", points, move.step_mu(mu, learn.POINTS_SHARE, steps), steps)
-    settings = label_fit.FitSettings()
-    n_outputs = 1 if shape.n_classes == 2 else shape.n_classes
-    gradient = label_fit.gradient_bound(settings, shape.n_features, n_outputs, n_points + 1)
-    left = learn.step_mu(mu * math.sqrt(1.0 - learn.POINTS_SHARE), settings) * _ROUNDED
-    yield PlannedSum(Stage.ADAPT, "labels", gradient, left, settings.steps)
+    if config.adapt.rows == "sample":
+        steps = move.n_steps(config.adapt, learn.POINTS_SHARE)
+        points = KipSettings().bound(n_points, shape.n_features, shape.n_classes)
+        yield PlannedSum(Stage.ADAPT, "points", points, move.step_mu(mu, learn.POINTS_SHARE, steps), steps)
+        mu *= math.sqrt(1.0 - learn.POINTS_SHARE) * _ROUNDED
+    of_number = config.domain.task == "regression"
+    n_outputs = 1 if of_number or shape.n_classes == 2 else shape.n_classes
+    n_others = labelling.max_others(shape.n_features, n_points)
+    settings = labelling.settings_of(of_number)
+    mu_step = labelling.step_mu(labelling.steps_mu(mu, of_number), settings)
+    gradient = label_fit.gradient_bound(settings, 0, shape.n_features, n_outputs, n_others)  # no later clip is wider
+    yield PlannedSum(Stage.ADAPT, "labels", gradient, mu_step, settings.steps)
+    if of_number:
+        yield PlannedSum(Stage.ADAPT, "residuals", number_labels.residual_bound(), number_labels.residuals_mu(mu))
 
 
 def _two_looks(plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:

@@ -134,7 +134,7 @@ def a_price_counts_every_row_of_a_unit():
 
 def a_sample_is_drawn_at_the_rate_that_is_priced():
     coins, zeros = (np.arange(1000) * (COINS // 1000)).astype(np.uint32), np.zeros(1000, dtype=np.uint32)
-    rows = PackedRows(np.zeros((1000, 1), dtype=np.int16), zeros.astype(np.int64), coins, zeros)
+    rows = PackedRows(np.zeros((1000, 1), dtype=np.int16), zeros.astype(np.int64), coins, zeros, zeros.astype(np.int64))
     staged = LocalStaged((blocks_of(rows),), 1)
     meter = PrivacyMeter(plan_of(sampling_probability=0.1), noise.KeyedNoise(bytes(32)), "r")
     with pytest.raises(PrivacyError, match="planned"), meter.sample(Stage.ENCODE, staged, 0.2):

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from pairs import check_modes
 
-from threea_spark.adapt import label_fit, row_gradient
+from threea_spark.adapt import label_fit, row_gradient, targets
 from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, correlation
 from threea_spark.encode import codec
 from threea_spark.encode.histogram import HistogramLayout
-from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy import clipping
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound
@@ -30,14 +29,14 @@ def clip_with(module, factor):
 
 def residuals_not_clipped(factor=None):
     """The label function's rows: clipped at another bound, or not at all."""
-    clipped = label_fit.Targets._clipped
+    clipped = targets.Targets._clipped
 
     def other(rows_, own, residual, bound):
         if factor is not None:
             return clipped(rows_, own, residual, int(factor * bound))
-        return np.trunc(residual * label_fit.RESIDUAL_GRID)
+        return np.trunc(residual * targets.RESIDUAL_GRID)
 
-    return patch.object(label_fit.Targets, "_clipped", other)
+    return patch.object(targets.Targets, "_clipped", other)
 
 
 @contextmanager
@@ -59,7 +58,7 @@ def grouped_by_row_number():
 
     def numbered(mixer, own, scores):
         places = (np.arange(len(own.classes), dtype=np.uint64) * 2654435761 % 2**32).astype(np.uint32)
-        return groups(mixer, PackedRows(own.packed, own.classes, own.coins, places), scores)
+        return groups(mixer, replace(own, group_tokens=places), scores)
 
     return patch.object(mix.Mixer, "groups", numbered)
 

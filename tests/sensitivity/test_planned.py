@@ -83,7 +83,7 @@ def test_a_plan_that_cannot_be_certified_is_refused_in_words_before_a_row_is_rea
     config = rows.release_config("points and labels", max_rows=1)
     content = config.model_dump(mode="json")
     for privacy, words in (
-        ({"epsilon": 1e-6, "delta": 1e-9}, "cannot be certified"),
+        ({"epsilon": 1e-7, "delta": 1e-9}, "cannot be certified"),
         ({"epsilon": 1.0, "delta": 1e-16}, "certified"),
     ):
         content["privacy"] = {**content["privacy"], **privacy}

@@ -26,7 +26,7 @@ def skewed_rows(n, n_classes=1, seed=0):
     centre = np.where(rng.random((n, 1)) < 0.9, 0.0, 1.5)  # nine rows in ten in one place
     packed = np.rint(np.clip(centre + 0.4 * rng.standard_normal((n, WIDTH)), -3, 3) * SCORE_GRID).astype(np.int16)
     coins, tokens = rng.integers(0, 2**32, (2, n), dtype=np.uint32)
-    return PackedRows(packed, rng.integers(0, n_classes, n), coins, tokens)
+    return PackedRows(packed, rng.integers(0, n_classes, n), coins, tokens, np.zeros(n, dtype=np.int64))
 
 
 def mixture_of(class_of):

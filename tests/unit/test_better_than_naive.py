@@ -10,7 +10,8 @@ from small_tables import category
 from tables import config_of
 
 from threea_spark.adapt.features import kernel_scores
-from threea_spark.adapt.learn import Problem, learn_labels
+from threea_spark.adapt.learn import learn_labels
+from threea_spark.adapt.problem import Problem
 from threea_spark.approximate.marginals import Marginals, marginals_of
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.odds import cell_log_odds

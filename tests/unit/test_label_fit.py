@@ -5,8 +5,10 @@ import pytest
 from noise_sources import SeededNoise
 from scipy.special import expit, log_softmax, softmax
 
+from threea_spark.adapt.curvature import Damped, curvature_of
 from threea_spark.adapt.features import FEATURE_GRID, Scales, feature_map, kernel_scores
-from threea_spark.adapt.label_fit import RESIDUAL_GRID, FitSettings, Targets, Weights, fit_weights, gradient_query
+from threea_spark.adapt.label_fit import FitSettings, fit_weights, gradient_query
+from threea_spark.adapt.targets import RESIDUAL_GRID, Targets, Weights
 from threea_spark.approximate.odds import cell_log_odds, cell_order
 from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.model.ntk import Architecture
@@ -15,6 +17,7 @@ OFFSETS = np.array([0, 4, 7, 9])
 N_CELLS, N_FEATURES = 9, 3
 CELL_COLUMN = np.repeat(np.arange(N_FEATURES), np.diff(OFFSETS))
 CLIP = 0.5
+RICH, FEW = Scales(), Scales.of_few_rows()
 BOUND = int(CLIP * FEATURE_GRID * RESIDUAL_GRID)
 
 
@@ -31,7 +34,7 @@ def toy(n_classes, n=1_500, seed=1):
     return local + OFFSETS[:-1], classes
 
 
-def map_of(cells, classes, n_classes, n_support=20):
+def map_of(cells, classes, n_classes, n_support=20, scales=RICH):
     counts = np.zeros((n_classes, N_CELLS))
     np.add.at(counts, (classes[:, None], cells), 1.0)
     weights = np.bincount(classes, minlength=n_classes) / len(classes)
@@ -39,7 +42,8 @@ def map_of(cells, classes, n_classes, n_support=20):
     laws = counts.sum(axis=0) / len(cells)
     orders = [np.arange(m) for m in np.diff(OFFSETS)]
     kernel_input = kernel_scores(odds, laws, orders, CellLayout(tuple(np.diff(OFFSETS).tolist())))
-    x_support = kernel_input(cells[:n_support])
+    x_support = kernel_input(cells[: n_support if scales.kernel else 0])
+    linear = np.random.default_rng(5).normal(size=(2, N_CELLS)) if scales.linear else None
     features = feature_map(
         odds,
         laws,
@@ -48,7 +52,8 @@ def map_of(cells, classes, n_classes, n_support=20):
         Architecture(),
         n_features=N_FEATURES,
         diag_reg=1e-3,
-        scales=Scales(),
+        scales=scales,
+        linear=linear,
     )
     return features, weights
 
@@ -67,17 +72,32 @@ def random_weights(features, scale, seed=3):
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("scale", [0.0, 1.0, 100.0, 1e6])
 @pytest.mark.parametrize("clip", [0.01, 0.5])
-def test_each_row_alone_adds_an_integer_vector_within_the_bound(n_classes, scale, clip):
+@pytest.mark.parametrize("scales", [RICH, FEW])
+def test_each_row_alone_adds_an_integer_vector_within_the_bound(n_classes, scale, clip, scales):
     cells, classes = toy(n_classes, 300)
-    features, weights = map_of(cells, classes, n_classes)
+    features, weights = map_of(cells, classes, n_classes, scales=scales)
     given, prior = random_weights(features, scale), prior_of(features, weights)
     bound = int(clip * FEATURE_GRID * RESIDUAL_GRID)
-    for row in range(0, 300, 3):
+    for row in range(0, 300, 5):
         for klass in range(n_classes):  # also with the label a row does not have
             own = Targets(features, cells[row : row + 1], np.array([klass]))
             gradient = own.gradient_sums(given, prior, bound)
             assert gradient.dtype == np.int64
             assert sum(int(v) ** 2 for v in gradient) <= bound * bound
+
+
+@pytest.mark.parametrize("value", [-1e6, -3.0, 0.0, 0.4, 1e6, np.nan])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e6])
+@pytest.mark.parametrize("scales", [RICH, FEW])
+def test_a_row_with_a_number_keeps_the_bound_and_one_without_adds_nothing(value, scale, scales):
+    cells, classes = toy(2, 60)
+    features, _ = map_of(cells, classes, 2, scales=scales)
+    given = random_weights(features, scale)
+    for row in range(60):
+        own = Targets(features, cells[row : row + 1], classes[row : row + 1], np.array([value]))
+        gradient = own.gradient_sums(given, np.zeros(1), BOUND)
+        assert sum(int(v) ** 2 for v in gradient) <= BOUND * BOUND
+        assert bool(np.any(gradient)) is not np.isnan(value)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -94,9 +114,10 @@ def test_rows_of_extreme_features_keep_the_bound(n_classes):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_sums_of_parts_and_of_rows_equal_the_whole(n_classes):
+@pytest.mark.parametrize("scales", [RICH, FEW])
+def test_sums_of_parts_and_of_rows_equal_the_whole(n_classes, scales):
     cells, classes = toy(n_classes, 600)
-    features, weights = map_of(cells, classes, n_classes)
+    features, weights = map_of(cells, classes, n_classes, scales=scales)
     given, prior = random_weights(features, 1.0), prior_of(features, weights)
 
     def sums(own):
@@ -132,7 +153,7 @@ def test_chunks_change_nothing(monkeypatch):
         prior_of(features, weights),
     )
     whole = targets.gradient_sums(given, prior, BOUND)
-    monkeypatch.setattr("threea_spark.adapt.label_fit._CHUNK_ROWS", 7)
+    monkeypatch.setattr("threea_spark.adapt.targets._CHUNK_ROWS", 7)
     assert np.array_equal(targets.gradient_sums(given, prior, BOUND), whole)
 
 
@@ -140,16 +161,24 @@ def log_loss(logits, classes):
     return -log_softmax(logits, axis=1)[np.arange(len(classes)), classes].mean()
 
 
-def fitted(n_classes, answer, mu=50.0):
-    cells, classes = toy(n_classes, 4_000)
-    features, weights = map_of(cells, classes, n_classes)
-    prior = prior_of(features, weights)
-    targets = Targets(features, cells, classes)
+def steps_of(features, prior, settings, answer, targets, mu, cells, *, of_number=False):
+    """Runs the steps with the curvature of other rows, and answers them from the targets."""
+    n_rows = float(len(targets))
+    curvature = curvature_of(features, cells, prior, settings.damping_of(n_rows, mu), of_number=of_number)
 
-    def ask(query):
+    def ask(weights, step):
+        query = gradient_query(features, weights, prior, settings, step)
         return answer(query, query.contribution(targets))
 
-    learned = fit_weights(features, prior, FitSettings(), ask, n_rows=float(len(cells)), mu=mu)
+    return fit_weights(features, prior, settings, curvature, ask, n_rows=n_rows)
+
+
+def fitted(n_classes, answer, mu=50.0, scales=RICH):
+    cells, classes = toy(n_classes, 4_000)
+    features, weights = map_of(cells, classes, n_classes, scales=scales)
+    prior = prior_of(features, weights)
+    drawn, _ = toy(n_classes, 2_000, seed=3)
+    learned = steps_of(features, prior, FitSettings(), answer, Targets(features, cells, classes), mu, drawn)
     labels = features.label_function(learned.columns[:, None], learned.shared, prior, CELL_COLUMN)
     test_cells, test_classes = toy(n_classes, 4_000, seed=2)
     constant = np.tile(np.log(weights), (len(test_cells), 1))
@@ -157,24 +186,57 @@ def fitted(n_classes, answer, mu=50.0):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_fit_without_noise_beats_the_prior(n_classes):
-    learned, prior = fitted(n_classes, lambda query, exact: exact.astype(np.float64))
+@pytest.mark.parametrize("scales", [RICH, FEW])
+def test_a_fit_without_noise_beats_the_prior(n_classes, scales):
+    learned, prior = fitted(n_classes, lambda query, exact: exact.astype(np.float64), scales=scales)
     assert learned < prior - 0.05
+
+
+def noisy(mu):
+    def answer(query, exact):
+        stddev = math.sqrt(query.bound.squared_norm * FitSettings().steps) / mu
+        return SeededNoise(1).noised(exact, stddev, (query.name,))
+
+    return answer
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_fit_under_noise_beats_the_prior_and_under_much_noise_does_not(n_classes):
-    def noisy(mu):
-        def answer(query, exact):
-            stddev = math.sqrt(query.bound.squared_norm) * 10.0 / mu  # a hundred steps
-            return SeededNoise(1).noised(exact, stddev, (query.name,))
-
-        return answer
-
     learned, prior = fitted(n_classes, noisy(3.0), mu=3.0)
     assert learned < prior - 0.02
     hopeless, prior = fitted(n_classes, noisy(1e-4), mu=3.0)
     assert hopeless > prior
+
+
+def test_preconditioned_steps_come_nearer_to_the_rows_than_plain_ones_of_any_rate():
+    """The naive twin: the same noisy sums, followed without the curvature of released rows."""
+    cells, classes = toy(2, 4_000)
+    features, weights = map_of(cells, classes, 2)
+    prior, targets = prior_of(features, weights), Targets(features, cells, classes)
+    settings, mu = FitSettings(), 3.0
+    drawn, _ = toy(2, 2_000, seed=3)
+    test_cells, test_classes = toy(2, 4_000, seed=2)
+
+    def loss(learned):
+        labels = features.label_function(learned.columns[:, None], learned.shared, prior, CELL_COLUMN)
+        return log_loss(labels.logits(test_cells), test_classes)
+
+    class Plain:
+        def __init__(self, rate):
+            self.rate = rate
+
+        def solve(self, gradient, n_columns):
+            return self.rate * gradient
+
+    def plain(rate):
+        def ask(given, step):
+            query = gradient_query(features, given, prior, settings, step)
+            return noisy(mu)(query, query.contribution(targets))
+
+        return loss(fit_weights(features, prior, settings, Plain(rate), ask, n_rows=4_000.0))
+
+    ours = loss(steps_of(features, prior, settings, noisy(mu), targets, mu, drawn))
+    assert ours < min(plain(rate) for rate in (0.3, 1.0, 3.0, 10.0)) - 1e-3
 
 
 def test_the_mean_of_the_last_steps_is_nearer_to_what_is_learned_without_noise_than_the_last_one():
@@ -185,11 +247,11 @@ def test_the_mean_of_the_last_steps_is_nearer_to_what_is_learned_without_noise_t
     def learned(settings, seed):
         noise = np.random.default_rng(seed)
 
-        def ask(query):
-            exact, stddev = query.contribution(targets), 10.0 * math.sqrt(query.bound.squared_norm)
+        def answer(query, exact):
+            stddev = math.sqrt(query.bound.squared_norm * settings.steps)
             return exact + (noise.normal(0.0, stddev, exact.shape) if seed is not None else 0.0)
 
-        return fit_weights(features, prior, settings, ask, n_rows=1_000.0, mu=1.0)
+        return steps_of(features, prior, settings, answer, targets, 1.0, cells)
 
     ours, last, truth = [], [], learned(FitSettings(), None)
     for seed in range(4):
@@ -197,6 +259,31 @@ def test_the_mean_of_the_last_steps_is_nearer_to_what_is_learned_without_noise_t
             found = learned(settings, seed)
             log.append(np.linalg.norm(found.shared - truth.shared))
     assert np.mean(ours) < 0.97 * np.mean(last)
+
+
+@pytest.mark.parametrize("shape", [(40, 7), (7, 40), (9, 9)])
+def test_the_damped_inverse_is_the_same_from_either_side(shape):
+    rng = np.random.default_rng(1)
+    rows, vector = rng.normal(size=shape), rng.normal(size=shape[1])
+    wanted = np.linalg.solve(rows.T @ rows + 0.1 * np.eye(shape[1]), vector)
+    assert Damped.of(rows, 0.1).solve(vector) == pytest.approx(wanted)
+
+
+def test_the_curvature_is_the_slope_of_the_mean_gradient():
+    """By finite differences of the exact sums, for a number: its loss has the same curvature everywhere."""
+    cells, classes = toy(2, 1_000)
+    features, _ = map_of(cells, classes, 2)
+    targets = Targets(features, cells, classes, np.linspace(-1.0, 1.0, len(cells)))
+    at, wide = random_weights(features, 0.1), int(1e6) * BOUND
+    moved = Weights(at.columns, at.shared.copy())
+    moved.shared[-1] += 0.5
+    units = FEATURE_GRID * RESIDUAL_GRID * len(cells)
+    slope = (targets.gradient_sums(moved, np.zeros(1), wide) - targets.gradient_sums(at, np.zeros(1), wide)) / units
+    delta = np.zeros(N_FEATURES + features.n_shared)
+    delta[-1] = 0.5
+    curvature = curvature_of(features, cells, np.zeros(1), 0.1, of_number=True)
+    assert curvature.solve(slope + 0.1 * delta, N_FEATURES) == pytest.approx(delta, abs=0.02)
+    assert curvature.solve(slope, N_FEATURES) != pytest.approx(delta, abs=0.02)
 
 
 def test_what_a_product_of_matrices_meets_lies_on_the_exact_grid():
@@ -211,27 +298,28 @@ def test_each_step_asks_once_with_a_name_of_its_own():
     cells, classes = toy(2, 50)
     features, weights = map_of(cells, classes, 2)
 
-    def ask(query):
-        exact = query.contribution(Targets(features, cells, classes))
+    def answer(query, exact):
         asked.append((query.name, exact.dtype, exact.shape, query.bound.squared_norm))
         return np.zeros(exact.shape)
 
     prior = prior_of(features, weights)
-    fit_weights(features, prior, FitSettings(steps=7), ask, n_rows=50.0, mu=1.0)
+    steps_of(features, prior, FitSettings(steps=7), answer, Targets(features, cells, classes), 1.0, cells)
     assert len({name for name, *_ in asked}) == len(asked) == 7
     size = gradient_query(features, random_weights(features, 0.0), prior, FitSettings(), 0).size
     assert {tuple(own) for _, *own in asked} == {(np.dtype(np.int64), (size,), BOUND**2)}
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_the_label_function_is_the_linear_model_that_the_weights_describe(n_classes):
+@pytest.mark.parametrize("scales", [RICH, FEW])
+def test_the_label_function_is_the_linear_model_that_the_weights_describe(n_classes, scales):
     cells, classes = toy(n_classes, 200)
-    features, weights = map_of(cells, classes, n_classes)
+    features, weights = map_of(cells, classes, n_classes, scales=scales)
     given, prior = random_weights(features, 1.0), prior_of(features, weights)
     labels = features.label_function(given.columns[:, None], given.shared, prior, CELL_COLUMN)
     indicators = np.zeros((len(cells), N_CELLS))
     indicators[np.arange(len(cells))[:, None], cells] = features.cell_scale
-    shared = np.hstack([indicators, features.dense(cells).astype(np.float64)])
+    tables = [units[cells] / FEATURE_GRID for units in features.linear_units]
+    shared = np.hstack([indicators, *tables, features.dense(cells).astype(np.float64)])
     linear = prior + shared @ given.shared
     linear = linear + np.column_stack(
         [features.column_odds(cells, c).astype(np.float64) @ given.columns for c in range(len(features.odds))]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from threea_spark.adapt import label_fit
+from threea_spark.adapt import targets as label_targets
 from threea_spark.adapt.features import Scales, feature_map, kernel_scores
 from threea_spark.approximate.odds import cell_log_odds
 from threea_spark.encode.cell_layout import CellLayout
@@ -22,7 +22,7 @@ def targets_of(n_classes, n_rows=500, n_columns=5, n_levels=8):
     kernel_input = kernel_scores(odds, laws, [np.arange(n_levels)] * n_columns, CellLayout((n_levels,) * n_columns))
     given = {"n_features": n_columns, "diag_reg": 1e-3, "scales": Scales()}
     features = feature_map(odds, laws, kernel_input, kernel_input(cells[:12]), Architecture(), **given)
-    return label_fit.Targets(features, cells, classes), np.log(shares)
+    return label_targets.Targets(features, cells, classes), np.log(shares)
 
 
 @pytest.mark.parametrize("n_classes", [12, 60, 200])
@@ -31,15 +31,15 @@ def test_with_many_classes_rows_keep_the_bound_and_add_up_alone_and_in_any_chunk
     targets, prior = targets_of(n_classes)
     rng, bound = np.random.default_rng(1), 4_000
     shape = (targets.features.n_shared, n_classes)
-    weights = label_fit.Weights(scale * rng.normal(size=5), scale * rng.normal(size=shape))
+    weights = label_targets.Weights(scale * rng.normal(size=5), scale * rng.normal(size=shape))
     whole = targets.gradient_sums(weights, prior, bound)
     alone = []
     for row in range(len(targets)):
-        own = label_fit.Targets(targets.features, targets.cells[row : row + 1], targets.classes[row : row + 1])
+        own = label_targets.Targets(targets.features, targets.cells[row : row + 1], targets.classes[row : row + 1])
         alone.append(own.gradient_sums(weights, prior, bound))
     assert max(int((one * one).sum()) for one in alone) <= bound * bound
     assert np.array_equal(np.sum(alone, axis=0), whole)
-    monkeypatch.setattr(label_fit, "_CHUNK_VALUES", 7 * n_classes)
+    monkeypatch.setattr(label_targets, "_CHUNK_VALUES", 7 * n_classes)
     assert np.array_equal(targets.gradient_sums(weights, prior, bound), whole)
 
 

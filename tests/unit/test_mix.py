@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -29,7 +31,7 @@ def table(n, seed=1):
 
 def packed_rows(packed, classes, rng=RNG):
     coins, tokens = rng.integers(0, 2**32, (2, len(packed)), dtype=np.uint32)
-    return PackedRows(packed, classes.astype(np.int64), coins, tokens)
+    return PackedRows(packed, classes.astype(np.int64), coins, tokens, np.zeros(len(packed), dtype=np.int64))
 
 
 def part(rows, own):
@@ -72,7 +74,7 @@ def test_order_and_batches_change_no_sum():
 
 def test_a_groups_token_has_nothing_to_do_with_the_coin_of_the_sample():
     mixer, rows = mixer_of(sizes=(5_000.0, 5_000.0)), table(4_000)
-    other_coins = PackedRows(rows.packed, rows.classes, rows.coins[::-1], rows.group_tokens)
+    other_coins = replace(rows, coins=rows.coins[::-1])
     assert np.array_equal(groups(mixer, other_coins), groups(mixer, rows))
 
 

@@ -139,8 +139,9 @@ def test_a_plan_and_its_release_agree(case):
     assert fitted.recipe.values == said.resolved
     assert fitted.recipe == recipe.choose(config, make_plan(config), shape)
     encoding = fitted.outcome.encoding
-    assert (encoding.n_classes, len(encoding.features), encoding.width) == (
-        shape.n_classes,
+    learned_number = config.domain.task == "regression" and kind is Draw
+    assert encoding.n_classes > 50 if learned_number else encoding.n_classes == shape.n_classes  # drawn in finer cells
+    assert (len(encoding.features), encoding.width) == (
         shape.n_features,
         shape.width,
     )

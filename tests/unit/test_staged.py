@@ -10,7 +10,7 @@ def rows_of(n, width, seed=0):
     rng = np.random.default_rng(seed)
     packed = rng.integers(-(2**15), 2**15, (n, width), dtype=np.int16)
     coins, tokens = rng.integers(0, 2**32, (2, n), dtype=np.uint32)
-    return PackedRows(packed, rng.integers(0, 300, n), coins, tokens)
+    return PackedRows(packed, rng.integers(0, 300, n), coins, tokens, rng.integers(-12_288, 12_289, n))
 
 
 @settings(max_examples=60, deadline=None)
@@ -20,7 +20,7 @@ def test_what_is_packed_comes_back_in_order_to_the_last_bit(n, width, seed):
     cut = len(rows) // 3
     halves = [rows.where(np.arange(len(rows)) < cut), rows.where(np.arange(len(rows)) >= cut)]
     back = joined(unpacked([blocks_of(half) for half in halves], width), width)
-    for name in ("packed", "classes", "coins", "group_tokens"):
+    for name in ("packed", "classes", "coins", "group_tokens", "label_scores"):
         assert np.array_equal(getattr(back, name), getattr(rows, name))
 
 
@@ -45,7 +45,7 @@ def test_columns_of_few_values_compress_far_below_two_bytes():
     rng = np.random.default_rng(0)
     packed = (rng.integers(0, 4, (20_000, 30)) * 1_000).astype(np.int16)
     zeros = np.zeros(len(packed), dtype=np.uint32)
-    batch = blocks_of(PackedRows(packed, np.zeros(len(packed), dtype=np.int64), zeros, zeros))
+    batch = blocks_of(PackedRows(packed, np.zeros(len(packed), dtype=np.int64), zeros, zeros, zeros.astype(np.int64)))
     assert batch.nbytes / packed.nbytes < 0.35
 
 

@@ -1,30 +1,25 @@
-"""Learns the label function by noisy gradient steps on all targets.
+"""Learns the label function by few noisy, preconditioned gradient steps on all targets.
 
-Each step sums, over the targets, feature times residual: both integers on public grids, the residual cut so that a
-row's product has a bounded L2 norm. The caller adds the noise. Source: logistic regression by DP gradient descent,
-Bassily, Smith, Thakurta 2014, arXiv 1405.7085; clipping as Abadi et al. 2016, arXiv 1607.00133.
+Each step sums the rows' clipped gradients, and the caller adds the noise. Source: logistic regression by DP gradient
+descent, Bassily, Smith, Thakurta 2014, arXiv 1405.7085; the damped second derivative as preconditioner, from public
+rows, Ganesh, Haghifam, Steinke, Thakurta 2023, arXiv 2305.13209 (there from private ones).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, softmax
 
+from threea_spark.adapt.curvature import Curvature
 from threea_spark.adapt.features import FEATURE_GRID, FeatureMap
-from threea_spark.arrays import Float32Array, Float64Array, Int64Array
+from threea_spark.adapt.targets import RESIDUAL_GRID, Targets, Weights
+from threea_spark.arrays import Float64Array
 from threea_spark.engine.progress import counted
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
-
-RESIDUAL_GRID = 128
-_CHUNK_ROWS = 8192
-_CHUNK_VALUES = 1 << 18  # rows times outputs in memory at a time: 2 MB an array
-_WIDE_VALUES = 1 << 22  # rows times columns: 32 MB an array, since few rows at a time make many columns slow
-_WEIGHT_GRID = 2.0**20  # sums of features times weights below 2^33 are exact
 
 
 @dataclass(frozen=True)
@@ -33,163 +28,47 @@ class FitSettings:
 
     Attributes:
       steps: How many noisy sums.
-      clip_norm: L2 bound on a row's gradient.
-      rate: Learning rate in units of n * mu / (steps * clip_norm), the rate at which noise and progress balance.
-      momentum: Momentum of the steps, in [0, 1).
+      clip_norm: L2 bound on a row's gradient in the last steps.
+      first_clip_norm: That of the first step; it falls by `clip_decay` a step until it is `clip_norm`.
+      rate: Part of a full (Newton's) step that each takes.
+      damping: Of the preconditioner, in units of clip_norm / (mu * n): what noise there is on a mean gradient.
       averaged: Share of the last steps whose weights are averaged.
     """
 
-    steps: int = 100
+    steps: int = 16
     clip_norm: float = 0.5
-    rate: float = 0.15
-    momentum: float = 0.9
-    averaged: float = 0.3
+    first_clip_norm: float = 0.5
+    clip_decay: float = 0.8
+    rate: float = 0.7
+    damping: float = 14.0
+    averaged: float = 0.4
+
+    @classmethod
+    def of_number(cls) -> FitSettings:
+        """Residuals of a number, in standard deviations of the label, are long until the fit has found the rows."""
+        return cls(clip_norm=0.75, first_clip_norm=2.0)
+
+    def clip_at(self, step: int) -> float:
+        """L2 bound on a row's gradient in one step."""
+        return max(self.clip_norm, self.first_clip_norm * self.clip_decay**step)
+
+    def damping_of(self, n_rows: float, mu: float) -> float:
+        """Curvature below which a direction is noise: added to each direction's own."""
+        return self.damping * self.clip_norm / max(mu * n_rows, 1e-9)
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Weights of a linear function of the features.
+def gradient_bound(settings: FitSettings, step: int, n_features: int, n_outputs: int, n_others: int) -> RowBound:
+    """A row's clipped gradient: by each column's odds, and by each output's cells and other features.
 
-    Attributes:
-      columns: Weight of each column's log odds, shared by all outputs, shape (n_features,).
-      shared: Shape (n_shared, n_outputs).
+    Args:
+      settings: Settings of the steps.
+      step: The clip falls with the steps.
+      n_features: Columns of a row.
+      n_outputs: Outputs of the label function.
+      n_others: Features that are neither odds nor cells.
     """
-
-    columns: Float64Array
-    shared: Float64Array
-
-
-class Targets:
-    """Rows the label function must fit, as integer features. PRIVATE.
-
-    A row's indicators of cells are kept as the cells themselves. Log odds are one table of integers, looked up for a
-    few rows at a time: what is held does not grow with rows times outputs. The dense features (kernel, bias) are
-    float32 that hold integers: products are summed over so few rows at a time that float32 stays exact.
-    """
-
-    def __init__(self, features: FeatureMap, cells: Int64Array, classes: Int64Array) -> None:
-        self.features = features
-        self.cells = np.asfortranarray(cells)
-        self.n_outputs, n_cells = features.odds.shape
-        self.classes = classes
-        every = np.arange(n_cells)
-        odds = [np.rint(features.column_odds(every, output) * FEATURE_GRID) for output in range(self.n_outputs)]
-        self.odds = np.array(odds, dtype=np.float64).reshape(self.n_outputs, n_cells)
-        self._row_odds = self._odds_of_rows() if self.n_outputs == 1 else None
-        starts, stops = self.cells.min(axis=0, initial=n_cells), self.cells.max(axis=0, initial=-1) + 1
-        self._columns = [slice(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
-        self.dense = np.empty((len(cells), features.n_dense), dtype=np.float32)
-        for own in _slices(len(cells), _CHUNK_ROWS):
-            self.dense[own] = np.rint(features.dense(cells[own]) * FEATURE_GRID)
-        self.shared_square = np.einsum("nf,nf->n", self.dense, self.dense, dtype=np.float64)
-        self.shared_square += cells.shape[1] * features.cell_units**2
-        largest = float(np.abs(self.dense).max(initial=1.0))
-        self._exact_rows = int(max(1.0, 2.0**24 // (largest * RESIDUAL_GRID)))
-
-    def __len__(self) -> int:
-        return len(self.cells)
-
-    def _odds_of_rows(self) -> Float32Array:
-        """Log odds of the only output, looked up once for all steps, shape (n, n_features)."""
-        return np.ascontiguousarray(self.odds[0].astype(np.float32)[self.cells])
-
-    def gradient_sums(self, weights: Weights, prior: Float64Array, bound: int) -> Int64Array:
-        """Exact sum over all rows of the clipped integer gradients, shape (n_features + n_shared * n_outputs,)."""
-        by_cell = np.zeros((self.odds.shape[1], self.n_outputs))
-        by_dense = np.zeros((self.dense.shape[1], self.n_outputs))
-        values = _CHUNK_VALUES // max(self.n_outputs, 1), _WIDE_VALUES // max(self.cells.shape[1], 1)
-        for own in _slices(len(self), max(1, min(_CHUNK_ROWS, *values))):
-            units = self._clipped(own, self._residual(own, weights, prior), bound)
-            self._add_by_cell(by_cell, own, units)
-            by_dense += self._summed(self.dense[own], units)
-        odds, counts = self.odds.T.astype(np.int64), np.rint(by_cell).astype(np.int64)
-        by_column = [int((odds[column] * counts[column]).sum()) for column in self._columns]  # a cell has one odds
-        shared = np.rint(np.vstack([by_cell * self.features.cell_units, by_dense]))
-        return np.concatenate([np.array(by_column, dtype=np.int64), shared.ravel().astype(np.int64)])
-
-    def _add_by_cell(self, by_cell: Float64Array, own: slice, units: Float64Array) -> None:
-        """Adds each row's residuals to its cells; with many outputs nearly all are zero."""
-        rows, outputs = np.nonzero(units)
-        held = units[rows, outputs]
-        for place, column in enumerate(self._columns):
-            cells = (self.cells[own, place] - column.start)[rows] * self.n_outputs + outputs
-            size = (column.stop - column.start) * self.n_outputs
-            by_cell[column] += np.bincount(cells, held, size).reshape(-1, self.n_outputs)
-
-    def _summed(self, features: Float32Array, units: Float64Array) -> Float64Array:
-        """Sums feature times residual, exactly: float32 within few rows, float64 over them."""
-        whole = units.astype(np.float32)
-        parts = [features[own].T @ whole[own] for own in _slices(len(units), self._exact_rows)]
-        return np.asarray(np.sum(parts, axis=0, dtype=np.float64))
-
-    def _residual(self, own: slice, weights: Weights, prior: Float64Array) -> Float64Array:
-        """Probability less label of each row and output.
-
-        Weights are rounded to a public binary grid, so that integer feature times weight adds up exactly in float64:
-        a row's residual cannot depend, not even in its last bit, on its place in the batch.
-        """
-        n_cells = self.odds.shape[1]
-        columns, shared = _on_grid(weights.columns), _on_grid(weights.shared)
-        of_cell, of_dense = shared[:n_cells] * self.features.cell_units, shared[n_cells:]
-        logits = self.dense[own].astype(np.float64) @ of_dense
-        for place, column in enumerate(self._columns):
-            of_column = of_cell[column] + columns[place] * self.odds.T[column]
-            logits += np.take(of_column, self.cells[own, place] - column.start, axis=0)
-        logits = prior + logits / FEATURE_GRID
-        classes = self.classes[own]
-        if self.n_outputs == 1:
-            return np.asarray(expit(logits) - (classes == 1)[:, None], dtype=np.float64)
-        return np.asarray(softmax(logits, axis=1) - np.eye(self.n_outputs)[classes], dtype=np.float64)
-
-    def _clipped(self, own: slice, residual: Float64Array, bound: int) -> Float64Array:
-        """Integer residuals whose product with the row's integer features has a norm of at most `bound`.
-
-        The norm is computed from integers that float64 holds exactly; what rounding leaves above is set to zero.
-        """
-        length = self._product_norm(own, residual)
-        factor = np.minimum(1.0, bound / RESIDUAL_GRID / np.maximum(length, 1e-12))
-        units = np.trunc(residual * factor[:, None] * RESIDUAL_GRID)
-        limit = bound * (1.0 - 2.0**-40)
-        over = np.flatnonzero(self._product_norm(own, units) > limit)
-        if len(over):
-            shrunk = np.trunc(units[over] * (1.0 - 2.0**-6))
-            shrunk[self._product_norm(own.start + over, shrunk) > limit] = 0.0
-            units[over] = shrunk
-        return units
-
-    def _product_norm(self, own: slice | Int64Array, residual: Float64Array) -> Float64Array:
-        """Norm of feature times residual: |shared|^2 |r|^2 + |sum over outputs of odds r|^2, under the root."""
-        if self._row_odds is not None:
-            mixed = self._row_odds[own] * residual
-        else:
-            mixed = self._mixed_odds(np.ascontiguousarray(self.cells[own].T), residual)
-        squares = self.shared_square[own] * np.einsum("nc,nc->n", residual, residual)
-        return np.asarray(np.sqrt(squares + np.einsum("nf,nf->n", mixed, mixed)), dtype=np.float64)
-
-    def _mixed_odds(self, cells: Int64Array, residual: Float64Array) -> Float64Array:
-        """Sum over outputs of log odds times residual, shape (n, n_features), of cells of shape (n_features, n)."""
-        mixed = np.zeros(cells.shape)
-        for odds, own in zip(self.odds, np.ascontiguousarray(residual.T), strict=True):
-            held = np.flatnonzero(own)  # integers are mostly zero where there are many outputs
-            if 2 * len(held) > len(own):
-                mixed += np.take(odds, cells) * own
-            elif len(held):
-                mixed[:, held] += np.take(odds, cells[:, held]) * own[held]
-        return np.ascontiguousarray(mixed.T)
-
-
-def _on_grid(weights: Float64Array) -> Float64Array:
-    return np.asarray(np.rint(weights * _WEIGHT_GRID) / _WEIGHT_GRID, dtype=np.float64)
-
-
-def _slices(n_rows: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
-
-
-def gradient_bound(settings: FitSettings, n_features: int, n_outputs: int, n_dense: int) -> RowBound:
-    """A row's clipped gradient: by each column's odds, and by each output's cells and dense features."""
-    norm = int(settings.clip_norm * FEATURE_GRID * RESIDUAL_GRID)
-    return RowBound(norm * norm, n_features + n_outputs * (n_features + n_dense))
+    norm = int(settings.clip_at(step) * FEATURE_GRID * RESIDUAL_GRID)
+    return RowBound(norm * norm, n_features + n_outputs * (n_features + n_others))
 
 
 def gradient_query(
@@ -197,7 +76,8 @@ def gradient_query(
 ) -> SumQuery[Targets]:
     """The sum of the rows' clipped gradients at some weights, of length n_features + n_shared * n_outputs."""
     n_outputs = len(features.odds)
-    bound = gradient_bound(settings, features.n_features, n_outputs, features.n_dense)
+    n_others = features.n_shared - features.odds.shape[1]
+    bound = gradient_bound(settings, step, features.n_features, n_outputs, n_others)
     norm = math.isqrt(bound.squared_norm)
     return SumQuery(
         stage=Stage.ADAPT,
@@ -212,36 +92,30 @@ def fit_weights(
     features: FeatureMap,
     prior: Float64Array,
     settings: FitSettings,
-    ask: Callable[[SumQuery[Targets]], Float64Array],
+    curvature: Curvature,
+    ask: Callable[[Weights, int], Float64Array],
     *,
     n_rows: float,
-    mu: float,
 ) -> Weights:
     """Runs the noisy steps and averages the last iterates.
 
     Args:
       features: Maps rows to features. RELEASED.
-      prior: Logits at the start, shape (n_outputs,). RELEASED.
+      prior: Outputs at the start, shape (n_outputs,). RELEASED.
       settings: Settings of the steps.
-      ask: Answers the query of one step, with noise where the targets are private.
+      curvature: Of the loss on released rows.
+      ask: Answers the gradient query of one step, in grid units, with noise where the targets are private.
       n_rows: DP number of targets, positive.
-      mu: What all steps together may spend; sets the learning rate.
     """
     n_columns, n_outputs = features.n_features, len(features.odds)
     vector = np.zeros(n_columns + features.n_shared * n_outputs)
-    velocity, average, n_averaged = np.zeros_like(vector), np.zeros_like(vector), 0
-    rate = settings.rate * min(mu * n_rows / (settings.steps * settings.clip_norm), _FASTEST) / n_rows
+    average, n_averaged = np.zeros_like(vector), 0
     for step in counted(settings.steps):
-        weights = _split(vector, n_columns, n_outputs)
-        gradient = ask(gradient_query(features, weights, prior, settings, step)) / (FEATURE_GRID * RESIDUAL_GRID)
-        velocity = settings.momentum * velocity + (1.0 - settings.momentum) * gradient
-        vector = vector - 4.0 * rate * velocity
+        gradient = ask(_split(vector, n_columns, n_outputs), step) / (FEATURE_GRID * RESIDUAL_GRID * n_rows)
+        vector = vector - settings.rate * curvature.solve(gradient, n_columns)
         if step >= settings.steps * (1.0 - settings.averaged):
             average, n_averaged = average + vector, n_averaged + 1
     return _split(average / max(n_averaged, 1), n_columns, n_outputs)
-
-
-_FASTEST = 400.0
 
 
 def _split(vector: Float64Array, n_columns: int, n_outputs: int) -> Weights:

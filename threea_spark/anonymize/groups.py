@@ -6,7 +6,7 @@ A task holds the sums of one range at a time, so memory is bounded whatever the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -52,7 +52,7 @@ class GroupRanges:
         for index in np.unique(ranges):
             own = rows.where(ranges == index)
             place = (groups[ranges == index] - index * self.length).astype(np.uint32)
-            yield _in_range(int(index), blocks_of(PackedRows(own.packed, own.classes, own.coins, place)))
+            yield _in_range(int(index), blocks_of(replace(own, group_tokens=place)))
 
     def announced(self, ranges: Int64Array) -> pa.RecordBatch:
         """Names ranges without a row, so that groups that no row falls into are released as well."""

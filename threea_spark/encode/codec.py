@@ -144,6 +144,10 @@ class Encoding:
         """Finds the class of each label value: a level, or the cell of a number (null has a cell of its own)."""
         return np.zeros(len(values), dtype=np.int64) if self.label is None else self.label.cells_of_values(values)
 
+    def label_scores(self, values: NDArray[np.generic]) -> Int64Array:
+        """Finds the score of each label value on the grid: zeros where it is no number."""
+        return np.zeros(len(values), dtype=np.int64) if self.label is None else self.label.grid_scores(values)
+
     def decode(self, cells: Int64Array, rng: np.random.Generator) -> dict[str, Decoded]:
         """Draws a value inside each cell and joins timestamps with their parts.
 

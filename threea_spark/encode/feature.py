@@ -147,6 +147,10 @@ class FeatureCodec(ABC):
     def cells_of_values(self, values: NDArray[np.generic]) -> Int64Array:
         """Finds the cell of each value, as if it were packed and not clipped, shape (n,). PRIVATE."""
 
+    def grid_scores(self, values: NDArray[np.generic]) -> Int64Array:
+        """Finds the score of each value on the grid, shape (n,): zeros where values are no numbers. PRIVATE."""
+        return np.zeros(len(values), dtype=np.int64)
+
     @abstractmethod
     def decode_cells(self, cell: Int64Array, rng: np.random.Generator) -> Decoded:
         """Draws a value inside each cell.

@@ -83,7 +83,8 @@ def staged_rows(rows: SourceRows, reader: Reader, encoding: Encoding, *, mixes: 
             label = columns.pop() if reader.has_label else np.zeros(batch.num_rows)
             packed = encoding.pack(columns, batch.num_rows)
             coins, tokens = _tokens_of(batch.column(UNIT)) if has_tokens else _fresh_tokens(batch.num_rows, mixes)
-            yield blocks_of(PackedRows(packed, encoding.class_of(label), coins, tokens if mixes else tokens * 0))
+            classes, scores = encoding.class_of(label), encoding.label_scores(label)
+            yield blocks_of(PackedRows(packed, classes, coins, tokens if mixes else tokens * 0, scores))
 
     return rows.staged(pack, encoding.width)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -124,6 +124,10 @@ class QuantileCodec(NumberCodec):
     def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Draws a value inside each cell by the DP distribution of its leaves."""
         return self._quantile(self.cdf[self.cell_starts[cell]] + uniform * self.cell_mass[cell])
+
+    def recut(self, n_cells: int) -> QuantileCodec:
+        """The same number in about so many cells of equal mass."""
+        return replace(self, cell_starts=_cut_cells(np.diff(self.cdf), 1.0 / n_cells))
 
     @cached_property
     def _search(self) -> GuidedSearch:

@@ -26,7 +26,7 @@ COINS = 2**32
 _BLOCK_BYTES = 1 << 15  # Spark holds thousands of cells at a time, and counts them, not their bytes
 _STEP_COORDINATES = 1 << 18  # of one matrix product: as float32 they stay in a core's own cache
 _CODEC, _LEVEL = "zstd", 1
-_ROW_OVERHEAD = 12  # bytes: class, coin, group token
+_ROW_OVERHEAD = 16  # bytes: class, coin, group token, score of the label
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,27 @@ class PackedRows:
       coins: Uniform on [0, COINS), one draw a unit: decides whether it is in the sample. Shape (n,).
       group_tokens: Uniform on [0, 2^32), independent of the coin: decides which group a row is mixed in; zeros where
         rows are not mixed. Shape (n,).
+      label_scores: Score of a numeric label on its codec's grid; zeros where the label is a class. Shape (n,).
     """
 
     packed: Int16Array
     classes: Int64Array
     coins: Uint32Array
     group_tokens: Uint32Array
+    label_scores: Int64Array
 
     def __len__(self) -> int:
         return len(self.classes)
 
     def where(self, chosen: BoolArray) -> PackedRows:
         """The rows of a mask of shape (n,)."""
-        packed = np.asfortranarray(self.packed[chosen])
-        return PackedRows(packed, self.classes[chosen], self.coins[chosen], self.group_tokens[chosen])
+        return PackedRows(
+            np.asfortranarray(self.packed[chosen]),
+            self.classes[chosen],
+            self.coins[chosen],
+            self.group_tokens[chosen],
+            self.label_scores[chosen],
+        )
 
     def sampled(self, rate: float) -> PackedRows:
         """The rows of units whose coin says so: each with a probability of `rate`, rounded down to a multiple of 2^-32.
@@ -70,6 +77,7 @@ def joined(parts: Iterable[PackedRows], width: int) -> PackedRows:
         np.concatenate([np.zeros(0, np.int64), *[part.classes for part in kept]]),
         np.concatenate([np.zeros(0, np.uint32), *[part.coins for part in kept]]),
         np.concatenate([np.zeros(0, np.uint32), *[part.group_tokens for part in kept]]),
+        np.concatenate([np.zeros(0, np.int64), *[part.label_scores for part in kept]]),
     )
 
 
@@ -80,7 +88,12 @@ def blocks_of(rows: PackedRows) -> pa.RecordBatch:
     codec = pa.Codec(_CODEC, _LEVEL)
     sizes = [min(per_block, n_rows - start) for start in range(0, n_rows, per_block)]
     columns = np.ascontiguousarray(rows.packed.T, dtype="<i2").view(np.uint8).reshape(width, n_rows, 2)
-    others = [rows.classes.astype("<i4"), rows.coins.astype("<u4"), rows.group_tokens.astype("<u4")]
+    others = [
+        rows.classes.astype("<i4"),
+        rows.coins.astype("<u4"),
+        rows.group_tokens.astype("<u4"),
+        rows.label_scores.astype("<i4"),
+    ]
     blocks = []
     for start in range(0, n_rows, per_block):
         own = slice(start, start + per_block)
@@ -108,7 +121,7 @@ def unpacked(batches: Iterable[pa.RecordBatch], width: int) -> Iterator[PackedRo
 def _read(blocks: pa.Array, places: Int64Array, sizes: NDArray[np.int32], width: int) -> PackedRows:
     n_rows = int(sizes.sum())
     low, high = np.empty((2, width, n_rows), dtype=np.uint8)
-    others = np.empty((3, n_rows), dtype="<u4")
+    others = np.empty((4, n_rows), dtype="<u4")
     end = 0
     for place, size in zip(places.tolist(), sizes.tolist(), strict=True):
         start, end, cells = end, end + size, size * width
@@ -116,9 +129,10 @@ def _read(blocks: pa.Array, places: Int64Array, sizes: NDArray[np.int32], width:
         planes = np.frombuffer(raw, dtype=np.uint8)
         low[:, start:end] = planes[:cells].reshape(width, size)
         high[:, start:end] = planes[cells : 2 * cells].reshape(width, size)
-        others[:, start:end] = np.frombuffer(raw, dtype="<u4", offset=2 * cells).reshape(3, size)
+        others[:, start:end] = np.frombuffer(raw, dtype="<u4", offset=2 * cells).reshape(4, size)
     columns = (high.astype(np.uint16) << 8) | low
-    return PackedRows(columns.view(np.int16).T, others[0].astype(np.int64), others[1], others[2])
+    label_scores = others[3].view("<i4").astype(np.int64)
+    return PackedRows(columns.view(np.int16).T, others[0].astype(np.int64), others[1], others[2], label_scores)
 
 
 def column_name(position: int) -> str:

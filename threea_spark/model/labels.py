@@ -19,17 +19,17 @@ _CALIBRATION_ROUNDS = 50
 
 @dataclass(frozen=True)
 class KernelInput:
-    """Where a row lies in the kernel's space: one scaled score for each column's cell. RELEASED.
+    """Where a row lies in the kernel's space: one scaled score, or more, for each column's cell. RELEASED.
 
     Attributes:
-      scores: Scaled score of each cell, shape (n_cells,).
+      scores: Scaled scores of each cell, shape (n_cells,) or (n_cells, m).
     """
 
     scores: Float64Array
 
     def __call__(self, cells: Int64Array) -> Float64Array:
-        """Returns the kernel input of each row, shape (n, n_features)."""
-        return self.scores[cells]
+        """Returns the kernel input of each row, shape (n, n_features * m)."""
+        return self.scores[cells].reshape(len(cells), cells.shape[1] * self.scores[:1].size)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LabelFunction:
       offset: Shape (n_classes,).
       additive: Logit of each cell, shape (n_cells, n_classes).
       kernel_input: Maps cells to the kernel's space.
-      x_support: Inducing points, shape (s, n_features); s may be 0.
+      x_support: Inducing points in the kernel's space, shape (s, n_features * m); s may be 0.
       dual: Kernel weights, shape (s, n_classes).
       architecture: The kernel's network.
     """
@@ -51,6 +51,11 @@ class LabelFunction:
     x_support: Float64Array
     dual: Float64Array
     architecture: Architecture
+
+    @property
+    def function(self) -> LabelFunction:
+        """The kernel and additive part: itself."""
+        return self
 
     def logits(self, cells: Int64Array) -> Float64Array:
         """Logits of each row, shape (n, n_classes).
@@ -81,8 +86,7 @@ class LabelFunction:
           cells: Shape (n, n_features).
           uniform: Shape (n,), in [0, 1).
         """
-        edges = np.cumsum(self.probabilities(cells), axis=1)
-        return np.asarray((uniform[:, None] > edges[:, :-1]).sum(axis=1), dtype=np.int64)
+        return _drawn(self.probabilities(cells), uniform)
 
     def calibrated(self, cells: Int64Array, class_weights: Float64Array) -> LabelFunction:
         """Shifts the offset until drawn rows have the classes' DP shares. Post-processing.
@@ -97,3 +101,43 @@ class LabelFunction:
             share = np.exp(log_softmax(logits + shift, axis=1)).mean(axis=0)
             shift += np.log(class_weights) - np.log(np.maximum(share, 1e-12))
         return replace(self, offset=self.offset + shift)
+
+
+@dataclass(frozen=True)
+class NumberLabels:
+    """The distribution of a numeric label over its codec's cells, by the value that is expected. RELEASED.
+
+    Attributes:
+      function: Expected value, scaled, as the only logit.
+      knots: Expected values at which a distribution is known, increasing, shape (k,).
+      laws: The distribution at each, shape (k, n_cells of the label), rows sum to 1.
+    """
+
+    function: LabelFunction
+    knots: Float64Array
+    laws: Float64Array
+
+    def probabilities(self, cells: Int64Array) -> Float64Array:
+        """Probabilities of the label's cells for each row, shape (n, n_cells of the label).
+
+        Args:
+          cells: Cell of each feature, counted through all features, shape (n, n_features).
+        """
+        below, above, part = between(self.function.logits(cells)[:, 0], self.knots)
+        return (1.0 - part)[:, None] * self.laws[below] + part[:, None] * self.laws[above]
+
+    def draw(self, cells: Int64Array, uniform: Float64Array) -> Int64Array:
+        """Draws a cell of the label for each row; see `LabelFunction.draw`."""
+        return _drawn(self.probabilities(cells), uniform)
+
+
+def between(values: Float64Array, knots: Float64Array) -> tuple[Int64Array, Int64Array, Float64Array]:
+    """Finds the knots about each value, and how far it lies from the lower to the upper one, in [0, 1]."""
+    above = np.clip(np.searchsorted(knots, values, side="right"), 1, len(knots) - 1).astype(np.int64)
+    low, high = knots[above - 1], knots[above]
+    return above - 1, above, np.clip((values - low) / (high - low), 0.0, 1.0)
+
+
+def _drawn(probabilities: Float64Array, uniform: Float64Array) -> Int64Array:
+    edges = np.cumsum(probabilities, axis=1)
+    return np.asarray((uniform[:, None] > edges[:, :-1]).sum(axis=1), dtype=np.int64)

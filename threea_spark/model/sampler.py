@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
-from threea_spark.model.labels import LabelFunction
+from threea_spark.model.labels import LabelFunction, NumberLabels
 
 _FARTHEST = 32.0  # a normal number of float64 lies within 9 or so
 _APART = 4.0 * _FARTHEST  # the components' scores side by side
@@ -39,7 +39,7 @@ class RowSampler:
     laws: Float64Array
     orders: tuple[Int64Array, ...]
     factor: Float64Array
-    labels: LabelFunction | None
+    labels: LabelFunction | NumberLabels | None
     class_probabilities: Float64Array | None = None
 
     @property

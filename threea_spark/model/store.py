@@ -23,7 +23,7 @@ from threea_spark.encode.moments import AffineCodec
 from threea_spark.encode.numbers import PointCodec
 from threea_spark.encode.quantiles import QuantileCodec
 from threea_spark.errors import ModelError
-from threea_spark.model.labels import KernelInput, LabelFunction
+from threea_spark.model.labels import KernelInput, LabelFunction, NumberLabels
 from threea_spark.model.ntk import Architecture
 from threea_spark.model.sampler import RowSampler
 from threea_spark.model.stored import StoredCategory, StoredEncoding, from_stored, to_stored
@@ -40,6 +40,7 @@ _CLASSES: dict[str, type] = {
     "KernelInput": KernelInput,
     "LabelFunction": LabelFunction,
     "LeafGrid": LeafGrid,
+    "NumberLabels": NumberLabels,
     "PointCode": PointCodec,
     "PrivacyStatement": PrivacyStatement,
     "QuantileCode": QuantileCodec,

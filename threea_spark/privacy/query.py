@@ -72,6 +72,17 @@ class SumQuery(Query, Generic[R]):
     size: int
     contribution: Callable[[R], Int64Array]
 
+    def over(self, view: Callable[[S], R]) -> SumQuery[S]:
+        """The same sum over rows in another form, which `view` turns into this one's, row by row."""
+        own = self.contribution
+        return SumQuery(
+            stage=self.stage,
+            name=self.name,
+            bound=self.bound,
+            size=self.size,
+            contribution=lambda rows: own(view(rows)),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupQuery(Query, Generic[R]):

@@ -79,9 +79,10 @@ def auto_shares(config: ReleaseConfig) -> dict[Stage, float]:
 def sampling_probability(config: ReleaseConfig) -> float:
     """The rate at which adaptation is priced: amplification is claimed only from a public number of rows.
 
-    Where the number of rows is not declared the full price is paid, whatever the sample.
+    Where the number of rows is not declared, or all rows are read, the full price is paid.
     """
-    if config.source.rows is None or not adapts(config):
+    samples = config.is_mixing or config.adapt.rows == "sample"
+    if config.source.rows is None or not samples or not adapts(config):
         return 1.0
     return min(1.0, config.adapt.max_rows / config.source.rows)
 

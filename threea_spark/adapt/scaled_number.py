@@ -1,0 +1,80 @@
+"""A numeric label as a number of mean 0 and variance 1, by its released distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.encode.codec import Encoding
+from threea_spark.encode.feature import SCORE_GRID, SCORE_LIMIT
+from threea_spark.encode.numbers import NumberCodec
+from threea_spark.engine.packed import PackedRows
+
+LABEL_CELLS = 64
+"""Cells that a numeric label is drawn in: each is a value or a short range of them."""
+_N_EVEN, _WITHIN = 4096, 64
+_LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
+
+
+@dataclass(frozen=True)
+class ScaledNumber:
+    """The label as a number of mean 0 and variance 1. RELEASED.
+
+    Attributes:
+      codec: Its codec, in the cells that it is drawn in.
+      null_class: Class of rows whose label is null; -1 where there are none.
+      by_score: Scaled value of each score on the grid, shape (2 * _LARGEST_SCORE + 1,).
+      of_classes: Mean scaled value of each class that is not null's.
+      of_cells: That of each cell that labels are drawn in.
+    """
+
+    codec: NumberCodec
+    null_class: int
+    by_score: Float64Array
+    of_classes: Float64Array
+    of_cells: Float64Array
+
+    @classmethod
+    def of(cls, label: NumberCodec) -> ScaledNumber:
+        """Scales a label by its DP distribution."""
+        every = label.value(ndtri((np.arange(_N_EVEN) + 0.5) / _N_EVEN))
+        middle, spread = float(every.mean()), max(float(every.std()), 1e-9)
+        fine = label.recut(LABEL_CELLS)
+
+        def means(codec: NumberCodec) -> Float64Array:
+            cells = np.repeat(np.arange(codec.n_value_cells), _WITHIN)
+            drawn = codec.draw(cells, np.tile((np.arange(_WITHIN) + 0.5) / _WITHIN, codec.n_value_cells))
+            return np.asarray((drawn.reshape(-1, _WITHIN).mean(axis=1) - middle) / spread, dtype=np.float64)
+
+        scores = np.arange(-_LARGEST_SCORE, _LARGEST_SCORE + 1) / SCORE_GRID
+        null_class = label.n_value_cells if label.nullable else -1
+        return cls(fine, null_class, (label.value(scores) - middle) / spread, means(label), means(fine))
+
+    def values(self, rows: PackedRows) -> Float64Array:
+        """Scaled value of each row, NaN for null, shape (n,). PRIVATE."""
+        return np.where(rows.classes == self.null_class, np.nan, self.by_score[rows.label_scores + _LARGEST_SCORE])
+
+    def of_drawn(self, classes: Int64Array) -> Float64Array:
+        """Scaled value of drawn classes, NaN for null, shape (n,)."""
+        return np.append(self.of_classes, np.nan)[np.minimum(classes, len(self.of_classes))]
+
+    def effects(
+        self, odds: Float64Array, weights: Float64Array, encoding: Encoding, mass: Float64Array
+    ) -> Float64Array:
+        """Expected value in each cell less that of its column, shape (1, n_cells).
+
+        Args:
+          odds: Log odds of each class and cell, shape (n_classes, n_cells).
+          weights: Shape (n_classes,).
+          encoding: The table's codes.
+          mass: Pooled probabilities of each feature's cells, shape (n_cells,).
+        """
+        held = len(self.of_classes)
+        posterior = weights[:held, None] * np.exp(odds[:held])
+        expected = (posterior * self.of_classes[:, None]).sum(axis=0) / posterior.sum(axis=0)
+        layout = encoding.cell_layout
+        middle = layout.totals(expected * mass) / np.maximum(layout.totals(mass), 1e-12)
+        return np.asarray((expected - middle[layout.feature_of_cell])[None, :], dtype=np.float64)
