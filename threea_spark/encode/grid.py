@@ -1,7 +1,7 @@
 """The public leaves of a numeric column: a fine grid made from its bounds alone.
 
-A quarter of the leaves are equal in width, the others are equal on a logarithmic scale around zero (or around the bound
-nearest to it), so that neither a heavy tail nor a narrow bulk falls into one leaf. Zero and the two bounds have leaves of
+Half of the leaves are equal in width, half are equal on a logarithmic scale around zero (or around the bound nearest
+to it), so that neither a heavy tail nor a narrow bulk falls into one leaf. Zero and the two bounds have leaves of
 their own: many columns are zero for most rows, or capped.
 """
 
@@ -19,7 +19,6 @@ BRANCHING = 16
 N_LEVELS = 3
 N_LEAVES = BRANCHING**N_LEVELS
 _GUIDE_STEPS = 1024
-_LINEAR_PART = 4
 _FIXED_POINT_STEPS = 20
 _LOG_RESOLUTION = 1e-9  # the logarithmic leaves start at this share of the range
 
@@ -116,7 +115,7 @@ def _whole_grid(lower: int, upper: int) -> LeafGrid:
 
 
 def _mixed_edges(lower: float, upper: float, n_leaves: int, *, least: float = 0.0) -> Float64Array:
-    """At most n_leaves + 1 increasing edges from lower to upper: some linear, most logarithmic around the anchor.
+    """At most n_leaves + 1 increasing edges from lower to upper: half linear, half logarithmic around the anchor.
 
     Args:
       lower, upper: Bounds.
@@ -124,7 +123,7 @@ def _mixed_edges(lower: float, upper: float, n_leaves: int, *, least: float = 0.
       least: Width below which leaves would be wasted.
     """
     anchor = min(max(0.0, lower), upper)
-    n_linear = n_leaves // _LINEAR_PART
+    n_linear = n_leaves // 2
     linear = np.linspace(lower, upper, n_linear + 1)
     scale = _log_scale(lower - anchor, upper - anchor, n_leaves - n_linear, least)
     warped = np.linspace(_warp(lower - anchor, scale), _warp(upper - anchor, scale), n_leaves - n_linear + 1)
@@ -135,7 +134,7 @@ def _mixed_edges(lower: float, upper: float, n_leaves: int, *, least: float = 0.
 
 
 def _log_scale(lower: float, upper: float, n_leaves: int, least: float) -> float:
-    """Distance from the anchor up to which leaves are about even: there they are `least` wide, or as fine as allowed."""
+    """Distance from the anchor up to which leaves are about even: `least` wide there, or as fine as allowed."""
     scale = _LOG_RESOLUTION * (upper - lower)
     for _ in range(_FIXED_POINT_STEPS):  # the width at the anchor is scale / n_leaves times the range on its scale
         scale = max(scale, least * n_leaves / (_warp(upper, scale) - _warp(lower, scale)))

@@ -53,9 +53,7 @@ def _tails(tree: ConsistentTree, n_rows: float, stddev: float, grid: LeafGrid) -
     return masses * min(1.0, n_rows / max(float(masses.sum()), _NEGLIGIBLE)), in_tail
 
 
-def _bulk(
-    tree: ConsistentTree, n_rows: float, stddev: float, holds: BoolArray, takes_rest: BoolArray
-) -> Float64Array:
+def _bulk(tree: ConsistentTree, n_rows: float, stddev: float, holds: BoolArray, takes_rest: BoolArray) -> Float64Array:
     """Shares the rows of the bulk out, level by level; shape (n_leaves,).
 
     Args:

@@ -16,10 +16,10 @@ from threea_spark.encode.feature import SCORE_LIMIT
 from threea_spark.encode.grid import BRANCHING, GuidedSearch, LeafGrid
 from threea_spark.encode.masses import leaf_masses
 from threea_spark.encode.numbers import NumberCodec, NumberField, NumberKind
+from threea_spark.encode.rules import CELL_STDDEVS
 
 _MIN_MASS = 1e-12
 _WORTH_A_CELL = 0.25
-_CELL_STDDEVS = 3.0
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ class QuantileField(NumberField):
         return np.append(nodes, np.int64(missing.sum()))
 
     def row_readings(self, block: Float64Array) -> Float64Array:
-        """The top level of the tree, and nulls."""
-        return np.append(block[:BRANCHING], block[-1])
+        """The nodes of the tree's top level that hold leaves, and nulls."""
+        n_top = -(-self.grid.n_leaves // BRANCHING ** (self.grid.n_levels - 1))
+        return np.append(block[:n_top], block[-1])
 
     def fit(self, block: Float64Array, n_rows: float, stddev: float, n_cells: int) -> QuantileCodec:
         """Makes the codec from the consistent masses of the leaves."""
@@ -66,7 +67,7 @@ class QuantileField(NumberField):
             self.nullable,
             self.grid,
             masses,
-            cell_rows=max(n_rows / n_cells, _CELL_STDDEVS * stddev),
+            cell_rows=max(n_rows / n_cells, CELL_STDDEVS * stddev),
             null_share=nulls / max(n_rows, 1.0),
         )
 

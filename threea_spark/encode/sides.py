@@ -127,7 +127,7 @@ class Side:
         return inside, rows
 
     def _fitted(self, nodes: Int64Array) -> Float64Array:
-        """Rows of the tail's leaves by the fit, shape (n_leaves,); nodes and leaves that stand out keep their counts."""
+        """Rows of the tail's leaves by the fit, shape (n_leaves,); what stands out from it keeps its count."""
         readings = self._readings()
         rows = self._rows_by(readings)
         of_nodes = rows.reshape(-1, self._leaves_a_node).sum(axis=1)

@@ -14,10 +14,10 @@ import numpy as np
 
 from threea_spark.arrays import BoolArray, Float64Array
 
-_SHAPES = np.array([-1.0, -0.5, -0.25, 0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0])
-_USUAL_SHAPE, _SHAPE_SPREAD = 0.2, 0.4
+_SHAPES = np.array([-1.0, -0.5, -0.25, 0.0, 0.15, 0.3, 0.45, 0.6])
+_USUAL_SHAPE, _SHAPE_SPREAD = 0.3, 0.6
 _LOG_SCALE_SPREAD = 1.0
-_N_SCALES = 64
+_N_SCALES, _N_FINE_SCALES = 64, 9
 _SHORTEST_SCALE, _LONGEST_SCALE = 1e-9, 4.0  # in distances of the bound
 _SMALLEST, _SMALLEST_EXCESS = 1e-300, 1e-6
 
@@ -93,14 +93,21 @@ class Tail:
 
 
 def fit_tail(readings: TailReadings) -> Tail:
-    """Fits rows, shape and scale by least squares over a grid of shapes and scales.
+    """Fits rows, shape and scale by least squares over a grid of shapes and scales, then over a finer one.
 
-    Where the counts leave it open, the shape is a usual one and the density is continuous where the tail begins.
+    Where the counts leave it open, the shape is a usual one and the density is continuous where the tail begins. Shapes
+    end at 0.6: heavier ones follow noise up to any bound.
     """
+    best = _best(readings, np.geomspace(_SHORTEST_SCALE, _LONGEST_SCALE, _N_SCALES))
+    step = (_LONGEST_SCALE / _SHORTEST_SCALE) ** (1.0 / (_N_SCALES - 1))
+    return _best(readings, best.scale / best.bound * np.geomspace(1.0 / step, step, _N_FINE_SCALES))
+
+
+def _best(readings: TailReadings, scales: Float64Array) -> Tail:
+    """The likeliest tail over all shapes and the given scales, in distances of the bound."""
     bound = float(readings.distances[-1])
-    scales = bound * np.geomspace(_SHORTEST_SCALE, _LONGEST_SCALE, _N_SCALES)
     shape, scale = (own.ravel() for own in np.meshgrid(_SHAPES, scales, indexing="ij"))
-    cdf = _cdf(readings.distances, shape, scale)
+    cdf = _cdf(readings.distances / bound, shape, scale)
     cdf /= np.maximum(cdf[:, -1:], _SMALLEST)
     ends = np.array([[own.first, own.end] for own in readings.sums], dtype=np.int64).reshape(-1, 2)
     shares = np.hstack([np.diff(cdf, axis=1), cdf[:, ends[:, 1]] - cdf[:, ends[:, 0]]])
@@ -109,14 +116,13 @@ def fit_tail(readings: TailReadings) -> Tail:
     rows = np.maximum((shares * found) @ weight / np.maximum((shares**2) @ weight, _SMALLEST), 0.0)
     loss = ((found - rows[:, None] * shares) ** 2) @ weight
     loss += ((shape - _USUAL_SHAPE) / _SHAPE_SPREAD) ** 2
-    first_density = np.maximum(rows / scale, _SMALLEST)  # of the tail where it begins
-    loss += (np.log(first_density / max(readings.density, _SMALLEST)) / _LOG_SCALE_SPREAD) ** 2
-    best = int(np.argmin(loss))
-    return Tail(float(rows[best]), float(shape[best]), float(scale[best]), bound)
+    at_start = np.log(np.maximum(rows, _SMALLEST) / scale) - np.log(readings.density * bound)
+    best = int(np.argmin(loss + (at_start / _LOG_SCALE_SPREAD) ** 2))
+    return Tail(float(rows[best]), float(shape[best]), bound * float(scale[best]), bound)
 
 
 def _cdf(distances: Float64Array, shape: Float64Array, scale: Float64Array) -> Float64Array:
-    """Share of rows within each distance, shape (n_candidates, k); at shape 0 the limit, an exponential distribution."""
+    """Share of rows within each distance, shape (n_candidates, k); at shape 0 the exponential distribution."""
     ratio, exponential = distances / scale[:, None], (shape == 0.0)[:, None]
     xi = np.where(exponential, 1.0, shape[:, None])
     with np.errstate(over="ignore"):
