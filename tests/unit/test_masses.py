@@ -14,6 +14,7 @@ from threea_spark.encode.tree import consistent_tree, n_nodes, share_out, tree_c
 N = 20_000
 STDDEV = 100.0
 BOUNDS = [(0, 9, True), (0, 120, True), (-40, 100_000, True), (0.0, 1e6, False), (-1e300, 1e300, False), (3, 5, False)]
+BOUNDS += [(0.1, 0.1 + 1e-15, False), (0.0, 1e-300, False), (1e9, 1e9 + 1.0, False), (0, 2**53, True)]
 RNG = np.random.default_rng(11)
 AMOUNTS = np.where(RNG.random(N) < 0.4, 0.0, np.exp(RNG.normal(7.0, 1.2, N)))
 PRESSURES = RNG.normal(120.0, 18.0, N)

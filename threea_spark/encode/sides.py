@@ -25,6 +25,7 @@ _FAINT = 2.0  # standard deviations below which a tail is noise
 _STANDS_OUT = 4.0  # standard deviations by which a node exceeds the fit, or the leaf of a bound exceeds zero
 _DENSE = 3.0  # standard deviations
 _MIN_NODES = 3
+_NARROWEST = 1e-9  # of the range
 
 
 @dataclass(frozen=True)
@@ -176,4 +177,5 @@ class Side:
         enough = np.flatnonzero(inward >= _DENSE * self.stddev)
         back = int(enough[0]) + 1 if len(enough) else self._first
         width = float(self._edges[self._first] - self._edges[self._first - back])
-        return max(float(inward[back - 1]), self.stddev) / width
+        narrowest = _NARROWEST * float(self._edges[-1] - self._edges[0])  # a bound's own leaf has no width
+        return max(float(inward[back - 1]), self.stddev) / max(width, narrowest)
