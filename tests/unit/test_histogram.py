@@ -52,7 +52,7 @@ def test_neighbouring_tables_lie_within_the_bound(table, one_more):
 
 def test_the_bound_is_reached_by_a_row_without_nulls():
     full = [30.0 if isinstance(f, QuantileField) else 0 for f in FIELDS]
-    assert np.sum(LAYOUT.counts(columns_from([full])) ** 2) == LAYOUT.bound.squared_norm == 1 + 3 * 3 + 4
+    assert np.sum(LAYOUT.counts(columns_from([full])) ** 2) == LAYOUT.bound.squared_norm == 1 + (2 + 3 + 3) + 4
 
 
 def test_the_layout_lists_columns_and_their_parts():

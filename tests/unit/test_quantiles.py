@@ -4,8 +4,9 @@ from small_tables import category, number
 
 from threea_spark.encode.feature import SCORE_LIMIT
 from threea_spark.encode.grid import N_LEAVES, leaf_grid
+from threea_spark.encode.masses import leaf_masses
 from threea_spark.encode.quantiles import quantile_codec
-from threea_spark.encode.tree import N_NODES, leaf_masses, tree_counts
+from threea_spark.encode.tree import tree_counts
 
 RNG = np.random.default_rng(20240601)
 INCOMES = np.clip(np.exp(RNG.normal(10.0, 1.5, 50_000)), 0.0, 1e9)
@@ -14,10 +15,9 @@ AMOUNTS = np.where(RNG.random(50_000) < 0.6, 0.0, RNG.exponential(300.0, 50_000)
 
 def learned(values, lower, upper, *, n_cells=32, stddev=0.0, whole=False):
     grid = leaf_grid(lower, upper, whole=whole)
-    noisy = tree_counts(grid.index(values)) + np.random.default_rng(2).normal(0.0, 1.0, N_NODES) * stddev
-    takes_rest = np.zeros(N_LEAVES, dtype=np.bool_)
-    takes_rest[: grid.n_leaves] = True if whole else ~grid.is_atom
-    masses = leaf_masses(noisy, float(len(values)), max(stddev, 1e-9), takes_rest)
+    counts = tree_counts(grid.index(values), grid.n_levels)
+    noisy = counts + np.random.default_rng(2).normal(0.0, 1.0, len(counts)) * stddev
+    masses = leaf_masses(noisy, float(len(values)), max(stddev, 1e-9), grid)
     cell_rows = max(len(values) / n_cells, 3.0 * stddev)
     return quantile_codec("x", "integer" if whole else "float", False, grid, masses, cell_rows=cell_rows)
 

@@ -15,11 +15,12 @@ import numpy as np
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 
-BRANCHING = 8
+BRANCHING = 16
 N_LEVELS = 3
 N_LEAVES = BRANCHING**N_LEVELS
 _GUIDE_STEPS = 1024
-_LOG_RESOLUTION = 1e-5  # the logarithmic half starts at this share of the range
+_FIXED_POINT_STEPS = 20
+_LOG_RESOLUTION = 1e-9  # the logarithmic leaves start at this share of the range
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class LeafGrid:
     def n_leaves(self) -> int:
         """How many leaves there are, at most N_LEAVES."""
         return len(self.low)
+
+    @property
+    def n_levels(self) -> int:
+        """Levels of a tree that has a leaf for each of them."""
+        return next(levels for levels in range(1, N_LEVELS + 1) if BRANCHING**levels >= self.n_leaves)
+
+    @cached_property
+    def edges(self) -> Float64Array:
+        """Where each leaf begins and the last one ends, shape (n_leaves + 1,); whole numbers are as wide as one."""
+        return np.append(self.low, self.high[-1] + float(self.whole))
 
     @cached_property
     def is_atom(self) -> BoolArray:
@@ -98,22 +109,36 @@ def _whole_grid(lower: int, upper: int) -> LeafGrid:
         values = np.arange(lower, upper + 1, dtype=np.float64)
         return LeafGrid(values, values, whole=True)
     starts = {float(lower), float(lower) + 1.0, float(upper)} | ({0.0, 1.0} if lower < 0 < upper else set())
-    edges = np.ceil(_mixed_edges(float(lower), float(upper), N_LEAVES - len(starts)))
+    edges = np.ceil(_mixed_edges(float(lower), float(upper), N_LEAVES - len(starts), least=1.0))
     low = np.unique(np.concatenate([edges[:-1], np.array(sorted(starts))]))[:N_LEAVES]
     return LeafGrid(low, np.append(low[1:] - 1.0, float(upper)), whole=True)
 
 
-def _mixed_edges(lower: float, upper: float, n_leaves: int) -> Float64Array:
-    """At most n_leaves + 1 increasing edges from lower to upper: half linear, half logarithmic around the anchor."""
+def _mixed_edges(lower: float, upper: float, n_leaves: int, *, least: float = 0.0) -> Float64Array:
+    """At most n_leaves + 1 increasing edges from lower to upper: half linear, half logarithmic around the anchor.
+
+    Args:
+      lower, upper: Bounds.
+      n_leaves: How many leaves.
+      least: Width below which leaves would be wasted.
+    """
     anchor = min(max(0.0, lower), upper)
     n_linear = n_leaves // 2
     linear = np.linspace(lower, upper, n_linear + 1)
-    scale = _LOG_RESOLUTION * (upper - lower)
+    scale = _log_scale(lower - anchor, upper - anchor, n_leaves - n_linear, least)
     warped = np.linspace(_warp(lower - anchor, scale), _warp(upper - anchor, scale), n_leaves - n_linear + 1)
     logarithmic = anchor + np.sign(warped) * scale * np.expm1(np.abs(warped))
     edges = np.unique(np.concatenate([linear, logarithmic[1:-1], [anchor]]))
     edges[0], edges[-1] = lower, upper
     return edges
+
+
+def _log_scale(lower: float, upper: float, n_leaves: int, least: float) -> float:
+    """Distance from the anchor up to which leaves are about even: `least` wide there, or as fine as allowed."""
+    scale = _LOG_RESOLUTION * (upper - lower)
+    for _ in range(_FIXED_POINT_STEPS):  # the width at the anchor is scale / n_leaves times the range on its scale
+        scale = max(scale, least * n_leaves / (_warp(upper, scale) - _warp(lower, scale)))
+    return scale
 
 
 def _warp(distance: float, scale: float) -> float:

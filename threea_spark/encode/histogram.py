@@ -1,7 +1,7 @@
 """The one noisy sum of Encode: a histogram of every column over public leaves or levels.
 
-A row adds one for itself, N_LEVELS for each number (its leaf and the leaf's ancestors; one if it is null) and one for
-each category, so its squared norm is at most 1 + N_LEVELS * numbers + categories, whatever it holds.
+A row adds one for itself, one for each level of a number's tree (its leaf and the leaf's ancestors; one if it is null)
+and one for each category, so its squared norm is at most 1 + 3 * numbers + categories, whatever it holds.
 """
 
 from __future__ import annotations

@@ -13,12 +13,13 @@ from scipy.special import ndtr, ndtri
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode import tree
 from threea_spark.encode.feature import SCORE_LIMIT
-from threea_spark.encode.grid import BRANCHING, N_LEAVES, GuidedSearch, LeafGrid
+from threea_spark.encode.grid import BRANCHING, GuidedSearch, LeafGrid
+from threea_spark.encode.masses import leaf_masses
 from threea_spark.encode.numbers import NumberCodec, NumberField, NumberKind
+from threea_spark.encode.rules import CELL_STDDEVS
 
-_MIN_MASS = 1e-9
+_MIN_MASS = 1e-12
 _WORTH_A_CELL = 0.25
-_CELL_STDDEVS = 3.0
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class QuantileField(NumberField):
     @property
     def n_nodes(self) -> int:
         """Nodes of the tree, and the count of nulls."""
-        return int(tree.N_NODES) + 1
+        return tree.n_nodes(self.grid.n_levels) + 1
 
     @property
     def squared_norm(self) -> int:
         """One for each level of the tree, or one for a null."""
-        return tree.SQUARED_SENSITIVITY
+        return self.grid.n_levels
 
     def counts(self, values: NDArray[np.generic]) -> Int64Array:
         """Exact counts of one batch, shape (n_nodes,). PRIVATE."""
@@ -48,26 +49,25 @@ class QuantileField(NumberField):
         if not self.nullable:  # a null where none is allowed counts as the middle of the bounds: public
             numbers = np.where(missing, 0.5 * (self.grid.low[0] + self.grid.high[-1]), numbers)
             missing = np.zeros_like(missing)
-        nodes = tree.tree_counts(self.grid.index(numbers[~missing]))
+        nodes = tree.tree_counts(self.grid.index(numbers[~missing]), self.grid.n_levels)
         return np.append(nodes, np.int64(missing.sum()))
 
     def row_readings(self, block: Float64Array) -> Float64Array:
-        """The top level of the tree, and nulls."""
-        return np.append(block[:BRANCHING], block[-1])
+        """The nodes of the tree's top level that hold leaves, and nulls."""
+        n_top = -(-self.grid.n_leaves // BRANCHING ** (self.grid.n_levels - 1))
+        return np.append(block[:n_top], block[-1])
 
     def fit(self, block: Float64Array, n_rows: float, stddev: float, n_cells: int) -> QuantileCodec:
         """Makes the codec from the consistent masses of the leaves."""
         nulls = min(max(float(block[-1]), 0.0), n_rows) if self.nullable else 0.0
-        takes_rest = np.zeros(N_LEAVES, dtype=np.bool_)
-        takes_rest[: self.grid.n_leaves] = True if self.grid.whole else ~self.grid.is_atom
-        masses = tree.leaf_masses(block[:-1], max(n_rows - nulls, 1.0), stddev, takes_rest)
+        masses = leaf_masses(block[:-1], max(n_rows - nulls, 1.0), stddev, self.grid)
         return quantile_codec(
             self.name,
             self.kind,
             self.nullable,
             self.grid,
             masses,
-            cell_rows=max(n_rows / n_cells, _CELL_STDDEVS * stddev),
+            cell_rows=max(n_rows / n_cells, CELL_STDDEVS * stddev),
             null_share=nulls / max(n_rows, 1.0),
         )
 

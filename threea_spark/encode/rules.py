@@ -7,15 +7,20 @@ import math
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.feature import SCORE_LIMIT
 
-N_CELLS = 32
+N_CELLS = 128
+"""Most cells of a number; the noise on the counts usually allows fewer, see `CELL_STDDEVS`."""
+
+CELL_STDDEVS = 4.0
+"""Standard deviations of Encode's noise that a cell of a number holds at least.
+
+Later stages count cells with less noise than Encode does, and learn a weight for each, so that cells may be as fine as
+Encode can tell them apart. Measured at epsilon 1 against n/32 rows a cell.
+"""
 
 LABEL_CELLS = 8
 """Cells of a numeric label: each is a class with histograms of its own, so more cells mean fewer rows in each."""
 
-_WIDE_CELLS = 16
-
-_WIDE_COLUMNS = 100
-
+_AFFINE_CELLS = 16
 _AFFINE_COLUMNS = 256
 
 
@@ -30,10 +35,10 @@ def codes_affinely(config: ReleaseConfig) -> bool:
 
 
 def default_cells(config: ReleaseConfig) -> int:
-    """Cells of a number: fewer where many columns share the noise."""
+    """Most cells of a number; where it is coded by moments, whose noise says nothing about cells, exactly so many."""
     if config.encode.cells != "auto":
         return config.encode.cells
-    return _WIDE_CELLS if len(config.domain.features) > _WIDE_COLUMNS else N_CELLS
+    return _AFFINE_CELLS if codes_affinely(config) else N_CELLS
 
 
 def clip_norm_of(config: ReleaseConfig) -> float:

@@ -1,87 +1,115 @@
 """Noisy counts on a tree of leaves, made consistent.
 
-A row adds one to its leaf and to each of the leaf's ancestors, N_LEVELS in all, so a column's squared sensitivity is
-N_LEVELS whatever the number of leaves. Source: Hay, Rastogi, Miklau, Suciu 2010, arXiv 0904.0942, section 4.
+A row adds one to its leaf and to each of the leaf's ancestors, one for each level, so a column's squared sensitivity is
+the number of levels whatever the number of leaves. Source: Hay, Rastogi, Miklau, Suciu 2010, arXiv 0904.0942,
+section 4; 16 children a node: Qardaji, Yang, Li 2013, Understanding hierarchical methods for differentially private
+histograms, PVLDB 6(14).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
-from threea_spark.encode.grid import BRANCHING, N_LEAVES, N_LEVELS
-
-N_NODES = sum(BRANCHING**level for level in range(1, N_LEVELS + 1))
-SQUARED_SENSITIVITY = N_LEVELS
-SIGNIFICANT = 2.0  # standard deviations
-_NEGLIGIBLE = 1e-12
+from threea_spark.encode.grid import BRANCHING
 
 
-def tree_counts(leaf: Int64Array) -> Int64Array:
+def n_nodes(n_levels: int) -> int:
+    """Nodes of a tree, without its root."""
+    return sum(_sizes(n_levels))
+
+
+def _sizes(n_levels: int) -> list[int]:
+    return [BRANCHING**level for level in range(1, n_levels + 1)]
+
+
+def tree_counts(leaf: Int64Array, n_levels: int) -> Int64Array:
     """Counts rows at every node, level by level from the top.
 
     Args:
-      leaf: Leaf of each row, shape (n,), in [0, N_LEAVES). PRIVATE.
+      leaf: Leaf of each row, shape (n,), in [0, BRANCHING**n_levels). PRIVATE.
+      n_levels: Levels of the tree.
 
     Returns:
-      Shape (N_NODES,), exact counts. PRIVATE.
+      Shape (n_nodes,), exact counts. PRIVATE.
     """
-    counts = np.bincount(leaf, minlength=N_LEAVES).astype(np.int64)
+    counts = np.bincount(leaf, minlength=BRANCHING**n_levels).astype(np.int64)
     levels = [counts]
-    for _ in range(N_LEVELS - 1):
+    for _ in range(n_levels - 1):
         levels.append(levels[-1].reshape(-1, BRANCHING).sum(axis=1))
     return np.concatenate(levels[::-1])
 
 
-def leaf_masses(noisy: Float64Array, total: float, stddev: float, takes_rest: BoolArray) -> Float64Array:
-    """Turns noisy node counts into non-negative leaf masses that sum to `total`.
+@dataclass(frozen=True)
+class ConsistentTree:
+    """Counts of all nodes; those of the children sum to their parent's, and the top level's to the rows. RELEASED.
+
+    Attributes:
+      own: Noisy counts as they were read, level by level from the top.
+      below: Best reading of each node from itself and what lies below it, independent within a level.
+      variances: Of `below`, in squared noises of one count; 0 where no leaf exists.
+      counts: Best readings from all nodes; unbiased, so some are negative.
+    """
+
+    own: list[Float64Array]
+    below: list[Float64Array]
+    variances: list[Float64Array]
+    counts: list[Float64Array]
+
+
+def consistent_tree(noisy: Float64Array, total: float, exists: BoolArray) -> ConsistentTree:
+    """Weighs each node's count against the sum of its children, upward, and against its parent, downward.
 
     Args:
-      noisy: Noisy counts, shape (N_NODES,), equal noise at every node. RELEASED.
-      total: What the leaves sum to, positive: the noisy number of rows. RELEASED.
-      stddev: Standard deviation of the noise; masses within it are spread evenly or dropped.
-      takes_rest: Which leaves may share what does not stand out, shape (N_LEAVES,): not a bound's own leaf.
-
-    Returns:
-      Shape (N_LEAVES,). RELEASED.
+      noisy: Noisy counts, shape (n_nodes,), equal noise at every node. RELEASED.
+      total: Number of rows, as if it were exact. RELEASED.
+      exists: Which leaves exist, shape (n_leaves,); the others are known to be empty. Public.
     """
-    levels = _split_levels(noisy)
-    estimates: list[Float64Array] = [levels[-1]]
-    variances: list[float] = [1.0]
-    for own in levels[-2::-1]:  # upward: weigh a node's own count against the sum of its children
-        from_children = estimates[-1].reshape(-1, BRANCHING).sum(axis=1)
-        variance = BRANCHING * variances[-1]
-        share = variance / (variance + 1.0)
-        estimates.append(share * own + (1.0 - share) * from_children)
+    n_levels = next(levels for levels in range(1, 64) if BRANCHING**levels == len(exists))
+    own = list(np.split(noisy, np.cumsum(_sizes(n_levels))[:-1]))
+    variances = [exists.astype(np.float64)]
+    below = [np.where(exists, own[-1], 0.0)]
+    for count in own[-2::-1]:
+        children = below[-1].reshape(-1, BRANCHING).sum(axis=1)
+        variance = variances[-1].reshape(-1, BRANCHING).sum(axis=1)
+        share = variance / (variance + 1.0)  # an only child is its parent: both read the same rows
+        below.append(share * count + (1.0 - share) * children)
         variances.append(share)
+    below, variances = below[::-1], variances[::-1]
+    counts: list[Float64Array] = []
     parents = np.array([total])
-    weights = [takes_rest.astype(np.float64)]
-    for _ in estimates[1:]:
-        weights.append((weights[-1].reshape(-1, BRANCHING).sum(axis=1) > 0.0).astype(np.float64))
-    for estimate, weight in zip(estimates[::-1], weights[::-1], strict=True):  # downward: share each mass out
-        children, others = estimate.reshape(-1, BRANCHING), weight.reshape(-1, BRANCHING)
-        parents = _share_out(parents, children, others, SIGNIFICANT * stddev).ravel()
-    return parents
+    for reading, variance in zip(below, variances, strict=True):
+        part = variance.reshape(-1, BRANCHING)
+        whole = part.sum(axis=1, keepdims=True)
+        missing = parents[:, None] - reading.reshape(-1, BRANCHING).sum(axis=1, keepdims=True)
+        parents = (reading.reshape(-1, BRANCHING) + part / np.where(whole > 0.0, whole, 1.0) * missing).ravel()
+        counts.append(parents)
+    return ConsistentTree(own, below, variances, counts)
 
 
-def _split_levels(nodes: Float64Array) -> list[Float64Array]:
-    sizes = [BRANCHING**level for level in range(1, N_LEVELS + 1)]
-    return list(np.split(nodes, np.cumsum(sizes)[:-1]))
-
-
-def _share_out(parents: Float64Array, children: Float64Array, weights: Float64Array, threshold: float) -> Float64Array:
+def share_out(parents: Float64Array, children: Float64Array, weights: Float64Array, threshold: float) -> Float64Array:
     """Shares each parent's mass out: children that stand out keep theirs, the others split the rest by weight.
 
-    A rest that does not stand out either is dropped, so noise alone puts no rows into an empty tail.
+    A rest that does not stand out either is dropped, so noise alone puts no rows into an empty region.
+
+    Args:
+      parents: Shape (n,).
+      children: Noisy counts, shape (n, k).
+      weights: Of the children among the rest, shape (n, k).
+      threshold: The count from which a child stands out.
+
+    Returns:
+      Shape (n * k,), non-negative; the children of a parent sum to it, or to 0 where none has a weight.
     """
     mass = np.maximum(parents, 0.0)[:, None]
     stands_out = children >= threshold
     kept = np.where(stands_out, children, 0.0)
     rest = np.maximum(mass - kept.sum(axis=1, keepdims=True), 0.0)
     others = np.where(stands_out, 0.0, weights)
-    others = np.where(others.sum(axis=1, keepdims=True) > 0.0, others, np.where(stands_out, 0.0, _NEGLIGIBLE))
     n_others = others.sum(axis=1, keepdims=True)
     rest = np.where((rest >= threshold) | ~stands_out.any(axis=1, keepdims=True), rest, 0.0)
     shared = kept + others * (rest / np.where(n_others > 0.0, n_others, 1.0))
     whole = shared.sum(axis=1, keepdims=True)
-    return np.where(whole > 0.0, shared * (mass / np.where(whole > 0.0, whole, 1.0)), 0.0)
+    return np.where(whole > 0.0, shared * (mass / np.where(whole > 0.0, whole, 1.0)), 0.0).ravel()
