@@ -39,14 +39,12 @@ class JointModel:
       columns: The tables' columns.
       products: The mixture of products.
       stddev: Standard deviation of the noise on a count of the second look, in rows.
-      first_stddev: The same of the first look.
       n_rows: DP number of rows.
     """
 
     columns: TableColumns
     products: Products
     stddev: float
-    first_stddev: float
     n_rows: float
 
     @property
@@ -130,7 +128,7 @@ def measure_joint(
     cells = CellTables(tuple(chosen), tables, second.stddev / rows)
     finer = Evidence(columns, evidence.one_way_stddev, evidence.pairs, cells)
     fit = fit_products(finer, settings, rng, fit.parameters)
-    return JointModel(columns, fit.products, second.stddev, first.stddev, n_rows)
+    return JointModel(columns, fit.products, second.stddev, n_rows)
 
 
 def _pair_tables(columns: TableColumns, shares: Float64Array, stddev: float) -> PairTables:

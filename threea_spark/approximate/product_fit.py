@@ -3,8 +3,6 @@
 Post-processing: it reads released tables only. Minimised is the sum of squared differences between tables and model in
 units of noise, half a chi-square, plus two priors whose strength is in proportion to rows per noise: a component's
 column is close to the column's own distribution (Kullback-Leibler), and neighbouring cells of a number change alike.
-Several mixtures are fitted side by side from different starting points and put together: what they fitted to the noise
-differs between them and averages out.
 """
 
 from __future__ import annotations
@@ -34,24 +32,22 @@ class ProductSettings:
     """Settings of the fit.
 
     Attributes:
-      mixtures: Mixtures fitted side by side.
-      components: Components of each mixture.
+      components: Components of the mixture.
       steps: Steps of Adam from a random start.
       more_steps: Steps from an earlier fit.
       rate: Learning rate at the start; it falls to zero by a cosine.
       spread: Standard deviation of the starting log odds.
-      prior: Strength of the prior on a component's columns, in units of rows per noise.
+      prior: Strength of the prior on a component's columns, in units of rows per noise and of a column's pairs.
       smooth: Strength of the prior on neighbouring cells, in the same units.
     """
 
-    mixtures: int = 4
-    components: int = 100
+    components: int = 400
     steps: int = 400
     more_steps: int = 200
     rate: float = 0.1
     spread: float = 1.0
-    prior: float = 1.0
-    smooth: float = 0.1
+    prior: float = 0.07
+    smooth: float = 0.007
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Fit:
     """A fit, and where to go on from it.
 
     Attributes:
-      products: All mixtures put together. RELEASED.
+      products: The mixture. RELEASED.
       parameters: Of the optimiser.
     """
 
@@ -87,7 +83,7 @@ class Evidence:
 def fit_products(
     evidence: Evidence, settings: ProductSettings, rng: np.random.Generator, start: Parameters | None = None
 ) -> Fit:
-    """Fits the mixtures.
+    """Fits the mixture.
 
     Args:
       evidence: What they are fitted to.
@@ -115,7 +111,7 @@ def _steps(loss: Callable[[Parameters], jax.Array], optimiser: Any) -> Callable[
 
 
 class _Problem:
-    """The loss of one mixture, on arrays that pad every column to as many cells as the widest has."""
+    """The loss of a mixture, on arrays that pad every column to as many cells as the widest has."""
 
     def __init__(self, evidence: Evidence, settings: ProductSettings) -> None:
         columns, self._settings = evidence.columns, settings
@@ -134,34 +130,29 @@ class _Problem:
         self._shares, self._precision = _padded(columns, evidence.pairs)
         self._one_way_precision = evidence.one_way_stddev**-2
         self._cells = None if evidence.cells is None else _PaddedCells(evidence.cells, n_cells)
-        rows_per_noise = 1.0 / evidence.pairs.stddev
-        self._prior, self._smooth = settings.prior * rows_per_noise, settings.smooth * rows_per_noise
+        evidence_of_column = max(n_columns - 1, 1) / evidence.pairs.stddev
+        self._prior, self._smooth = settings.prior * evidence_of_column, settings.smooth * evidence_of_column
 
     def start(self, rng: np.random.Generator) -> Parameters:
         """Random log odds for each group of cells, the same for all cells of a group."""
         own, (n_columns, _, n_groups) = self._settings, self._grouping.shape
-        drawn = own.spread * rng.standard_normal((own.mixtures, own.components, n_columns, n_groups))
-        odds = np.einsum("rkdg,dcg->rkdc", drawn, self._grouping)
-        weights = np.zeros((own.mixtures, own.components))
+        drawn = own.spread * rng.standard_normal((own.components, n_columns, n_groups))
+        odds, weights = np.einsum("kdg,dcg->kdc", drawn, self._grouping), np.zeros(own.components)
         return {"odds": jnp.asarray(odds, jnp.float32), "weights": jnp.asarray(weights, jnp.float32)}
 
-    def loss(self, parameters: Parameters) -> jax.Array:
-        """The sum of the mixtures' losses: each is fitted on its own."""
-        return jnp.sum(jax.vmap(self._loss)(parameters))
-
     def products(self, parameters: Parameters) -> Products:
-        """All mixtures as one, in float64."""
-        weights, probabilities = (np.asarray(part, np.float64) for part in jax.vmap(self._mixture)(parameters))
-        flat = probabilities.reshape(-1, *probabilities.shape[2:])
-        own = [flat[:, j, :size] for j, size in enumerate(self._columns.sizes)]
-        return Products(weights.ravel() / weights.sum(), tuple(part / part.sum(axis=1, keepdims=True) for part in own))
+        """The mixture, in float64."""
+        weights, probabilities = (np.asarray(part, np.float64) for part in self._mixture(parameters))
+        own = [probabilities[:, j, :size] for j, size in enumerate(self._columns.sizes)]
+        return Products(weights / weights.sum(), tuple(part / part.sum(axis=1, keepdims=True) for part in own))
 
     def _mixture(self, parameters: Parameters) -> tuple[jax.Array, jax.Array]:
-        """Weights, shape (k,), and probabilities, shape (k, n_columns, n_cells), of one mixture."""
+        """Weights, shape (k,), and probabilities, shape (k, n_columns, n_cells)."""
         odds = jnp.where(self._present, parameters["odds"], 0.0)
         return jax.nn.softmax(parameters["weights"]), jax.nn.softmax(odds + self._base, axis=-1) * self._present
 
-    def _loss(self, parameters: Parameters) -> jax.Array:
+    def loss(self, parameters: Parameters) -> jax.Array:
+        """Half a chi-square, and the priors."""
         weights, own = self._mixture(parameters)
         grouped = jnp.einsum("kdc,dcg->kdg", own, self._grouping).reshape(len(weights), -1)
         pairs = (grouped * weights[:, None]).T @ grouped
