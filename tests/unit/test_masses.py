@@ -114,12 +114,26 @@ def test_mean_and_spread_are_right_however_wide_the_bounds_and_far_better_than_w
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_code_beyond_all_values_and_a_cap_keep_their_rows(seed):
-    values = np.concatenate([RNG.gamma(2.0, 3.0, N - 4_000), np.full(2_000, 700.0), np.full(2_000, 999.0)])
+def test_a_code_and_a_cap_in_a_tail_keep_their_rows(seed):
+    """Together they are less than half of the rows, so the tail begins before them."""
+    values = np.concatenate([RNG.gamma(2.0, 3.0, N - 3_000), np.full(1_500, 700.0), np.full(1_500, 999.0)])
     grid = leaf_grid(0.0, 999.0, whole=False)
     masses = leaf_masses(noisy_counts(values, grid, STDDEV, seed), float(N), STDDEV, grid)
     cdf = np.cumsum(masses)
-    between = grid.index(np.array([60.0, 650.0, 750.0, 998.0]))
-    assert masses[-1] == pytest.approx(2_000, abs=5 * STDDEV)
-    assert cdf[between[2]] - cdf[between[1]] == pytest.approx(2_000, abs=6 * STDDEV)
-    assert cdf[between[1]] - cdf[between[0]] < 5 * STDDEV
+    sixty, before, behind, last = grid.index(np.array([60.0, 650.0, 750.0, 998.0]))
+    assert masses[-1] == pytest.approx(1_500, abs=5 * STDDEV)
+    assert cdf[behind] - cdf[before] == pytest.approx(1_500, abs=6 * STDDEV)
+    assert cdf[before] - cdf[sixty] < 5 * STDDEV
+    assert cdf[last] - cdf[behind] < 5 * STDDEV
+
+
+def test_a_column_that_noise_drowns_keeps_the_order_of_its_values():
+    """Rows of seven standard deviations of the noise: scores that are all alike would say nothing of the values."""
+    grid, likeness = leaf_grid(0.0, 50.0, whole=False), []
+    for seed in range(30):
+        values = np.clip(np.random.default_rng(seed).exponential(5.0, 640), 0.0, 50.0)
+        masses = leaf_masses(noisy_counts(values, grid, 90.0, seed), 640.0, 90.0, grid)
+        scores = quantile_codec("x", "float", False, grid, masses, cell_rows=270.0).score(values)
+        likeness.append(np.corrcoef(scores, values)[0, 1])
+    assert min(likeness) > 0.5
+    assert np.mean(likeness) > 0.8

@@ -182,7 +182,16 @@ def test_what_a_newer_version_adds_is_passed_over(tmp_path):
 
 
 def test_the_first_format_is_read_for_ever():
-    assert same(ReleaseModel.load(Path(__file__).with_name("model_of_format_1")), model_of())
+    """A number brings its own leaves, which were fewer then."""
+    loaded, made = ReleaseModel.load(Path(__file__).with_name("model_of_format_1")), model_of()
+    age, income, *categories = made.encoding.columns
+    old = loaded.encoding.columns[1]
+    assert old.grid.n_leaves < 512 < income.grid.n_leaves
+    assert np.diff(old.cdf) == pytest.approx(1.0 / old.grid.n_leaves)
+    read = dataclasses.replace(old, grid=income.grid, cdf=income.cdf, cell_starts=income.cell_starts)
+    assert same(read, income)
+    columns = (age, old, *categories)
+    assert same(loaded, dataclasses.replace(made, encoding=dataclasses.replace(made.encoding, columns=columns)))
 
 
 WHERE = {

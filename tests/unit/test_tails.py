@@ -62,3 +62,14 @@ def test_no_row_lies_beyond_the_end_or_the_bound(shape, rows):
     assert 0.0 < tail.end <= 400.0
     assert tail.rows_between(EDGES).sum() == pytest.approx(rows)
     assert tail.rows_between(np.array([tail.end, 400.0])).sum() == pytest.approx(0.0, abs=1e-9 * rows)
+
+
+def test_a_sample_reaches_no_farther_than_its_last_row():
+    """A heavy tail of a hundred rows under a bound a million scales away: the naive mean follows the bound."""
+    tail, bound = Tail(100.0, 0.6, 1.0, 1e6), 1e6
+    edges = np.append(0.0, np.geomspace(1e-3, bound, 400))
+    beyond = tail.rows_between(np.array([tail.end, bound])).sum()
+    assert beyond == 0.0
+    largest = np.expm1(0.6 * -np.log(np.random.default_rng(3).random((500, 100)))) / 0.6
+    assert 0.5 * tail.end < np.median(largest.max(axis=1)) < 2.0 * tail.end
+    assert tail.rows_between(edges).sum() == pytest.approx(100.0)

@@ -16,6 +16,9 @@ from threea_spark.encode.tree import ConsistentTree, consistent_tree, share_out
 
 SIGNIFICANT = 2.0
 """Standard deviations from which a node of the bulk keeps its own count."""
+_ROWS_WITH_TAILS = 12.0
+"""Standard deviations of the noise that a column's rows must exceed; below, two tails would be noise, and may be so
+narrow that all values look alike."""
 _NEGLIGIBLE = 1e-12
 
 
@@ -44,7 +47,7 @@ def leaf_masses(noisy: Float64Array, n_rows: float, stddev: float, grid: LeafGri
 def _tails(tree: ConsistentTree, n_rows: float, stddev: float, grid: LeafGrid) -> tuple[Float64Array, BoolArray]:
     """Masses of the leaves of both tails, no more than all rows, and which leaves these are; shapes (n_leaves,)."""
     masses, in_tail = np.zeros(len(tree.counts[-1])), np.zeros(len(tree.counts[-1]), dtype=np.bool_)
-    if grid.n_levels > 1:
+    if grid.n_levels > 1 and 0.0 < stddev < n_rows / _ROWS_WITH_TAILS:  # exact counts, in conditional mode, need no fit
         for is_upper in (False, True):
             inside, rows = Side(grid, tree, stddev, n_rows, is_upper).tail()
             masses, in_tail = np.maximum(masses, rows), in_tail | inside

@@ -21,9 +21,8 @@ _TAIL_DEVIATIONS = 6.0
 """A tail holds so many standard deviations of the noise on it: enough to tell its shape."""
 _TAIL_SHARE = 0.02
 _LARGEST_TAIL = 0.5
-_FAINT = 2.0  # standard deviations below which a tail is noise
 _STANDS_OUT = 4.0  # standard deviations by which a node exceeds the fit, or the leaf of a bound exceeds zero
-_DENSE = 3.0  # standard deviations
+_DENSE = 6.0  # standard deviations
 _MIN_NODES = 3
 _NARROWEST = 1e-9  # of the range
 
@@ -115,15 +114,14 @@ class Side:
     def tail(self) -> tuple[BoolArray, Float64Array]:
         """Which leaves lie in the tail, and the rows in each leaf, shapes (n_leaves,) of the whole tree.
 
-        There is no tail where nodes are too few to tell it; a tail that does not stand out from its noise is empty.
+        There is no tail where nodes are too few to tell it.
         """
         first, nodes = self._first, self._nodes[self._first :]
         leaves = np.arange(len(self.tree.counts[-1]))
         inside = np.isin(leaves // self._leaves_a_node, nodes) & (leaves < self.grid.n_leaves)
         if first == 0 or len(nodes) < _MIN_NODES:
             return np.zeros_like(inside), np.zeros(len(leaves))
-        stands_out = self._beyond[first] >= _FAINT * self._error[first]
-        rows = self._fitted(nodes) if stands_out else np.zeros(len(leaves))
+        rows = self._fitted(nodes)
         rows[self._bound_leaf] += self._rows_at_bound
         return inside, rows
 
@@ -169,7 +167,8 @@ class Side:
                 at_bound = self._rows_at_bound if held[-1] == len(nodes) - 1 else 0.0
                 rows = float(self.tree.own[0][parent]) - at_bound
                 yield Reading(int(held[0]), int(held[-1]) + 1, rows, square)
-        yield Reading(0, len(nodes), float(self._beyond[self._first]), float(self._error[self._first]) ** 2)
+        first, error = self._first, float(self._error[self._first])
+        yield Reading(0, len(nodes), max(float(self._beyond[first]), error), error**2)
 
     def _density(self) -> float:
         """Rows per unit of value just before the tail begins, over as many nodes as it takes to stand out."""

@@ -92,8 +92,6 @@ def consistent_tree(noisy: Float64Array, total: float, exists: BoolArray) -> Con
 def share_out(parents: Float64Array, children: Float64Array, weights: Float64Array, threshold: float) -> Float64Array:
     """Shares each parent's mass out: children that stand out keep theirs, the others split the rest by weight.
 
-    A rest that does not stand out either is dropped, so noise alone puts no rows into an empty region.
-
     Args:
       parents: Shape (n,).
       children: Noisy counts, shape (n, k).
@@ -109,7 +107,6 @@ def share_out(parents: Float64Array, children: Float64Array, weights: Float64Arr
     rest = np.maximum(mass - kept.sum(axis=1, keepdims=True), 0.0)
     others = np.where(stands_out, 0.0, weights)
     n_others = others.sum(axis=1, keepdims=True)
-    rest = np.where((rest >= threshold) | ~stands_out.any(axis=1, keepdims=True), rest, 0.0)
     shared = kept + others * (rest / np.where(n_others > 0.0, n_others, 1.0))
     whole = shared.sum(axis=1, keepdims=True)
     return np.where(whole > 0.0, shared * (mass / np.where(whole > 0.0, whole, 1.0)), 0.0).ravel()
