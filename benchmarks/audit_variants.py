@@ -12,10 +12,11 @@ import numpy as np
 from audit_trial import ABSENT, PRESENT, Breaker, Pair  # beside this file
 from local_rows import local_rows  # beside this file
 
-from threea_spark import ReleaseConfig, rules
+from threea_spark import ReleaseConfig
 from threea_spark.anonymize import mix
 from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy.budget import Stage
+from threea_spark.recipes import rules
 
 N_ROWS = 400
 DELTA = 1e-5

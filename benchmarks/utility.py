@@ -1,42 +1,45 @@
 """Utility of releases on a folder of tables: train on released rows, test on real ones, beside what others reach.
 
     python benchmarks/utility.py --data folder --json out.json [--tables a b] [--seeds 0 1 2] [--adapt none]
+        [--fidelity] [--in-memory]
 
 The folder holds CATALOG.json and one Parquet file a table; beside it lies a protocol.py with load, split and score
 (given by --protocol, or found as ../bench/protocol.py): the split and the score are the protocol's, never ours. Results
 are stored in the JSON as they come, real rows and the dp-nb baseline among them. What stands there is not run again,
 unless it failed. Figures of other methods come from --peers, or from ../bench/peers.json where there is one.
+
+With --fidelity each record also holds the figures of fidelity.py and any_label.py: whether the rows are right as a
+table, and for every column as the label (real rows: of the held-out rows, and of the training rows). With --in-memory
+releases run in this process, without Spark; the rows follow the same distribution.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import math
-import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pandas as pd
-import yaml
-from baseline import draw_baseline  # beside this file
+from fidelity import Yardstick  # this and the next are beside this file
 from rich.console import Console
 from rich.table import Table
-from source import load_protocol, write_source  # beside this file
+from source import load_protocol
+from trained_rows import trained_rows
 
-from threea_spark import ReleaseConfig, release
 from threea_spark.errors import ThreeAError
-from threea_spark.session import build_session
 
 Record = dict[str, Any]
 PEER_SLACK = 1.15  # peers that spent a little more than asked still count: some bin on top of their budget
 MIN_DISTANCE = 0.05  # below it real rows teach a model nothing, so that a share of the distance says nothing
 DELTA = 1e-5
+FORMER = {"delta": DELTA, "engine": "spark"}  # of records from before these were part of the key
 HEADER = ("table", "runs", "ours", "real", "dp-nb", "best peer lgbm", "best peer linear", "ahead", "of real", "seconds")
+FIDELITY = {"tv2_q": min, "sd_pairs": max, "any_share": max}  # by figure: which of two is better
+FIDELITY_HEADER = ("table", *(name for figure in FIDELITY for name in (figure, "best peer")))
+NO_PEERS = {"real", "test", "ours", "dp-nb"}
 
 
 class Results:
@@ -46,9 +49,10 @@ class Results:
         self._path = path
         self._records: list[Record] = json.loads(path.read_text()) if path.exists() else []
 
-    def find(self, key: Mapping[str, Any]) -> Record | None:
-        """Finds the record of a run that did not fail."""
-        return next((row for row in self._records if _matches(row, key) and "failed" not in row), None)
+    def find(self, key: Mapping[str, Any], *, figure: str | None = None) -> Record | None:
+        """Finds the record of a run that did not fail, and that measured a figure if one is named."""
+        found = (row for row in self._records if _matches(row, key) and "failed" not in row)
+        return next((row for row in found if figure is None or figure in row), None)
 
     def add(self, key: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
         """Stores what a run gave; the file is whole at any moment."""
@@ -62,7 +66,10 @@ class Results:
 
 def main() -> None:
     """Runs what is missing, then prints the table."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.in_memory and arguments.generator in ("mix", "random"):
+        parser.error(f"--in-memory: a release in memory draws rows; --generator {arguments.generator} needs Spark")
     bench = arguments.data.parent / "bench"
     protocol = load_protocol(arguments.protocol or bench / "protocol.py")
     peers_file = arguments.peers or bench / "peers.json"
@@ -75,9 +82,15 @@ def main() -> None:
     for table in tables:
         _run_table(table, arguments, protocol, results)
     rows = [summary_row(table, arguments, results, peers.get(table, [])) for table in tables]
-    show(rows)
+    show(HEADER, rows, "trained on released rows, tested on real ones: lgbm / linear")
+    lines = markdown(HEADER, rows)
+    if arguments.fidelity:
+        others = json.loads((bench / "fidelity.json").read_text()) if (bench / "fidelity.json").exists() else []
+        rows = [fidelity_row(table, arguments, results, others) for table in tables]
+        show(FIDELITY_HEADER, rows, "right as a table: ours / real rows / dp-nb")
+        lines += "\n" + markdown(FIDELITY_HEADER, rows)
     if arguments.markdown:
-        arguments.markdown.write_text(markdown(rows))
+        arguments.markdown.write_text(lines)
 
 
 def keys_of(arguments: argparse.Namespace, table: str, seed: int) -> dict[str, Record]:
@@ -88,7 +101,8 @@ def keys_of(arguments: argparse.Namespace, table: str, seed: int) -> dict[str, R
     if arguments.baselines:
         keys = {"real": {**plain, "generator": "real"}, "dp-nb": {**spent, "generator": "dp-nb"}}
     if arguments.generator != "none":
-        keys["ours"] = {**spent, **{name: getattr(arguments, name) for name in ("generator", "adapt", "override")}}
+        asked = {name: getattr(arguments, name) for name in ("generator", "adapt", "override")}
+        keys["ours"] = {**spent, **asked, "engine": "memory" if arguments.in_memory else "spark"}
     return keys
 
 
@@ -101,10 +115,7 @@ def best_peer(rows: Iterable[Record], epsilon: float, figure: str) -> tuple[floa
 
 def summary_row(table: str, arguments: argparse.Namespace, results: Results, peers: Sequence[Record]) -> list[str]:
     """Makes the table's line: ours beside the others, means over the seeds that ran, lgbm / linear."""
-    found: dict[str, list[Record]] = {"real": [], "dp-nb": [], "ours": []}
-    for seed in arguments.seeds:
-        for role, key in keys_of(arguments, table, seed).items():
-            found[role] += [record] if (record := results.find(key)) else []
+    found = _found(table, arguments, results)
     metric = "r2" if any("r2_lgbm" in record for records in found.values() for record in records) else "auc"
     figures = [f"{metric}_lgbm", f"{metric}_linear"]
     ours, real, base = ([_mean(found[role], figure) for figure in figures] for role in ("ours", "real", "dp-nb"))
@@ -124,84 +135,67 @@ def summary_row(table: str, arguments: argparse.Namespace, results: Results, pee
     ]
 
 
-def show(rows: Sequence[Sequence[str]]) -> None:
-    """Prints the table, wide where the output is a file."""
-    table = Table(*HEADER, title="trained on released rows, tested on real ones: lgbm / linear", box=None)
+def fidelity_row(table: str, arguments: argparse.Namespace, results: Results, peers: Iterable[Record]) -> list[str]:
+    """Makes a table's line of fidelity, means over the seeds that ran; peers' figures as they were measured."""
+    found, line = _found(table, arguments, results), [table]
+    others = [row for row in peers if row["table"] == table and row["method"] not in NO_PEERS]
+    for figure, better in FIDELITY.items():
+        line.append(" / ".join(_text(_mean(found[role], figure)) for role in ("ours", "real", "dp-nb")))
+        measured = [(row[figure], row["method"]) for row in others if row.get(figure) is not None]
+        line.append(f"{best[0]:.3f} ({best[1]})" if (best := better(measured, default=None)) else "-")
+    return line
+
+
+def show(header: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Prints a table, wide where the output is a file."""
+    table = Table(*header, title=title, box=None)
     for row in rows:
         table.add_row(*row)
     Console(width=None if Console().is_terminal else 200).print(table)
 
 
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Writes the table as Markdown."""
-    lines = [HEADER, ["---", *["---:"] * (len(HEADER) - 1)], *rows]
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Writes a table as Markdown."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _run_table(table: str, arguments: argparse.Namespace, protocol: ModuleType, results: Results) -> None:
     """Runs and stores what is missing of a table; reads it only then."""
     keys = {seed: keys_of(arguments, table, seed).values() for seed in arguments.seeds}
-    missing = {seed: [key for key in wanted if not results.find(key)] for seed, wanted in keys.items()}
+    figure = next(iter(FIDELITY)) if arguments.fidelity else None
+    missing = {seed: [key for key in wanted if not results.find(key, figure=figure)] for seed, wanted in keys.items()}
     if not any(missing.values()):
         return
     frame, domain = protocol.load(table, arguments.data)
     for seed, wanted in missing.items():
         train, test = protocol.split(frame, domain, seed)
+        yardstick = Yardstick(train, test, domain) if wanted and arguments.fidelity else None
         for key in wanted:
             try:
-                rows, seconds = _rows(key, arguments, train, domain)
+                rows, seconds = trained_rows(key, arguments, train, domain)
                 outcome = {**protocol.score(rows, test, domain), "seconds": round(seconds, 1)}
+                if yardstick is not None:
+                    is_real = key["generator"] == "real"
+                    outcome |= yardstick.of_real_rows() if is_real else yardstick.of_release(rows)
             except ThreeAError as error:
                 outcome = {"failed": f"{type(error).__name__}: {error}"[:300]}
             results.add(key, outcome)
-            print(f"{table} seed {seed} {key['generator']}: {outcome}", flush=True)
+            shown = {name: value for name, value in outcome.items() if name != "per_target"}
+            print(f"{table} seed {seed} {key['generator']}: {shown}", flush=True)
 
 
-def _rows(key: Record, arguments: argparse.Namespace, train: pd.DataFrame, domain: Any) -> tuple[pd.DataFrame, float]:
-    """Gives the rows that the run trains on, and the seconds it took to make them."""
-    if key["generator"] == "real":
-        return train, 0.0
-    if key["generator"] != "dp-nb":
-        return _release(_session(arguments.master), arguments, train, domain)
-    start = time.monotonic()
-    rows = draw_baseline(train, domain, epsilon=key["epsilon"], delta=key["delta"], seed=key["seed"])
-    return rows, time.monotonic() - start
-
-
-@functools.cache
-def _session(master: str) -> Any:
-    return build_session("threea-utility", master=master)
-
-
-def _release(spark: Any, arguments: argparse.Namespace, train: pd.DataFrame, domain: Any) -> tuple[pd.DataFrame, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = f"{folder}/source", f"{folder}/target"
-        write_source(spark, train, source)
-        content: dict[str, Any] = {
-            "source": {"path": source},
-            "target": {"path": target},
-            "privacy": {
-                "epsilon": arguments.epsilon,
-                "delta": arguments.delta,
-                "allow_large_delta": True,  # one delta for all tables, as for the peers: some hold 100,000 rows
-                "unit": "row",
-            },
-            "domain": {name: domain[name] for name in ("label", "task", "columns")},
-            "adapt": {"method": arguments.adapt},
-            "anonymize": {"generator": arguments.generator},
-        }
-        if arguments.generator == "sample":
-            content["anonymize"]["rows"] = len(train)
-        for section, fields in yaml.safe_load(arguments.override or "{}").items():
-            content.setdefault(section, {}).update(fields)
-        start = time.monotonic()
-        release(spark, ReleaseConfig.from_dict(content))
-        seconds = time.monotonic() - start
-        return spark.read.format("delta").load(target).toPandas(), seconds
+def _found(table: str, arguments: argparse.Namespace, results: Results) -> dict[str, list[Record]]:
+    """The records of a table's runs that are asked for, by role."""
+    found: dict[str, list[Record]] = {"real": [], "dp-nb": [], "ours": []}
+    for seed in arguments.seeds:
+        for role, key in keys_of(arguments, table, seed).items():
+            found[role] += [record] if (record := results.find(key)) else []
+    return found
 
 
 def _matches(row: Mapping[str, Any], key: Mapping[str, Any]) -> bool:
-    return all(row.get(name, DELTA if name == "delta" else None) == value for name, value in key.items())
+    return all(row.get(name, FORMER.get(name)) == value for name, value in key.items())
 
 
 def _mean(records: Sequence[Record], figure: str) -> float | None:
@@ -236,6 +230,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--override", help="YAML of configuration sections, such as '{approximate: {components: 4}}'")
     parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True, help="real rows and dp-nb")
     parser.add_argument("--master", default="local[2]")
+    parser.add_argument("--in-memory", action="store_true", help="release without Spark")
+    parser.add_argument("--fidelity", action="store_true", help="also measure whether the rows are right as a table")
     return parser
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from threea_spark.anonymize.mix import Mixer
 from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.approximate.components import ComponentModel
+from threea_spark.approximate.joint import JointModel
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID
@@ -16,7 +17,7 @@ from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.privacy.gaussian import mixing_mu
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.recipe import Clusters
+from threea_spark.recipes.recipe import Clusters
 
 CONDITIONAL = "conditional accounting: the partition is not covered; do not publish before weighing this"
 _FEW_ROWS_STDDEVS = 10.0
@@ -56,6 +57,15 @@ def diagnose_components(encoding: Encoding, model: ComponentModel, n_rows: float
             "(encode.cells), or merge rare categories"
         )
     return found
+
+
+def diagnose_joint(encoding: Encoding, model: JointModel) -> list[str]:
+    """Lists what tables of pairs could not resolve.
+
+    Args:
+      encoding, model: The released results of Encode and Approximate.
+    """
+    return _small_classes(encoding, model.class_weights * model.n_rows, model.stddev)
 
 
 def diagnose_class_means(encoding: Encoding, model: Discriminant, first: ClassMeans) -> list[str]:

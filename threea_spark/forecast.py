@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape, histogram_layout
+from threea_spark.model.more_rows import more_rows_in_words
 from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
-from threea_spark.recipe import Draw, DrawWide, Mix, Recipe
+from threea_spark.recipes.choice import choose
+from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, Mix, Recipe
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,23 @@ class StageOutlook:
 
 @dataclass(frozen=True)
 class Outlook:
-    """The forecast that `threea plan` prints; every number follows from the configuration and the assumed rows."""
+    """The forecast that `threea plan` prints; every number follows from the configuration and the assumed rows.
+
+    Attributes:
+      n_rows: Assumed.
+      plan_words: The plan, in words.
+      stages: What each stage's noise leaves of its counts.
+      resolved: The value of every `auto` setting.
+      delta: What there is to say about delta.
+      more_rows: What models gained from more rows than the source holds; None if none can be drawn or classified.
+    """
 
     n_rows: int
     plan_words: str
     stages: tuple[StageOutlook, ...]
     resolved: dict[str, Any]
     delta: tuple[str, ...] = ()
+    more_rows: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -51,7 +62,7 @@ class Outlook:
             ratio = "" if stage.signal_to_noise is None else f"signal to noise {stage.signal_to_noise:.3g} "
             lines.append(f"  {stage.stage:<11} {noise}{ratio}({stage.meaning})")
         lines += [f"  {name:<22}{_short(value)}" for name, value in self.resolved.items()]
-        lines += self.delta
+        lines += [*self.delta, *([] if self.more_rows is None else [self.more_rows])]
         return "\n".join(lines)
 
 
@@ -63,11 +74,12 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
       n_rows: Assumed.
     """
     plan, shape = make_plan(config), expected_shape(config, float(n_rows))
-    chosen = recipe.choose(config, plan, shape)
+    chosen = choose(config, plan, shape)
     stages = tuple(_stages(chosen, config, plan, shape))
     allowed = config.privacy.allow_large_delta
     said = large_delta.outlook_words(plan.delta, plan.unit.max_rows, n_rows, is_allowed=allowed)
-    return Outlook(n_rows, plan_in_words(plan), stages, chosen.values, said)
+    more = more_rows_in_words(str(chosen.values["recipe"]), n_rows) if config.domain.classes else None
+    return Outlook(n_rows, plan_in_words(plan), stages, chosen.values, said, more)
 
 
 def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[StageOutlook]:
@@ -80,6 +92,9 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
         elif stage is Stage.APPROXIMATE and noise and isinstance(own, Draw):
             ratio, part = rows_in_cell / _n_parts(own, shape) / noise, "class" if own.clusters is None else "cluster"
             yield StageOutlook(stage.value, mu, noise, ratio, f"a cell of a column in one {part}")
+        elif stage is Stage.APPROXIMATE and noise and isinstance(own, DrawPairs):
+            in_group = shape.n_rows / own.n_groups**2
+            yield StageOutlook(stage.value, mu, noise, in_group / noise, "a cell of a pair's table, before the fit")
         elif stage is Stage.APPROXIMATE and noise:
             in_class = shape.n_rows / shape.n_classes
             yield StageOutlook(stage.value, mu, noise, in_class / noise, "the rows of one class")
@@ -89,9 +104,14 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
             yield StageOutlook(stage.value, mu, None, None, _MEANING[type(own)])
 
 
-_COUNTS = {Draw: "marginals", DrawWide: "norms", Mix: "sizes"}
+_COUNTS = {Draw: "marginals", DrawPairs: "pairs", DrawWide: "norms", Mix: "sizes"}
 """The counts that Approximate makes for each recipe."""
-_MEANING = {Draw: "a second count of the components", DrawWide: "not used", Mix: "mixed rows"}
+_MEANING = {
+    Draw: "a second count of the components",
+    DrawPairs: "not used",
+    DrawWide: "not used",
+    Mix: "mixed rows",
+}
 
 
 def _noise_of_counts(

@@ -7,7 +7,6 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from threea_spark import recipe
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.booking import booked, one_error
@@ -30,6 +29,8 @@ from threea_spark.publish.appending import Appending
 from threea_spark.publish.ledger import Ledger, SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
 from threea_spark.publish.standing import standing_of
+from threea_spark.recipes.choice import expected
+from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
 from threea_spark.source.local import check_missing, local_source
 from threea_spark.source.pandas import arrow_table, is_in_memory, released_types
 from threea_spark.source.rows import spark_source
@@ -95,7 +96,7 @@ def _fit_in_memory(rows: pd.DataFrame | pa.Table, config: ReleaseConfig, listene
             "ledger and book this release by hand"
         )
     check_missing(unit)
-    plan, table = make_plan(config), arrow_table(rows, domain, unit.column)
+    plan, table = make_plan(config), arrow_table(rows, domain, unit.column, config.added_columns)
     with one_error("the fit"):
         fitted = run_stages(
             lambda key: local_source(table, domain, unit, key),
@@ -104,7 +105,7 @@ def _fit_in_memory(rows: pd.DataFrame | pa.Table, config: ReleaseConfig, listene
             _new_release_id(config),
             _progress(config, plan, listener),
         )
-        return _model(fitted, config, released_types(domain), statement_of(fitted.meter))
+        return _model(fitted, config, released_types(domain) | config.added_columns, statement_of(fitted.meter))
 
 
 def _new_release_id(config: ReleaseConfig) -> str:
@@ -141,7 +142,7 @@ def release_with_model(
         fitted = _fitted(ready.rows, config, ready.plan, ready.release_id, name, progress)
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
         ready.ledger.require_counting()
-        with progress.step(recipe.WRITE_STEP):
+        with progress.step(WRITE_STEP):
             _write(spark, fitted, config, ready, receipt)
     log.info("internal, not covered by the guarantee: seconds by step %s", progress.seconds)
     return receipt, None if isinstance(fitted.outcome, Mixed) else _model(fitted, config, ready.types, receipt.privacy)
@@ -149,7 +150,7 @@ def release_with_model(
 
 def _progress(config: ReleaseConfig, plan: PrivacyPlan, listener: Listener | None, *, writes: bool = False) -> Progress:
     """Counts the steps of the recipe that is expected; the one that is chosen may have others."""
-    steps = (*recipe.ENCODE_STEPS, *recipe.expected(config, plan).steps)
+    steps = (*ENCODE_STEPS, *expected(config, plan).steps)
     return Progress(len(steps) + writes, listener, writes)
 
 

@@ -11,11 +11,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from threea_spark import recipe, rules
 from threea_spark.adapt import label_fit, labelling, learn, move, number_labels, second_look
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize import mix
-from threea_spark.approximate import class_means, clusters, components, correlation, look, marginals
+from threea_spark.approximate import class_means, clusters, components, correlation, joint, look, marginals, tables
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import fit as encode
 from threea_spark.encode.feature import SCORE_GRID
@@ -33,7 +32,8 @@ from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
 from threea_spark.privacy.query import Query, RowBound
-from threea_spark.recipe import Clusters, Draw, DrawWide, Mix, Recipe
+from threea_spark.recipes import choice, rules
+from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
 
 _NUMERIC_SHARES = (NUMERIC_SHARE, 1e-3, 1e-2, 1e-1)  # parts of epsilon for float64: the first that suffices
 _MAX_LABEL_CELLS = 2 * LABEL_CELLS + 2  # a heavy leaf has a cell alone, and may leave a light one beside it
@@ -105,7 +105,7 @@ def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[Plan
       plan: Calibrated for it.
     """
     widest = expected_shape(config, 1.0, label_cells=_MAX_LABEL_CELLS)
-    for own in recipe.possible(config, plan, widest):
+    for own in choice.possible(config, plan, widest):
         yield list(sums_of(own, config, plan, widest))
 
 
@@ -130,6 +130,9 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
         yield _mixed_rows(own, plan, shape)
     elif isinstance(own, DrawWide):
         yield from _two_looks(plan, features)
+    elif isinstance(own, DrawPairs):
+        yield from _tables(own, config, plan, shape)
+        yield from _labels(own, config, plan, shape)
     else:
         yield from _components(own, plan, shape)
         yield from _labels(own, config, plan, shape)
@@ -177,7 +180,15 @@ def _components(own: Draw, plan: PrivacyPlan, shape: TableShape) -> Iterator[Pla
         yield PlannedSum(Stage.ANONYMIZE, "marginals", counts, plan.mu_of(Stage.ANONYMIZE))
 
 
-def _labels(own: Draw, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
+def _tables(own: DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
+    """Tables of all pairs in groups, and of chosen ones cell by cell."""
+    first, second = joint.split_mu(plan.mu_of(Stage.APPROXIMATE))
+    n_columns = shape.n_features + (config.domain.label is not None)
+    yield PlannedSum(Stage.APPROXIMATE, "pairs", tables.pairs_bound(n_columns), first)
+    yield PlannedSum(Stage.APPROXIMATE, "tables", RowBound.count(own.n_tables), second)
+
+
+def _labels(own: Draw | DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
     """Steps of the inducing points on a sample, those of the label function, and a number's residuals."""
     mu, n_points = plan.mu_of(Stage.ADAPT), own.support_size
     if own.labels != "learned" or not mu > 0.0:

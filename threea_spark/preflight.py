@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.config.table_names import PlaceKey
 from threea_spark.config.tables import PlaceConfig, clash_of
@@ -20,6 +19,8 @@ from threea_spark.publish.held import Held, hashed, held_in
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import PROPERTY_RELEASE
 from threea_spark.publish.standing import check_may_join
+from threea_spark.recipes.choice import expected
+from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
 from threea_spark.source import rows as table
 from threea_spark.source import since
 from threea_spark.source.schema import check_schema, left_out
@@ -58,7 +59,7 @@ class Prepared:
 
     def steps(self, config: ReleaseConfig) -> tuple[str, ...]:
         """The steps that will run; a table of fewer rows than declared may take others after Encode."""
-        return (*recipe.ENCODE_STEPS, *recipe.expected(config, self.plan).steps, recipe.WRITE_STEP)
+        return (*ENCODE_STEPS, *expected(config, self.plan).steps, WRITE_STEP)
 
     def as_dict(self, config: ReleaseConfig, *, is_booked: bool) -> dict[str, object]:
         """Returns what a dry run reports, as plain values; `is_booked`: whether a ledger would book the release."""
@@ -130,21 +131,25 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
 def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
     """Checks the schema and returns the types of the released columns, in the source's order; reads no row.
 
+    Columns that the release adds are the last.
+
     Args:
       rows: The source's rows.
       config: The release's configuration.
 
     Raises:
-      SchemaError: if the domain does not fit, or the schema allows null where a unit's identifier is required.
+      SchemaError: if the domain does not fit, the source has a column that the release would add, or the schema allows
+        null where a unit's identifier is required.
     """
     found, unit = table.schema_of(rows), config.privacy.privacy_unit
-    check_schema(found, config.domain, unit.column)
+    check_schema(found, config.domain, unit.column, config.added_columns)
     if unit.missing is Missing.REFUSE and rows.schema[str(unit.column)].nullable:
         raise SchemaError(
             f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, but its schema allows "
             "null; declare the column NOT NULL (in a copy of the table, say), or use drop or together"
         )
-    return {name: simple for name, simple in found.items() if name in config.domain.columns}
+    types = {name: simple for name, simple in found.items() if name in config.domain.columns}
+    return types | config.added_columns
 
 
 def checked_staging_schema(spark: SparkSession, config: ReleaseConfig) -> str:
@@ -191,6 +196,12 @@ def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfi
         made = "holds another release; choose another target, use mode: append, or drop it"
         found = "exists and was not made by a release; it is left untouched. Choose another target"
         raise TargetExistsError(f"target: {target} {made if PROPERTY_RELEASE in properties else found}")
+    columns = delta.read_latest(spark, target).columns if config.added_columns else []
+    if absent := [name for name in config.added_columns if name not in columns]:
+        raise TargetExistsError(
+            f"target: {target} holds releases without {absent[0]!r}, which anonymize.label_probability adds; drop the "
+            "option, or choose another target"
+        )
     privacy = config.privacy
     check_may_join(
         properties,

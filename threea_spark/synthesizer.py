@@ -83,10 +83,10 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         if self.master is None:
             self.model_ = fit_table(frame, config)
             return self
-        rows = arrow_table(frame, config.domain, config.privacy.privacy_unit.column)
+        rows = arrow_table(frame, config.domain, config.privacy.privacy_unit.column, config.added_columns)
         spark = build_session("threea-synthesizer", master=self.master)
         model = fit_table(spark.createDataFrame(rows), config)
-        self.model_ = replace(model, types=released_types(config.domain))
+        self.model_ = replace(model, types=released_types(config.domain) | config.added_columns)
         return self
 
     @property

@@ -281,6 +281,42 @@ def test_append_adds_a_release_once(spark, source, tmp_path):
         release(spark, ReleaseConfig.from_dict(conditional))
 
 
+def test_the_label_s_probability_is_a_column_that_reports_and_evaluation_leave_alone(spark, source, tmp_path):
+    asked = {"anonymize": {"label_probability": True}, "adapt": {"method": "none"}}
+    receipt = run(spark, source, tmp_path / "out", **asked)
+    rows = spark.read.format("delta").load(str(tmp_path / "out"))
+    assert rows.schema["died_probability"].dataType.simpleString() == "double"
+    assert receipt.columns == tuple(rows.columns)
+    table = rows.toPandas()
+    assert table["died_probability"].between(0.0, 1.0).all()
+    assert table["died_probability"].mean() == pytest.approx((table["died"] == "yes").mean(), abs=0.05)
+    config = ReleaseConfig.from_dict(config_of(source, tmp_path / "out", **asked))
+    assert "died_probability" in report_html(spark, config)
+    held_out = write_delta(spark, clinic(400, seed=6), tmp_path / "held_out")
+    assert evaluate(spark, config, str(held_out)).released.auc > 0.6  # real rows have no such column
+
+
+def test_the_label_s_probability_is_appended_where_it_is_a_column_already(spark, source, tmp_path):
+    asked = {"anonymize": {"label_probability": True}, "adapt": {"method": "none"}}
+    for name, first in (("with", asked), ("without", {"adapt": {"method": "none"}})):
+        run(spark, source, tmp_path / name, **first)
+        more = config_of(source, tmp_path / name, privacy={"epsilon": 2.0}, **asked)
+        more["target"]["mode"] = "append"
+        if name == "with":
+            release(spark, ReleaseConfig.from_dict(more))
+            rows = spark.read.format("delta").load(str(tmp_path / name))
+            assert rows.where("died_probability is null").count() == 0
+        else:
+            with pytest.raises(TargetExistsError, match="died_probability"):
+                release(spark, ReleaseConfig.from_dict(more))
+
+
+def test_a_column_of_the_source_named_like_the_label_s_probability_is_refused_before_any_row(spark, tmp_path):
+    place = write_delta(spark, clinic(50).assign(Died_Probability=0.5), tmp_path / "in")
+    with pytest.raises(SchemaError, match="died_probability"):
+        run(spark, place, tmp_path / "out", anonymize={"label_probability": True})
+
+
 def test_a_release_that_is_voided_while_it_runs_writes_nothing(spark, source, tmp_path):
     ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
     config = ReleaseConfig.from_dict(

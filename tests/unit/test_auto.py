@@ -3,13 +3,14 @@ import math
 
 import pytest
 
-from threea_spark import recipe, rules
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, features_of, max_width
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage, calibrate
-from threea_spark.recipe import DrawWide
+from threea_spark.recipes import choice as recipe
+from threea_spark.recipes import rules
+from threea_spark.recipes.recipe import DrawWide
 
 GIVEN = {
     "source": {"path": "/lake/stays"},

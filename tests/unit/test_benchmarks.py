@@ -36,7 +36,11 @@ PEERS = [
 
 
 baseline = load("baseline")
+load("any_label")  # fidelity imports it
+fidelity = load("fidelity")
+trained = load("trained_rows")
 utility = load("utility")
+high_order = load("high_order")
 process_memory = load("process_memory")
 load("warehouse")  # scaling imports it
 scaling = load("scaling")
@@ -195,8 +199,7 @@ class _Protocol:
 
 @pytest.fixture
 def protocol(monkeypatch):
-    monkeypatch.setattr(utility, "_session", lambda master: None)
-    monkeypatch.setattr(utility, "_release", lambda spark, arguments, train, domain: (train, 12.34))
+    monkeypatch.setattr(trained, "released_rows", lambda key, arguments, train, domain: (train, 12.34))
     return _Protocol()
 
 
@@ -227,6 +230,7 @@ def test_a_run_that_is_done_is_not_run_again(tmp_path, protocol):
         ({"generator": "mix"}, 1),
         ({"adapt": "none"}, 1),
         ({"override": "{approximate: {components: 4}}"}, 1),
+        ({"in_memory": True}, 1),
         ({"generator": "none"}, 0),
     ],
 )
@@ -242,25 +246,120 @@ def test_without_baselines_only_ours_runs_and_without_a_generator_only_baselines
 
 def test_a_run_that_failed_is_stored_and_run_again(tmp_path, protocol, monkeypatch):
     arguments = _arguments(tmp_path, baselines=False)
-    works = utility._release
+    works = trained.released_rows
 
     def fails(*_):
         raise ThreeAError("no rows")
 
-    monkeypatch.setattr(utility, "_release", fails)
+    monkeypatch.setattr(trained, "released_rows", fails)
     assert _run(arguments, protocol) == 0
     assert json.loads(arguments.json.read_text())[0]["failed"] == "ThreeAError: no rows"
-    monkeypatch.setattr(utility, "_release", works)
+    monkeypatch.setattr(trained, "released_rows", works)
     assert _run(arguments, protocol) == 1
     (record,) = json.loads(arguments.json.read_text())
     assert "failed" not in record
 
 
-def test_records_of_before_delta_was_a_key_still_count(tmp_path, protocol):
+def test_records_without_fidelity_are_run_again_where_it_is_asked_for(tmp_path, protocol):
+    assert _run(_arguments(tmp_path), protocol) == 3
+    asked = _arguments(tmp_path, fidelity=True)
+    assert _run(asked, protocol) == 3
+    assert _run(asked, protocol) == _run(_arguments(tmp_path), protocol) == 0
+    records = json.loads(asked.json.read_text())
+    assert all(
+        {"tv1_ew", "tv2_q", "tv2lab_q", "cramer_mae", "any_auc", "any_share"} <= set(record) for record in records
+    )
+    line = utility.fidelity_row("t", asked, utility.Results(asked.json), [])
+    assert len(line) == len(utility.FIDELITY_HEADER)
+
+
+def test_a_release_in_memory_says_so_and_has_the_rows_that_were_asked_for(tmp_path):
+    arguments = _arguments(tmp_path, in_memory=True, adapt="none")
+    key = utility.keys_of(arguments, "t", 0)["ours"]
+    assert key["engine"] == "memory"
+    rows, seconds = trained.trained_rows(key, arguments, _rows(3_000), DOMAIN)
+    assert (len(rows), set(rows)) == (3_000, set(DOMAIN["columns"]))
+    assert seconds > 0.0
+    assert utility.keys_of(_arguments(tmp_path), "t", 0)["ours"]["engine"] == "spark"
+
+
+def test_a_category_without_values_comes_back_as_nulls(tmp_path, monkeypatch):
+    empty = {"type": "categorical", "values": [], "nullable": True}
+    domain = {**DOMAIN, "columns": {**DOMAIN["columns"], "scar": empty}}
+    seen = []
+    monkeypatch.setattr(trained, "_in_memory", lambda content, rows: seen.append(content) or (rows, 0.0))
+    key = {"generator": "sample", "engine": "memory"}
+    rows, _ = trained.trained_rows(key, _arguments(tmp_path), _rows(50), domain)
+    assert list(seen[0]["domain"]["columns"]) == list(DOMAIN["columns"])
+    assert rows["scar"].isna().all()
+
+
+# fidelity
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """Figures of real rows, of new ones from the same distribution, and of those with every column shuffled alone."""
+    train, test, new = _rows(4_000, seed=1), _rows(2_000, seed=2), _rows(4_000, seed=3)
+    yardstick = fidelity.Yardstick(train, test, DOMAIN)
+    places = np.random.default_rng(4).permuted(np.tile(np.arange(len(new)), (new.shape[1], 1)), axis=1)
+    shuffled = pd.DataFrame({name: new[name].to_numpy()[own] for name, own in zip(new, places, strict=True)})
+    return yardstick, {"new": yardstick.of_release(new), "shuffled": yardstick.of_release(shuffled)}
+
+
+def test_independent_columns_have_the_right_marginals_and_the_wrong_pairs(measured):
+    _, figures = measured
+    new, shuffled = figures["new"], figures["shuffled"]
+    for way in ("ew", "q"):
+        assert shuffled[f"tv1_{way}"] == pytest.approx(new[f"tv1_{way}"])
+        assert new[f"tv2_{way}"] < 0.05 < 0.1 < shuffled[f"tv2_{way}"]
+        assert new[f"tv2lab_{way}"] < 0.5 * shuffled[f"tv2lab_{way}"]
+    assert new["cramer_mae"] < 0.03 < shuffled["cramer_mae"]
+
+
+def test_any_label_keeps_what_rows_know_of_each_other(measured):
+    _, figures = measured
+    assert figures["new"]["any_share"] > 0.9
+    assert figures["shuffled"]["any_share"] < 0.2
+    assert set(figures["new"]["per_target"]) == {"age", "income", "ward", "died"}
+    assert figures["new"]["n_auc"] == 1  # the ward; the label does not count, the income knows nothing of the rest
+    assert figures["new"]["label"] == pytest.approx(figures["new"]["label_real"], abs=0.05)
+
+
+def test_rows_are_at_no_distance_from_themselves(measured):
+    yardstick, _ = measured
+    figures = yardstick.distances(yardstick.train)
+    near = [value for name, value in figures.items() if name.startswith("tv") or name.endswith("_mae")]
+    assert near == pytest.approx([0.0] * 9)
+
+
+def test_total_variation_is_that_of_the_counted_table():
+    real, own = _rows(500, seed=1), _rows(500, seed=2)
+    figures = fidelity.Yardstick(real, own, DOMAIN).distances(own)
+    cut = {
+        "ward": lambda rows: rows["ward"].fillna("null"),
+        "age": lambda rows: rows["age"] // 12,
+        "income": lambda rows: ((rows["income"] + 5.0) // (1e5 + 0.5)).fillna(-1),
+    }
+    by_label = []
+    for cells in cut.values():
+        first, second = (
+            pd.DataFrame([cells(rows), rows["died"]]).T.value_counts(normalize=True) for rows in (real, own)
+        )
+        by_label.append(0.5 * first.sub(second, fill_value=0.0).abs().sum())
+    assert figures["tv2lab_ew"] == pytest.approx(np.mean(by_label))
+
+
+@pytest.mark.parametrize(("joint", "expected"), [(np.eye(3) / 3.0, 1.0), (np.full((2, 5), 0.1), 0.0)])
+def test_cramers_v_is_one_for_a_function_and_zero_for_independence(joint, expected):
+    assert fidelity.cramer_v(joint) == pytest.approx(expected, abs=1e-12)
+
+
+def test_records_of_before_delta_and_engine_were_keys_still_count(tmp_path, protocol):
     arguments = _arguments(tmp_path, baselines=False)
     _run(arguments, protocol)
     (record,) = json.loads(arguments.json.read_text())
-    del record["delta"]
+    del record["delta"], record["engine"]
     arguments.json.write_text(json.dumps([record]))
     assert _run(arguments, protocol) == 0
 
@@ -330,12 +429,40 @@ def test_real_rows_that_teach_nothing_give_no_share(tmp_path):
 
 def test_the_table_is_printed_and_written_whole(tmp_path, capsys):
     line = list(_line(tmp_path, ours=(0.86, 0.74)).values())
-    utility.show([line])
+    utility.show(utility.HEADER, [line], "title")
     printed = capsys.readouterr().out
-    lines = utility.markdown([line]).splitlines()
+    lines = utility.markdown(utility.HEADER, [line]).splitlines()
     assert all(cell in printed for cell in (*utility.HEADER, *line))
     assert [text.strip() for text in lines[2].strip("|").split("|")] == line
     assert len({text.count("|") for text in lines}) == 1
+
+
+# tables of high order
+
+
+@pytest.mark.parametrize("order", [2, 4])
+def test_a_parity_is_known_to_all_of_its_columns_and_to_no_fewer(order):
+    rows, domain = high_order.draw_table("parity", order, 20_000, seed=1)
+    assert list(rows) == list(domain["columns"])
+    names = list(rows)[:order]
+    assert rows.groupby(names)["label"].nunique().max() == 1
+    share = rows["label"].eq("1").groupby([rows[name] for name in names[1:]]).mean()
+    assert share.between(0.45, 0.55).all()
+    new, _ = high_order.draw_table("parity", order, 5_000, seed=2)
+    assert high_order.label_auc(rows[:5_000], new, domain) > 0.99
+    assert high_order.label_auc(rows[:5_000].drop(columns=names[0]).assign(**{names[0]: "0"}), new, domain) < 0.6
+
+
+@pytest.mark.parametrize("kind", ["tree", "network"])
+def test_columns_before_know_the_label_of_a_random_table_and_shuffled_ones_do_not(kind):
+    rows, domain = high_order.draw_table(kind, 3, 6_000, seed=0)
+    again, _ = high_order.draw_table(kind, 3, 6_000, seed=0)
+    pd.testing.assert_frame_equal(rows, again)
+    assert all(set(rows[name]) <= set(spec["values"]) for name, spec in domain["columns"].items())
+    train, test = rows[:3_000], rows[3_000:].reset_index(drop=True)
+    assert high_order.label_auc(train, test, domain) > 0.7
+    shuffled = train.assign(label=train["label"].sample(frac=1.0, random_state=0).to_numpy())
+    assert high_order.label_auc(shuffled, test, domain) < 0.6
 
 
 # the scaling of releases

@@ -76,6 +76,9 @@ def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
     )
     assert many["stages"][0]["signal_to_noise"] == pytest.approx(100 * few["stages"][0]["signal_to_noise"])
     assert many["stages"][0]["noise_rows"] == few["stages"][0]["noise_rows"]
+    assert "costs no privacy" in words.stdout
+    assert ".003 to .014" in many["more_rows"]
+    assert ".01 to .05" in few["more_rows"] or "did not help" in few["more_rows"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.recipe import Clusters
+from threea_spark.recipes.recipe import Clusters
 
 ENCODING = mixed_encoding()
 

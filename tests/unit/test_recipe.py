@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from threea_spark import recipe
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import expected_shape, features_of, histogram_layout, max_width
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
@@ -20,7 +19,8 @@ from threea_spark.forecast import outlook
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
-from threea_spark.recipe import Draw, DrawWide, Mix
+from threea_spark.recipes import choice as recipe
+from threea_spark.recipes.recipe import Draw, DrawWide, Mix
 from threea_spark.stages import run_stages
 
 NUMBER = {"type": "float", "lower": 0, "upper": 1}

@@ -244,6 +244,23 @@ def test_what_holds_for_all_releases_is_said_with_its_limits(other, words):
     assert words in page_of(held("0123456789abcdef-v3", 1.0), other)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "n_rows", "said"),
+    [
+        ("draw", 400, ".01 to .05"),
+        ("draw", 40_000, ".003 to .014"),
+        ("draw-wide", 400, "did not help"),
+        ("mix", 400, None),
+        (None, 400, None),
+    ],
+)
+def test_the_page_says_what_more_rows_would_give_where_rows_are_drawn(recipe, n_rows, said):
+    resolved = {} if recipe is None else {"recipe": recipe}
+    page = public(resolved=resolved, n_released=n_rows)
+    assert ("More rows" in page) == (said is not None)
+    assert said is None or said in page
+
+
 def test_a_release_without_ledger_advice_or_left_out_columns_is_said_plainly():
     text = Page(public(ledger=None, diagnostics=(), left_out=())).words
     assert "Ledger" not in text

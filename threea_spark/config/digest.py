@@ -26,6 +26,8 @@ def digest_of(content: dict[str, Any]) -> str:
     content["privacy"]["partition"] = "private"
     if not content["privacy"]["allow_large_delta"]:
         del content["privacy"]["allow_large_delta"]
+    if not content["anonymize"]["label_probability"]:
+        del content["anonymize"]["label_probability"]
     unit = content["privacy"]["unit"]
     if unit != "row" and unit["missing"] == "together":
         del unit["missing"]

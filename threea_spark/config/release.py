@@ -1,7 +1,7 @@
 """The configuration of a release: one frozen model for each stage, read from one YAML file.
 
 Epsilon, delta and the unit of privacy have no defaults. Every `auto` is resolved by a documented rule from public
-numbers (see rules.py) and stated in the receipt.
+numbers (see recipes/rules.py) and stated in the receipt.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
+from threea_spark.config.label_columns import PROBABILITY_TYPE, names_for_label, names_taken
 from threea_spark.config.reading import Frozen, parse_model, read_yaml
 from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
 from threea_spark.privacy.accounting import Relation
@@ -145,6 +146,9 @@ class AnonymizeConfig(Frozen):
     generator: Literal["sample", "mix", "random"] = Field(default="sample", description="draw rows, or average them")
     rows: Rows | Literal["match"] = Field(default="match", description="rows to release; match: the noisy row count")
     mix_size: Rows | Auto = Field(default=AUTO, description="rows averaged in a group")
+    label_probability: bool = Field(
+        default=False, description="adds what the model knows of the label: class probabilities, or the expected number"
+    )
 
 
 class ReleaseConfig(Frozen):
@@ -172,6 +176,7 @@ class ReleaseConfig(Frozen):
             )
         if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
             raise ValueError("anonymize.rows: mix and random release one row per group; drop it, or set mix_size")
+        self._check_label_columns()
         if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
             raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")
         ledger = self.privacy.ledger
@@ -184,6 +189,25 @@ class ReleaseConfig(Frozen):
         if unit is not None and unit in self.domain.columns:
             raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")
         return self
+
+    def _check_label_columns(self) -> None:
+        if not self.anonymize.label_probability:
+            return
+        if self.domain.label is None or self.is_mixing:
+            raise ValueError("anonymize.label_probability: needs a label, and generator: sample; drop it")
+        unit = self.privacy.privacy_unit.column
+        if taken := names_taken(self.added_columns, [*self.domain.columns, *([] if unit is None else [unit])]):
+            raise ValueError(
+                f"anonymize.label_probability: the table would hold two columns {taken[0]!r}; drop the option, or "
+                "rename the column in a view of the source"
+            )
+
+    @property
+    def added_columns(self) -> dict[str, str]:
+        """Columns of the released table that the source does not have, with their types: the label's probability."""
+        if not self.anonymize.label_probability or self.domain.label is None:
+            return {}
+        return dict.fromkeys(names_for_label(self.domain.label, self.domain.classes), PROBABILITY_TYPE)
 
     @property
     def is_mixing(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark.arrays import Float64Array, Int16Array, Int64Array
+from threea_spark.arrays import BoolArray, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Levels, levels_of
 from threea_spark.encode.feature import CATEGORY_COORDINATE, FeatureCodec, FeatureField
 
@@ -176,6 +176,17 @@ class CategoryCodec(FeatureCodec):
         """The values of the levels in the given cells; null is named so."""
         names = (*self.values, "null")
         return [names[level] for level in np.flatnonzero(np.isin(self.cell_of, cells))]
+
+    def cells_holding(self, value: str) -> BoolArray:
+        """The cell of the category's level."""
+        holds = np.array([own == value for own in self.values], dtype=np.bool_)
+        cells = np.zeros(self.n_cells, dtype=np.bool_)
+        cells[self.cell_of[: len(self.values)][holds]] = True
+        return cells
+
+    def cells_within(self, low: float, high: float) -> BoolArray:
+        """None."""
+        return np.zeros(self.n_cells, dtype=np.bool_)
 
 
 def category_codec(

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark.arrays import Float64Array, Int16Array, Int64Array
+from threea_spark.arrays import BoolArray, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Decoded
 
 if TYPE_CHECKING:
@@ -163,6 +163,14 @@ class FeatureCodec(ABC):
     @abstractmethod
     def values_in(self, cells: Int64Array) -> list[str]:
         """Names what lies in cells, in the order of the values; numbers have no names."""
+
+    @abstractmethod
+    def cells_holding(self, value: str) -> BoolArray:
+        """Which cells may hold a category, shape (n_cells,); no cell of a number does."""
+
+    @abstractmethod
+    def cells_within(self, low: float, high: float) -> BoolArray:
+        """Which cells may hold a number from `low` to `high`, shape (n_cells,); no cell of a category does."""
 
     @property
     def features(self) -> tuple[Self, ...]:

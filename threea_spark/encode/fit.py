@@ -30,11 +30,13 @@ class EncodedTable:
       encoding: Codes of all columns. RELEASED.
       n_rows: DP number of rows (exact in conditional mode, and internal there).
       reader: Reads canonical batches.
+      stddev: Standard deviation of the noise on a count, in rows.
     """
 
     encoding: Encoding
     n_rows: float
     reader: Reader
+    stddev: float
 
 
 def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter) -> EncodedTable:
@@ -53,8 +55,10 @@ def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMete
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
-    codecs, n_rows = HistogramLayout(reader.fields).fit(counts.value, counts.stddev, n_cells=n_cells)
-    return EncodedTable(reader.encoding(codecs, clip_norm_of(config)), n_rows, reader)
+    layout = HistogramLayout(reader.fields)
+    codecs, n_rows = layout.fit(counts.value, counts.stddev, n_cells=n_cells)
+    encoding = reader.encoding(codecs, clip_norm_of(config))
+    return EncodedTable(encoding, n_rows, reader, counts.stddev / layout.unit)
 
 
 def split_mu(mu: float, n_open: int) -> tuple[float, float]:

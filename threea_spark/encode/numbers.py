@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark.arrays import Float64Array, Int16Array, Int64Array
+from threea_spark.arrays import BoolArray, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Numbers, numbers_of
 from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID, SCORE_LIMIT, FeatureCodec, FeatureField
 
@@ -159,6 +159,18 @@ class NumberCodec(FeatureCodec):
     def values_in(self, cells: Int64Array) -> list[str]:
         """Cells of numbers have no names."""
         return []
+
+    def cells_holding(self, value: str) -> BoolArray:
+        """None."""
+        return np.zeros(self.n_cells, dtype=np.bool_)
+
+    def cells_within(self, low: float, high: float) -> BoolArray:
+        """The cells from that of the lower end to that of the upper one, and one more on either side for rounding."""
+        ends = np.clip(np.array([low, high], dtype=np.float64), self.lower, self.upper)
+        first, last = self.cells_of_values(ends)
+        cells = np.zeros(self.n_cells, dtype=np.bool_)
+        cells[max(0, first - 1) : min(last + 2, self.n_value_cells)] = True
+        return cells
 
     def _filled(self, values: Float64Array) -> Float64Array:
         """Null counts as the middle of the bounds wherever a number is needed: public, whatever the rows hold."""

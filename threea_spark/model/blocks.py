@@ -12,6 +12,7 @@ import pyarrow as pa
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
 from threea_spark.model.conditions import Conditions
+from threea_spark.model.label_columns import draw_labelled_rows
 from threea_spark.model.sampler import RowSampler, draw_rows
 
 BLOCK_ROWS = 8192
@@ -23,7 +24,7 @@ class BlockDraw:
 
     Attributes:
       sampler, encoding, label: The model's parts.
-      types: Spark's simple type string by column, in order.
+      types: Spark's simple type string by column, in order; columns of the label's probability among them.
       n_rows: Rows of the table.
       seed: Public; which of the tables that could be drawn is drawn.
       conditions: Which rows to keep.
@@ -42,11 +43,17 @@ class BlockDraw:
         """How many blocks the table has."""
         return -(-self.n_rows // BLOCK_ROWS)
 
+    @property
+    def draws_probability(self) -> bool:
+        """Whether the table has columns that no codec decodes: those of the label's probability."""
+        return not set(self.types) <= {column.name for column in self.encoding.columns} | {self.label}
+
     def block(self, number: int) -> pa.RecordBatch:
         """Draws one block, the same whoever draws it."""
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self.seed, number))))
         size = min(BLOCK_ROWS, self.n_rows - number * BLOCK_ROWS)
-        draw_more = partial(draw_rows, self.sampler, self.encoding, self.label, rng=rng)
+        draw = draw_labelled_rows if self.draws_probability else draw_rows
+        draw_more = partial(draw, self.sampler, self.encoding, self.label, rng=rng)
         drawn = draw_more(size) if self.conditions.are_none else self.conditions.draw(draw_more, size, rng)
         return arrow_rows(drawn, self.types)
 

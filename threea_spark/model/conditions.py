@@ -1,7 +1,8 @@
 """Drawing only rows that are asked for: by value, and with other class shares. Post-processing, which costs nothing.
 
-Rows are drawn from the released distribution and kept if they fit (rejection sampling); those follow it given
-the condition. Source: Devroye 1986, Non-Uniform Random Variate Generation, section II.3.
+Rows are drawn from the released distribution, narrowed to what may fit where it can be (narrowing.py), and kept if they
+fit (rejection sampling); those follow it given the condition. Source: Devroye 1986, Non-Uniform Random Variate
+Generation, section II.3.
 """
 
 from __future__ import annotations

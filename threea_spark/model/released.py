@@ -16,6 +16,7 @@ from threea_spark.errors import ConfigError, ModelError
 from threea_spark.model import store
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.conditions import conditions_of
+from threea_spark.model.narrowing import narrowed
 from threea_spark.model.sampler import RowSampler, draw_rows
 from threea_spark.privacy.statement import PrivacyStatement
 
@@ -174,10 +175,11 @@ class ReleaseModel:
             raise ConfigError(f"n_rows must be at least 1, got {wanted}")
         conditions = conditions_of(self.domain, where, class_shares)
         label = self.domain.label
+        sampler = narrowed(self.sampler, self.encoding, conditions)
         if not conditions.are_none:
             rng = np.random.default_rng(seed)
-            conditions.check_reachable(partial(draw_rows, self.sampler, self.encoding, label, rng=rng))
-        return BlockDraw(self.sampler, self.encoding, label, self.types, wanted, seed, conditions)
+            conditions.check_reachable(partial(draw_rows, sampler, self.encoding, label, rng=rng))
+        return BlockDraw(sampler, self.encoding, label, self.types, wanted, seed, conditions)
 
     def save(self, folder: str | Path) -> None:
         """Writes the model as JSON and npz.

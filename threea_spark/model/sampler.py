@@ -30,6 +30,8 @@ class RowSampler:
       orders: Cells of each feature in the order of its latent score.
       factor: Cholesky factor of the correlations of the latent scores, shape (n_features, n_features).
       labels: Labels the rows; None keeps the component's class.
+      class_probabilities: Probabilities of the classes in each component, shape (k, n_classes), where components hold
+        all classes and no function labels the rows; None where each has a class of its own.
     """
 
     weights: Float64Array
@@ -38,6 +40,12 @@ class RowSampler:
     orders: tuple[Int64Array, ...]
     factor: Float64Array
     labels: LabelFunction | NumberLabels | None
+    class_probabilities: Float64Array | None = None
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether columns are independent inside a component."""
+        return bool(np.array_equal(self.factor, np.eye(len(self.orders))))
 
     def draw_cells(self, encoding: Encoding, n_rows: int, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
         """Draws the cells and the class of each row, shapes (n, n_features) and (n,).
@@ -54,6 +62,9 @@ class RowSampler:
             cells[:, column] = own.start + order[_pick(self.laws[:, own][:, order], component, latent[:, column])]
         if self.labels is not None:
             return cells, self.labels.draw(cells, rng.random(n_rows))
+        if self.class_probabilities is not None:
+            edges = np.cumsum(self.class_probabilities, axis=1)[component, :-1]
+            return cells, np.asarray((rng.random(n_rows)[:, None] > edges).sum(axis=1), dtype=np.int64)
         return cells, np.maximum(self.class_of[component], 0)
 
 

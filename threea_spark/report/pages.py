@@ -44,10 +44,11 @@ def report_html(
     from threea_spark.report.summary import summary_of
 
     found = receipt if receipt is not None else receipt_of(spark, config)
-    if found.target != str(config.target) or set(found.columns) != set(config.domain.columns):
+    columns = {*config.domain.columns, *config.added_columns}
+    if found.target != str(config.target) or set(found.columns) != columns:
         raise SourceError(
             f"the receipt is for {found.target}, with {len(found.columns)} columns, not for the configuration's "
-            f"{config.target}, with {len(config.domain.columns)}; pass the receipt of this release"
+            f"{config.target}, with {len(columns)}; pass the receipt of this release"
         )
     target = Place.of(config.target.table, config.target.path)
     rows = read_latest(spark, target)

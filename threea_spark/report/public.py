@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from threea_spark.model.more_rows import more_rows_in_words
 from threea_spark.privacy.budget import Accounting
 from threea_spark.publish.receipt import Receipt
 from threea_spark.publish.standing import Standing
@@ -73,6 +74,7 @@ def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | No
         receipt=receipt,
         statement=statement,
         made=_GENERATORS.get(receipt.generator, receipt.generator),
+        more_rows=more_rows_in_words(str(receipt.resolved.get("recipe")), receipt.n_released),
         whole=words.is_whole(statement),
         paragraphs=words.guarantee_in_words(statement),
         reach=words.reach_of(statement),

@@ -8,6 +8,7 @@ ways to the same result.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from threea_spark.arrays import Int64Array
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.domain import Domain
+from threea_spark.config.label_columns import names_taken
 from threea_spark.errors import SchemaError
 from threea_spark.source.cells import (
     listed_numbers,
@@ -27,6 +29,7 @@ from threea_spark.source.cells import (
     number_of,
     text_of,
 )
+from threea_spark.source.schema import added_problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +43,9 @@ def released_types(domain: Domain) -> dict[str, str]:
     return {name: _RELEASED[column.type] for name, column in domain.columns.items()}
 
 
-def arrow_table(frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str | None) -> pa.Table:
+def arrow_table(
+    frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str | None, added: Collection[str] = ()
+) -> pa.Table:
     """Reads the columns that a release needs.
 
     Args:
@@ -48,9 +53,10 @@ def arrow_table(frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str
       domain: Defines how cells are read.
       unit_column: Column of the unit of privacy, whose identifiers are read like an open set's categories; None if each
         row is a unit.
+      added: Columns that the release adds; the frame must have none of these names.
 
     Raises:
-      SchemaError: with one line for each column that is missing or duplicated; never because of a cell's value.
+      SchemaError: with one line for each column that is missing, duplicated or added; never because of a cell's value.
     """
     frame = _pandas_frame(frame)
     columns = dict(domain.columns) | ({} if unit_column is None else {unit_column: _IDENTIFIERS})
@@ -60,6 +66,7 @@ def arrow_table(frame: pd.DataFrame | pa.Table, domain: Domain, unit_column: str
         if found[name] != 1:
             wrong = "appears twice in the frame; drop one" if found[name] else "is not a column of the frame; add it"
             problems.append(f"  {name!r}: {wrong}, or correct the domain")
+    problems += [added_problem(name) for name in names_taken(added, map(str, found))]
     if problems:
         raise SchemaError("\n".join(["the frame does not fit the domain:", *problems]))
     return pa.table({name: read_cells(frame[name], column) for name, column in columns.items()})

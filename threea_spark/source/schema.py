@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.domain import Domain
+from threea_spark.config.label_columns import names_taken
 from threea_spark.engine.types import castable
 from threea_spark.errors import SchemaError
 
@@ -22,13 +23,16 @@ collation (Bob and BOB), whose simple type string is `string collate ...`.
 """
 
 
-def check_schema(found: Mapping[str, str], domain: Domain, unit_column: str | None) -> None:
+def check_schema(
+    found: Mapping[str, str], domain: Domain, unit_column: str | None, added: Collection[str] = ()
+) -> None:
     """Refuses a table that does not fit the domain.
 
     Args:
       found: Spark's simple type string by column name.
       domain: The declared domain.
       unit_column: The column of the unit of privacy, if any.
+      added: Columns that the release adds; the source must have none of these names, released or not.
 
     Raises:
       SchemaError: with one line for each column: what is wrong and how to fix it.
@@ -36,8 +40,17 @@ def check_schema(found: Mapping[str, str], domain: Domain, unit_column: str | No
     problems = [problem for name, column in domain.columns.items() if (problem := _problem(name, column, found))]
     if unit_column is not None and (problem := unit_problem(unit_column, found)):
         problems.append(problem)
+    problems += [added_problem(name) for name in names_taken(added, found)]
     if problems:
         raise SchemaError("\n".join(["the source does not fit the domain:", *problems]))
+
+
+def added_problem(name: str) -> str:
+    """Says in one line that the source has a column which the release would add."""
+    return (
+        f"  {name!r}: anonymize.label_probability adds a column of this name, but the source has one; drop the option, "
+        "or rename the source's column in a view"
+    )
 
 
 def unit_problem(name: str, found: Mapping[str, str]) -> str | None:

@@ -1,6 +1,6 @@
 """The rules behind `auto`: they read public and DP numbers only, never a row.
 
-The recipe (recipe.py) applies them, and the receipt prints what they came to.
+The choice of the recipe (choice.py) applies them, and the receipt prints what they came to.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 
 from threea_spark.anonymize.mix import auto_mix_size
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
+from threea_spark.encode.rules import codes_affinely
 from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
 
 MIN_SIZE_FACTOR = 100.0
@@ -18,13 +18,17 @@ MAX_COMPONENTS = 256
 MIN_MU = 1e-9
 MIN_NOISES_A_CLASS = 16.0
 """Noises of a histogram's cell that a class must hold; else classes have means instead of histograms."""
+PAIR_GROUPS = 16
+"""Groups of a column in tables of all pairs; fewer lost detail on every table tried, whatever the noise."""
+MAX_PAIR_COLUMNS = 160
+MAX_PAIR_COUNTS = 200_000
+"""Most counts of pairs that one unit moves: beyond, float64's error in their noise would cost too much epsilon."""
+MAX_PAIR_NOISE = 0.05
+"""Noise on a cell of a pair's table, as a share of all rows, up to which tables of pairs are worth their price."""
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
 _RANDOM_NEEDS = 0.25  # random mixing has one cluster: its size and mean are all that Approximate measures
-_CROWDED = 32
-"""Columns times classes from which counts are worth more than a steadier label function."""
-_SAMPLE_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.25, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
-_CROWDED_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.45, Stage.ADAPT: 0.50, Stage.ANONYMIZE: 0.0}
+_SAMPLE_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.45, Stage.ADAPT: 0.50, Stage.ANONYMIZE: 0.0}
 _WIDE_SHARES = {Stage.ENCODE: 0.10, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.70, Stage.ANONYMIZE: 0.0}
 _MIX_SHARES = {Stage.ENCODE: 0.05, Stage.APPROXIMATE: 0.20, Stage.ADAPT: 0.10, Stage.ANONYMIZE: 0.65}
 
@@ -64,13 +68,12 @@ def calibrated(config: ReleaseConfig, *, numeric_share: float) -> PrivacyPlan:
 
 
 def auto_shares(config: ReleaseConfig) -> dict[Stage, float]:
-    """The stages' shares of mu^2 where `shares: auto`: by generator, width, and columns times classes."""
+    """The stages' shares of mu^2 where `shares: auto`: by generator and width."""
     if config.is_mixing:
         return dict(_MIX_SHARES)
     if codes_affinely(config):
         return dict(_WIDE_SHARES)
-    crowded = len(config.domain.features) * config.domain.n_classes(LABEL_CELLS) > _CROWDED
-    return dict(_CROWDED_SHARES if crowded else _SAMPLE_SHARES)
+    return dict(_SAMPLE_SHARES)
 
 
 def sampling_probability(config: ReleaseConfig) -> float:

@@ -1,0 +1,109 @@
+"""The steps of the recipes that draw rows, with the published numbers of one handed to the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from threea_spark import advice
+from threea_spark.adapt import features, learn, second_look
+from threea_spark.adapt.problem import Problem
+from threea_spark.approximate import clusters, joint
+from threea_spark.approximate import components as approximate
+from threea_spark.approximate.components import ComponentModel
+from threea_spark.approximate.look import measure_class_means
+from threea_spark.approximate.marginals import marginals_query, pooled
+from threea_spark.mixing import fitted_clusters, status_advice
+from threea_spark.model.gaussian_classes import discriminant_sampler
+from threea_spark.model.sampler import Drawn, RowSampler
+from threea_spark.privacy.budget import Stage
+from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide
+from threea_spark.run import Run
+
+_DIAGNOSED_ROWS = 5_000
+
+
+def draw_pairs(chosen: DrawPairs, run: Run) -> tuple[Drawn, list[str]]:
+    """Fits a mixture of products to tables of pairs, and labels what it draws; returns it, and advice."""
+    encoding, n_rows, steps = run.encoding, run.encoded.n_rows, iter(chosen.steps)
+    with run.progress.step(next(steps)):
+        model = joint.measure_joint(
+            run.staged,
+            encoding,
+            run.meter,
+            n_rows=n_rows,
+            n_groups=chosen.n_groups,
+            one_way_stddev=run.encoded.stddev,
+            mu=run.mu_of(Stage.APPROXIMATE),
+            rng=run.rng,
+        )
+    sampler, found = model.sampler(), advice.diagnose_joint(encoding, model)
+    if chosen.labels == "learned":
+        marginals = encoding.cell_layout.split(model.products.weights @ model.cell_probabilities)
+        problem = Problem(encoding, model.class_odds(), marginals, model.class_weights, sampler, n_rows)
+        with run.progress.step(next(steps)):
+            drawn, signs = _labelled(chosen.support_size, run, problem)
+        return drawn, found + signs
+    return Drawn(encoding, sampler), found
+
+
+def draw_wide(chosen: DrawWide, run: Run) -> tuple[Drawn, list[str]]:
+    """Looks twice at the means of the classes; returns a distribution to draw from, and advice."""
+    encoding, n_rows = run.encoding, run.encoded.n_rows
+    first, second = chosen.steps
+    with run.progress.step(first):
+        look = approximate.class_look(encoding)
+        means = measure_class_means(run.staged, look, run.meter, run.mu_of(Stage.APPROXIMATE))
+    with run.progress.step(second):
+        model = second_look.look_again(run.staged, encoding, means, n_rows, run.config.adapt, run.meter)
+        drawn = Drawn(*discriminant_sampler(encoding, model))
+    return drawn, advice.diagnose_class_means(encoding, model, means)
+
+
+def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
+    """Counts the cells of every component, and labels what is drawn from them; returns it, and advice."""
+    encoding, meter, steps = run.encoding, run.meter, iter(chosen.steps)
+    with run.progress.step(next(steps)):
+        components = _components(chosen, run)
+    sampler, found = approximate.row_sampler(encoding, components), list[str]()
+    if chosen.labels == "learned":
+        with run.progress.step(next(steps)):
+            drawn, found = _labelled(chosen.support_size, run, _problem(run, components, sampler))
+            encoding, sampler = drawn.encoding, drawn.sampler
+    elif chosen.labels == "posterior":
+        problem = _problem(run, components, sampler)
+        sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
+    if chosen.counts_again:
+        with run.progress.step(next(steps)):
+            query = marginals_query(run.encoding, components.mixture, Stage.ANONYMIZE, "marginals")
+            mu = meter.remaining_mu(Stage.ANONYMIZE)
+            again = approximate.measure_marginals(run.staged, run.encoding, query, meter, mu)
+            components = replace(components, marginals=pooled(components.marginals, again))
+            sampler = replace(approximate.row_sampler(run.encoding, components), labels=sampler.labels)
+    found += advice.diagnose_components(run.encoding, components, run.encoded.n_rows)
+    return Drawn(encoding, sampler), found
+
+
+def _components(chosen: Draw, run: Run) -> ComponentModel:
+    """Finds the components, and measures what each knows of every column."""
+    encoding, mu = run.encoding, run.mu_of(Stage.APPROXIMATE)
+    mixture = approximate.single_components(encoding, per_class=chosen.per_class)
+    if chosen.clusters is not None:
+        mu, mu_mixture = clusters.split_mu(mu)
+        mixture = fitted_clusters(chosen.clusters, run, mu_mixture).mixture
+    return approximate.measure_components(run.staged, encoding, mixture, run.meter, n_rows=run.encoded.n_rows, mu=mu)
+
+
+def _labelled(support_size: int, run: Run, problem: Problem) -> tuple[Drawn, list[str]]:
+    """Learns the labels of what the problem's sampler draws."""
+    adapted = learn.learn_labels(run.staged, problem, run.config.adapt, support_size, run.meter, run.rng)
+    labelled = replace(problem.sampler, labels=adapted.labels)
+    cells, _ = labelled.draw_cells(run.encoding, _DIAGNOSED_ROWS, run.rng)
+    found = status_advice(adapted.status) + advice.diagnose_labels(adapted.labels, cells)
+    return Drawn(adapted.encoding, labelled), found
+
+
+def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> Problem:
+    encoding = run.encoding
+    odds, weights = approximate.class_odds(encoding, components)
+    probabilities = approximate.pooled_probabilities(encoding, components.marginals)
+    return Problem(encoding, odds, probabilities, weights, sampler, run.encoded.n_rows)

@@ -1,0 +1,77 @@
+"""Narrows a distribution to the rows that a condition may fit, by the components' posterior; and that posterior itself.
+
+Inside a component without correlations columns are independent: given that some of them lie in chosen cells, the
+component's weight is multiplied by the chance of those cells, and nothing else changes (Bayes' rule). Post-processing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import softmax
+
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
+from threea_spark.encode.codec import Encoding
+from threea_spark.model.conditions import Conditions
+from threea_spark.model.sampler import RowSampler
+
+_TINY = 1e-300
+
+
+def narrowed(sampler: RowSampler, encoding: Encoding, conditions: Conditions) -> RowSampler:
+    """The distribution of rows whose cells may hold what `where` asks for; others cannot be drawn from it.
+
+    A cell may hold other values too (rare levels share one, a range may end inside one): those are still left out one
+    by one. A distribution whose components correlate columns is returned as it is.
+
+    Args:
+      sampler, encoding: The model's parts.
+      conditions: What is asked for.
+    """
+    if not sampler.is_independent:
+        return sampler
+    allowed = np.ones(encoding.n_cells, dtype=np.bool_)
+    for place, name in _first_features(encoding):
+        own, codec = encoding.cell_layout.of(place), encoding.features[place]
+        if name in conditions.values:
+            allowed[own] = codec.cells_holding(conditions.values[name])
+        elif name in conditions.ranges:
+            allowed[own] = codec.cells_within(*conditions.ranges[name])
+    if allowed.all():
+        return sampler
+    return _restricted(sampler, encoding, allowed)
+
+
+def component_posterior(sampler: RowSampler, cells: Int64Array) -> Float64Array:
+    """Probability of each component given a row's cells, where components do not correlate columns, shape (n, k).
+
+    Args:
+      sampler: The distribution.
+      cells: Shape (n, n_features), counted through all features.
+    """
+    logs = np.log(np.maximum(sampler.laws, _TINY)).T
+    density = np.tile(np.log(np.maximum(sampler.weights, _TINY)), (len(cells), 1))
+    for column in range(cells.shape[1]):
+        density += logs[cells[:, column]]
+    return np.asarray(softmax(density, axis=1), dtype=np.float64)
+
+
+def _restricted(sampler: RowSampler, encoding: Encoding, allowed: BoolArray) -> RowSampler:
+    chances = sampler.laws * allowed
+    held = encoding.cell_layout.totals(chances)
+    weights = sampler.weights * np.prod(held, axis=1)
+    if not weights.sum() > 0.0:
+        return sampler  # nothing fits; trying rows one by one finds the same, and says so
+    impossible = np.repeat(held <= 0.0, encoding.cell_layout.sizes, axis=1)
+    kept = np.where(impossible, sampler.laws, chances)  # of components that have no weight any more
+    return replace(sampler, weights=weights / weights.sum(), laws=encoding.cell_layout.normalise(kept))
+
+
+def _first_features(encoding: Encoding) -> list[tuple[int, str]]:
+    """Place and column of the feature that holds a column's value; the parts of a timestamp follow it."""
+    places, place = list[tuple[int, str]](), 0
+    for column in encoding.columns:
+        places.append((place, column.name))
+        place += len(column.features)
+    return places

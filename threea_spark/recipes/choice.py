@@ -1,0 +1,155 @@
+"""Chooses the recipe of a release, from the configuration, the plan and public or DP numbers alone."""
+
+from __future__ import annotations
+
+import math
+
+from threea_spark.approximate import joint, tables
+from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.outline import TableShape, expected_shape
+from threea_spark.encode.rules import clip_norm_of, default_cells
+from threea_spark.privacy.budget import PrivacyPlan, Stage
+from threea_spark.recipes import rules
+from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
+
+
+def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recipe:
+    """Chooses the recipe of a release.
+
+    Args:
+      config: The release's configuration.
+      plan: Its certified plan.
+      shape: Public or DP numbers of the table; of an assumed one in a forecast.
+    """
+    if config.is_mixing:
+        return mix(config, plan, shape)
+    if counts_pairs(config, plan, shape):
+        return draw_pairs(config, shape)
+    if looks_twice(config, plan, shape):
+        return draw_wide(config)
+    return draw(config, plan, shape)
+
+
+def expected(config: ReleaseConfig, plan: PrivacyPlan) -> Recipe:
+    """The recipe of a release of which no row has been read: by the declared number of rows, or as for many."""
+    n_rows = math.inf if config.source.rows is None else float(config.source.rows)
+    return choose(config, plan, expected_shape(config, n_rows))
+
+
+def possible(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> list[Recipe]:
+    """All recipes that `choose` may choose for such a table, whatever its number of rows; see `choose`."""
+    if config.is_mixing:
+        return [mix(config, plan, shape)]
+    wide = [draw_wide(config)] if may_look_twice(config, plan, shape.n_classes) else []
+    pairs = [draw_pairs(config, shape)] if may_count_pairs(config, plan, shape) else []
+    return [draw(config, plan, shape), *pairs, *wide]
+
+
+def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Draw:
+    """The recipe that draws rows from histograms."""
+    clusters = _clusters(config, plan, shape)
+    has_label = _has_classes(config, shape)
+    learned, shared = has_label and rules.learns_labels(config), has_label and not clusters.per_class
+    return Draw(
+        n_cells=default_cells(config),
+        clip_norm=clip_norm_of(config),
+        per_class=clusters.per_class,
+        clusters=clusters if clusters.n_components > 1 else None,
+        labels="learned" if learned else "posterior" if shared else "component",
+        support_size=rules.support_size(config) if learned else 0,
+        counts_again=plan.mu_of(Stage.ANONYMIZE) > 0.0,
+    )
+
+
+def draw_pairs(config: ReleaseConfig, shape: TableShape) -> DrawPairs:
+    """The recipe that draws rows from a mixture of products."""
+    learned = _has_classes(config, shape) and rules.learns_labels(config)
+    return DrawPairs(
+        n_cells=default_cells(config),
+        clip_norm=clip_norm_of(config),
+        n_groups=rules.PAIR_GROUPS,
+        n_tables=joint.n_tables(_n_columns(config, shape)),
+        labels="learned" if learned else "component",
+        support_size=rules.support_size(config) if learned else 0,
+    )
+
+
+def draw_wide(config: ReleaseConfig) -> DrawWide:
+    """The recipe that draws rows from class means."""
+    return DrawWide(default_cells(config), clip_norm_of(config))
+
+
+def mix(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Mix:
+    """The recipe that averages rows."""
+    clip_norm, mu = clip_norm_of(config), max(plan.mu_of(Stage.ANONYMIZE), rules.MIN_MU)
+    residual = rules.mix_clip_norm(config, clip_norm)
+    return Mix(
+        n_cells=default_cells(config),
+        clip_norm=clip_norm,
+        clusters=_clusters(config, plan, shape),
+        moves_centres=rules.moves_centres(config),
+        mix_size=rules.mix_size(config, residual, mu),
+        mix_clip_norm=residual,
+    )
+
+
+def may_count_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
+    """Whether any number of rows lets a release count the tables of all pairs."""
+    asked, n_columns = config.approximate, _n_columns(config, shape)
+    if config.is_mixing or plan.is_conditional or asked.components != "auto" or asked.per_class != "auto":
+        return False
+    n_counts = tables.pairs_bound(max(n_columns, 2)).moved * plan.unit.max_rows
+    pays = plan.mu_of(Stage.APPROXIMATE) > 0.0 and not plan.mu_of(Stage.ANONYMIZE) > 0.0
+    return pays and 2 <= n_columns <= rules.MAX_PAIR_COLUMNS and n_counts <= rules.MAX_PAIR_COUNTS
+
+
+def counts_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
+    """Whether the tables of all pairs are counted: where the noise on one of their cells is small beside all rows."""
+    if not may_count_pairs(config, plan, shape):
+        return False
+    mu, _ = joint.split_mu(plan.mu_of(Stage.APPROXIMATE))
+    row = plan.relation.distance * plan.unit.max_rows
+    noise = row * math.sqrt(tables.pairs_bound(_n_columns(config, shape)).squared_norm) / max(mu, rules.MIN_MU)
+    return noise <= rules.MAX_PAIR_NOISE * shape.n_rows
+
+
+def _n_columns(config: ReleaseConfig, shape: TableShape) -> int:
+    """Columns that tables are made of: features, and the label."""
+    return shape.n_features + (config.domain.label is not None)
+
+
+def _has_classes(config: ReleaseConfig, shape: TableShape) -> bool:
+    return config.domain.task != "none" and shape.n_features > 0 and shape.n_classes > 1
+
+
+def may_look_twice(config: ReleaseConfig, plan: PrivacyPlan, n_classes: int) -> bool:
+    """Whether any number of rows lets a release look twice."""
+    if config.is_mixing or not rules.adapts(config) or n_classes < 2 or plan.is_conditional:
+        return False
+    return config.approximate.components in ("auto", 1) and config.approximate.per_class is not False
+
+
+def looks_twice(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
+    """Whether classes are described by means, with a second look at chosen columns, rather than by histograms.
+
+    That is so where the noise on one cell of a histogram exceeds a sixteenth of a class of mean size.
+    """
+    if not may_look_twice(config, plan, shape.n_classes):
+        return False
+    noise = math.sqrt(1.0 + len(config.domain.features)) / max(plan.mu_of(Stage.APPROXIMATE), rules.MIN_MU)
+    return noise * rules.MIN_NOISES_A_CLASS > shape.n_rows / shape.n_classes
+
+
+def _clusters(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Clusters:
+    per_class = config.approximate.per_class is not False
+    is_random = config.anonymize.generator == "random"
+    min_size = rules.min_cluster_size(config, plan, shape.width)
+    rows_a_group = shape.n_rows / max(shape.n_classes if per_class else 1, 1)
+    covariance = config.approximate.covariance
+    return Clusters(
+        per_class=per_class and not is_random,
+        n_components=rules.n_components(config, rows_a_group, min_size),
+        min_size=min_size,
+        iterations=1 if is_random else config.approximate.iterations,
+        covariance="isotropic" if covariance == "auto" else covariance,
+    )
