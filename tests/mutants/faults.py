@@ -94,7 +94,7 @@ FAULTS = [
     Fault("approximate/class_means.py", "unit = SCORE_GRID * clip.kept", "unit = SCORE_GRID", "tests/unit/test_class_means.py::test_class_means_make_up_for_the_cut_on_average"),
     Fault("approximate/class_means.py", "(own * deviations + other * second.sums) / (own + other)", "0.5 * (deviations + second.sums)", "tests/unit/test_class_means.py::test_two_looks_are_averaged_by_inverse_variance"),
     Fault("approximate/prices.py", "if len(below) and len(own) > 1:", "if len(below):", "tests/unit/test_prices.py::test_the_last_cluster_of_a_class_is_never_merged"),
-    Fault("adapt/label_fit.py", "averaged: float = 0.4", "averaged: float = 0.01", "tests/unit/test_label_fit.py::test_the_mean_of_the_last_steps_is_nearer_to_what_is_learned_without_noise_than_the_last_one"),
+    Fault("adapt/label_fit.py", "averaged: float = 0.65", "averaged: float = 0.01", "tests/unit/test_label_fit.py::test_the_mean_of_the_last_steps_is_nearer_to_what_is_learned_without_noise_than_the_last_one"),
     Fault("adapt/second_look.py", "np.argsort(-relevance", "np.argsort(relevance", "tests/unit/test_second_look.py::test_planted_columns_are_chosen_whatever_their_kind"),
     Fault("approximate/look.py", "math.sqrt(1.0 - norms_share)", "1.0", "tests/unit/test_second_look.py::test_the_second_look_spends_its_share_and_no_more"),
     Fault("adapt/features.py", "np.rint(values * _EXACT_GRID) / _EXACT_GRID", "values", "tests/unit/test_label_fit.py::test_what_a_product_of_matrices_meets_lies_on_the_exact_grid"),

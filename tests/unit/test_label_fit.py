@@ -223,7 +223,7 @@ def test_preconditioned_steps_come_nearer_to_the_rows_than_plain_ones_of_any_rat
 
     class Plain:
         def __init__(self, rate):
-            self.rate = rate
+            self.rate, self.damping = rate, 0.0
 
         def solve(self, gradient, n_columns):
             return self.rate * gradient

@@ -60,6 +60,11 @@ class Curvature:
     of_columns: Damped | None
     of_outputs: tuple[Damped, ...]
 
+    @property
+    def damping(self) -> float:
+        """What was added to each direction's curvature."""
+        return self.of_outputs[0].damping
+
     def solve(self, gradient: Float64Array, n_columns: int) -> Float64Array:
         """Applies the inverse to a mean gradient, shape (n_columns + n_shared * n_outputs,)."""
         if self.of_columns is None:

@@ -32,6 +32,7 @@ class FitSettings:
       first_clip_norm: That of the first step; it falls by `clip_decay` a step until it is `clip_norm`.
       rate: Part of a full (Newton's) step that each takes.
       damping: Of the preconditioner, in units of clip_norm / (mu * n): what noise there is on a mean gradient.
+      shrinking: Ridge of the fit, in units of the damping: it holds back what only noise has moved.
       averaged: Share of the last steps whose weights are averaged.
     """
 
@@ -39,14 +40,15 @@ class FitSettings:
     clip_norm: float = 0.5
     first_clip_norm: float = 0.5
     clip_decay: float = 0.8
-    rate: float = 0.7
-    damping: float = 14.0
-    averaged: float = 0.4
+    rate: float = 0.8
+    damping: float = 10.0
+    shrinking: float = 0.1
+    averaged: float = 0.65
 
     @classmethod
     def of_number(cls) -> FitSettings:
         """Residuals of a number, in standard deviations of the label, are long until the fit has found the rows."""
-        return cls(clip_norm=0.75, first_clip_norm=2.0)
+        return cls(clip_norm=0.5, first_clip_norm=2.0)
 
     def clip_at(self, step: int) -> float:
         """L2 bound on a row's gradient in one step."""
@@ -112,7 +114,8 @@ def fit_weights(
     average, n_averaged = np.zeros_like(vector), 0
     for step in counted(settings.steps):
         gradient = ask(_split(vector, n_columns, n_outputs), step) / (FEATURE_GRID * RESIDUAL_GRID * n_rows)
-        vector = vector - settings.rate * curvature.solve(gradient, n_columns)
+        ridge = settings.shrinking * curvature.damping * vector
+        vector = vector - settings.rate * curvature.solve(gradient + ridge, n_columns)
         if step >= settings.steps * (1.0 - settings.averaged):
             average, n_averaged = average + vector, n_averaged + 1
     return _split(average / max(n_averaged, 1), n_columns, n_outputs)

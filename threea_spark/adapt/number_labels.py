@@ -21,7 +21,7 @@ from threea_spark.privacy.query import RowBound, SumQuery
 
 RESIDUALS_SHARE = 0.05
 """Part of Adapt's mu^2 that measures how far labels lie from the fit."""
-_UNIT, _LARGEST_SQUARE = 64, 4
+_UNIT, _LARGEST_SQUARE = 256, 4
 _ROWS_A_BIN = 80.0  # times the noise on a count
 _MAX_BINS = 8
 _N_KNOTS = 64
@@ -48,7 +48,7 @@ def residual_query(edges: Float64Array, weights: Weights, prior: Float64Array) -
         expected = targets.outputs(slice(0, len(targets)), weights, prior)[:, 0]
         residual = expected - np.asarray(targets.values, dtype=np.float64)
         known = ~np.isnan(residual)
-        square = np.trunc(_UNIT * np.minimum(residual[known] ** 2, _LARGEST_SQUARE)).astype(np.int64)
+        square = np.rint(_UNIT * np.minimum(residual[known] ** 2, _LARGEST_SQUARE)).astype(np.int64)
         place = np.searchsorted(edges, expected[known])
         squares = np.bincount(place, square, bins).astype(np.int64)  # integers below 2^53 add up exactly
         return np.concatenate([_UNIT * np.bincount(place, minlength=bins), squares]).astype(np.int64)
