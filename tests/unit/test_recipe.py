@@ -20,7 +20,7 @@ from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.recipes import choice as recipe
-from threea_spark.recipes.recipe import Draw, DrawWide, Mix
+from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, Mix
 from threea_spark.stages import run_stages
 
 NUMBER = {"type": "float", "lower": 0, "upper": 1}
@@ -33,12 +33,21 @@ COLUMNS = {"a": NUMBER, "b": {**NUMBER, "nullable": True}, "c": CATEGORY, "y": L
 MOMENTS = {"t": MOMENT, "a": NUMBER, "y": LABEL}
 WIDE = {**{f"x{place}": NUMBER for place in range(300)}, "y": LABEL}
 NO_ADAPT = {"adapt": {"method": "none"}}
+ONE = {"approximate": {"components": 1}}
 SMALL_MIX = {"anonymize": {"generator": "mix"}, "adapt": {"steps": 2}}
 
 CASES = {
-    "draw": (Draw, {}, 3_000),
-    "draw, few points": (Draw, {"adapt": {"support_size": 12, "steps": 2}}, 3_000),
-    "draw, no learned labels": (Draw, NO_ADAPT, 3_000),
+    "draw pairs": (DrawPairs, {}, 3_000),
+    "draw pairs, few points": (DrawPairs, {"adapt": {"support_size": 12, "steps": 2}}, 3_000),
+    "draw pairs, no learned labels": (DrawPairs, NO_ADAPT, 3_000),
+    "draw": (Draw, ONE, 3_000),
+    "draw, no learned labels": (Draw, {**NO_ADAPT, **ONE}, 3_000),
+    "draw, a numeric label": (
+        Draw,
+        {"domain": {"label": "a", "task": "regression"}, "adapt": {"support_size": 12, "steps": 2}, **ONE},
+        4_000,
+    ),
+    "draw, no label": (Draw, {"domain": {"label": None, "task": "none"}, **ONE}, 3_000),
     "draw, clusters": (Draw, {**NO_ADAPT, "approximate": {"components": 2, "iterations": 2}}, 3_000),
     "draw, joint components": (
         Draw,
@@ -46,7 +55,7 @@ CASES = {
         3_000,
     ),
     "draw, one component and the posterior": (Draw, {**NO_ADAPT, "approximate": {"per_class": False}}, 3_000),
-    "draw, released targets": (Draw, {"adapt": {"targets": "released", "steps": 2, "support_size": 12}}, 3_000),
+    "draw pairs, released targets": (DrawPairs, {"adapt": {"targets": "released", "steps": 2, "support_size": 12}}, 3_000),
     "draw, a second count": (
         Draw,
         {
@@ -55,23 +64,23 @@ CASES = {
         },
         3_000,
     ),
-    "draw, a numeric label": (
-        Draw,
+    "draw pairs, a numeric label": (
+        DrawPairs,
         {"domain": {"label": "a", "task": "regression"}, "adapt": {"support_size": 12, "steps": 2}},
         4_000,
     ),
-    "draw, a numeric label that may be null": (
-        Draw,
+    "draw pairs, a numeric label that may be null": (
+        DrawPairs,
         {"domain": {"label": "b", "task": "regression"}, "adapt": {"support_size": 12, "steps": 2}},
         4_000,
     ),
-    "draw, a label that may be null": (
-        Draw,
+    "draw pairs, a label that may be null": (
+        DrawPairs,
         {"domain": {"columns": {**COLUMNS, "y": {**LABEL, "nullable": True}}}, **NO_ADAPT},
         3_000,
     ),
-    "draw, no label": (Draw, {"domain": {"label": None, "task": "none"}}, 3_000),
-    "draw, moments with parts": (Draw, {"domain": {"columns": MOMENTS}, **NO_ADAPT}, 6_000),
+    "draw pairs, no label": (DrawPairs, {"domain": {"label": None, "task": "none"}}, 3_000),
+    "draw pairs, moments with parts": (DrawPairs, {"domain": {"columns": MOMENTS}, **NO_ADAPT}, 6_000),
     "draw, 300 numbers": (Draw, {"domain": {"columns": WIDE}, **NO_ADAPT}, 1_500),
     "draw wide": (DrawWide, {"privacy": {"epsilon": 2.0}}, 60),
     "draw wide, 300 numbers": (DrawWide, {"domain": {"columns": WIDE}, "privacy": {"epsilon": 2.0}}, 1_500),
@@ -126,7 +135,7 @@ def released(config, n_rows):
     return fitted, mechanisms
 
 
-COUNTS = {Draw: "marginals", DrawWide: "norms", Mix: "sizes"}
+COUNTS = {Draw: "marginals", DrawPairs: "pairs", DrawWide: "norms", Mix: "sizes"}
 
 
 @pytest.mark.parametrize("case", CASES)
