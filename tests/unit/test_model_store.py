@@ -145,7 +145,7 @@ def test_a_damaged_model_is_refused(tmp_path, name, damage):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"format": 2, "parts": {}}', "format 2"),
+        ('{"format": 3, "parts": {}}', "format 3"),
         ('{"parts": {}}', "damaged"),
         ("[]", "damaged"),
         ("3", "damaged"),
@@ -167,7 +167,7 @@ def test_a_model_of_another_format_says_what_to_do(tmp_path):
     model_of().save(tmp_path / "model")
     path = tmp_path / "model" / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"readable_by": 99}))
-    with pytest.raises(ModelError, match="format 99, this version reads 1; install"):
+    with pytest.raises(ModelError, match="format 99, this version reads 2; install"):
         ReleaseModel.load(tmp_path / "model")
 
 
@@ -259,3 +259,13 @@ def test_models_are_written_in_the_terms_of_format_1(tmp_path):
 def time_code():
     grid = leaf_grid(1.5e9, 1.6e9, whole=True)
     return quantile_codec("seen", "timestamp", False, grid, np.ones(grid.n_leaves), cell_rows=16.0)
+
+
+def test_a_mixture_of_all_classes_is_kept_from_readers_that_do_not_know_it(tmp_path):
+    model = model_of()
+    k = len(model.sampler.weights)
+    sampler = dataclasses.replace(model.sampler, labels=None, class_probabilities=np.full((k, 2), 0.5))
+    now = dataclasses.replace(model, sampler=sampler)
+    now.save(tmp_path / "model")
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["readable_by"] == 2
+    assert same(ReleaseModel.load(tmp_path / "model"), now)

@@ -55,7 +55,11 @@ CASES = {
         3_000,
     ),
     "draw, one component and the posterior": (Draw, {**NO_ADAPT, "approximate": {"per_class": False}}, 3_000),
-    "draw pairs, released targets": (DrawPairs, {"adapt": {"targets": "released", "steps": 2, "support_size": 12}}, 3_000),
+    "draw pairs, released targets": (
+        DrawPairs,
+        {"adapt": {"targets": "released", "steps": 2, "support_size": 12}},
+        3_000,
+    ),
     "draw, a second count": (
         Draw,
         {
@@ -148,7 +152,7 @@ def test_a_plan_and_its_release_agree(case):
     assert fitted.recipe.values == said.resolved
     assert fitted.recipe == recipe.choose(config, make_plan(config), shape)
     encoding = fitted.outcome.encoding
-    learned_number = config.domain.task == "regression" and kind is Draw
+    learned_number = config.domain.task == "regression" and kind in (Draw, DrawPairs)
     assert encoding.n_classes > 50 if learned_number else encoding.n_classes == shape.n_classes  # drawn in finer cells
     assert (len(encoding.features), encoding.width) == (
         shape.n_features,
@@ -176,7 +180,7 @@ def test_a_numeric_label_is_planned_as_the_classes_that_it_is_cut_into():
     columns = {**{f"x{place}": NUMBER for place in range(5)}, "y": NUMBER}
     for label, n_classes in ((NUMBER, LABEL_CELLS), ({**NUMBER, "nullable": True}, LABEL_CELLS + 1)):
         domain = {"label": "y", "task": "regression", "columns": {**columns, "y": label}}
-        config = config_of({"domain": domain, "privacy": {"epsilon": 1.0}})
+        config = config_of({"domain": domain, "privacy": {"epsilon": 1.0}, **ONE})
         assert LABEL_CELLS == 8
         assert expected_shape(config, 30_000.0).n_classes == n_classes
         said = {stage.stage: stage for stage in outlook(config, n_rows=30_000).stages}

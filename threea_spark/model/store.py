@@ -29,7 +29,9 @@ from threea_spark.model.sampler import RowSampler
 from threea_spark.model.stored import StoredCategory, StoredEncoding, from_stored, to_stored
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
-FORMAT = 1
+FORMAT = 2
+_SINCE_2 = ("NumberLabels", "class_probabilities")
+"""Classes and fields that a reader of format 1 does not know; what holds none of them is written for it."""
 _DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 _CLASSES: dict[str, type] = {
@@ -72,11 +74,10 @@ def save(parts: dict[str, Any], folder: str | Path) -> None:
     require_empty(folder)
     target.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
-    document = {
-        "format": FORMAT,
-        "readable_by": FORMAT,
-        "parts": {name: _plain(part, arrays) for name, part in parts.items()},
-    }
+    plain = {name: _plain(part, arrays) for name, part in parts.items()}
+    text = json.dumps(plain)
+    needed = FORMAT if any(f'"{name}"' in text for name in _SINCE_2) else 1
+    document = {"format": needed, "readable_by": needed, "parts": plain}
     np.savez_compressed(target / _ARRAYS, allow_pickle=False, **arrays)
     (target / _DOCUMENT).write_text(json.dumps(document, indent=1), encoding="utf-8")
 
@@ -115,7 +116,9 @@ def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - 
     if isinstance(value, BaseModel):
         return {"$domain": value.model_dump(mode="json")}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: _plain(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
+        held = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        known = {name: own for name, own in held.items() if not (name in _SINCE_2 and own is None)}
+        fields = {name: _plain(own, arrays) for name, own in known.items()}
         return {"$class": _NAMES[type(value)], "fields": fields}
     if isinstance(value, (list, tuple)):
         return {"$tuple": [_plain(item, arrays) for item in value]}
