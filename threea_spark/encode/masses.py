@@ -11,6 +11,7 @@ import numpy as np
 
 from threea_spark.arrays import BoolArray, Float64Array
 from threea_spark.encode.grid import BRANCHING, LeafGrid
+from threea_spark.encode.reach import with_reach
 from threea_spark.encode.sides import Side
 from threea_spark.encode.tree import ConsistentTree, consistent_tree, share_out
 
@@ -41,7 +42,7 @@ def leaf_masses(noisy: Float64Array, n_rows: float, stddev: float, grid: LeafGri
     takes_rest[: grid.n_leaves] &= True if grid.whole else ~grid.is_atom
     bulk = _bulk(tree, max(n_rows - float(tails.sum()), 0.0), stddev, exists & ~in_tail, takes_rest)
     masses = np.where(in_tail, tails, bulk)[: grid.n_leaves]
-    return np.asarray(masses * (n_rows / float(masses.sum())), dtype=np.float64)
+    return with_reach(masses * (n_rows / float(masses.sum())), stddev, grid)
 
 
 def _tails(tree: ConsistentTree, n_rows: float, stddev: float, grid: LeafGrid) -> tuple[Float64Array, BoolArray]:
