@@ -67,13 +67,17 @@ def test_conditional_mode_gives_all_to_mixing():
 
 def test_amplification_needs_a_public_number_of_rows():
     assert rules.sampling_probability(config_of()) == 1.0
-    assert rules.sampling_probability(config_of(source={"rows": 10**6}, adapt={"max_rows": 10**4})) == 0.01
-    assert rules.sampling_probability(config_of(source={"rows": 100}, adapt={"max_rows": 10**4})) == 1.0
+    assert (
+        rules.sampling_probability(config_of(source={"rows": 10**6}, adapt={"rows": "sample", "max_rows": 10**4}))
+        == 0.01
+    )
+    assert rules.sampling_probability(config_of(source={"rows": 10**6}, adapt={"max_rows": 10**4})) == 1.0  # all rows
+    assert rules.sampling_probability(config_of(source={"rows": 100}, adapt=sampled)) == 1.0
     assert rules.sampling_probability(config_of(source={"rows": 10**6}, adapt={"method": "none"})) == 1.0
 
 
 def test_a_plan_claims_no_more_sampling_than_its_rate():
-    config = config_of(source={"rows": 10**6}, adapt={"max_rows": 10**5})
+    config = config_of(source={"rows": 10**6}, adapt={"rows": "sample", "max_rows": 10**5})
     plan = make_plan(config)
     assert plan.sampling_probability == 0.1
     again = calibrate(
