@@ -105,8 +105,14 @@ def sound_variants() -> list[Variant]:
         "label function, nulls and infinities": ({}, pair_of(present=[NULLS], absent=[], n_rows=6_000)),
         "no adaptation": ({"adapt": NO_ADAPT}, ONE_MORE),
         "adaptation on released rows": ({"adapt": {"targets": "released"}}, ONE_MORE),
-        "adaptation on half of the rows": ({"adapt": {"max_rows": 200}, "source": {"rows": 400}}, ONE_MORE),
-        "adaptation on a tenth of the rows": ({"adapt": {"max_rows": 40}, "source": {"rows": 400}}, ONE_MORE),
+        "adaptation on half of the rows": (
+            {"adapt": {"rows": "sample", "max_rows": 200}, "source": {"rows": 400}},
+            ONE_MORE,
+        ),
+        "adaptation on a tenth of the rows": (
+            {"adapt": {"rows": "sample", "max_rows": 40}, "source": {"rows": 400}},
+            ONE_MORE,
+        ),
         "mixing": (MIX, ONE_MORE),
         "mixing, replace one": ({**MIX, "privacy": REPLACE_ONE}, REPLACED),
         "random mixing": ({"anonymize": {"generator": "random"}}, ONE_MORE),

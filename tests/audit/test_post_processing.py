@@ -26,7 +26,11 @@ CONFIGS = {
     "narrow": {"privacy": {"epsilon": 60.0}},
     "no adaptation": {"adapt": {"method": "none"}},
     "adaptation on released rows": {"adapt": {"targets": "released"}},
-    "a sampled adaptation": {"privacy": {"epsilon": 60.0}, "adapt": {"max_rows": 100}, "source": {"rows": 300}},
+    "a sampled adaptation": {
+        "privacy": {"epsilon": 60.0},
+        "adapt": {"rows": "sample", "max_rows": 100},
+        "source": {"rows": 300},
+    },
     "replace one": {"privacy": {"relation": "replace_one"}},
     "moments": {"encode": {"numeric": "affine"}},
     "mixing": {"anonymize": {"generator": "mix"}},

@@ -38,7 +38,7 @@ MODES = {
     "units of two rows": {"privacy": {"unit": {"column": "patient", "max_rows": 2}}},
     "replaced, and adapted on a sample": {
         "privacy": {"relation": "replace_one"},
-        "adapt": {"support_size": 8, "steps": 2, "max_rows": 300},
+        "adapt": {"support_size": 8, "steps": 2, "rows": "sample", "max_rows": 300},
     },
     "affine": {"encode": {"numeric": "affine"}},
     "regression": {"task": "regression", "label": "age"},

@@ -155,7 +155,6 @@ def test_a_small_class_of_nulls_is_not_named_by_nothing():
 
 CELLS = np.column_stack([np.random.default_rng(2).integers(0, 4, 800), np.random.default_rng(3).integers(4, 7, 800)])
 SCORES = np.random.default_rng(4).normal(size=7)
-EVEN = np.array([0.5, 0.5])
 
 
 def label_function(*, additive=1.0, support=None, dual=0.0, scores=SCORES):
@@ -167,18 +166,18 @@ def label_function(*, additive=1.0, support=None, dual=0.0, scores=SCORES):
 
 
 def test_a_label_function_that_tells_needs_no_advice():
-    assert advice.diagnose_labels(label_function(), CELLS, EVEN) == []
+    assert advice.diagnose_labels(label_function(), CELLS) == []
 
 
 @pytest.mark.parametrize("additive", [0.0, 0.01])
 def test_a_label_function_that_is_nearly_constant_is_told(additive):
-    found = advice.diagnose_labels(label_function(additive=additive), CELLS, EVEN)
+    found = advice.diagnose_labels(label_function(additive=additive), CELLS)
     only(found, "the label function is nearly constant", "raise epsilon")
 
 
 def test_a_kernel_that_knows_only_its_own_points_is_told():
     far = 4.0 * np.random.default_rng(6).normal(size=(20, 2))
-    found = advice.diagnose_labels(label_function(support=far, dual=0.5, scores=0.01 * SCORES), CELLS, EVEN)
+    found = advice.diagnose_labels(label_function(support=far, dual=0.5, scores=0.01 * SCORES), CELLS)
     only(found, "fits its inducing points better", "raise adapt.support_size")
 
 
@@ -186,13 +185,13 @@ def test_a_kernel_whose_points_lie_among_the_rows_needs_no_advice():
     among = KernelInput(SCORES)(CELLS[:20])
     healthy = label_function(support=among, dual=0.5)
     assert float(healthy.kernel_logits(among).var(axis=0).sum()) > 0.25  # it does say something
-    assert advice.diagnose_labels(healthy, CELLS, EVEN) == []
+    assert advice.diagnose_labels(healthy, CELLS) == []
 
 
 def test_a_faint_kernel_is_not_called_overfit():
     far = 4.0 * np.random.default_rng(6).normal(size=(20, 2))
     faint = label_function(support=far, dual=1e-3, scores=0.01 * SCORES)
-    assert advice.diagnose_labels(faint, CELLS, EVEN) == []
+    assert advice.diagnose_labels(faint, CELLS) == []
 
 
 # --- mixing

@@ -62,7 +62,7 @@ def test_conditional_mode_says_what_is_not_covered():
 def test_replace_one_and_a_sampled_adaptation_are_priced_as_one_sample():
     content = config_of("source", "target", privacy={"relation": "replace_one"})
     content["source"]["rows"] = 1_500
-    content["adapt"] = {"support_size": 8, "steps": 2, "max_rows": 300}
+    content["adapt"] = {"support_size": 8, "steps": 2, "rows": "sample", "max_rows": 300}
     _, statement, _ = run_in_memory(FRAME, content)
     adapt = next(stage for stage in statement.stages if stage.stage == "adapt")
     assert adapt.sampling_probability == pytest.approx(0.2)

@@ -19,23 +19,27 @@ from threea_spark.model.ntk import Architecture, ntk
 FEATURE_GRID = 128
 _EVEN_SHARE = 0.3
 _EXACT_GRID = 2.0**18
-_REST = 0.5
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Norm of each block of features for a typical row; what is larger learns faster and takes more of the clip."""
+    """Norm of each block of features for a typical row; what is larger learns faster and takes more of the clip.
+
+    `stretched` multiplies the learned logits: where rows are few, damping holds them back. On seven tables of 1,100 to
+    4,900 rows real labels had a slope of 1.2 to 2.1 on them, 1.6 on average, and from 6,000 rows on .8 to .9.
+    """
 
     odds: float = 0.35
     cells: float = 0.5
     kernel: float = 0.8
     linear: float = 0.0
     bias: float = 0.3
+    stretched: float = 1.0
 
     @classmethod
     def of_few_rows(cls) -> Scales:
         """Where cells and kernel would drown in noise: a score and a mark of null for each column, and its odds."""
-        return cls(odds=0.3, cells=0.0, kernel=0.0, linear=0.8)
+        return cls(odds=0.3, cells=0.0, kernel=0.0, linear=0.8, stretched=1.5)
 
 
 def kernel_scores(
@@ -56,31 +60,7 @@ def kernel_scores(
     for column, order in enumerate(orders):
         own = layout.of(column)
         scores[own] = cell_scores(probabilities[own], order) * np.sqrt(weight[column])
-    return KernelInput(_on_grid(scores))
-
-
-def scores_of_number(
-    effects: Float64Array, probabilities: Float64Array, orders: list[Int64Array], layout: CellLayout
-) -> KernelInput:
-    """Scales each column's place, and by itself the part of its effect on a number that the place does not explain.
-
-    A column like an hour of the day tells much that rises and falls with its value: two scores let rows of like effect
-    lie near each other. Measured: R2 of bike_sharing_hour .72 -> .75, of california_housing .714 -> .711.
-
-    Args:
-      effects: Expected label in each cell less that of its column, shape (1, n_cells).
-      probabilities, orders, layout: As in `kernel_scores`.
-    """
-    place = kernel_scores(effects, probabilities, orders, layout).scores
-    rest = np.zeros_like(place)
-    for column in range(layout.n_features):
-        own = layout.of(column)
-        mass = probabilities[own] / max(float(probabilities[own].sum()), 1e-12)
-        score, effect = place[own] - mass @ place[own], effects[0, own] - mass @ effects[0, own]
-        spread, told = float(mass @ score**2), float(mass @ effect**2)
-        left = effect - score * float(mass @ (score * effect)) / max(spread, 1e-12)
-        rest[own] = left * np.sqrt(_REST * spread / max(told, 1e-12))
-    return KernelInput(_on_grid(np.column_stack([place, rest])))
+    return KernelInput(on_grid(scores))
 
 
 @dataclass(frozen=True)
@@ -131,7 +111,7 @@ class FeatureMap:
         """Kernel and bias of each row, shape (n, n_dense)."""
         out = np.empty((len(cells), self.n_dense), dtype=np.float32)
         if len(self.x_support):
-            kernel = _on_grid(np.asarray(ntk(self.kernel_input(cells), self.x_support, self.architecture), np.float64))
+            kernel = on_grid(np.asarray(ntk(self.kernel_input(cells), self.x_support, self.architecture), np.float64))
             out[:, :-1] = self.scales.kernel * (kernel @ self.whitening)
         out[:, -1] = self.scales.bias
         return out
@@ -158,7 +138,8 @@ class FeatureMap:
           cell_column: Column of each cell, shape (n_cells,).
           of_number: Whether the only output is a number rather than the second class's logit.
         """
-        n_cells = self.odds.shape[1]
+        n_cells, stretched = self.odds.shape[1], 1.0 if of_number else self.scales.stretched
+        column_weights, shared_weights = stretched * column_weights, stretched * shared_weights
         additive = self.odds_scale * self.odds.T * column_weights[cell_column]
         additive = additive + self.cell_scale * shared_weights[:n_cells]
         of_scores = shared_weights[n_cells : -self.n_dense].reshape(
@@ -197,7 +178,7 @@ def feature_map(
       scales: Norm of each block.
       linear: Linear scores of each cell and marks of null, of about unit size, shape (n_tables, n_cells).
     """
-    x_support = _on_grid(x_support)  # so that a row's features never depend on the rows beside it in a matrix product
+    x_support = on_grid(x_support)  # so that a row's features never depend on the rows beside it in a matrix product
     outputs = (odds[1] - odds[0])[None, :] if len(odds) == 2 else odds
     typical = float(np.sqrt((outputs**2 * probabilities).sum(axis=1).max())) if outputs.size else 1.0
     whitening = np.zeros((0, 0))
@@ -240,9 +221,9 @@ def _whitening(k_ss: Float64Array, diag_reg: float) -> Float64Array:
     """
     trace = float(np.trace(k_ss)) / len(k_ss)
     values, vectors = np.linalg.eigh(k_ss + diag_reg * trace * np.eye(len(k_ss)))
-    return _on_grid((vectors / np.sqrt(np.maximum(values, 1e-12) * trace)) @ vectors.T)
+    return on_grid((vectors / np.sqrt(np.maximum(values, 1e-12) * trace)) @ vectors.T)
 
 
-def _on_grid(values: Float64Array) -> Float64Array:
+def on_grid(values: Float64Array) -> Float64Array:
     """Rounds to multiples of 2^-18: float64 adds products of two such numbers without rounding, in any order."""
     return np.asarray(np.rint(values * _EXACT_GRID) / _EXACT_GRID, dtype=np.float64)

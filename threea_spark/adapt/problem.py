@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from threea_spark.adapt import features as maps
-from threea_spark.adapt.scaled_number import ScaledNumber
+from threea_spark.adapt.scaled_number import ScaledNumber, scores_of_number
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
 from threea_spark.model.labels import KernelInput
@@ -50,7 +50,7 @@ class Problem:
 
     def kernel_input(self) -> KernelInput:
         """Where cells lie in the kernel's space."""
-        scores = maps.kernel_scores if self.number is None else maps.scores_of_number
+        scores = maps.kernel_scores if self.number is None else scores_of_number
         mass, orders = np.concatenate(self.probabilities), list(self.sampler.orders)
         return scores(self.effects, mass, orders, self.encoding.cell_layout)
 
