@@ -19,6 +19,7 @@ from threea_spark.privacy.meter import PrivacyMeter
 SECOND_SHARE = 0.3
 """Part of Approximate's mu^2 for the second look."""
 _TABLES_A_COLUMN = 2
+_FITTED_STDDEV = 1.0  # the fit has averaged the noise away: shrinking its log odds once more blurred them
 
 
 def n_tables(n_columns: int) -> int:
@@ -68,7 +69,7 @@ class JointModel:
     def class_odds(self) -> Float64Array:
         """Log odds of each class and cell, shape (n_classes, n_cells)."""
         joint = (self.class_probabilities * self.products.weights[:, None]).T @ self.cell_probabilities
-        return cell_log_odds(self.n_rows * joint, self.stddev, self.class_weights)
+        return cell_log_odds(self.n_rows * joint, _FITTED_STDDEV, self.class_weights)
 
     def orders(self) -> tuple[Int64Array, ...]:
         """Cells of each feature in order: numbers by value, categories by what they say about the classes."""
