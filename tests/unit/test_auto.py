@@ -66,7 +66,6 @@ def test_conditional_mode_gives_all_to_mixing():
 
 
 def test_amplification_needs_a_public_number_of_rows():
-    sampled = {"rows": "sample", "max_rows": 10**4}
     assert rules.sampling_probability(config_of()) == 1.0
     assert (
         rules.sampling_probability(config_of(source={"rows": 10**6}, adapt={"max_rows": 10**4, "rows": "sample"}))
