@@ -41,19 +41,31 @@ COLUMNS: dict[str, Any] = {
 TWO_CLASSES = {"domain": {"columns": {**COLUMNS, "y": {"type": "categorical", "values": ["no", "yes"]}}}}
 OPEN = {"domain": {"columns": {**COLUMNS, "w": {"type": "categorical", "values": "open"}}}}
 NO_ADAPT = {"adapt": {"method": "none"}}
-NARROW = {"privacy": {"epsilon": 1000.0}}  # so much that few rows have histograms
+NARROW = {"privacy": {"epsilon": 1000.0}}  # so much that few rows have tables of pairs, and else histograms
+APART = {"approximate": {"components": 1}}  # no tables of pairs
+OF_A_SAMPLE = {"adapt": {"rows": "sample"}}
+OF_A_NUMBER = {"domain": {"label": "a", "task": "regression"}}
+OF_NOTHING = {"domain": {"label": None, "task": "none"}}
 MODES: dict[str, dict[str, Any]] = {
-    "histograms": {**NARROW, **NO_ADAPT},
-    "moments": {**NARROW, **NO_ADAPT, "encode": {"numeric": "affine"}},
+    "histograms": {**NARROW, **NO_ADAPT, **APART},
+    "moments": {**NARROW, **NO_ADAPT, **APART, "encode": {"numeric": "affine"}},
+    "pairs": {**NARROW, **NO_ADAPT},
+    "pairs of moments": {**NARROW, **NO_ADAPT, "encode": {"numeric": "affine"}},
+    "pairs of open categories": {**NARROW, **NO_ADAPT, **OPEN},
     "two looks": {},
     "two looks at moments": {"encode": {"numeric": "affine"}},
     "two looks at a sample": {"source": {"rows": 100}, "adapt": {"rows": "sample", "max_rows": 50}},
-    "points and labels": {**NARROW},
-    "points and labels of two classes": {**NARROW, **TWO_CLASSES},
+    "labels": {**NARROW, **APART},
+    "pairs and labels": {**NARROW},
+    "pairs and labels of two classes": {**NARROW, **TWO_CLASSES},
+    "points and labels": {**NARROW, **APART, **OF_A_SAMPLE},
+    "points and labels of two classes": {**NARROW, **APART, **OF_A_SAMPLE, **TWO_CLASSES},
+    "pairs, points and labels": {**NARROW, **OF_A_SAMPLE},
     "points and labels of a sample": {
         "privacy": {"epsilon": 20.0, "shares": {"encode": 0.1, "approximate": 0.8, "adapt": 0.1, "anonymize": 0.0}},
         "source": {"rows": 100},
         "adapt": {"rows": "sample", "max_rows": 50},
+        "approximate": {"per_class": False},  # so no second look, however few the rows
     },
     "components of all classes": {**NARROW, **NO_ADAPT, "approximate": {"components": 2, "per_class": False}},
     "components of each class": {**NARROW, **NO_ADAPT, "approximate": {"components": 2, "covariance": "diagonal"}},
@@ -69,8 +81,10 @@ MODES: dict[str, dict[str, Any]] = {
         "anonymize": {"generator": "mix"},
         "approximate": {"components": 3, "min_cluster_size": 5, "covariance": "full"},
     },
-    "a numeric label": {**NARROW, "domain": {"label": "a", "task": "regression"}},
-    "no label": {**NARROW, "domain": {"label": None, "task": "none"}},
+    "a numeric label": {**NARROW, **APART, **OF_A_NUMBER},
+    "pairs and a numeric label": {**NARROW, **OF_A_NUMBER},
+    "no label": {**NARROW, **APART, **OF_NOTHING},
+    "pairs without a label": {**NARROW, **OF_NOTHING},
     "open categories": {**NO_ADAPT, **OPEN},
     "a share for anonymize": {
         "privacy": {"epsilon": 1000.0, "shares": {"encode": 0.1, "approximate": 0.3, "adapt": 0.0, "anonymize": 0.6}}

@@ -10,8 +10,8 @@ from pairs import check, release, rows, sums
 
 from threea_spark.config.columns import CategoricalColumn, TimestampColumn
 
-QUICK = [mode for mode in rows.MODES if "points" not in mode and mode not in ("mixing", "a numeric label", "no label")]
-SLOWER = [mode for mode in rows.MODES if mode not in QUICK]
+SLOWER = [mode for mode in rows.MODES if "labels" in mode or "a numeric label" in mode or mode == "mixing"]
+QUICK = [mode for mode in rows.MODES if mode not in SLOWER]
 RELATIONS = ["add_or_remove_one", "replace_one"]
 few = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -96,7 +96,7 @@ def test_nor_does_the_only_unit_of_a_table_or_one_of_two(released, mode, n_base)
 
 def test_a_row_that_stands_first_moves_no_other_row_s_share():
     """All others move on by one place: what hung on a row's place in its batch would add up over them."""
-    for mode in ("mixing", "points and labels", "two looks"):
+    for mode in ("mixing", "points and labels", "pairs and labels", "pairs and a numeric label", "two looks"):
         own = release(mode, n_base=300)
         row = own.base.rows[0]
         first, last = (own.sums(own.base.joined_by([row], place)) for place in (0, 300))
@@ -108,9 +108,9 @@ def test_the_modes_ask_for_every_kind_of_sum():
     assert asked == {
         "encode/histograms", "encode/values-of-w", "approximate/norms", "approximate/class-sums",
         "approximate/marginals", "approximate/marginals-by-class", "approximate/correlations",
-        "approximate/first-pass", "approximate/second-pass",
+        "approximate/first-pass", "approximate/second-pass", "approximate/pairs", "approximate/tables",
         "approximate/sizes", "approximate/sizes-of-kept", "adapt/norms", "adapt/class-sums", "adapt/correlations",
-        "adapt/points", "adapt/labels", "anonymize/marginals", "anonymize/mixed-rows",
+        "adapt/points", "adapt/labels", "adapt/residuals", "anonymize/marginals", "anonymize/mixed-rows",
     }  # fmt: skip
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pairs import check_modes
 
-from threea_spark.adapt import label_fit, row_gradient, targets
+from threea_spark.adapt import label_fit, number_labels, row_gradient, targets
 from threea_spark.anonymize import mix
-from threea_spark.approximate import class_means, correlation
+from threea_spark.approximate import class_means, correlation, joint, tables
 from threea_spark.encode import codec
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.privacy import clipping
@@ -98,6 +98,29 @@ def labels_move_one_coordinate():
     return patch.object(label_fit, "gradient_bound", lambda *of: replace(bound(*of), moved=1))
 
 
+def bound_less_one(module, name):
+    """The bound of a count, one cell short."""
+    bound = getattr(module, name)
+    return patch.object(module, name, lambda *of: RowBound.count(bound(*of).squared_norm - 1))
+
+
+def finer_tables_but_one():
+    query = joint.tables_query
+    return patch.object(
+        joint, "tables_query", lambda *of: replace(query(*of), bound=RowBound.count(query(*of).bound.moved - 1))
+    )
+
+
+def pairs_counted_from_both_sides():
+    other = tables.TableColumns.in_other_tables
+    return patch.object(tables.TableColumns, "in_other_tables", lambda columns: other(columns) | other(columns).T)
+
+
+def squares_priced_as_counts():
+    bound = RowBound(2 * number_labels.residual_bound().squared_norm // 17, 2)  # 1 and the square of 4 together
+    return patch.object(number_labels, "residual_bound", lambda: bound)
+
+
 def parents_not_booked():
     bound = HistogramLayout.bound.fget
 
@@ -123,6 +146,12 @@ MUTANTS = {
     "gradients of points: clip dropped": (gradients_not_clipped, "points and labels", {}),
     "gradients of labels: clip halved in the price": (lambda: residuals_not_clipped(2.0), "points and labels", {}),
     "gradients of labels: clip dropped": (residuals_not_clipped, "points and labels", {}),
+    "labels of all rows: clip halved in the price": (lambda: residuals_not_clipped(2.0), "pairs and labels", {}),
+    "labels of all rows: clip dropped": (residuals_not_clipped, "labels", {}),
+    "pairs: one pair not priced": (lambda: bound_less_one(tables, "pairs_bound"), "pairs", {}),
+    "pairs: counted from both sides": (pairs_counted_from_both_sides, "pairs", {}),
+    "finer tables: one not priced": (finer_tables_but_one, "pairs", {}),
+    "a number's residuals: squares priced as counts": (squares_priced_as_counts, "pairs and a numeric label", {}),
     "groups by row number": (grouped_by_row_number, "mixing", {"n_base": 60}),
     "one noise for a stage's sums": (lambda: asked(lambda query: replace(query, name="sum")), "two looks", {}),
     "one noise for all steps": (

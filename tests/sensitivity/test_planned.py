@@ -27,7 +27,10 @@ def granted(mode, **own):
     return ran.config, list(ran._published.mechanisms.values())
 
 
-SLOWER = {"points and labels of two classes", "points and labels of a sample", "a numeric label", "no label"}
+SLOWER = {
+    "points and labels of two classes", "points and labels of a sample", "pairs and labels of two classes",
+    "pairs, points and labels", "a numeric label", "no label",
+}  # fmt: skip
 MODES = [pytest.param(mode, marks=pytest.mark.slow) if mode in SLOWER else mode for mode in rows.MODES]
 
 
@@ -62,12 +65,12 @@ def _uncertified(found, way, plan):
     return beyond
 
 
-@pytest.mark.parametrize("mode", ["histograms", "moments", "open categories", "a numeric label", "points and labels"])
+@pytest.mark.parametrize("mode", ["histograms", "moments", "pairs", "open categories", "a numeric label", "labels"])
 def test_the_noise_that_a_plan_prints_is_that_of_the_release(mode):
     """A plan whose noise were a hundredth too small would be found, and one that is far too large as well."""
     config, mechanisms = granted(mode, n_base=60)
     said = {stage.stage: stage for stage in outlook(config, n_rows=1000).stages}
-    units = {"histograms": histogram_layout(config).unit, "marginals": 1}
+    units = {"histograms": histogram_layout(config).unit, "marginals": 1, "pairs": 1}
     compared = 0
     for mechanism in mechanisms:
         stage, name = kind_of(mechanism)

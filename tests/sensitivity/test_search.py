@@ -10,7 +10,7 @@ from pairs import rows, search
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound
 
-QUICK = ["histograms", "two looks", "open categories"]  # mixing is searched below
+QUICK = ["histograms", "pairs", "two looks", "open categories"]  # mixing is searched below
 
 
 def found_in(mode, *, max_rows=1, relation="add_or_remove_one", starts=2, steps=15, seed=3):
@@ -29,6 +29,8 @@ def test_a_short_search_finds_no_breach(mode, relation):
     [
         ("histograms", "encode/histograms"),
         ("open categories", "encode/values-of-w"),
+        ("pairs", "approximate/pairs"),
+        ("pairs", "approximate/tables"),
         ("two looks", "approximate/norms"),
         pytest.param("mixing", "anonymize/mixed-rows", marks=pytest.mark.slow),  # the search below fills it too
     ],

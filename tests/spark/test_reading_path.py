@@ -20,7 +20,7 @@ load("sensitivity_sums")
 files = load("sensitivity_files")
 
 RELATIONS = ("add_or_remove_one", "replace_one")
-SLOWER = [mode for mode in rows.MODES if "points" in mode or mode in ("a numeric label", "no label")]
+SLOWER = [mode for mode in rows.MODES if "labels" in mode or "label" in mode.split()]
 QUICK = [mode for mode in rows.MODES if mode not in SLOWER]
 
 
