@@ -75,13 +75,14 @@ def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
     elif chosen.labels == "posterior":
         problem = _problem(run, components, sampler)
         sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
-    if chosen.counts_again:
+    for stage in chosen.counts_again:
         with run.progress.step(next(steps)):
-            query = marginals_query(run.encoding, components.mixture, Stage.ANONYMIZE, "marginals")
-            mu = meter.remaining_mu(Stage.ANONYMIZE)
+            query, mu = marginals_query(run.encoding, components.mixture, stage, "marginals"), meter.remaining_mu(stage)
             again = approximate.measure_marginals(run.staged, run.encoding, query, meter, mu)
             components = replace(components, marginals=pooled(components.marginals, again))
-            sampler = replace(approximate.row_sampler(run.encoding, components), labels=sampler.labels)
+            few = Stage.ADAPT in chosen.counts_again
+            again_drawn = approximate.row_sampler(run.encoding, components, shrinks_faint=not few)
+            sampler = replace(again_drawn, labels=sampler.labels)
     found += advice.diagnose_components(run.encoding, components, run.encoded.n_rows)
     return Drawn(encoding, sampler), found
 

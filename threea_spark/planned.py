@@ -140,10 +140,13 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
 
 def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
     open_columns = config.domain.open_columns
-    mu_values, mu = encode.split_mu(plan.mu_of(Stage.ENCODE), len(open_columns))
+    has_classes = encode.counts_classes(config)
+    mu_values, mu_classes, mu = encode.split_mu(plan.mu_of(Stage.ENCODE), len(open_columns), has_classes)
     for name in open_columns:
         yield _planned(encode.value_query(name, config.domain), mu_values)
     yield PlannedSum(Stage.ENCODE, "histograms", histogram_layout(config).bound, mu)
+    if has_classes:
+        yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), mu_classes)
 
 
 def _planned(query: Query, mu: float) -> PlannedSum:
@@ -176,8 +179,8 @@ def _components(own: Draw, plan: PrivacyPlan, shape: TableShape) -> Iterator[Pla
     if correlates:
         pairs = correlation.row_bound(correlation.largest_bound(shape.n_features), shape.n_features)
         yield PlannedSum(Stage.APPROXIMATE, "correlations", pairs, prices.correlations)
-    if own.counts_again:
-        yield PlannedSum(Stage.ANONYMIZE, "marginals", counts, plan.mu_of(Stage.ANONYMIZE))
+    for stage in own.counts_again:
+        yield PlannedSum(stage, "marginals", counts, plan.mu_of(stage))
 
 
 def _tables(own: DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:

@@ -86,7 +86,7 @@ def run_stages(
 def shape_of(encoded: EncodedTable) -> TableShape:
     """The DP numbers that the recipe is chosen by."""
     encoding = encoded.encoding
-    return TableShape(encoded.n_rows, encoding.n_classes, len(encoding.features), encoding.width)
+    return TableShape(encoded.n_rows, encoding.n_classes, len(encoding.features), encoding.width, encoded.rows_to_learn)
 
 
 def _followed(chosen: Recipe, run: Run) -> tuple[Drawn | Mixed, list[str]]:

@@ -159,12 +159,17 @@ def class_look(encoding: Encoding) -> Look[PackedRows]:
     )
 
 
-def row_sampler(encoding: Encoding, components: ComponentModel) -> RowSampler:
-    """Draws rows from the components; each row's class is its component's."""
+def row_sampler(encoding: Encoding, components: ComponentModel, *, shrinks_faint: bool = True) -> RowSampler:
+    """Draws rows from the components; each row's class is its component's.
+
+    Args:
+      encoding, components: The released results of Encode and Approximate.
+      shrinks_faint: As in `Marginals.probabilities`.
+    """
     return RowSampler(
         weights=components.marginals.weights,
         class_of=components.mixture.class_of,
-        laws=components.marginals.probabilities(encoding.cell_layout),
+        laws=components.marginals.probabilities(encoding.cell_layout, shrinks_faint=shrinks_faint),
         orders=components.orders,
         factor=np.asarray(np.linalg.cholesky(components.correlations), dtype=np.float64),
         labels=None,

@@ -79,13 +79,16 @@ class Marginals:
         """Share of each component, shape (k,), sums to 1."""
         return np.asarray(self.sizes / self.sizes.sum(), dtype=np.float64)
 
-    def probabilities(self, layout: CellLayout) -> Float64Array:
-        """Turns counts into probabilities of each feature's cells, shape (k, n_cells); faint counts are shrunk.
+    def probabilities(self, layout: CellLayout, *, shrinks_faint: bool = True) -> Float64Array:
+        """Turns counts into probabilities of each feature's cells, shape (k, n_cells).
 
         Args:
           layout: Where each feature's cells lie.
+          shrinks_faint: Whether counts below one standard deviation are held down. Distributions are nearer then, but
+            where most counts are as faint, what a column says about the classes is lost.
         """
-        held = np.where(self.counts > self.stddev, self.counts, _FAINT * np.maximum(self.counts, 0.0))
+        faint = _FAINT if shrinks_faint else 1.0
+        held = np.where(self.counts > self.stddev, self.counts, faint * np.maximum(self.counts, 0.0))
         held = held + _MIN_PROBABILITY_ROWS
         return layout.normalise(held)
 

@@ -18,6 +18,8 @@ from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound, ValueQuery
 
 SELECTION_SHARE = 0.3
+CLASSES_SHARE = 0.1
+"""Part of Encode's mu^2, less that of the selection, that counts the classes by themselves."""
 OTHER = "other"
 """Stands for every value that was not selected, where the column is not nullable."""
 
@@ -31,16 +33,18 @@ class EncodedTable:
       n_rows: DP number of rows (exact in conditional mode, and internal there).
       reader: Reads canonical batches.
       stddev: Standard deviation of the noise on a count, in rows.
+      rows_to_learn: DP number of rows outside the label's largest class; all rows where the label is no category.
     """
 
     encoding: Encoding
     n_rows: float
     reader: Reader
     stddev: float
+    rows_to_learn: float
 
 
 def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter) -> EncodedTable:
-    """Spends Encode's share on the open categories, if any, and one histogram of every column.
+    """Spends Encode's share on the open categories, if any, the classes, and one histogram of every column.
 
     Args:
       rows: Canonical columns, bounded rows per unit. PRIVATE.
@@ -48,24 +52,36 @@ def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMete
       meter: Answers the queries.
     """
     open_columns = config.domain.open_columns
-    mu_values, mu = split_mu(meter.plan.mu_of(Stage.ENCODE), len(open_columns))
+    mu_values, mu_classes, mu = split_mu(meter.plan.mu_of(Stage.ENCODE), len(open_columns), counts_classes(config))
     selected = {name: _selected(rows, name, config.domain, meter, mu_values) for name in open_columns}
     reader = reader_of(config.domain, selected, affine=codes_affinely(config))
-    counts = meter.ask(reader.histogram_query(), rows, mu)
+    asked = [(reader.histogram_query(), mu)]
+    if counts_classes(config):
+        asked.append((reader.classes_query(), mu_classes))
+    counts, *classes = meter.ask_together(asked, rows)
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
     layout = HistogramLayout(reader.fields)
     codecs, n_rows = layout.fit(counts.value, counts.stddev, n_cells=n_cells)
     encoding = reader.encoding(codecs, clip_norm_of(config))
-    return EncodedTable(encoding, n_rows, reader, counts.stddev / layout.unit)
+    largest = float(classes[0].value.max()) if classes else 0.0
+    return EncodedTable(encoding, n_rows, reader, counts.stddev / layout.unit, max(n_rows - largest, 0.0))
 
 
-def split_mu(mu: float, n_open: int) -> tuple[float, float]:
-    """Splits Encode's mu between the selection of each open column's values and the histograms of all columns."""
-    if not n_open:
-        return 0.0, mu
-    return mu * math.sqrt(SELECTION_SHARE / n_open), mu * math.sqrt(1.0 - SELECTION_SHARE)
+def counts_classes(config: ReleaseConfig) -> bool:
+    """Whether classes are counted by themselves: where their sizes decide how labels are made."""
+    label = config.domain.label
+    return label is not None and config.domain.columns[label].is_categorical and not config.is_mixing
+
+
+def split_mu(mu: float, n_open: int, has_classes: bool) -> tuple[float, float, float]:
+    """Splits Encode's mu: the selection of each open column's values, the classes, the histograms of all columns."""
+    mu_values = mu * math.sqrt(SELECTION_SHARE / n_open) if n_open else 0.0
+    left = mu * math.sqrt(1.0 - SELECTION_SHARE) if n_open else mu
+    if not has_classes:
+        return mu_values, 0.0, left
+    return mu_values, left * math.sqrt(CLASSES_SHARE), left * math.sqrt(1.0 - CLASSES_SHARE)
 
 
 def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from threea_spark.config.release import ReleaseConfig
@@ -19,12 +20,14 @@ class TableShape:
       n_classes: Classes of the label; 1 where there is none.
       n_features: Coded columns without the label, parts of timestamps among them.
       width: Coordinates of a packed vector.
+      rows_to_learn: Of them, those outside the label's largest class; all of them where the label is no category.
     """
 
     n_rows: float
     n_classes: int
     n_features: int
     width: int
+    rows_to_learn: float = math.inf
 
 
 def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
@@ -52,11 +55,14 @@ def expected_shape(config: ReleaseConfig, n_rows: float, *, label_cells: int = L
 
     Args:
       config: The release's configuration.
-      n_rows: Assumed.
+      n_rows: Assumed; classes are taken for equally large.
       label_cells: Classes of a numeric label.
     """
     features = features_of(config)
-    return TableShape(n_rows, n_classes_of(config, label_cells), len(features), max_width(features))
+    n_classes, columns = n_classes_of(config, label_cells), config.domain.columns
+    label = None if config.domain.label is None else columns[config.domain.label]
+    even = n_rows * (1.0 - 1.0 / n_classes) if label is not None and label.is_categorical else n_rows
+    return TableShape(n_rows, n_classes, len(features), max_width(features), even)
 
 
 def n_classes_of(config: ReleaseConfig, label_cells: int) -> int:

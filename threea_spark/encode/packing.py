@@ -16,7 +16,7 @@ from threea_spark.encode.histogram import ColumnField, Field, HistogramLayout
 from threea_spark.engine.packed import UNIT, PackedRows, blocks_of
 from threea_spark.engine.rows import SourceRows, StagedRows
 from threea_spark.privacy.budget import Stage
-from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.query import RowBound, SumQuery
 
 _COIN_BITS = np.uint64(32)
 
@@ -61,6 +61,17 @@ class Reader:
             bound=layout.bound,
             size=layout.size,
             contribution=lambda batch: layout.counts(self.read(batch)),
+        )
+
+    def classes_query(self) -> SumQuery[pa.RecordBatch]:
+        """The rows of each class of a label that is a category."""
+        label, source = self.fields[-1], self.sources[-1]
+        return SumQuery(
+            stage=Stage.ENCODE,
+            name="classes",
+            bound=RowBound.count(),
+            size=label.n_nodes,
+            contribution=lambda batch: label.counts(label.values_of(batch.column(source))),
         )
 
 

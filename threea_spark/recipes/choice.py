@@ -7,7 +7,7 @@ import math
 from threea_spark.approximate import joint, tables
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape
-from threea_spark.encode.rules import clip_norm_of, default_cells
+from threea_spark.encode.rules import clip_norm_of, codes_affinely, default_cells
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.recipes import rules
 from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
@@ -23,6 +23,8 @@ def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recip
     """
     if config.is_mixing:
         return mix(config, plan, shape)
+    if may_count_classes(config, plan, shape) and not can_learn(plan, shape):
+        return draw(config, plan, shape, learns=False)
     if counts_pairs(config, plan, shape):
         return draw_pairs(config, shape)
     if looks_twice(config, plan, shape):
@@ -42,14 +44,22 @@ def possible(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> lis
         return [mix(config, plan, shape)]
     wide = [draw_wide(config)] if may_look_twice(config, plan, shape.n_classes) else []
     pairs = [draw_pairs(config, shape)] if may_count_pairs(config, plan, shape) else []
-    return [draw(config, plan, shape), *pairs, *wide]
+    counted = [draw(config, plan, shape, learns=False)] if may_count_classes(config, plan, shape) else []
+    return [draw(config, plan, shape), *counted, *pairs, *wide]
 
 
-def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Draw:
-    """The recipe that draws rows from histograms."""
+def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape, *, learns: bool = True) -> Draw:
+    """The recipe that draws rows from histograms.
+
+    Args:
+      config, plan, shape: As `choose` takes them.
+      learns: Whether labels may be learned; else Adapt counts the components once more.
+    """
     clusters = _clusters(config, plan, shape)
     has_label = _has_classes(config, shape)
-    learned, shared = has_label and rules.learns_labels(config), has_label and not clusters.per_class
+    learned = learns and has_label and rules.learns_labels(config)
+    shared = has_label and not clusters.per_class
+    counting = (Stage.ANONYMIZE,) if learns else (Stage.ADAPT, Stage.ANONYMIZE)
     return Draw(
         n_cells=default_cells(config),
         clip_norm=clip_norm_of(config),
@@ -57,7 +67,7 @@ def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Draw:
         clusters=clusters if clusters.n_components > 1 else None,
         labels="learned" if learned else "posterior" if shared else "component",
         support_size=rules.support_size(config) if learned else 0,
-        counts_again=plan.mu_of(Stage.ANONYMIZE) > 0.0,
+        counts_again=tuple(stage for stage in counting if plan.mu_of(stage) > 0.0),
     )
 
 
@@ -91,6 +101,22 @@ def mix(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Mix:
         mix_size=rules.mix_size(config, residual, mu),
         mix_clip_norm=residual,
     )
+
+
+def may_count_classes(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
+    """Whether a small class may keep labels from being learned: each class then has a count of every column."""
+    asked = config.approximate
+    if config.is_mixing or plan.is_conditional or asked.components != "auto" or asked.per_class != "auto":
+        return False
+    learns = rules.learns_labels(config) and plan.mu_of(Stage.ADAPT) > 0.0 and plan.mu_of(Stage.APPROXIMATE) > 0.0
+    return learns and plan.sampling_probability == 1.0 and _has_classes(config, shape) and not codes_affinely(config)
+
+
+def can_learn(plan: PrivacyPlan, shape: TableShape) -> bool:
+    """Whether enough rows are outside the largest class: the noise on a gradient grows with the root of the columns."""
+    row = plan.relation.distance * plan.unit.max_rows
+    noise = row * math.sqrt(max(shape.n_features, 1)) / max(plan.mu_of(Stage.ADAPT), rules.MIN_MU)
+    return shape.rows_to_learn >= rules.MIN_ROWS_TO_LEARN * noise
 
 
 def may_count_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:

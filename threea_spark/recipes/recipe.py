@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from threea_spark.approximate.statistics import Covariance
+from threea_spark.privacy.budget import Stage
 
 Values = dict[str, int | float | bool | str]
 
@@ -56,7 +57,8 @@ class Draw:
       clusters: How they are found; None for one component each, where nothing is fitted.
       labels: `learned` by kernel inducing points, the `posterior` of independent columns, or the component's class.
       support_size: Inducing points of learned labels, else 0.
-      counts_again: Whether Anonymize has a share, and counts the components a second time.
+      counts_again: Stages whose share counts the components once more: Adapt where too few rows are outside the largest
+        class to learn labels, and Anonymize where it was given a share.
     """
 
     n_cells: int
@@ -65,13 +67,13 @@ class Draw:
     clusters: Clusters | None
     labels: Literal["learned", "posterior", "component"]
     support_size: int
-    counts_again: bool
+    counts_again: tuple[Stage, ...]
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Names of the steps after Encode, in order."""
         adapt = ("adapt: inducing points and label function",) if self.labels == "learned" else ()
-        again = ("anonymize: a second count of the components",) if self.counts_again else ()
+        again = tuple(f"{stage.value}: a further count of the components" for stage in self.counts_again)
         return ("approximate: components and their marginals", *adapt, *again)
 
     @property
@@ -80,7 +82,8 @@ class Draw:
         components: Values = {"components_per_class": 1, "per_class": self.per_class}
         points: Values = {"support_size": self.support_size} if self.labels == "learned" else {}
         found = components if self.clusters is None else self.clusters.values
-        return {"recipe": "draw", "n_cells": self.n_cells, "clip_norm": self.clip_norm, **found, **points}
+        own: Values = {"recipe": "draw", "n_cells": self.n_cells, "clip_norm": self.clip_norm}
+        return {**own, **found, "labels": self.labels, **points}
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class DrawPairs:
         """What `auto` became, for the receipt."""
         own: Values = {"recipe": "draw-pairs", "n_cells": self.n_cells, "clip_norm": self.clip_norm}
         points: Values = {"support_size": self.support_size} if self.labels == "learned" else {}
-        return {**own, "n_groups": self.n_groups, "n_tables": self.n_tables, **points}
+        return {**own, "n_groups": self.n_groups, "n_tables": self.n_tables, "labels": self.labels, **points}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ MAX_PAIR_COUNTS = 200_000
 """Most counts of pairs that one unit moves: beyond, float64's error in their noise would cost too much epsilon."""
 MAX_PAIR_NOISE = 0.05
 """Noise on a cell of a pair's table, as a share of all rows, up to which tables of pairs are worth their price."""
+MIN_ROWS_TO_LEARN = 12.0
+"""Rows outside the largest class, in units of sqrt(columns) / mu, from which a label function beats counts by class."""
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
 _RANDOM_NEEDS = 0.25  # random mixing has one cluster: its size and mean are all that Approximate measures
