@@ -98,20 +98,16 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
         elif stage is Stage.APPROXIMATE and noise:
             in_class = shape.n_rows / shape.n_classes
             yield StageOutlook(stage.value, mu, noise, in_class / noise, "the rows of one class")
+        elif isinstance(own, Draw) and stage in own.counts_again:
+            yield StageOutlook(stage.value, mu, None, None, "a further count of the components")
         elif stage is Stage.ADAPT:
             yield StageOutlook(stage.value, mu, None, shape.n_rows * mu, "all gradients together, rows times mu")
         else:
-            yield StageOutlook(stage.value, mu, None, None, _MEANING[type(own)])
+            yield StageOutlook(stage.value, mu, None, None, "mixed rows" if isinstance(own, Mix) else "not used")
 
 
 _COUNTS = {Draw: "marginals", DrawPairs: "pairs", DrawWide: "norms", Mix: "sizes"}
 """The counts that Approximate makes for each recipe."""
-_MEANING = {
-    Draw: "a second count of the components",
-    DrawPairs: "not used",
-    DrawWide: "not used",
-    Mix: "mixed rows",
-}
 
 
 def _noise_of_counts(
