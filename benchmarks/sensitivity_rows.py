@@ -50,7 +50,6 @@ MODES: dict[str, dict[str, Any]] = {
     "histograms": {**NARROW, **NO_ADAPT, **APART},
     "moments": {**NARROW, **NO_ADAPT, **APART, "encode": {"numeric": "affine"}},
     "pairs": {**NARROW, **NO_ADAPT},
-    "pairs of moments": {**NARROW, **NO_ADAPT, "encode": {"numeric": "affine"}},
     "pairs of open categories": {**NARROW, **NO_ADAPT, **OPEN},
     "few rows": {},
     "two looks": {**APART},

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from queries import label_query
 
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixer
@@ -16,6 +17,7 @@ from threea_spark.approximate.components import class_look
 from threea_spark.approximate.correlation import products_query
 from threea_spark.approximate.marginals import marginals_query
 from threea_spark.approximate.mixture import starting_mixture
+from threea_spark.approximate.tables import pairs_query, table_columns, tables_query
 from threea_spark.encode.fit import measure_encoding
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.local import LocalSource
@@ -167,14 +169,15 @@ def both(sources, encoded):
 def test_the_same_histograms_to_the_last_bit(sources, encoded):
     assert isinstance(sources[0], SparkSource)
     assert isinstance(sources[1], LocalSource)
-    (on_spark,), (local,) = (source.sums([encoded.reader.histogram_query()]) for source in sources)
-    np.testing.assert_array_equal(on_spark, local)
-    assert local.any()
+    asked = [encoded.reader.histogram_query(), encoded.reader.classes_query()]
+    for on_spark, local in zip(*(source.sums(asked) for source in sources), strict=True):
+        np.testing.assert_array_equal(on_spark, local)
+        assert local.any()
 
 
 def queries(encoding):
     """One of every kind that staged rows are asked."""
-    rng, look = np.random.default_rng(1), class_look(encoding)
+    rng, look, columns = np.random.default_rng(1), class_look(encoding), table_columns(encoding, 5)
     clusters = {
         covariance: starting_mixture({0: 2, 1: 2}, encoding.width, covariance, rng, 0.5)
         for covariance in ("isotropic", "diagonal", "full")
@@ -186,6 +189,9 @@ def queries(encoding):
         *[query for query in asked if query is not None],
         sizes_query(encoding, clusters["full"], "sizes"),
         marginals_query(encoding, clusters["isotropic"], Stage.APPROXIMATE, "marginals"),
+        pairs_query(columns),
+        tables_query(columns, columns.pairs[-3:]),
+        label_query(encoding, rng),
         look.norms_query(norm_bins(3.0), counts_classes=True),
         look.sums_query(NormClip(encoding.norm_bound // 2, 1.0)),
         products_query(
@@ -197,7 +203,7 @@ def queries(encoding):
 def test_the_same_answer_to_every_query_to_the_last_bit(both, encoded):
     asked = queries(encoded.encoding)
     on_spark, local = (staged.sums(asked) for staged in both)
-    assert len(local) == len(asked) == 10
+    assert len(local) == len(asked) == 13
     for query, own, its in zip(asked, on_spark, local, strict=True):
         assert own.dtype == its.dtype == np.int64
         np.testing.assert_array_equal(own, its, err_msg=query.name)

@@ -12,6 +12,7 @@ from threea_spark.approximate.clusters import sizes_query, statistics_queries
 from threea_spark.approximate.components import class_look
 from threea_spark.approximate.look import measure_class_means
 from threea_spark.approximate.mixture import starting_mixture
+from threea_spark.approximate.tables import pairs_query, table_columns, tables_query
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.codec import Encoding
@@ -96,13 +97,14 @@ def distances(stage, encoding, added, queries):
 
 @pytest.mark.parametrize("added", ADDED)
 def test_histograms(spark, added):
-    query = READER.histogram_query()
-    one_more, fewer = (
-        SparkSource(canonical(spark.createDataFrame(rows, SCHEMA), DOMAIN, PrivacyUnit()), "").sums([query])[0]
+    query, classes = READER.histogram_query(), READER.classes_query()
+    (one_more, its_class), (fewer, no_class) = (
+        SparkSource(canonical(spark.createDataFrame(rows, SCHEMA), DOMAIN, PrivacyUnit()), "").sums([query, classes])
         for rows in ([*FEW, added], FEW)
     )
     assert 0 < int(((one_more - fewer) ** 2).sum()) <= query.bound.squared_norm == LAYOUT.bound.squared_norm
     assert np.count_nonzero(one_more - fewer) <= query.bound.moved
+    assert int(((its_class - no_class) ** 2).sum()) == classes.bound.squared_norm == 1
 
 
 @pytest.mark.parametrize("added", [pytest.param(ADDED[0], marks=pytest.mark.connect), ADDED[1]])
@@ -120,6 +122,13 @@ def test_cluster_statistics_marginals_and_products(stage, encoding, added):
     assert 0 < first <= 2 * encoding.norm_bound**2
     assert counts == marginals.row_bound(len(encoding.features)).squared_norm
     assert sizes == 1
+
+
+@pytest.mark.parametrize("added", [ADDED[0], pytest.param(ADDED[2], marks=pytest.mark.connect), ADDED[3]])
+def test_tables_of_pairs(stage, encoding, added):
+    columns = table_columns(encoding, 4)
+    queries = [pairs_query(columns), tables_query(columns, columns.pairs[1:5])]
+    assert distances(stage, encoding, added, queries) == [6, 4]
 
 
 @pytest.mark.parametrize("added", [pytest.param(ADDED[1], marks=pytest.mark.connect), ADDED[2]])

@@ -2,6 +2,14 @@
 
 import numpy as np
 
+from threea_spark.adapt.label_fit import FitSettings, gradient_query
+from threea_spark.adapt.labelling import Fit
+from threea_spark.adapt.problem import Problem
+from threea_spark.adapt.targets import Weights
+from threea_spark.approximate.joint import JointModel
+from threea_spark.approximate.products import Products
+from threea_spark.approximate.tables import table_columns
+from threea_spark.config.release import AdaptConfig
 from threea_spark.privacy.query import GroupQuery, RowBound, SumQuery
 
 ZEROS = np.zeros(4, dtype=np.int64)
@@ -50,3 +58,17 @@ def granted(meter, stage, name, *, squared=1, mu, moved=1, size=None):
         sums_of=lambda rows, *_: rows,
     )
     return meter.grant_groups(query, mu).mechanism
+
+
+def label_query(encoding, rng):
+    """A step of the label function over all rows, at any weights."""
+    columns = table_columns(encoding, 4)
+    masses = columns.masses
+    model = JointModel(columns, Products(np.ones(1), tuple(own[None, :] for own in masses)), 1.0, 500.0)
+    odds = rng.normal(size=(encoding.n_classes, encoding.n_cells))
+    problem = Problem(encoding, odds, list(masses[:-1]), model.class_weights, model.sampler(), 500.0)
+    support = problem.kernel_input()(problem.sampler.draw_cells(encoding, 8, rng)[0])
+    fit = Fit.of(problem, AdaptConfig(), support, n_rows=500.0, mu=1.0, rng=rng)
+    features = fit.targets_of.features
+    weights = Weights(rng.normal(size=features.n_features), rng.normal(size=(features.n_shared, len(features.odds))))
+    return gradient_query(features, weights, fit.prior, FitSettings(), 0).over(fit.targets_of)
