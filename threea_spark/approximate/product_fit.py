@@ -42,8 +42,8 @@ class ProductSettings:
     """
 
     components: int = 400
-    steps: int = 400
-    more_steps: int = 200
+    steps: int = 800
+    more_steps: int = 600
     rate: float = 0.1
     spread: float = 1.0
     prior: float = 0.07

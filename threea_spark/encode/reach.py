@@ -16,7 +16,7 @@ HIDDEN_STDDEVS = 0.5
 """Rows of the tail at most, in standard deviations of the noise."""
 _VARIANCE_SHARE = 0.01
 _TINY = 1e-300
-_PAST_BOUND = 3.0
+_PAST_BOUND = 8.0
 """Rows that the tail has past the bound: so many released rows are expected to hold the bound itself."""
 
 
