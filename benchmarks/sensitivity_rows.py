@@ -85,7 +85,7 @@ MODES: dict[str, dict[str, Any]] = {
     "pairs and a numeric label": {**NARROW, **OF_A_NUMBER},
     "no label": {**NARROW, **APART, **OF_NOTHING},
     "pairs without a label": {**NARROW, **OF_NOTHING},
-    "open categories": {**NO_ADAPT, **OPEN},
+    "open categories": {**NO_ADAPT, **APART, **OPEN},
     "a share for anonymize": {
         "privacy": {"epsilon": 1000.0, "shares": {"encode": 0.1, "approximate": 0.3, "adapt": 0.0, "anonymize": 0.6}}
     },
