@@ -270,3 +270,7 @@ def test_classes_are_counted_from_the_domain_alone(label, expected):
     content["domain"]["columns"]["died"] = label
     content["domain"]["task"] = "regression" if label["type"] == "float" else "classification"
     assert ReleaseConfig.from_dict(content).domain.n_classes(LABEL_CELLS) == expected
+
+
+def test_more_columns_have_fewer_groups_each_in_tables_of_pairs():
+    assert [rules.pair_groups(n) for n in (2, 32, 41, 100, 160)] == [16, 16, 12, 5, 4]

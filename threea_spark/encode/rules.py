@@ -7,7 +7,7 @@ import math
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.feature import SCORE_LIMIT
 
-N_CELLS = 128
+N_CELLS = 64
 """Most cells of a number; the noise on the counts usually allows fewer, see `CELL_STDDEVS`."""
 
 CELL_STDDEVS = 4.0

@@ -77,7 +77,7 @@ def draw_pairs(config: ReleaseConfig, shape: TableShape) -> DrawPairs:
     return DrawPairs(
         n_cells=default_cells(config),
         clip_norm=clip_norm_of(config),
-        n_groups=rules.PAIR_GROUPS,
+        n_groups=rules.pair_groups(_n_columns(config, shape)),
         n_tables=joint.n_tables(_n_columns(config, shape)),
         labels="learned" if learned else "component",
         support_size=rules.support_size(config) if learned else 0,

@@ -18,8 +18,9 @@ MAX_COMPONENTS = 256
 MIN_MU = 1e-9
 MIN_NOISES_A_CLASS = 16.0
 """Noises of a histogram's cell that a class must hold; else classes have means instead of histograms."""
-PAIR_GROUPS = 16
-"""Groups of a column in tables of all pairs; fewer lost detail on every table tried, whatever the noise."""
+_PAIR_GROUPS, _MIN_PAIR_GROUPS, _ALL_GROUPS = 16, 4, 512
+"""Groups of a column in tables of all pairs, and of all columns: fewer lost detail on every table tried, whatever the
+noise, but the fit's time grows with the square of all groups."""
 MAX_PAIR_COLUMNS = 160
 MAX_PAIR_COUNTS = 200_000
 """Most counts of pairs that one unit moves: beyond, float64's error in their noise would cost too much epsilon."""
@@ -160,3 +161,8 @@ def mix_size(config: ReleaseConfig, residual: float, mu: float) -> int:
     """Rows averaged into one, so that noise on a coordinate stays small; see `auto_mix_size`."""
     asked = config.anonymize.mix_size
     return auto_mix_size(residual, mu) if asked == "auto" else asked
+
+
+def pair_groups(n_columns: int) -> int:
+    """Groups of a column in the tables of all pairs of so many columns."""
+    return max(_MIN_PAIR_GROUPS, min(_PAIR_GROUPS, _ALL_GROUPS // max(n_columns, 1)))
