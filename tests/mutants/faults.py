@@ -142,7 +142,7 @@ FAULTS = [
     Fault("approximate/joint.py", "_pair_tables(columns, first.value / rows,", "_pair_tables(columns, first.value,", "tests/jax/test_product_fit.py::test_rows_that_are_drawn_hang_together_as_the_source_s_do"),
     Fault("approximate/products.py", 'np.argsort(-dependence, kind="stable")', 'np.argsort(dependence, kind="stable")', "tests/jax/test_product_fit.py::test_the_pairs_of_a_second_look_are_the_label_s_and_the_dependent_ones"),
     Fault("approximate/products.py", "np.log(joint[held] / apart[held])", "np.log(joint[held])", "tests/jax/test_product_fit.py::test_the_pairs_of_a_second_look_are_the_label_s_and_the_dependent_ones"),
-    Fault("approximate/product_fit.py", "prior: float = 0.07", "prior: float = 0.0", "tests/jax/test_product_fit.py::test_the_priors_bring_a_fit_to_noisy_tables_nearer"),
+    Fault("approximate/product_fit.py", "max(n_columns - 1, 1) / evidence.pairs.stddev", "0.0", "tests/jax/test_product_fit.py::test_the_priors_bring_a_fit_to_noisy_tables_nearer"),
     Fault("approximate/product_fit.py", "if self._cells is not None:", "if False:", "tests/jax/test_product_fit.py::test_a_second_look_at_single_cells_brings_the_fit_nearer"),
     Fault("approximate/product_fit.py", "jnp.sum(self._precision * (pairs - self._shares) ** 2) / 2.0", "0.0 * jnp.sum(pairs)", "tests/jax/test_product_fit.py::test_a_fit_is_nearer_than_columns_apart_and_than_the_noisy_tables_themselves"),
     Fault("model/narrowing.py", "sampler.weights * np.prod(held, axis=1)", "1.0 * sampler.weights", "tests/unit/test_narrowing.py::test_narrowed_rows_that_fit_follow_the_rows_that_fit_without_it"),
