@@ -115,7 +115,7 @@ def test_what_is_given_is_taken_as_it_is():
     assert drawn == {
         "recipe": "draw",
         "n_cells": 7, "clip_norm": 2.5, "components_per_class": 3, "per_class": True, "min_cluster_size": 11,
-        "support_size": 17,
+        "labels": "learned", "support_size": 17,
     }  # fmt: skip
 
 
@@ -133,12 +133,12 @@ def test_drawing_needs_no_clipping_where_only_cells_are_counted():
 def test_the_receipt_holds_what_auto_became_where_the_release_used_it():
     pairs, one = resolved(config_of()), resolved(config_of(approximate={"components": 1}))
     fitted = resolved(config_of(approximate={"components": 2}))
-    assert set(pairs) == {"recipe", "n_cells", "clip_norm", "n_groups", "n_tables", "support_size"}
-    assert set(one) == {"recipe", "n_cells", "clip_norm", "components_per_class", "per_class", "support_size"}
+    assert set(pairs) == {"recipe", "n_cells", "clip_norm", "n_groups", "n_tables", "labels", "support_size"}
+    assert set(one) == {"recipe", "n_cells", "clip_norm", "components_per_class", "per_class", "labels", "support_size"}
     assert set(fitted) == {*one, "min_cluster_size"}
     assert set(resolved(config_of(adapt={"method": "none"}))) == set(pairs) - {"support_size"}
     mixed = resolved(config_of(anonymize={"generator": "mix"}))
-    assert set(mixed) == set(fitted) - {"support_size"} | {"mix_size", "mix_clip_norm"}
+    assert set(mixed) == set(fitted) - {"support_size", "labels"} | {"mix_size", "mix_clip_norm"}
     assert set(resolved(config_of(), n_rows=50.0)) == {"recipe", "n_cells", "clip_norm"}  # looked at twice
 
 

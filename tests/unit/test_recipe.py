@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.fit import CLASSES_SHARE
 from threea_spark.encode.outline import expected_shape, features_of, histogram_layout, max_width
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.engine.local import LocalSource
@@ -86,7 +87,7 @@ CASES = {
     "draw pairs, no label": (DrawPairs, {"domain": {"label": None, "task": "none"}}, 3_000),
     "draw pairs, moments with parts": (DrawPairs, {"domain": {"columns": MOMENTS}, **NO_ADAPT}, 6_000),
     "draw, 300 numbers": (Draw, {"domain": {"columns": WIDE}, **NO_ADAPT}, 1_500),
-    "draw wide": (DrawWide, {"privacy": {"epsilon": 2.0}}, 60),
+    "draw, few rows": (Draw, {"privacy": {"epsilon": 2.0}}, 60),
     "draw wide, 300 numbers": (DrawWide, {"domain": {"columns": WIDE}, "privacy": {"epsilon": 2.0}}, 1_500),
     "mix": (Mix, SMALL_MIX, 3_000),
     "mix, three clusters": (Mix, {**SMALL_MIX, "approximate": {"components": 3, "covariance": "full"}}, 3_000),
@@ -193,7 +194,7 @@ def test_a_wide_table_is_planned_with_the_noise_of_its_moments():
     config = config_of({"domain": {"columns": WIDE}, "privacy": {"epsilon": 1.0}})
     assert codes_affinely(config)
     layout = histogram_layout(config)
-    mu = make_plan(config).mu_of(Stage.ENCODE)
+    mu = make_plan(config).mu_of(Stage.ENCODE) * math.sqrt(1.0 - CLASSES_SHARE)
     (encode, *_) = outlook(config, n_rows=30_000).stages
     assert encode.noise_rows == pytest.approx(math.sqrt(layout.bound.squared_norm) / mu / layout.unit)
     assert layout.unit > 1  # moments are finer than rows
