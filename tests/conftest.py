@@ -6,6 +6,7 @@ that every pass over rows, a release, an append, a ledger and a report work ther
 
 import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -25,6 +26,19 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "spark" in item.fixturenames or item.path.relative_to(ROOT).parts[0] in SPARK_FOLDERS:
             item.add_marker("spark")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_mixtures():
+    """Releases in tests fit mixtures of few components in few steps: no bound and no sum depends on how good a fit is.
+
+    tests/jax/test_product_fit.py and the benchmarks judge fits of full size.
+    """
+    from threea_spark.approximate import product_fit
+
+    small = product_fit.ProductSettings(components=60, steps=160, more_steps=80)
+    with patch.object(product_fit, "ProductSettings", lambda: small):
+        yield
 
 
 @pytest.fixture(scope="session")
