@@ -80,9 +80,10 @@ def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
             query, mu = marginals_query(run.encoding, components.mixture, stage, "marginals"), meter.remaining_mu(stage)
             again = approximate.measure_marginals(run.staged, run.encoding, query, meter, mu)
             components = replace(components, marginals=pooled(components.marginals, again))
-            few = Stage.ADAPT in chosen.counts_again
-            again_drawn = approximate.row_sampler(run.encoding, components, shrinks_faint=not few)
-            sampler = replace(again_drawn, labels=sampler.labels)
+    if chosen.counts_again:
+        few = Stage.ADAPT in chosen.counts_again
+        counted = approximate.row_sampler(run.encoding, components, shrinks_faint=not few)
+        sampler = replace(counted, labels=sampler.labels)
     found += advice.diagnose_components(run.encoding, components, run.encoded.n_rows)
     return Drawn(encoding, sampler), found
 

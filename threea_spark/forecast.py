@@ -56,7 +56,8 @@ class Outlook:
 
     def in_words(self) -> str:
         """The outlook as text for a person."""
-        lines = [self.plan_words, f"assuming {self.n_rows:,} rows:"]
+        even = " in classes of equal size" if "labels" in self.resolved else ""
+        lines = [self.plan_words, f"assuming {self.n_rows:,} rows{even}:"]
         for stage in self.stages:
             noise = "" if stage.noise_rows is None else f"noise {stage.noise_rows:.3g} rows on a count, "
             ratio = "" if stage.signal_to_noise is None else f"signal to noise {stage.signal_to_noise:.3g} "

@@ -186,8 +186,8 @@ def _components(own: Draw, plan: PrivacyPlan, shape: TableShape) -> Iterator[Pla
 def _tables(own: DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
     """Tables of all pairs in groups, and of chosen ones cell by cell."""
     first, second = joint.split_mu(plan.mu_of(Stage.APPROXIMATE))
-    n_columns = shape.n_features + (config.domain.label is not None)
-    yield PlannedSum(Stage.APPROXIMATE, "pairs", tables.pairs_bound(n_columns), first)
+    pairs = tables.pairs_bound(choice.n_table_columns(config, shape))
+    yield PlannedSum(Stage.APPROXIMATE, "pairs", pairs, first)
     yield PlannedSum(Stage.APPROXIMATE, "tables", RowBound.count(own.n_tables), second)
 
 

@@ -101,15 +101,15 @@ def number_labels(
     below, above, part = between(expected, knots)
     share = np.bincount(below, 1.0 - part, len(knots)) + np.bincount(above, part, len(knots))
     mass = base = number.codec.cell_mass
-    laws = _nearest(base, number.of_cells, knots, wanted)
+    distributions = _nearest(base, number.of_cells, knots, wanted)
     for _ in range(_ROUNDS):
-        drawn = share @ laws / share.sum()
+        drawn = share @ distributions / share.sum()
         base = base * np.clip(mass / np.maximum(drawn, 1e-12), 0.5, 2.0)
-        laws = _nearest(base / base.sum(), number.of_cells, knots, wanted)
+        distributions = _nearest(base / base.sum(), number.of_cells, knots, wanted)
     if number.null_class >= 0:
-        null = np.full((len(laws), 1), number.codec.null_share)
-        laws = np.hstack([(1.0 - null) * laws, null])
-    return NumberLabels(function, knots, laws)
+        null = np.full((len(distributions), 1), number.codec.null_share)
+        distributions = np.hstack([(1.0 - null) * distributions, null])
+    return NumberLabels(function, knots, distributions)
 
 
 def _nearest(base: Float64Array, values: Float64Array, means: Float64Array, variances: Float64Array) -> Float64Array:
@@ -124,9 +124,9 @@ def _nearest(base: Float64Array, values: Float64Array, means: Float64Array, vari
     tilt = np.zeros_like(wanted)
     logs = np.log(np.maximum(base, 1e-12))
     for _ in range(_NEWTON_STEPS):
-        laws = softmax(logs + tilt @ moments.T, axis=1)
-        found = laws @ moments
-        spread = np.einsum("kc,ci,cj->kij", laws, moments, moments) - found[:, :, None] * found[:, None, :]
+        distributions = softmax(logs + tilt @ moments.T, axis=1)
+        found = distributions @ moments
+        spread = np.einsum("kc,ci,cj->kij", distributions, moments, moments) - found[:, :, None] * found[:, None, :]
         spread += _RIDGE * np.eye(2)
         step = np.linalg.solve(spread, (wanted - found - _RIDGE * tilt)[:, :, None])[:, :, 0]
         tilt += step / np.maximum(1.0, np.abs(step).max(axis=1, keepdims=True) / _LARGEST_STEP)

@@ -16,9 +16,9 @@ from threea_spark.encode.numbers import NumberCodec
 from threea_spark.engine.packed import PackedRows
 from threea_spark.model.labels import KernelInput
 
-LABEL_CELLS = 64
+DRAWN_CELLS = 64
 """Cells that a numeric label is drawn in: each is a value or a short range of them."""
-_N_EVEN, _WITHIN = 4096, 64
+_N_EVEN = 4096
 _REST = 0.5
 _LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
 
@@ -46,16 +46,14 @@ class ScaledNumber:
         """Scales a label by its DP distribution."""
         every = label.value(ndtri((np.arange(_N_EVEN) + 0.5) / _N_EVEN))
         middle, spread = float(every.mean()), max(float(every.std()), 1e-9)
-        fine = label.recut(LABEL_CELLS)
+        fine = label.recut(DRAWN_CELLS)
 
-        def means(codec: NumberCodec) -> Float64Array:
-            cells = np.repeat(np.arange(codec.n_value_cells), _WITHIN)
-            drawn = codec.draw(cells, np.tile((np.arange(_WITHIN) + 0.5) / _WITHIN, codec.n_value_cells))
-            return np.asarray((drawn.reshape(-1, _WITHIN).mean(axis=1) - middle) / spread, dtype=np.float64)
+        def scaled(values: Float64Array) -> Float64Array:
+            return np.asarray((values - middle) / spread, dtype=np.float64)
 
         scores = np.arange(-_LARGEST_SCORE, _LARGEST_SCORE + 1) / SCORE_GRID
         null_class = label.n_value_cells if label.nullable else -1
-        return cls(fine, null_class, (label.value(scores) - middle) / spread, means(label), means(fine))
+        return cls(fine, null_class, scaled(label.value(scores)), scaled(label.cell_means), scaled(fine.cell_means))
 
     def values(self, rows: PackedRows) -> Float64Array:
         """Scaled value of each row, NaN for null, shape (n,). PRIVATE."""

@@ -21,6 +21,7 @@ from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID, SCORE_L
 NumberKind: TypeAlias = Literal["integer", "float", "timestamp"]
 
 _LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
+_WITHIN = (np.arange(64) + 0.5) / 64  # places within a cell, whose values give its mean
 
 
 class NumberField(FeatureField):
@@ -84,6 +85,13 @@ class NumberCodec(FeatureCodec):
           cell: Shape (n,), in [0, n_value_cells).
           uniform: Shape (n,), in [0, 1).
         """
+
+    @cached_property
+    def cell_means(self) -> Float64Array:
+        """Mean of the values that are drawn in each cell of values, shape (n_value_cells,)."""
+        cell = np.repeat(np.arange(self.n_value_cells), len(_WITHIN))
+        values = self.draw(cell, np.tile(_WITHIN, self.n_value_cells))
+        return np.asarray(values.reshape(-1, len(_WITHIN)).mean(axis=1), dtype=np.float64)
 
     def recut(self, n_cells: int) -> NumberCodec:
         """The same number in about so many cells of equal mass, where its distribution is known so finely."""

@@ -13,12 +13,10 @@ from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.config.label_columns import names_for_label
 from threea_spark.encode.cells import Decoded, Numbers
 from threea_spark.encode.codec import Encoding
-from threea_spark.encode.numbers import NumberCodec
 from threea_spark.model.narrowing import component_posterior
 from threea_spark.model.sampler import RowSampler, decode_rows
 
 _TINY = 1e-12
-_PLACES = (np.arange(64) + 0.5) / 64  # within a cell of a numeric label, whose mean they give
 
 
 def draw_labelled_rows(
@@ -56,7 +54,7 @@ def label_columns(sampler: RowSampler, encoding: Encoding, label: str | None, ce
     if not codec.is_category:
         (name,) = names_for_label(label, ())
         known = chances[:, : codec.n_value_cells]
-        return {name: Numbers(known @ cell_means(codec) / np.maximum(known.sum(axis=1), _TINY))}
+        return {name: Numbers(known @ codec.cell_means / np.maximum(known.sum(axis=1), _TINY))}
     names = names_for_label(label, codec.values)
     own = chances[:, codec.cells_of_values(np.arange(len(codec.values)))][:, -len(names) :]
     return {name: Numbers(own[:, place]) for place, name in enumerate(names)}
@@ -88,20 +86,13 @@ def class_probabilities(sampler: RowSampler, encoding: Encoding, cells: Int64Arr
     return np.asarray(softmax(density, axis=1) @ belongs, dtype=np.float64)
 
 
-def cell_means(codec: NumberCodec) -> Float64Array:
-    """Mean of the values that are drawn in each cell of a number, shape (n_value_cells,)."""
-    cell = np.repeat(np.arange(codec.n_value_cells), len(_PLACES))
-    values = codec.draw(cell, np.tile(_PLACES, codec.n_value_cells))
-    return np.asarray(values.reshape(-1, len(_PLACES)).mean(axis=1), dtype=np.float64)
-
-
 def _cells_of_component(sampler: RowSampler, encoding: Encoding, component: int) -> tuple[Float64Array, Float64Array]:
     """Probability and middle score of each cell in one component, both of shape (n_cells,)."""
     chances, scores = np.full(encoding.n_cells, _TINY), np.zeros(encoding.n_cells)
     for column, order in enumerate(sampler.orders):
         own = encoding.cell_layout.of(column)
-        law = np.maximum(sampler.laws[component, own][order], _TINY)
-        law = law / law.sum()
-        chances[own.start + order] = law
-        scores[own.start + order] = ndtri(np.cumsum(law) - 0.5 * law)
+        own_chances = np.maximum(sampler.laws[component, own][order], _TINY)
+        own_chances = own_chances / own_chances.sum()
+        chances[own.start + order] = own_chances
+        scores[own.start + order] = ndtri(np.cumsum(own_chances) - 0.5 * own_chances)
     return chances, scores

@@ -110,12 +110,12 @@ class NumberLabels:
     Attributes:
       function: Expected value, scaled, as the only logit.
       knots: Expected values at which a distribution is known, increasing, shape (k,).
-      laws: The distribution at each, shape (k, n_cells of the label), rows sum to 1.
+      distributions: The distribution at each, shape (k, n_cells of the label), rows sum to 1.
     """
 
     function: LabelFunction
     knots: Float64Array
-    laws: Float64Array
+    distributions: Float64Array
 
     def probabilities(self, cells: Int64Array) -> Float64Array:
         """Probabilities of the label's cells for each row, shape (n, n_cells of the label).
@@ -124,7 +124,7 @@ class NumberLabels:
           cells: Cell of each feature, counted through all features, shape (n, n_features).
         """
         below, above, part = between(self.function.logits(cells)[:, 0], self.knots)
-        return (1.0 - part)[:, None] * self.laws[below] + part[:, None] * self.laws[above]
+        return (1.0 - part)[:, None] * self.distributions[below] + part[:, None] * self.distributions[above]
 
     def draw(self, cells: Int64Array, uniform: Float64Array) -> Int64Array:
         """Draws a cell of the label for each row; see `LabelFunction.draw`."""

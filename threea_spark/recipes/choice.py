@@ -9,6 +9,7 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape
 from threea_spark.encode.rules import clip_norm_of, codes_affinely, default_cells
 from threea_spark.privacy.budget import PrivacyPlan, Stage
+from threea_spark.privacy.noise import stddev_of
 from threea_spark.recipes import rules
 from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
 
@@ -77,8 +78,8 @@ def draw_pairs(config: ReleaseConfig, shape: TableShape) -> DrawPairs:
     return DrawPairs(
         n_cells=default_cells(config),
         clip_norm=clip_norm_of(config),
-        n_groups=rules.pair_groups(_n_columns(config, shape)),
-        n_tables=joint.n_tables(_n_columns(config, shape)),
+        n_groups=rules.pair_groups(n_table_columns(config, shape)),
+        n_tables=joint.n_tables(n_table_columns(config, shape)),
         labels="learned" if learned else "component",
         support_size=rules.support_size(config) if learned else 0,
     )
@@ -105,8 +106,7 @@ def mix(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Mix:
 
 def may_count_classes(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
     """Whether a small class may keep labels from being learned: each class then has a count of every column."""
-    asked = config.approximate
-    if config.is_mixing or plan.is_conditional or asked.components != "auto" or asked.per_class != "auto":
+    if not _chooses_freely(config, plan):
         return False
     learns = rules.learns_labels(config) and plan.mu_of(Stage.ADAPT) > 0.0 and plan.mu_of(Stage.APPROXIMATE) > 0.0
     return learns and plan.sampling_probability == 1.0 and _has_classes(config, shape) and not codes_affinely(config)
@@ -114,15 +114,14 @@ def may_count_classes(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShap
 
 def can_learn(plan: PrivacyPlan, shape: TableShape) -> bool:
     """Whether enough rows are outside the largest class: the noise on a gradient grows with the root of the columns."""
-    row = plan.relation.distance * plan.unit.max_rows
-    noise = row * math.sqrt(max(shape.n_features, 1)) / max(plan.mu_of(Stage.ADAPT), rules.MIN_MU)
+    noise = _noise(plan, max(shape.n_features, 1), plan.mu_of(Stage.ADAPT))
     return shape.rows_to_learn >= rules.MIN_ROWS_TO_LEARN * noise
 
 
 def may_count_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:
     """Whether any number of rows lets a release count the tables of all pairs."""
-    asked, n_columns = config.approximate, _n_columns(config, shape)
-    if config.is_mixing or plan.is_conditional or asked.components != "auto" or asked.per_class != "auto":
+    n_columns = n_table_columns(config, shape)
+    if not _chooses_freely(config, plan):
         return False
     n_counts = tables.pairs_bound(max(n_columns, 2)).moved * plan.unit.max_rows
     pays = plan.mu_of(Stage.APPROXIMATE) > 0.0 and not plan.mu_of(Stage.ANONYMIZE) > 0.0
@@ -134,14 +133,24 @@ def counts_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) ->
     if not may_count_pairs(config, plan, shape):
         return False
     mu, _ = joint.split_mu(plan.mu_of(Stage.APPROXIMATE))
-    row = plan.relation.distance * plan.unit.max_rows
-    noise = row * math.sqrt(tables.pairs_bound(_n_columns(config, shape)).squared_norm) / max(mu, rules.MIN_MU)
+    noise = _noise(plan, tables.pairs_bound(n_table_columns(config, shape)).squared_norm, mu)
     return noise <= rules.MAX_PAIR_NOISE * shape.n_rows
 
 
-def _n_columns(config: ReleaseConfig, shape: TableShape) -> int:
-    """Columns that tables are made of: features, and the label."""
+def n_table_columns(config: ReleaseConfig, shape: TableShape) -> int:
+    """Columns that tables of pairs are made of: features, and the label."""
     return shape.n_features + (config.domain.label is not None)
+
+
+def _chooses_freely(config: ReleaseConfig, plan: PrivacyPlan) -> bool:
+    """Whether the numbers of a table may decide how it is approximated, since nobody has asked for components."""
+    asked = config.approximate
+    return not (config.is_mixing or plan.is_conditional) and asked.components == asked.per_class == "auto"
+
+
+def _noise(plan: PrivacyPlan, squared_norm: int, mu: float) -> float:
+    """Standard deviation of the noise on a sum to which a row adds such a norm at most."""
+    return stddev_of(plan.relation.distance * plan.unit.max_rows * math.sqrt(squared_norm), max(mu, rules.MIN_MU))
 
 
 def _has_classes(config: ReleaseConfig, shape: TableShape) -> bool:
