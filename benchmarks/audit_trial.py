@@ -17,11 +17,12 @@ from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
-from local_rows import group_sums, plan_of, run_on  # beside this file
+from local_rows import SMALL_FIT, group_sums, plan_of, run_on  # beside this file
 
 from threea_spark import ReleaseConfig
-from threea_spark.adapt import learn
+from threea_spark.adapt import labelling, learn
 from threea_spark.anonymize.mix import Mixed
+from threea_spark.approximate import product_fit
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.local import LocalSource, LocalStaged
 from threea_spark.engine.packed import COINS, UNIT, PackedRows
@@ -157,8 +158,9 @@ def _run(pair: Pair, config: ReleaseConfig, world: int, tokens: Int64Array, samp
     source = LocalSource if not plan_of(config).is_conditional else _ReadSource
     with (
         patch.object(NoisySum, "noised", noising),
-        patch.object(learn, "_CALIBRATION_ROWS", _FEW_DRAWN),  # draws from what is released already
+        patch.object(labelling, "_DRAWN_ROWS", _FEW_DRAWN),  # draws from what is released already
         patch.object(learn, "RELEASED_ROWS", _FEW_DRAWN),
+        patch.object(product_fit, "ProductSettings", lambda: SMALL_FIT),
     ):
         fitted = run_on(source((batch,)), config, "audit")
         if isinstance(fitted.outcome, Mixed):  # publishes the sum of every group

@@ -12,6 +12,7 @@ from dp_accounting import DpEvent, GaussianDpEvent
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.anonymize.mixed_rows import mixing
+from threea_spark.approximate.product_fit import ProductSettings
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.local import LocalSource
 from threea_spark.engine.packed import PackedRows, column_name
@@ -24,6 +25,9 @@ from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.query import GroupQuery
 from threea_spark.source.pandas import released_types
 from threea_spark.stages import Fitted, run_stages
+
+SMALL_FIT = ProductSettings(components=8, steps=40, more_steps=20)
+"""Of runs whose sums alone are looked at: a fit reads nothing else, and no sum depends on how good it is."""
 
 
 def local_rows(columns: dict[str, Any]) -> LocalSource:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
-from local_rows import mixed_table, run_on  # beside this file
+from local_rows import SMALL_FIT, mixed_table, run_on  # beside this file
 from sensitivity_rows import Table, batch_of  # beside this file
 
 from threea_spark import ReleaseConfig
@@ -31,7 +31,6 @@ Noising = Callable[..., Any]
 _NOTHING = -(2**40)  # a noisy count that passes no threshold
 _PRICE_SLACK = 1e-12  # of float64 in the square root of a bound
 _fit_products = product_fit.fit_products
-_SMALL_FIT = product_fit.ProductSettings(components=8, steps=40, more_steps=20)
 
 
 @dataclass
@@ -117,7 +116,7 @@ class Release:
         """A small mixture, kept for the next run with the same evidence and the same public randomness."""
         key = (*_written(evidence), repr(rng.bit_generator.state))
         if key not in self._fits:
-            self._fits[key] = _fit_products(evidence, _SMALL_FIT, rng, start), rng.bit_generator.state
+            self._fits[key] = _fit_products(evidence, SMALL_FIT, rng, start), rng.bit_generator.state
         fit, rng.bit_generator.state = self._fits[key]
         return fit
 

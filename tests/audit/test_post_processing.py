@@ -74,14 +74,14 @@ def test_a_number_that_passes_the_noise_by_is_noticed(monkeypatch):
     """The twin: a stage that peeks at the exact number of rows."""
     from threea_spark.privacy.meter import PrivacyMeter
 
-    ask = PrivacyMeter.ask
+    ask_together = PrivacyMeter.ask_together  # `ask` is one of it
 
-    def peeking(self, query, rows, mu):
-        measured = ask(self, query, rows, mu)
-        (exact,) = rows.sums([query])
-        return replace(measured, value=measured.value + 1e-9 * exact.sum())
+    def peeking(self, asked, rows):
+        measured = ask_together(self, asked, rows)
+        exact = rows.sums([query for query, _ in asked])
+        return [replace(own, value=own.value + 1e-9 * sums.sum()) for own, sums in zip(measured, exact, strict=True)]
 
-    monkeypatch.setattr(PrivacyMeter, "ask", peeking)
+    monkeypatch.setattr(PrivacyMeter, "ask_together", peeking)
     config = variants.config_of(6.0, adapt={"method": "none"})
     one, other = trial.replayed(two_tables(), config)
     assert one.n_rows != other.n_rows

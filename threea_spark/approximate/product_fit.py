@@ -7,9 +7,10 @@ column is close to the column's own distribution (Kullback-Leibler), and neighbo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -91,101 +92,145 @@ def fit_products(
       rng: Public randomness: starting points.
       start: Parameters of an earlier fit, to go on from.
     """
-    problem = _Problem(evidence, settings)
-    steps = settings.steps if start is None else settings.more_steps
-    parameters = problem.start(rng) if start is None else start
-    optimiser = optax.adam(optax.cosine_decay_schedule(settings.rate, steps))
-    state, advance = optimiser.init(parameters), _steps(problem.loss, optimiser)
+    problem, steps = _problem(evidence, settings), settings.steps if start is None else settings.more_steps
+    parameters = _start(problem, settings, rng) if start is None else start
+    state = _optimiser(settings.rate, steps).init(parameters)
     for _ in counted(-(-steps // _CALLS)):
-        parameters, state = advance(parameters, state)
-    return Fit(problem.products(parameters), parameters)
+        parameters, state = _advanced(parameters, state, problem, settings.rate, steps)
+    return Fit(_products(problem, parameters, evidence.columns.sizes), parameters)
 
 
-def _steps(loss: Callable[[Parameters], jax.Array], optimiser: Any) -> Callable[[Parameters, Any], Any]:  # noqa: ANN401
+class _Cells(NamedTuple):
+    """Finer tables, padded: the columns of each, shape (m,), and its cells, shape (m, n_cells, n_cells)."""
+
+    first: jax.Array
+    second: jax.Array
+    shares: jax.Array
+    precision: jax.Array
+
+
+class _Problem(NamedTuple):
+    """What the loss reads, all columns padded to the widest; a fit of the same shapes is not compiled again.
+
+    Attributes:
+      base: Log of the columns' own distributions, _ABSENT where a column has no cell, shape (n_columns, n_cells).
+      marginals: The distributions, shape (n_columns, n_cells).
+      grouping: Whether a cell is in a group, shape (n_columns, n_cells, n_groups).
+      neighbours: Weight of the step from a cell to the next, shape (n_columns, n_cells - 1).
+      shares, precision: Of all pairs in groups, shape (n_columns * n_groups, n_columns * n_groups).
+      one_way_precision, prior, smooth: Scalars.
+      cells: Finer tables, if any.
+    """
+
+    base: jax.Array
+    marginals: jax.Array
+    grouping: jax.Array
+    neighbours: jax.Array
+    shares: jax.Array
+    precision: jax.Array
+    one_way_precision: float
+    prior: float
+    smooth: float
+    cells: _Cells | None
+
+
+def _optimiser(rate: float, steps: int) -> Any:  # noqa: ANN401 - optax has no types
+    return optax.adam(optax.cosine_decay_schedule(rate, steps))
+
+
+@functools.partial(jax.jit, static_argnames=("rate", "steps"))
+def _advanced(
+    parameters: Parameters,
+    state: Any,  # noqa: ANN401 - optax has no types
+    problem: _Problem,
+    rate: float,
+    steps: int,
+) -> tuple[Parameters, Any]:
+    """Takes _CALLS steps."""
+
     def one(_: int, held: tuple[Parameters, Any]) -> tuple[Parameters, Any]:
         parameters, state = held
-        updates, state = optimiser.update(jax.grad(loss)(parameters), state)
+        updates, state = _optimiser(rate, steps).update(jax.grad(_loss)(parameters, problem), state)
         return optax.apply_updates(parameters, updates), state
 
-    return jax.jit(lambda parameters, state: jax.lax.fori_loop(0, _CALLS, one, (parameters, state)))
+    advanced: tuple[Parameters, Any] = jax.lax.fori_loop(0, _CALLS, one, (parameters, state))
+    return advanced
 
 
-class _Problem:
-    """The loss of a mixture, on arrays that pad every column to as many cells as the widest has."""
-
-    def __init__(self, evidence: Evidence, settings: ProductSettings) -> None:
-        columns, self._settings = evidence.columns, settings
-        self._columns = columns
-        n_columns, n_cells = len(columns.sizes), max(columns.sizes)
-        self._base = np.full((n_columns, n_cells), _ABSENT, dtype=np.float32)
-        self._marginals = np.zeros((n_columns, n_cells), dtype=np.float32)
-        self._grouping = np.zeros((n_columns, n_cells, max(columns.n_groups)), dtype=np.float32)
-        self._neighbours = np.zeros((n_columns, n_cells - 1), dtype=np.float32)
-        for j, (mass, own) in enumerate(zip(columns.masses, columns.groups, strict=True)):
-            self._base[j, : len(mass)], self._marginals[j, : len(mass)] = np.log(mass), mass
-            self._grouping[j, np.arange(len(own)), own] = 1.0
-            n_values = 0 if columns.codecs[j].is_category else columns.codecs[j].n_value_cells
-            self._neighbours[j, : max(n_values - 1, 0)] = n_values / max(columns.n_groups)
-        self._present = self._base > _ABSENT
-        self._shares, self._precision = _padded(columns, evidence.pairs)
-        self._one_way_precision = evidence.one_way_stddev**-2
-        self._cells = None if evidence.cells is None else _PaddedCells(evidence.cells, n_cells)
-        evidence_of_column = max(n_columns - 1, 1) / evidence.pairs.stddev
-        self._prior, self._smooth = settings.prior * evidence_of_column, settings.smooth * evidence_of_column
-
-    def start(self, rng: np.random.Generator) -> Parameters:
-        """Random log odds for each group of cells, the same for all cells of a group."""
-        own, (n_columns, _, n_groups) = self._settings, self._grouping.shape
-        drawn = own.spread * rng.standard_normal((own.components, n_columns, n_groups))
-        odds, weights = np.einsum("kdg,dcg->kdc", drawn, self._grouping), np.zeros(own.components)
-        return {"odds": jnp.asarray(odds, jnp.float32), "weights": jnp.asarray(weights, jnp.float32)}
-
-    def products(self, parameters: Parameters) -> Products:
-        """The mixture, in float64."""
-        weights, probabilities = (np.asarray(part, np.float64) for part in self._mixture(parameters))
-        own = [probabilities[:, j, :size] for j, size in enumerate(self._columns.sizes)]
-        return Products(weights / weights.sum(), tuple(part / part.sum(axis=1, keepdims=True) for part in own))
-
-    def _mixture(self, parameters: Parameters) -> tuple[jax.Array, jax.Array]:
-        """Weights, shape (k,), and probabilities, shape (k, n_columns, n_cells)."""
-        odds = jnp.where(self._present, parameters["odds"], 0.0)
-        return jax.nn.softmax(parameters["weights"]), jax.nn.softmax(odds + self._base, axis=-1) * self._present
-
-    def loss(self, parameters: Parameters) -> jax.Array:
-        """Half a chi-square, and the priors."""
-        weights, own = self._mixture(parameters)
-        grouped = jnp.einsum("kdc,dcg->kdg", own, self._grouping).reshape(len(weights), -1)
-        pairs = (grouped * weights[:, None]).T @ grouped
-        marginals = jnp.einsum("k,kdc->dc", weights, own)
-        chi_square = jnp.sum(self._precision * (pairs - self._shares) ** 2) / 2.0  # each pair stands there twice
-        chi_square += self._one_way_precision * jnp.sum((marginals - self._marginals) ** 2)
-        if self._cells is not None:
-            chi_square += self._cells.chi_square(weights, own)
-        return 0.5 * chi_square + self._prior_loss(parameters, weights, own)
-
-    def _prior_loss(self, parameters: Parameters, weights: jax.Array, own: jax.Array) -> jax.Array:
-        divergence = jnp.where(self._present, own * (jnp.log(own + _MIN_LOG) - self._base), 0.0)
-        steps = jnp.diff(parameters["odds"], axis=-1) ** 2 * self._neighbours
-        return jnp.einsum(
-            "k,k->", weights, self._prior * divergence.sum(axis=(1, 2)) + self._smooth * steps.sum(axis=(1, 2))
-        )
+def _loss(parameters: Parameters, problem: _Problem) -> jax.Array:
+    """Half a chi-square, and the priors."""
+    weights, own = _mixture(parameters, problem)
+    grouped = jnp.einsum("kdc,dcg->kdg", own, problem.grouping).reshape(len(weights), -1)
+    pairs = (grouped * weights[:, None]).T @ grouped
+    marginals = jnp.einsum("k,kdc->dc", weights, own)
+    chi_square = jnp.sum(problem.precision * (pairs - problem.shares) ** 2) / 2.0  # each pair stands there twice
+    chi_square += problem.one_way_precision * jnp.sum((marginals - problem.marginals) ** 2)
+    if problem.cells is not None:
+        first, second, shares, precision = problem.cells
+        fitted = jnp.einsum("kmi,kmj->mij", own[:, first] * weights[:, None, None], own[:, second])
+        chi_square += jnp.sum(precision * (fitted - shares) ** 2)
+    divergence = jnp.where(problem.base > _ABSENT, own * (jnp.log(own + _MIN_LOG) - problem.base), 0.0)
+    jumps = jnp.diff(parameters["odds"], axis=-1) ** 2 * problem.neighbours
+    priors = problem.prior * divergence.sum(axis=(1, 2)) + problem.smooth * jumps.sum(axis=(1, 2))
+    return 0.5 * chi_square + jnp.dot(weights, priors)
 
 
-class _PaddedCells:
-    """Finer tables, padded to the widest column's cells."""
+def _mixture(parameters: Parameters, problem: _Problem) -> tuple[jax.Array, jax.Array]:
+    """Weights, shape (k,), and probabilities, shape (k, n_columns, n_cells)."""
+    present = problem.base > _ABSENT
+    odds = jnp.where(present, parameters["odds"], 0.0)
+    return jax.nn.softmax(parameters["weights"]), jax.nn.softmax(odds + problem.base, axis=-1) * present
 
-    def __init__(self, tables: CellTables, n_cells: int) -> None:
-        self._first, self._second = (np.array(side, dtype=np.int64) for side in zip(*tables.pairs, strict=True))
-        shape = (len(tables.pairs), n_cells, n_cells)
-        self._shares, self._precision = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        for place, own in enumerate(tables.shares):
-            held = place, slice(own.shape[0]), slice(own.shape[1])
-            self._shares[held], self._precision[held] = own, tables.stddev**-2
 
-    def chi_square(self, weights: jax.Array, own: jax.Array) -> jax.Array:
-        """Squared differences in units of noise."""
-        fitted = jnp.einsum("kmi,kmj->mij", own[:, self._first] * weights[:, None, None], own[:, self._second])
-        return jnp.sum(self._precision * (fitted - self._shares) ** 2)
+def _products(problem: _Problem, parameters: Parameters, sizes: Sequence[int]) -> Products:
+    """The mixture, in float64."""
+    weights, probabilities = (np.asarray(part, np.float64) for part in _mixture(parameters, problem))
+    own = [probabilities[:, j, :size] for j, size in enumerate(sizes)]
+    return Products(weights / weights.sum(), tuple(part / part.sum(axis=1, keepdims=True) for part in own))
+
+
+def _start(problem: _Problem, settings: ProductSettings, rng: np.random.Generator) -> Parameters:
+    """Random log odds for each group of cells, the same for all cells of a group."""
+    n_columns, _, n_groups = problem.grouping.shape
+    drawn = settings.spread * rng.standard_normal((settings.components, n_columns, n_groups))
+    odds = np.einsum("kdg,dcg->kdc", drawn, np.asarray(problem.grouping))
+    return {"odds": jnp.asarray(odds, jnp.float32), "weights": jnp.zeros(settings.components, jnp.float32)}
+
+
+def _problem(evidence: Evidence, settings: ProductSettings) -> _Problem:
+    columns = evidence.columns
+    n_columns, n_cells = len(columns.sizes), max(columns.sizes)
+    base, marginals = np.full((n_columns, n_cells), _ABSENT), np.zeros((n_columns, n_cells))
+    grouping = np.zeros((n_columns, n_cells, max(columns.n_groups)))
+    neighbours = np.zeros((n_columns, n_cells - 1))
+    for j, (mass, own) in enumerate(zip(columns.masses, columns.groups, strict=True)):
+        base[j, : len(mass)], marginals[j, : len(mass)] = np.log(mass), mass
+        grouping[j, np.arange(len(own)), own] = 1.0
+        n_values = 0 if columns.codecs[j].is_category else columns.codecs[j].n_value_cells
+        neighbours[j, : max(n_values - 1, 0)] = n_values / max(columns.n_groups)
+    of_column = max(n_columns - 1, 1) / evidence.pairs.stddev
+    shares, precision = _padded(columns, evidence.pairs)
+    return _Problem(
+        base=jnp.asarray(base, jnp.float32),
+        marginals=jnp.asarray(marginals, jnp.float32),
+        grouping=jnp.asarray(grouping, jnp.float32),
+        neighbours=jnp.asarray(neighbours, jnp.float32),
+        shares=jnp.asarray(shares, jnp.float32),
+        precision=jnp.asarray(precision, jnp.float32),
+        one_way_precision=evidence.one_way_stddev**-2,
+        prior=settings.prior * of_column,
+        smooth=settings.smooth * of_column,
+        cells=None if evidence.cells is None else _padded_cells(evidence.cells, n_cells),
+    )
+
+
+def _padded_cells(tables: CellTables, n_cells: int) -> _Cells:
+    shares, precision = np.zeros((2, len(tables.pairs), n_cells, n_cells), np.float32)
+    for place, own in enumerate(tables.shares):
+        held = place, slice(own.shape[0]), slice(own.shape[1])
+        shares[held], precision[held] = own, tables.stddev**-2
+    first, second = (jnp.asarray(side) for side in zip(*tables.pairs, strict=True))
+    return _Cells(first, second, jnp.asarray(shares), jnp.asarray(precision))
 
 
 def _padded(columns: TableColumns, tables: PairTables) -> tuple[Float64Array, Float64Array]:
