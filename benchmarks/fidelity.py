@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,13 +44,14 @@ class Yardstick:
       test: Held-out real rows.
       domain: Public: `label` and `columns`, as a protocol's `load` gives them.
       any_label: Measures with every column as the label.
+      pairs: The pairs that are measured.
     """
 
     def __init__(self, train: pd.DataFrame, test: pd.DataFrame, domain: Mapping[str, Any]) -> None:
         self.train, self.test, self.domain = train, test, domain
         self.any_label = AnyLabel(train, test, domain)
         specs = domain["columns"]
-        self._pairs = _chosen_pairs(list(specs))
+        self.pairs = _chosen_pairs(list(specs))
         bounds = {name: (spec["lower"], spec["upper"]) for name, spec in specs.items() if spec["type"] != "categorical"}
         self._edges = {
             "ew": {name: np.linspace(*ends, N_CELLS + 1)[1:-1] for name, ends in bounds.items()},
@@ -87,6 +88,10 @@ class Yardstick:
                 figures[name] = float(errors[upper].mean())
         return figures
 
+    def pair_distance(self, rows: pd.DataFrame, pair: tuple[str, str]) -> float:
+        """Total variation of one pair, numbers cut at deciles, by rows of which other columns are not read."""
+        return _total_variation(self._cells["q"], self._cut(rows, "q", pair), pair)
+
     def _variations(self, real: Cells, own: Cells) -> dict[str, float]:
         label = self.domain["label"]
 
@@ -94,12 +99,13 @@ class Yardstick:
             return float(np.mean([_total_variation(real, own, names) for names in groups]))
 
         with_label = [(name, label) for name in real if name != label]
-        return {"tv1": mean([(name,) for name in real]), "tv2": mean([*self._pairs]), "tv2lab": mean([*with_label])}
+        return {"tv1": mean([(name,) for name in real]), "tv2": mean([*self.pairs]), "tv2lab": mean([*with_label])}
 
-    def _cut(self, rows: pd.DataFrame, way: str) -> Cells:
-        """Finds the cell of each value; a category that is not listed counts as null."""
+    def _cut(self, rows: pd.DataFrame, way: str, names: Iterable[str] | None = None) -> Cells:
+        """Finds the cell of each value of all columns or some; a category that is not listed counts as null."""
         cells: Cells = {}
-        for name, spec in self.domain["columns"].items():
+        for name in self.domain["columns"] if names is None else names:
+            spec = self.domain["columns"][name]
             if spec["type"] == "categorical":
                 text = rows[name].map(lambda value: None if pd.isna(value) else str(value))
                 found = pd.Index(spec["values"]).get_indexer(pd.Index(text)) + 1
@@ -112,7 +118,7 @@ class Yardstick:
 
     def _cramer(self, cells: Cells) -> Float64Array:
         """Cramer's V of each pair, shape (n_pairs,)."""
-        return np.array([cramer_v(_joint(cells, pair).reshape(-1, cells[pair[1]][1])) for pair in self._pairs])
+        return np.array([cramer_v(_joint(cells, pair).reshape(-1, cells[pair[1]][1])) for pair in self.pairs])
 
 
 def cramer_v(joint: Float64Array) -> float:
