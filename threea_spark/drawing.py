@@ -36,6 +36,7 @@ def draw_pairs(chosen: DrawPairs, run: Run) -> tuple[Drawn, list[str]]:
             n_groups=chosen.n_groups,
             one_way_stddev=run.encoded.stddev,
             mu=run.mu_of(Stage.APPROXIMATE),
+            second_share=chosen.second_share,
             rng=run.rng,
         )
     sampler, found = model.sampler(), advice.diagnose_joint(encoding, model)

@@ -185,7 +185,7 @@ def _components(own: Draw, plan: PrivacyPlan, shape: TableShape) -> Iterator[Pla
 
 def _tables(own: DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
     """Tables of all pairs in groups, and of chosen ones cell by cell."""
-    first, second = joint.split_mu(plan.mu_of(Stage.APPROXIMATE))
+    first, second = joint.split_mu(plan.mu_of(Stage.APPROXIMATE), own.second_share)
     pairs = tables.pairs_bound(choice.n_table_columns(config, shape))
     yield PlannedSum(Stage.APPROXIMATE, "pairs", pairs, first)
     yield PlannedSum(Stage.APPROXIMATE, "tables", RowBound.count(own.n_tables), second)

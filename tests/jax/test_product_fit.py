@@ -141,7 +141,8 @@ def model_of(mu):
     """Both looks at the rows, for a mu in all."""
     staged, rng = LocalStaged((blocks_of(ROWS),), ENCODING.width), np.random.default_rng(2)
     meter = PrivacyMeter(plan_of(), KeyedNoise(new_key()), "joint")
-    return measure_joint(staged, ENCODING, meter, n_rows=float(N), n_groups=GROUPS, one_way_stddev=5.0, mu=mu, rng=rng)
+    asked = {"n_groups": GROUPS, "one_way_stddev": 5.0, "mu": mu, "second_share": 0.3, "rng": rng}
+    return measure_joint(staged, ENCODING, meter, n_rows=float(N), **asked)
 
 
 def test_rows_that_are_drawn_hang_together_as_the_source_s_do():
@@ -158,7 +159,7 @@ def test_rows_that_are_drawn_hang_together_as_the_source_s_do():
 
 
 def test_both_looks_together_cost_what_they_may():
-    first, second = split_mu(0.3)
+    first, second = split_mu(0.3, 0.6)
     assert first**2 + second**2 == pytest.approx(0.09)
     assert first**2 + second**2 <= 0.09 * (1 + 1e-12)
     assert n_tables(5) == 10

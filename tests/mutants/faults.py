@@ -137,7 +137,7 @@ FAULTS = [
     Fault("approximate/tables.py", "group[n_values:] = own + 1", "group[n_values:] = own", "tests/unit/test_tables.py::test_groups_of_a_number_are_neighbours_and_as_many_as_there_can_be"),
     Fault("approximate/tables.py", 'np.argsort(-masses, kind="stable")', 'np.argsort(masses, kind="stable")', "tests/unit/test_tables.py::test_a_category_keeps_its_heaviest_cells_alone"),
     Fault("approximate/tables.py", "held + 0.5 * mass > left / more or", "held + 0.5 * mass > left or", "tests/unit/test_tables.py::test_a_heavy_cell_has_a_group_alone_and_the_others_share_the_rest_evenly"),
-    Fault("approximate/joint.py", "return mu * math.sqrt(1.0 - SECOND_SHARE), mu * math.sqrt(SECOND_SHARE)", "return mu, mu * math.sqrt(SECOND_SHARE)", "tests/jax/test_product_fit.py::test_both_looks_together_cost_what_they_may"),
+    Fault("approximate/joint.py", "return mu * math.sqrt(1.0 - second_share), mu * math.sqrt(second_share)", "return mu, mu * math.sqrt(second_share)", "tests/jax/test_product_fit.py::test_both_looks_together_cost_what_they_may"),
     Fault("approximate/joint.py", "_TABLES_A_COLUMN = 2", "_TABLES_A_COLUMN = 1", "tests/jax/test_product_fit.py::test_both_looks_together_cost_what_they_may"),
     Fault("approximate/joint.py", "_pair_tables(columns, first.value / rows,", "_pair_tables(columns, first.value,", "tests/jax/test_product_fit.py::test_rows_that_are_drawn_hang_together_as_the_source_s_do"),
     Fault("approximate/products.py", 'np.argsort(-dependence, kind="stable")', 'np.argsort(dependence, kind="stable")', "tests/jax/test_product_fit.py::test_the_pairs_of_a_second_look_are_the_label_s_and_the_dependent_ones"),

@@ -133,8 +133,9 @@ def test_drawing_needs_no_clipping_where_only_cells_are_counted():
 def test_the_receipt_holds_what_auto_became_where_the_release_used_it():
     pairs, one = resolved(config_of()), resolved(config_of(approximate={"components": 1}))
     fitted = resolved(config_of(approximate={"components": 2}))
-    assert set(pairs) == {"recipe", "n_cells", "clip_norm", "n_groups", "n_tables", "labels", "support_size"}
-    assert set(one) == {"recipe", "n_cells", "clip_norm", "components_per_class", "per_class", "labels", "support_size"}
+    shared = {"recipe", "n_cells", "clip_norm", "labels", "support_size"}
+    assert set(pairs) == {*shared, "n_groups", "n_tables", "second_share"}
+    assert set(one) == {*shared, "components_per_class", "per_class"}
     assert set(fitted) == {*one, "min_cluster_size"}
     assert set(resolved(config_of(adapt={"method": "none"}))) == set(pairs) - {"support_size"}
     mixed = resolved(config_of(anonymize={"generator": "mix"}))
@@ -274,3 +275,18 @@ def test_classes_are_counted_from_the_domain_alone(label, expected):
 
 def test_more_columns_have_fewer_groups_each_in_tables_of_pairs():
     assert [rules.pair_groups(n) for n in (2, 32, 41, 100, 160)] == [16, 16, 12, 5, 4]
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "expected"),
+    [
+        ("classification", {"type": "categorical", "values": ["a", "b"]}, 0.3),
+        ("classification", {"type": "categorical", "values": ["a", "b", "c"]}, 0.6),
+        ("regression", {"type": "float", "lower": 0, "upper": 1}, 0.3),
+    ],
+)
+def test_many_classes_are_looked_at_again_for_more(task, label, expected):
+    content = copy.deepcopy(GIVEN)
+    content["domain"]["columns"]["died"] = label
+    content["domain"]["task"] = task
+    assert rules.second_share(ReleaseConfig.from_dict(content).domain) == expected

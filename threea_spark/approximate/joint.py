@@ -16,8 +16,6 @@ from threea_spark.engine.rows import StagedRows
 from threea_spark.model.sampler import RowSampler
 from threea_spark.privacy.meter import PrivacyMeter
 
-SECOND_SHARE = 0.3
-"""Part of Approximate's mu^2 for the second look."""
 _TABLES_A_COLUMN = 2
 _FITTED_STDDEV = 1.0  # the fit has averaged the noise away: shrinking its log odds once more blurred them
 
@@ -27,9 +25,9 @@ def n_tables(n_columns: int) -> int:
     return min(_TABLES_A_COLUMN * n_columns, n_columns * (n_columns - 1) // 2)
 
 
-def split_mu(mu: float) -> tuple[float, float]:
+def split_mu(mu: float, second_share: float) -> tuple[float, float]:
     """Splits a mu between the two looks."""
-    return mu * math.sqrt(1.0 - SECOND_SHARE), mu * math.sqrt(SECOND_SHARE)
+    return mu * math.sqrt(1.0 - second_share), mu * math.sqrt(second_share)
 
 
 @dataclass(frozen=True)
@@ -100,6 +98,7 @@ def measure_joint(
     n_groups: int,
     one_way_stddev: float,
     mu: float,
+    second_share: float,
     rng: np.random.Generator,
 ) -> JointModel:
     """Looks at all pairs in groups, fits, looks at the pairs that matter cell by cell, and fits again.
@@ -112,12 +111,13 @@ def measure_joint(
       n_groups: Most groups of a column in the first look.
       one_way_stddev: Standard deviation of the noise on a cell of a column, in rows.
       mu: Price of both looks together.
+      second_share: Part of its square for the second look.
       rng: Public randomness: the fit's starting points.
     """
     from threea_spark.approximate.product_fit import Evidence, ProductSettings, fit_products
 
-    columns, settings, (mu_first, mu_second) = table_columns(encoding, n_groups), ProductSettings(), split_mu(mu)
-    rows = max(n_rows, 1.0)
+    columns, settings, rows = table_columns(encoding, n_groups), ProductSettings(), max(n_rows, 1.0)
+    mu_first, mu_second = split_mu(mu, second_share)
     first = meter.ask(pairs_query(columns), staged, mu_first)
     evidence = Evidence(columns, one_way_stddev / rows, _pair_tables(columns, first.value / rows, first.stddev / rows))
     fit = fit_products(evidence, settings, rng)

@@ -80,6 +80,7 @@ def draw_pairs(config: ReleaseConfig, shape: TableShape) -> DrawPairs:
         clip_norm=clip_norm_of(config),
         n_groups=rules.pair_groups(n_table_columns(config, shape)),
         n_tables=joint.n_tables(n_table_columns(config, shape)),
+        second_share=rules.second_share(config.domain),
         labels="learned" if learned else "component",
         support_size=rules.support_size(config) if learned else 0,
     )
@@ -132,7 +133,7 @@ def counts_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) ->
     """Whether the tables of all pairs are counted: where the noise on one of their cells is small beside all rows."""
     if not may_count_pairs(config, plan, shape):
         return False
-    mu, _ = joint.split_mu(plan.mu_of(Stage.APPROXIMATE))
+    mu, _ = joint.split_mu(plan.mu_of(Stage.APPROXIMATE), rules.second_share(config.domain))
     noise = _noise(plan, tables.pairs_bound(n_table_columns(config, shape)).squared_norm, mu)
     return noise <= rules.MAX_PAIR_NOISE * shape.n_rows
 

@@ -95,6 +95,7 @@ class DrawPairs:
       clip_norm: L2 bound on an encoded row, in units of score.
       n_groups: Groups of a column's cells in the first look at all pairs.
       n_tables: Pairs that are looked at again, cell by cell.
+      second_share: Part of Approximate's mu^2 for that second look.
       labels: `learned` by a label function, or the component's class.
       support_size: Inducing points of learned labels, else 0.
     """
@@ -103,6 +104,7 @@ class DrawPairs:
     clip_norm: float
     n_groups: int
     n_tables: int
+    second_share: float
     labels: Literal["learned", "component"]
     support_size: int
 
@@ -117,7 +119,8 @@ class DrawPairs:
         """What `auto` became, for the receipt."""
         own: Values = {"recipe": "draw-pairs", "n_cells": self.n_cells, "clip_norm": self.clip_norm}
         points: Values = {"support_size": self.support_size} if self.labels == "learned" else {}
-        return {**own, "n_groups": self.n_groups, "n_tables": self.n_tables, "labels": self.labels, **points}
+        looks: Values = {"n_groups": self.n_groups, "n_tables": self.n_tables, "second_share": self.second_share}
+        return {**own, **looks, "labels": self.labels, **points}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from threea_spark.anonymize.mix import auto_mix_size
+from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.rules import codes_affinely
 from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
@@ -28,6 +29,7 @@ MAX_PAIR_NOISE = 0.05
 """Noise on a cell of a pair's table, as a share of all rows, up to which tables of pairs are worth their price."""
 MIN_ROWS_TO_LEARN = 12.0
 """Rows outside the largest class, in units of sqrt(columns) / mu, from which a label function beats counts by class."""
+_SECOND_SHARE, _SECOND_SHARE_OF_CLASSES = 0.3, 0.6
 _SUPPORT = 200
 _MIX_RESIDUAL = 0.5
 _RANDOM_NEEDS = 0.25  # random mixing has one cluster: its size and mean are all that Approximate measures
@@ -166,3 +168,12 @@ def mix_size(config: ReleaseConfig, residual: float, mu: float) -> int:
 def pair_groups(n_columns: int) -> int:
     """Groups of a column in the tables of all pairs of so many columns."""
     return max(_MIN_PAIR_GROUPS, min(_PAIR_GROUPS, _ALL_GROUPS // max(n_columns, 1)))
+
+
+def second_share(domain: Domain) -> float:
+    """Part of Approximate's mu^2 that looks at chosen pairs again, each column with the label among them.
+
+    With three classes or more each has few rows, and what tells them apart is seen by the second look: on seven classes
+    (covtype_20k) .6 raised LightGBM's AUC from .934 to .942; with two, and for numbers, .3 was as good or better.
+    """
+    return _SECOND_SHARE_OF_CLASSES if domain.task == "classification" and domain.n_classes(0) > 2 else _SECOND_SHARE
