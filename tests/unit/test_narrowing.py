@@ -81,4 +81,6 @@ def test_the_posterior_of_components_is_bayes_rule():
     sampler = sampler_of()
     cells, _, _ = drawn(sampler, 50)
     joint = np.array([sampler.weights * np.prod(sampler.laws[:, row], axis=1) for row in cells])
-    assert np.allclose(softmax(component_log_densities(sampler, cells, range(4)), axis=1), joint / joint.sum(axis=1, keepdims=True))
+    assert np.allclose(
+        softmax(component_log_densities(sampler, cells, range(4)), axis=1), joint / joint.sum(axis=1, keepdims=True)
+    )

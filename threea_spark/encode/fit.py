@@ -94,7 +94,9 @@ def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: b
     """
     position = {name: column_name(index) for index, name in enumerate(domain.columns)}
     columns = [
-        column_field(name, column, selected, affine=affine and name not in domain.labels, is_label=name in domain.labels)
+        column_field(
+            name, column, selected, affine=affine and name not in domain.labels, is_label=name in domain.labels
+        )
         for name, column in domain.features.items()
     ]
     sources = [position[name] for name in domain.features]

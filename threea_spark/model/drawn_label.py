@@ -19,7 +19,7 @@ class RowPart:
 
     Attributes:
       features: Which features, shape (m,).
-      shifts: What their cells, counted through all features, have to lose to be counted through these alone, shape (m,).
+      shifts: What their cells, counted through all features, lose to be counted through these alone, shape (m,).
       cell_of_class: Cell of each class of the first label, which is read last; None where it is not read.
     """
 

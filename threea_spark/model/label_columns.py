@@ -119,8 +119,9 @@ def cell_probabilities(sampler: RowSampler, encoding: Encoding, cells: Int64Arra
 def _log_densities(sampler: RowSampler, encoding: Encoding, cells: Int64Array) -> Float64Array:
     """Log of each component's weight and density at each row's cells, shape (n, k).
 
-    Labels that are drawn anew are left out, since no component drew them. The density is the product of the cells' probabilities, and the density of the copula that binds them, at the middle of each
-    cell in rank. Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.
+    Labels that are drawn anew are left out, since no component drew them. The density is the product of the cells'
+    probabilities, and that of the copula that binds them, at the middle of each cell in rank. Source: Gaussian copula,
+    Nelsen 2006, An Introduction to Copulas, section 2.9.
     """
     redrawn = {label.feature for label in sampler.sequence or ()}
     columns = [column for column in range(cells.shape[1]) if column not in redrawn]
