@@ -126,8 +126,8 @@ def labels_kept(functions: LabelFunctions) -> list[str]:
         return []
     names = ", ".join(functions.kept)
     return [
-        f"adapt: no label function for {names}: drawn as Approximate knows it. Where rows are too few for an equal part "
-        "of adapt's budget, raise epsilon, or name fewer labels"
+        f"adapt: no label function for {names}: drawn as Approximate knows it. Where rows are too few for an equal "
+        "part of adapt's budget, raise epsilon, or name fewer labels"
     ]
 
 

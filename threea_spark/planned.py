@@ -19,20 +19,12 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import fit as encode
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.histogram import Field
-from threea_spark.encode.outline import (
-    LabelShape,
-    TableShape,
-    expected_shape,
-    features_of,
-    histogram_layout,
-    max_width,
-    n_classes_of,
-)
+from threea_spark.encode.outline import LabelShape, TableShape, expected_shape, features_of, histogram_layout, max_width
 from threea_spark.encode.rules import LABEL_CELLS
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
-from threea_spark.privacy.query import Query, RowBound
+from threea_spark.privacy.query import RowBound
 from threea_spark.recipes import choice, rules
 from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
 
@@ -75,7 +67,7 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
         certified_epsilon(plan)
         if worst_numeric_error(config, plan) <= plan.numeric_epsilon:
             return plan
-    n_classes = n_classes_of(config, _MAX_LABEL_CELLS)
+    n_classes = expected_shape(config, 1.0, label_cells=_MAX_LABEL_CELLS).n_classes
     unit = f"units of up to {plan.unit.max_rows} rows, " if plan.unit.max_rows > 1 else ""
     raise PrivacyError(
         f"privacy: epsilon {plan.epsilon:g} at delta {plan.delta:g} cannot be certified for {unit}"
@@ -144,14 +136,11 @@ def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
     has_classes = encode.counts_classes(config)
     mu_values, mu_classes, mu = encode.split_mu(plan.mu_of(Stage.ENCODE), len(open_columns), has_classes)
     for name in open_columns:
-        yield _planned(encode.value_query(name, config.domain), mu_values)
+        query = encode.value_query(name, config.domain)
+        yield PlannedSum(query.stage, query.name, query.bound, mu_values)
     yield PlannedSum(Stage.ENCODE, "histograms", histogram_layout(config).bound, mu)
     if has_classes:
         yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), mu_classes)
-
-
-def _planned(query: Query, mu: float) -> PlannedSum:
-    return PlannedSum(query.stage, query.name, query.bound, mu)
 
 
 def _clusters(own: Clusters, clip_norm: float, mu: float, n_features: int) -> Iterator[PlannedSum]:
@@ -202,14 +191,11 @@ def _labels(own: Draw | DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, sha
         points = KipSettings().bound(n_points, shape.n_features, shape.n_classes)
         yield PlannedSum(Stage.ADAPT, "points", points, move.step_mu(mu, learn.POINTS_SHARE, steps), steps)
         mu *= math.sqrt(1.0 - learn.POINTS_SHARE) * _ROUNDED
-    if own.functions.are_several:
-        mu = rules.label_mu(mu, len(learned)) * _ROUNDED
+    mu = rules.label_mu(mu, len(learned)) * _ROUNDED
     shapes = {label.name: label for label in shape.labels_of(config.domain)}
-    further = [name for name in learned if name != config.domain.label]
-    for name in learned:
-        suffix, n_read = f"-of-{name}" if own.functions.are_several else "", shape.n_features - len(further)
-        if name in further:  # those before it are read, the first label among them
-            n_read += further.index(name) + 1
+    for place, name in enumerate(learned):
+        suffix = f"-of-{name}" if own.functions.are_several else ""
+        n_read = shape.n_features + 1 - len(learned[place:])  # all columns but itself and the labels after it
         yield from _label(shapes[name], suffix, n_read, n_points, mu)
 
 
