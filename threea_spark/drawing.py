@@ -45,7 +45,7 @@ def draw_pairs(chosen: DrawPairs, run: Run) -> tuple[Drawn, list[str]]:
         problem = Problem(encoding, model.class_odds(), marginals, model.class_weights, drawn.sampler, n_rows)
         drawn, signs = _labelled(chosen, run, problem, drawn, steps)
         found += signs
-    return drawn, found + advice.labels_kept(chosen.functions)
+    return drawn, found + _labels_kept(chosen.functions, run)
 
 
 def draw_wide(chosen: DrawWide, run: Run) -> tuple[Drawn, list[str]]:
@@ -58,7 +58,7 @@ def draw_wide(chosen: DrawWide, run: Run) -> tuple[Drawn, list[str]]:
     with run.progress.step(second):
         model = second_look.look_again(run.staged, encoding, means, n_rows, run.config.adapt, run.meter)
         drawn = Drawn(*discriminant_sampler(encoding, model))
-    kept = advice.labels_kept(LabelFunctions((), run.config.domain.labels))
+    kept = _labels_kept(LabelFunctions((), run.config.domain.labels), run)
     return drawn, advice.diagnose_class_means(encoding, model, means) + kept
 
 
@@ -85,7 +85,7 @@ def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
         labelled = replace(counted, labels=drawn.sampler.labels, sequence=drawn.sampler.sequence)
         drawn = replace(drawn, sampler=labelled)
     found += advice.diagnose_components(run.encoding, components, run.encoded.n_rows)
-    return drawn, found + advice.labels_kept(chosen.functions)
+    return drawn, found + _labels_kept(chosen.functions, run)
 
 
 def _components(chosen: Draw, run: Run) -> ComponentModel:
@@ -122,6 +122,11 @@ def _labelled(
             signs = status_advice(adapted.status) + advice.diagnose_labels(adapted.labels, rows)
             found += [f"{of}{sign}" for sign in signs]
     return drawn, found
+
+
+def _labels_kept(functions: LabelFunctions, run: Run) -> list[str]:
+    """Advice where labels were to be learned, and some are not."""
+    return advice.labels_kept(functions) if rules.learns_labels(run.config) else []
 
 
 def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> Problem:
