@@ -17,7 +17,7 @@ from threea_spark.errors import ConfigError
 Task: TypeAlias = Literal["classification", "regression", "none"]
 MAX_COLUMNS = 10_000
 MAX_CLASSES = 1_000
-MAX_LABELS = 6
+MAX_LABELS = 4
 MAX_FURTHER_CLASSES = 64
 
 
