@@ -15,7 +15,7 @@ from threea_spark import ReleaseConfig, ReleaseModel, Synthesizer, fit
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.outline import LabelShape, expected_shape
 from threea_spark.errors import ConfigError
-from threea_spark.evaluation.evaluate import score
+from threea_spark.evaluation.evaluate import Evaluation, JudgedRows, label_scores, score
 from threea_spark.forecast import outlook
 from threea_spark.model.conditions import Conditions
 from threea_spark.model.drawn_label import DrawnLabel, RowPart
@@ -131,6 +131,17 @@ def test_any_label_is_y_and_none_is_a_feature(model, rows):
         assert [*y] == [*rows[label or "died"].dropna()]
     with pytest.raises(ConfigError, match="'x0' is none of"):
         model.as_xy(rows, label="x0")
+
+
+def test_every_label_is_evaluated_without_the_others():
+    real, held_out = table(1_500, 5), table(1_500, 6)
+    own, domain = JudgedRows(real.assign(back="no"), real, held_out), config_of(["died", "back"]).domain
+    first, second = (label_scores(own, domain, label) for label in domain.labels)
+    assert first.released == first.real  # what was changed is the other label
+    assert second.released.auc == 0.5 < second.real.auc - 0.1
+    said = Evaluation(first.released, first.real, 9, 9, 9, further_labels=(second,)).in_words()
+    assert "and for back:" in said
+    assert f"{second.real.auc:.4f}" in said
 
 
 def test_labels_in_order_follow_the_chain_rule():
