@@ -111,6 +111,8 @@ def conditions_of(
     ranges: dict[str, tuple[float, float]] = {}
     for name, wanted in (where or {}).items():
         column = domain.columns.get(name)
+        if name in domain.keys:
+            raise ConfigError(f"where: {name!r} numbers the rows that are drawn and cannot be asked for; drop it")
         if column is None:
             raise ConfigError(f"where: {name!r} is not among the released columns; choose one of the domain's")
         if column.is_categorical:
