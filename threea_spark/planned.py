@@ -16,9 +16,12 @@ from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, clusters, components, correlation, joint, look, marginals, tables
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode import finer
 from threea_spark.encode import fit as encode
+from threea_spark.encode.bounds import bounds_layout
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.histogram import Field
+from threea_spark.encode.misfits import misfit_layout
 from threea_spark.encode.outline import (
     TableShape,
     expected_shape,
@@ -27,6 +30,7 @@ from threea_spark.encode.outline import (
     max_width,
     n_classes_of,
 )
+from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import LABEL_CELLS
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
@@ -139,14 +143,19 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
 
 
 def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
-    open_columns = config.domain.open_columns
-    has_classes = encode.counts_classes(config)
-    mu_values, mu_classes, mu = encode.split_mu(plan.mu_of(Stage.ENCODE), len(open_columns), has_classes)
-    for name in open_columns:
-        yield _planned(encode.value_query(name, config.domain), mu_values)
-    yield PlannedSum(Stage.ENCODE, "histograms", histogram_layout(config).bound, mu)
-    if has_classes:
-        yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), mu_classes)
+    domain, prices = config.domain, EncodePrices.of(config, plan.mu_of(Stage.ENCODE))
+    if prices.bounds:
+        yield _planned(bounds_layout(domain).query(), prices.bounds)
+    for name in domain.open_columns:
+        yield _planned(encode.value_query(name, domain), prices.values)
+    layout = histogram_layout(config)
+    yield PlannedSum(Stage.ENCODE, "histograms", layout.bound, prices.histograms)
+    yield _planned(misfit_layout(domain).query(), prices.misfits)
+    if prices.classes:
+        yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), prices.classes)
+    if prices.finer:
+        n_numbers = sum(not field.is_category for field in layout.fields)
+        yield PlannedSum(Stage.ENCODE, "finer", finer.largest_bound(n_numbers), prices.finer)
 
 
 def _planned(query: Query, mu: float) -> PlannedSum:

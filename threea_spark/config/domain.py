@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import model_validator
 
-from threea_spark.config.columns import CategoricalColumn, Column
+from threea_spark.config.columns import BoundedColumn, CategoricalColumn, Column
 from threea_spark.config.reading import Frozen, parse_model, read_yaml
 
 Task: TypeAlias = Literal["classification", "regression", "none"]
@@ -74,6 +74,13 @@ class Domain(Frozen):
     def open_columns(self) -> dict[str, CategoricalColumn]:
         """Columns whose categories are not public, by name."""
         return {name: column for name, column in self.columns.items() if column.is_categorical and column.is_open}
+
+    @property
+    def columns_without_bounds(self) -> dict[str, BoundedColumn]:
+        """Columns of which a bound is `auto`, by name."""
+        return {
+            name: column for name, column in self.columns.items() if not column.is_categorical and not column.has_bounds
+        }
 
     def n_classes(self, label_cells: int) -> int:
         """Classes of the label by its type, without the one of null.

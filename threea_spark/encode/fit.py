@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.codec import Encoding
+from threea_spark.encode.bounds import Found, bounds_layout
+from threea_spark.encode.codec import Encoding, Feature
+from threea_spark.encode.domain_fit import OpenValues
+from threea_spark.encode.finer import finer_look
 from threea_spark.encode.histogram import HistogramLayout, column_field
+from threea_spark.encode.misfits import Misfit, misfit_layout
 from threea_spark.encode.packing import Reader
-from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
+from threea_spark.encode.prices import EncodePrices
+from threea_spark.encode.rules import CELL_STDDEVS, LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
 from threea_spark.engine.packed import column_name
 from threea_spark.engine.rows import SourceRows
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound, ValueQuery
 
-SELECTION_SHARE = 0.3
-CLASSES_SHARE = 0.1
-"""Part of Encode's mu^2, less that of the selection, that counts the classes by themselves."""
 OTHER = "other"
 """Stands for every value that was not selected, where the column is not nullable."""
 
@@ -34,6 +36,8 @@ class EncodedTable:
       reader: Reads canonical batches.
       stddev: Standard deviation of the noise on a count, in rows.
       rows_to_learn: DP number of rows outside the label's largest class; all rows where the label is no category.
+      misfits: DP shares of rows that a column's declaration does not fit, column after column.
+      open_values: What was found of each open column.
     """
 
     encoding: Encoding
@@ -41,47 +45,83 @@ class EncodedTable:
     reader: Reader
     stddev: float
     rows_to_learn: float
+    misfits: tuple[Misfit, ...]
+    open_values: tuple[OpenValues, ...]
 
 
-def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter) -> EncodedTable:
-    """Spends Encode's share on the open categories, if any, the classes, and one histogram of every column.
+def found_bounds(rows: SourceRows, domain: Domain, meter: PrivacyMeter, mu: float) -> Found:
+    """Finds the bounds that are `auto`; without any, no row is read.
 
     Args:
       rows: Canonical columns, bounded rows per unit. PRIVATE.
-      config: The release's configuration.
-      meter: Answers the queries.
+      domain: As declared.
+      meter: Answers the query.
+      mu: The price.
     """
-    open_columns = config.domain.open_columns
-    mu_values, mu_classes, mu = split_mu(meter.plan.mu_of(Stage.ENCODE), len(open_columns), counts_classes(config))
-    selected = {name: _selected(rows, name, config.domain, meter, mu_values) for name in open_columns}
+    layout = bounds_layout(domain)
+    if not layout.columns:
+        return {}
+    counts = meter.ask(layout.query(), rows, mu)
+    return layout.found(counts.value, counts.stddev, domain)
+
+
+def measure_encoding(
+    rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter, prices: EncodePrices
+) -> EncodedTable:
+    """Spends Encode's share, less that of the bounds: on open categories, histograms, classes, misfits, a finer look.
+
+    Args:
+      rows: Canonical columns, bounded rows per unit. PRIVATE.
+      config: The release's configuration, with the bounds that were found.
+      meter: Answers the queries.
+      prices: Of each sum.
+    """
+    selected = {name: _selected(rows, name, config.domain, meter, prices.values) for name in config.domain.open_columns}
     reader = reader_of(config.domain, selected, affine=codes_affinely(config))
-    asked = [(reader.histogram_query(), mu)]
-    if counts_classes(config):
-        asked.append((reader.classes_query(), mu_classes))
-    counts, *classes = meter.ask_together(asked, rows)
+    misfits = misfit_layout(config.domain)
+    asked = [(reader.histogram_query(), prices.histograms), (misfits.query(), prices.misfits)]
+    if prices.classes:
+        asked.append((reader.classes_query(), prices.classes))
+    counts, wrong, *classes = meter.ask_together(asked, rows)
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
     layout = HistogramLayout(reader.fields)
     codecs, n_rows = layout.fit(counts.value, counts.stddev, n_cells=n_cells)
-    encoding = reader.encoding(codecs, clip_norm_of(config))
+    stddev = counts.stddev / layout.unit
+    look = finer_look(codecs, n_rows, stddev) if prices.finer else None
+    if look is not None:
+        least = [max(n_rows / cells, CELL_STDDEVS * stddev) for cells in n_cells]
+        finer = meter.ask(look.query(reader), rows, prices.finer)
+        codecs = look.refined(codecs, finer.value, finer.stddev, n_rows=n_rows, cell_rows=least)
     largest = float(classes[0].value.max()) if classes else 0.0
-    return EncodedTable(encoding, n_rows, reader, counts.stddev / layout.unit, max(n_rows - largest, 0.0))
+    return EncodedTable(
+        reader.encoding(codecs, clip_norm_of(config)),
+        n_rows,
+        reader,
+        stddev,
+        max(n_rows - largest, 0.0),
+        misfits.misfits(wrong.value, wrong.stddev, n_rows),
+        tuple(_open_values(reader, config.domain, codecs, n_rows, stddev, meter, prices.values)),
+    )
 
 
-def counts_classes(config: ReleaseConfig) -> bool:
-    """Whether classes are counted by themselves: where their sizes decide how labels are made."""
-    label = config.domain.label
-    return label is not None and config.domain.columns[label].is_categorical and not config.is_mixing
-
-
-def split_mu(mu: float, n_open: int, has_classes: bool) -> tuple[float, float, float]:
-    """Splits Encode's mu: the selection of each open column's values, the classes, the histograms of all columns."""
-    mu_values = mu * math.sqrt(SELECTION_SHARE / n_open) if n_open else 0.0
-    left = mu * math.sqrt(1.0 - SELECTION_SHARE) if n_open else mu
-    if not has_classes:
-        return mu_values, 0.0, left
-    return mu_values, left * math.sqrt(CLASSES_SHARE), left * math.sqrt(1.0 - CLASSES_SHARE)
+def _open_values(
+    reader: Reader,
+    domain: Domain,
+    codecs: Sequence[Feature],
+    n_rows: float,
+    stddev: float,
+    meter: PrivacyMeter,
+    mu: float,
+) -> Iterator[OpenValues]:
+    """What the codecs of open columns say; `other` is their last value."""
+    for field, codec in zip(reader.fields, codecs, strict=True):
+        if field.is_category and codec.is_category and field.catch_all:
+            n_found = len(field.values) - 1
+            share = min(float(codec.level_mass[n_found]) / n_rows, 1.0)
+            needed = meter.least_count(value_query(field.name, domain), mu)
+            yield OpenValues(field.name, n_found, share, stddev / n_rows, needed)
 
 
 def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> Reader:
