@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.fit import CLASSES_SHARE
 from threea_spark.encode.outline import expected_shape, features_of, histogram_layout, max_width
+from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.engine.local import LocalSource
 from threea_spark.engine.packed import column_name
@@ -194,7 +194,7 @@ def test_a_wide_table_is_planned_with_the_noise_of_its_moments():
     config = config_of({"domain": {"columns": WIDE}, "privacy": {"epsilon": 1.0}})
     assert codes_affinely(config)
     layout = histogram_layout(config)
-    mu = make_plan(config).mu_of(Stage.ENCODE) * math.sqrt(1.0 - CLASSES_SHARE)
+    mu = EncodePrices.of(config, make_plan(config).mu_of(Stage.ENCODE)).histograms
     (encode, *_) = outlook(config, n_rows=30_000).stages
     assert encode.noise_rows == pytest.approx(math.sqrt(layout.bound.squared_norm) / mu / layout.unit)
     assert layout.unit > 1  # moments are finer than rows
