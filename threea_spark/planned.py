@@ -17,7 +17,7 @@ from threea_spark.approximate import class_means, clusters, components, correlat
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import finer
 from threea_spark.encode import fit as encode
-from threea_spark.encode.bounds import bounds_layout
+from threea_spark.encode.bounds import bounds_layout, with_widest_bounds
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.histogram import Field
 from threea_spark.encode.misfits import misfit_layout
@@ -118,7 +118,8 @@ def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
         yield planned_sum(encode.value_query(name, domain), prices.values)
     layout = histogram_layout(config)
     yield PlannedSum(Stage.ENCODE, "histograms", layout.bound, prices.histograms)
-    yield planned_sum(misfit_layout(domain).query(), prices.misfits)
+    if prices.misfits:
+        yield planned_sum(misfit_layout(with_widest_bounds(domain)).query(), prices.misfits)
     if prices.classes:
         yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), prices.classes)
     if prices.finer:

@@ -7,7 +7,10 @@ import pytest
 from in_memory import run_in_memory
 
 from threea_spark.config.domain import Domain
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.misfits import misfit_layout, words_of
+from threea_spark.encode.prices import EncodePrices
+from threea_spark.planned import make_plan, ways_through
 
 DOMAIN = Domain.from_dict(
     {
@@ -21,6 +24,7 @@ DOMAIN = Domain.from_dict(
         },
     }
 )
+PLACES = {"source": {"path": "s"}, "target": {"path": "t"}}
 MICROS = pa.timestamp("us", tz="UTC")
 LAYOUT = misfit_layout(DOMAIN, counts_rows=True)
 
@@ -69,9 +73,25 @@ def test_a_row_adds_at_most_one_for_each_column_and_itself():
 
 def test_words_name_column_cause_and_remedy_and_no_value_of_a_row():
     words = " ".join(words_of(exact(ROWS)))
+    assert words.startswith("40%")
     assert "40% of 'sex' is none of the listed values: check case, blanks and type" in words
     assert "20% of 'height' lies above its upper bound" in words
     assert not any(value in words for value in ("Male", "180", "female "))
+
+
+def test_a_bound_that_is_to_be_found_cannot_be_missed_and_nothing_to_miss_asks_for_no_sum():
+    number = {"type": "float", "lower": "auto", "upper": 1, "nullable": True}
+    free = {"type": "categorical", "values": "open", "nullable": True}
+    own = Domain.from_dict({"task": "none", "columns": {"x": number, "free": free}})
+    assert [column.kinds for column in misfit_layout(own).columns] == [("above",)]
+    alone = {"columns": {"free": free}, "task": "none"}
+    config = ReleaseConfig.from_dict(
+        {**PLACES, "privacy": {"epsilon": 1.0, "delta": 1e-6, "unit": "row"}, "domain": alone}
+    )
+    prices = EncodePrices.of(config, 1.0)
+    assert prices.misfits == 0.0
+    assert prices.values**2 + prices.histograms**2 == pytest.approx(1.0)
+    assert "misfits" not in {own.name for own in next(iter(ways_through(config, make_plan(config))))}
 
 
 @pytest.mark.parametrize(("factor", "is_right"), [(1.0, True), (2.0, False)])
@@ -89,8 +109,7 @@ def release(frame, columns, *, epsilon, label="y"):
     return run_in_memory(
         frame,
         {
-            "source": {"path": "s"},
-            "target": {"path": "t"},
+            **PLACES,
             "privacy": {"epsilon": epsilon, "delta": 1e-5, "unit": "row"},
             "domain": {"columns": columns, "label": label},
             "adapt": {"method": "none"},
@@ -133,7 +152,7 @@ def test_a_release_tells_what_its_domain_misses_and_which_columns_became_constan
     assert "100% of 'height' lies above its upper bound" in advice
     assert "'fine'" not in advice
     assert rows["sex"].nunique() == 1
-    assert "'sex'" in next(text for text in fitted.advice if "hold one value" in text)
+    assert "'sex'" in next(text for text in fitted.advice if "one value in all" in text)
     shares = fitted.fit.as_dict()["not in the domain"]
     assert shares["sex"]["not listed"] == pytest.approx(1.0, abs=0.05)
     assert set(shares) == {"height", "sex", "fine", "y"}

@@ -79,10 +79,13 @@ def measure_encoding(
     selected = {name: _selected(rows, name, config.domain, meter, prices.values) for name in config.domain.open_columns}
     reader = reader_of(config.domain, selected, affine=codes_affinely(config))
     misfits = misfit_layout(config.domain)
-    asked = [(reader.histogram_query(), prices.histograms), (misfits.query(), prices.misfits)]
+    asked = [(reader.histogram_query(), prices.histograms)]
+    if prices.misfits:
+        asked.append((misfits.query(), prices.misfits))
     if prices.classes:
         asked.append((reader.classes_query(), prices.classes))
-    counts, wrong, *classes = meter.ask_together(asked, rows)
+    counts, *others = meter.ask_together(asked, rows)
+    wrong, classes = (others[0] if prices.misfits else None), others[bool(prices.misfits) :]
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
@@ -101,7 +104,7 @@ def measure_encoding(
         reader,
         stddev,
         max(n_rows - largest, 0.0),
-        misfits.misfits(wrong.value, wrong.stddev, n_rows),
+        () if wrong is None else misfits.misfits(wrong.value, wrong.stddev, n_rows),
         tuple(_open_values(reader, config.domain, codecs, n_rows, stddev, meter, prices.values)),
     )
 

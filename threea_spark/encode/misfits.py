@@ -26,6 +26,7 @@ Kind: TypeAlias = Literal["not listed", "null", "below", "above"]
 CHANCE = 0.01
 """Probability at most that noise alone makes any count of a table stand out."""
 _WORTH_A_WORD = 0.005
+_MOST_WORDS = 20
 _UNKNOWN, _NULL = -1, -2
 
 
@@ -51,7 +52,7 @@ class ColumnReading:
     def counts(self, cells: pa.Array) -> Int64Array:
         """Exact counts of one batch, shape (n_kinds,). PRIVATE."""
         found: dict[Kind, int] = {}
-        if "below" in self.kinds:
+        if "below" in self.kinds or "above" in self.kinds:
             numbers = numbers_of(cells)
             found["below"], found["above"] = int((numbers < self.lower).sum()), int((numbers > self.upper).sum())
             found["null"] = int(np.isnan(numbers).sum())
@@ -163,13 +164,15 @@ def misfit_layout(domain: Domain, *, counts_rows: bool = False) -> MisfitLayout:
         null: tuple[Kind, ...] = () if column.nullable else ("null",)
         if not column.is_categorical:
             low, high = column.lower_number, column.upper_number
-            columns.append(ColumnReading(name, column_name(place), ("below", "above", *null), (), low, high))
+            below: tuple[Kind, ...] = ("below",) if np.isfinite(low) else ()
+            above: tuple[Kind, ...] = ("above",) if np.isfinite(high) else ()
+            columns.append(ColumnReading(name, column_name(place), (*below, *above, *null), (), low, high))
         elif not column.is_open:
             listed = tuple(column.values)
             columns.append(ColumnReading(name, column_name(place), ("not listed", *null), listed))
-        elif null:
+        else:
             columns.append(ColumnReading(name, column_name(place), null))
-    return MisfitLayout(tuple(columns), counts_rows)
+    return MisfitLayout(tuple(column for column in columns if column.kinds), counts_rows)
 
 
 def stands_out(n_counts: int) -> float:
@@ -178,8 +181,16 @@ def stands_out(n_counts: int) -> float:
 
 
 def words_of(misfits: Sequence[Misfit], found: Sequence[str] = ()) -> list[str]:
-    """What stands out, in words; `found` names columns whose bounds were found under DP."""
-    return [own.in_words(is_found=own.column in found) for own in misfits if own.stands_out]
+    """What stands out, in words, the largest shares where they are many.
+
+    Args:
+      misfits: Of all columns.
+      found: Columns whose bounds were found under DP.
+    """
+    told = sorted((own for own in misfits if own.stands_out), key=lambda own: -own.share)
+    lines = [own.in_words(is_found=own.column in found) for own in told[:_MOST_WORDS]]
+    more = len(told) - _MOST_WORDS
+    return [*lines, f"the domain does not fit {more} more columns: see the receipt's domain_fit"] if more > 0 else lines
 
 
 def percent(share: float) -> str:

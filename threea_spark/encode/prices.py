@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.bounds import with_widest_bounds
+from threea_spark.encode.misfits import misfit_layout
 from threea_spark.encode.rules import codes_affinely
 
 VALUES_SHARE = 0.3
@@ -52,12 +54,13 @@ class EncodePrices:
         bounds = BOUNDS_SHARE if config.domain.columns_without_bounds else 0.0
         values = VALUES_SHARE if n_open else 0.0
         finer = FINER_SHARE if may_look_finer(config) else 0.0
-        left = 1.0 - bounds - values - finer - MISFITS_SHARE
+        misfits = MISFITS_SHARE if misfit_layout(with_widest_bounds(config.domain)).columns else 0.0
+        left = 1.0 - bounds - values - finer - misfits
         classes = CLASSES_SHARE * left if counts_classes(config) else 0.0
         return cls(
             bounds=mu * math.sqrt(bounds),
             values=mu * math.sqrt(values / max(n_open, 1)),
-            misfits=mu * math.sqrt(MISFITS_SHARE),
+            misfits=mu * math.sqrt(misfits),
             finer=mu * math.sqrt(finer),
             classes=mu * math.sqrt(classes),
             histograms=mu * math.sqrt(left - classes),

@@ -31,6 +31,6 @@ def constants_in_words(names: list[str]) -> list[str]:
     shown = ", ".join(repr(name) for name in names[:_NAMED])
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return [
-        f"{shown}{more} hold one value in the released rows: they vary less than the noise, or their domain does not "
-        "fit the rows. Check values and bounds (`threea domain check`), raise epsilon, or leave them out"
+        f"one value in all released rows: {shown}{more}. Either the source varies less than the noise there, or the "
+        "domain does not fit it: check values and bounds (`threea domain check`), raise epsilon, or leave them out"
     ]
