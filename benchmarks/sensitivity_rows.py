@@ -164,9 +164,9 @@ def hard_values(column: Column) -> tuple[Any, ...]:
     if column.is_categorical:
         return (*_TEXTS, *(() if column.is_open else column.values))
     if column.is_timestamp:
-        ends = () if not column.has_bounds else (_aware(column.lower), _aware(column.upper))
+        ends = [_A_TIME if isinstance(end, str) else _aware(end) for end in (column.lower, column.upper)]
         return (None, *ends, _YEAR_1, _YEAR_9999)
-    low, high = _ends(column)
+    low, high = _ends(column.lower_number, column.upper_number)
     return (low, high, 0.5 * (low + high), *_NUMBERS, *_NOT_NUMBERS)
 
 
@@ -193,15 +193,14 @@ def plain_cell(column: Column, rng: np.random.Generator) -> Any:
         values = ("u", "v", "w") if column.is_open else column.values
         return values[rng.integers(len(values))]
     if column.is_timestamp:
-        first = _aware(column.lower) if column.has_bounds else _A_TIME
+        first = _A_TIME if isinstance(column.lower, str) else _aware(column.lower)
         return first + dt.timedelta(seconds=int(rng.integers(0, 10**8)))
-    low, high = _ends(column)
+    low, high = _ends(column.lower_number, column.upper_number)
     return float(rng.uniform(low, high)) if high < _WIDE or column.is_whole else 1.0
 
 
-def _ends(column: Column) -> tuple[float, float]:
+def _ends(low: float, high: float) -> tuple[float, float]:
     """The bounds, or ends of ordinary values where they are to be found."""
-    low, high = column.lower_number, column.upper_number
     return (low if np.isfinite(low) else 3.0), (high if np.isfinite(high) else 3.5)
 
 

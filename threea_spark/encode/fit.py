@@ -66,7 +66,7 @@ def found_bounds(rows: SourceRows, domain: Domain, meter: PrivacyMeter, mu: floa
 
 
 def measure_encoding(
-    rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter, prices: EncodePrices
+    rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter, prices: EncodePrices | None = None
 ) -> EncodedTable:
     """Spends Encode's share, less that of the bounds: on open categories, histograms, classes, misfits, a finer look.
 
@@ -74,8 +74,10 @@ def measure_encoding(
       rows: Canonical columns, bounded rows per unit. PRIVATE.
       config: The release's configuration, with the bounds that were found.
       meter: Answers the queries.
-      prices: Of each sum.
+      prices: Of each sum; those of the configuration where no bound was found before.
     """
+    if prices is None:
+        prices = EncodePrices.of(config, meter.plan.mu_of(Stage.ENCODE))
     selected = {name: _selected(rows, name, config.domain, meter, prices.values) for name in config.domain.open_columns}
     reader = reader_of(config.domain, selected, affine=codes_affinely(config))
     misfits = misfit_layout(config.domain)
