@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from threea_spark.cli.main import app
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.domain_check import check_domain
+from threea_spark.doctor.domain_check import check_domain
 from threea_spark.errors import BudgetError, ConfigError
 from threea_spark.privacy.account import Budget
 from threea_spark.publish.ledger import grant, summary

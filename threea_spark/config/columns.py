@@ -166,6 +166,7 @@ class CategoricalColumn(Frozen):
 
     Attributes:
       is_categorical, is_timestamp: Always true and false.
+      has_bounds: Always true: there are none to be found.
     """
 
     is_categorical: ClassVar[Literal[True]] = True
