@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 
 from threea_spark.config.domain import Domain
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.bounds import bounded, bounds_layout, with_widest_bounds
+from threea_spark.errors import ConfigError
 
 STDDEV = 50.0
 
@@ -112,6 +114,19 @@ def test_a_row_counts_in_one_bin_of_each_column_whatever_it_holds():
         moved = layout.query().contribution(batch)
         assert int((moved**2).sum()) <= layout.bound.squared_norm
         assert np.count_nonzero(moved) <= layout.bound.moved
+
+
+def test_conditional_releases_find_no_bounds():
+    content = {
+        "source": {"path": "s"},
+        "target": {"path": "t"},
+        "privacy": {"epsilon": 1.0, "delta": 1e-6, "unit": "row", "accounting": "conditional"},
+        "domain": {"task": "none", "columns": {"x": auto()}},
+        "anonymize": {"generator": "mix"},
+        "adapt": {"method": "none"},
+    }
+    with pytest.raises(ConfigError, match="declare those that are auto"):
+        ReleaseConfig.from_dict(content)
 
 
 def test_plans_take_the_widest_bounds():

@@ -174,6 +174,8 @@ class ReleaseConfig(Frozen):
             raise ValueError(
                 "adapt.targets: private has no budget under accounting: conditional; use plain or method: none"
             )
+        if conditional and self.domain.columns_without_bounds:
+            raise ValueError("accounting: conditional has no budget to find bounds; declare those that are auto")
         if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
             raise ValueError("anonymize.rows: mix and random release one row per group; drop it, or set mix_size")
         self._check_label_columns()

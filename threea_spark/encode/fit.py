@@ -120,7 +120,9 @@ def _open_values(
     meter: PrivacyMeter,
     mu: float,
 ) -> Iterator[OpenValues]:
-    """What the codecs of open columns say; `other` is their last value."""
+    """What the codecs of open columns say, where they are DP; `other` is their last value."""
+    if meter.plan.is_conditional:
+        return
     for field, codec in zip(reader.fields, codecs, strict=True):
         if field.is_category and codec.is_category and field.catch_all:
             n_found = len(field.values) - 1

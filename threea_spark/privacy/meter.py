@@ -113,8 +113,6 @@ class PrivacyMeter:
 
     def least_count(self, query: ValueQuery, mu: float) -> float:
         """The noisy count that a value must reach to be selected, in rows; public, and nothing is read or booked."""
-        if self.plan.is_conditional:
-            return float(self.plan.unit.max_rows * (query.min_units - 1) + 1)
         return self._threshold(query, self._mechanism(query, mu).stddev)
 
     def _threshold(self, query: ValueQuery, stddev: float) -> float:
