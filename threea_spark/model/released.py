@@ -201,8 +201,8 @@ class ReleaseModel:
                 "types": dict(self.types),
                 "n_rows": float(self.n_rows),
                 "privacy": self.privacy,
-                "advice": self.advice,
-                "domain_fit": dict(self.domain_fit),
+                **({"advice": self.advice} if self.advice else {}),
+                **({"domain_fit": dict(self.domain_fit)} if self.domain_fit else {}),
             },
             folder,
         )
