@@ -142,7 +142,7 @@ def misfit():
         "fine": listed("a", "b"),
         "y": listed("no", "yes"),
     }
-    return release(frame, columns, epsilon=3.0)
+    return release(frame, columns, epsilon=30.0)
 
 
 def test_a_release_tells_what_its_domain_misses_and_which_columns_became_constant(misfit):
@@ -151,7 +151,7 @@ def test_a_release_tells_what_its_domain_misses_and_which_columns_became_constan
     assert "100% of 'sex' is none of the listed values" in advice
     assert "100% of 'height' lies above its upper bound" in advice
     assert "'fine'" not in advice
-    assert rows["sex"].nunique() == 1
+    assert (rows["sex"] == "male").mean() > 0.995
     assert "'sex'" in next(text for text in fitted.advice if "one value in all" in text)
     shares = fitted.fit.as_dict()["not in the domain"]
     assert shares["sex"]["not listed"] == pytest.approx(1.0, abs=0.05)
