@@ -20,6 +20,7 @@ ODD_UNIT = (2**31 - 1) << 32  # its coin is zero: it is in every sample
 _TOKENS = 2**63
 _TIMES = pa.timestamp("us", tz="UTC")
 _YEAR_1, _YEAR_9999 = (dt.datetime(year, 1, 1, tzinfo=dt.timezone.utc) for year in (1, 9999))
+_A_TIME, _WIDE = dt.datetime(2015, 6, 1, tzinfo=dt.timezone.utc), 1e5
 _NUMBERS = (0.0, -0.0, 1.0, 2.5, -3.0, 3.0, 5e-324, 1e300, float(2**53), -float(2**53), 1e18)
 _NOT_NUMBERS = (None, float("nan"), float("inf"), float("-inf"))
 _TEXTS = (None, "", "unknown", "\x00", "p", "no")
@@ -65,6 +66,17 @@ RULES = {
         ],
     }
 }
+TO_BE_FOUND = {
+    "domain": {
+        "columns": {
+            **COLUMNS,
+            "a": {"type": "float", "lower": "auto", "upper": "auto", "nullable": True},
+            "b": {"type": "float", "lower": -1e6, "upper": 1e6},
+            "n": {"type": "integer", "lower": -5, "upper": "auto"},
+            "t": {"type": "timestamp", "lower": "auto", "upper": "auto", "nullable": True, "parts": ["hour"]},
+        }
+    }
+}  # and what lies in one of b's leaves is looked at again
 NO_ADAPT = {"adapt": {"method": "none"}}
 NARROW = {"privacy": {"epsilon": 1000.0}}  # so much that few rows have tables of pairs, and else histograms
 APART = {"approximate": {"components": 1}}  # no tables of pairs
@@ -74,6 +86,7 @@ SEVERAL = {"domain": {"label": ["y", "c", "a"]}}
 OF_NOTHING = {"domain": {"label": None, "task": "none"}}
 MODES: dict[str, dict[str, Any]] = {
     "histograms": {**NARROW, **NO_ADAPT, **APART},
+    "bounds to be found": {**NARROW, **NO_ADAPT, **APART, **TO_BE_FOUND},
     "moments": {**NARROW, **NO_ADAPT, **APART, "encode": {"numeric": "affine"}},
     "pairs": {**NARROW, **NO_ADAPT},
     "pairs of open categories": {**NARROW, **NO_ADAPT, **OPEN},
@@ -181,8 +194,9 @@ def hard_values(column: Column) -> tuple[Any, ...]:
     if column.is_categorical:
         return (*_TEXTS, *(() if column.is_open else column.values))
     if column.is_timestamp:
-        return (None, _aware(column.lower), _aware(column.upper), _YEAR_1, _YEAR_9999)
-    low, high = float(column.lower), float(column.upper)
+        ends = [_A_TIME if isinstance(end, str) else _aware(end) for end in (column.lower, column.upper)]
+        return (None, *ends, _YEAR_1, _YEAR_9999)
+    low, high = _ends(column.lower_number, column.upper_number)
     return (low, high, 0.5 * (low + high), *_NUMBERS, *_NOT_NUMBERS)
 
 
@@ -209,8 +223,15 @@ def plain_cell(column: Column, rng: np.random.Generator) -> Any:
         values = ("u", "v", "w") if column.is_open else column.values
         return values[rng.integers(len(values))]
     if column.is_timestamp:
-        return _aware(column.lower) + dt.timedelta(seconds=int(rng.integers(0, 10**8)))
-    return float(rng.uniform(column.lower, column.upper))
+        first = _A_TIME if isinstance(column.lower, str) else _aware(column.lower)
+        return first + dt.timedelta(seconds=int(rng.integers(0, 10**8)))
+    low, high = _ends(column.lower_number, column.upper_number)
+    return float(rng.uniform(low, high)) if high < _WIDE or column.is_whole else 1.0
+
+
+def _ends(low: float, high: float) -> tuple[float, float]:
+    """The bounds, or ends of ordinary values where they are to be found."""
+    return (low if np.isfinite(low) else 3.0), (high if np.isfinite(high) else 3.5)
 
 
 def _aware(moment: dt.datetime) -> dt.datetime:

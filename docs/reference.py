@@ -22,6 +22,7 @@ MODULES = (
     "threea_spark.config.columns",
     "threea_spark.model.released",
     "threea_spark.pipeline",
+    "threea_spark.doctor.domain_check",
     "threea_spark.evaluation.evaluate",
     "threea_spark.publish.receipt",
     "threea_spark.privacy.statement",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from threea_spark.config.domain import Domain
     from threea_spark.config.release import ReleaseConfig
+    from threea_spark.doctor.domain_check import DomainCheck, check_domain
     from threea_spark.evaluation.evaluate import Evaluation, evaluate
     from threea_spark.model.released import ReleaseModel
     from threea_spark.pipeline import fit, release
@@ -29,11 +30,13 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "Domain": "threea_spark.config.domain",
+    "DomainCheck": "threea_spark.doctor.domain_check",
     "Evaluation": "threea_spark.evaluation.evaluate",
     "Receipt": "threea_spark.publish.receipt",
     "ReleaseConfig": "threea_spark.config.release",
     "ReleaseModel": "threea_spark.model.released",
     "Synthesizer": "threea_spark.synthesizer",
+    "check_domain": "threea_spark.doctor.domain_check",
     "evaluate": "threea_spark.evaluation.evaluate",
     "fit": "threea_spark.pipeline",
     "internal_report_html": "threea_spark.report.pages",
@@ -44,11 +47,13 @@ _HOMES = {
 
 __all__ = [
     "Domain",
+    "DomainCheck",
     "Evaluation",
     "Receipt",
     "ReleaseConfig",
     "ReleaseModel",
     "Synthesizer",
+    "check_domain",
     "evaluate",
     "fit",
     "internal_report_html",

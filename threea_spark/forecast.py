@@ -8,6 +8,7 @@ from typing import Any
 
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape, histogram_layout
+from threea_spark.encode.prices import BOUNDS_SHARE
 from threea_spark.model.more_rows import more_rows_in_words
 from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
@@ -39,6 +40,7 @@ class Outlook:
       stages: What each stage's noise leaves of its counts.
       resolved: The value of every `auto` setting.
       delta: What there is to say about delta.
+      bounds: Columns whose bounds will be found, in words; None if all are declared.
       more_rows: What models gained from more rows than the source holds; None if none can be drawn or classified.
     """
 
@@ -48,6 +50,7 @@ class Outlook:
     resolved: dict[str, Any]
     delta: tuple[str, ...] = ()
     more_rows: str | None = None
+    bounds: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -64,7 +67,7 @@ class Outlook:
             ratio = "" if stage.signal_to_noise is None else f"signal to noise {stage.signal_to_noise:.3g} "
             lines.append(f"  {stage.stage:<11} {noise}{ratio}({stage.meaning})")
         lines += [f"  {name:<22}{_short(value)}" for name, value in self.resolved.items()]
-        lines += [*self.delta, *([] if self.more_rows is None else [self.more_rows])]
+        lines += [*self.delta, *(text for text in (self.bounds, self.more_rows) if text is not None)]
         return "\n".join(lines)
 
 
@@ -81,7 +84,12 @@ def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
     allowed = config.privacy.allow_large_delta
     said = large_delta.outlook_words(plan.delta, plan.unit.max_rows, n_rows, is_allowed=allowed)
     more = more_rows_in_words(str(chosen.values["recipe"]), n_rows) if config.domain.classes else None
-    return Outlook(n_rows, plan_in_words(plan), stages, chosen.values, said, more)
+    return Outlook(n_rows, plan_in_words(plan), stages, chosen.values, said, more, _bounds_in_words(config))
+
+
+def _bounds_in_words(config: ReleaseConfig) -> str | None:
+    names = ", ".join(map(repr, config.domain.columns_without_bounds))
+    return f"bounds of {names} will be found, for {BOUNDS_SHARE:.0%} of what encode may spend" if names else None
 
 
 def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[StageOutlook]:

@@ -170,7 +170,9 @@ def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy
     if isinstance(fitted.outcome, Mixed):
         raise ConfigError("anonymize.generator: a mixed table is not a model to sample from")
     drawn = fitted.outcome
-    return ReleaseModel(config.domain, drawn.encoding, drawn.sampler, types, fitted.n_rows, privacy)
+    return ReleaseModel(
+        fitted.domain, drawn.encoding, drawn.sampler, types, fitted.n_rows, privacy, fitted.advice, fitted.fit.as_dict()
+    )
 
 
 def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
@@ -191,6 +193,7 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
         resolved=fitted.recipe.values,
         diagnostics=fitted.advice,
         versions=package_versions(),
+        domain_fit=fitted.fit.as_dict(),
     )
 
 

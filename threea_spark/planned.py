@@ -9,52 +9,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from threea_spark.adapt import label_fit, labelling, learn, move, number_labels, second_look
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, clusters, components, correlation, joint, look, marginals, tables
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode import finer
 from threea_spark.encode import fit as encode
 from threea_spark.encode.between.row_rules import FUNCTIONS
+from threea_spark.encode.bounds import bounds_layout, with_widest_bounds
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.histogram import Field
+from threea_spark.encode.misfits import misfit_layout
 from threea_spark.encode.outline import LabelShape, TableShape, expected_shape, features_of, histogram_layout, max_width
+from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import LABEL_CELLS
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
-from threea_spark.privacy.noise import squared_relative_error, stddev_of
+from threea_spark.privacy.budget import PrivacyPlan, Stage, certified_epsilon
+from threea_spark.privacy.planned_sums import NUMERIC_SHARES, PlannedSum, numeric_error_of, planned_sum
 from threea_spark.privacy.query import RowBound
 from threea_spark.recipes import choice, rules
 from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
 
-_NUMERIC_SHARES = (NUMERIC_SHARE, 1e-3, 1e-2, 1e-1)  # parts of epsilon for float64: the first that suffices
 _MAX_LABEL_CELLS = 2 * LABEL_CELLS + 2  # a heavy leaf has a cell alone, and may leave a light one beside it
 
 _ROUNDED = 1.0 - 1e-9  # what is left of a share is no less than this part of it, after float64's additions
-
-
-@dataclass(frozen=True)
-class PlannedSum:
-    """One noisy sum that a release may ask for.
-
-    Attributes:
-      stage, name: As the meter books it; those of a kind are numbered behind the name.
-      bound: On the contribution of one row.
-      mu: The least that is spent on it, so that its noise is at most `stddev_under`.
-      times: How often it is asked for.
-    """
-
-    stage: Stage
-    name: str
-    bound: RowBound
-    mu: float
-    times: int = 1
-
-    def stddev_under(self, plan: PrivacyPlan) -> float:
-        """Standard deviation of its noise, in grid units."""
-        return stddev_of(plan.relation.distance * plan.unit.max_rows * math.sqrt(self.bound.squared_norm), self.mu)
 
 
 def make_plan(config: ReleaseConfig) -> PrivacyPlan:
@@ -63,7 +43,7 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
     Raises:
       PrivacyError: if no plan for this claim can be certified: the release would be refused in the end.
     """
-    for share in _NUMERIC_SHARES:
+    for share in NUMERIC_SHARES:
         plan = rules.calibrated(config, numeric_share=share)
         certified_epsilon(plan)
         if worst_numeric_error(config, plan) <= plan.numeric_epsilon:
@@ -80,15 +60,7 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
 
 def worst_numeric_error(config: ReleaseConfig, plan: PrivacyPlan) -> float:
     """The most that float64 may add to epsilon, over all sums that the release may ask for; inf beyond any bound."""
-    worst = 0.0
-    for sums in ways_through(config, plan):
-        error, draws = 0.0, 0
-        for own in sums:
-            moved = plan.moved_by_unit(own.bound.moved) * own.times
-            error += squared_relative_error(moved, own.stddev_under(plan))
-            draws += moved
-        worst = max(worst, plan.numeric_error(error, draws))
-    return worst
+    return max((numeric_error_of(sums, plan) for sums in ways_through(config, plan)), default=0.0)
 
 
 def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[PlannedSum]]:
@@ -133,17 +105,23 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
 
 
 def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
-    open_columns, has_classes = config.domain.open_columns, encode.counts_classes(config)
-    mu_functions, mu_left = encode.split_functions(plan.mu_of(Stage.ENCODE), config.domain)
-    mu_values, mu_classes, mu = encode.split_mu(mu_left, len(open_columns), has_classes)
-    for name in open_columns:
-        query = encode.value_query(name, config.domain)
-        yield PlannedSum(query.stage, query.name, query.bound, mu_values)
-    yield PlannedSum(Stage.ENCODE, "histograms", histogram_layout(config).bound, mu)
-    if has_classes:
-        yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), mu_classes)
-    if n_decided := sum(len(rule.functional.to) for rule in config.domain.counted_functions):
-        yield PlannedSum(Stage.ENCODE, FUNCTIONS, RowBound.count(n_decided), mu_functions)
+    domain, prices = config.domain, EncodePrices.of(config, plan.mu_of(Stage.ENCODE))
+    if prices.bounds:
+        yield planned_sum(bounds_layout(domain).query(), prices.bounds)
+    for name in domain.open_columns:
+        yield planned_sum(encode.value_query(name, domain), prices.values)
+    layout = histogram_layout(config)
+    yield PlannedSum(Stage.ENCODE, "histograms", layout.bound, prices.histograms)
+    if prices.misfits:
+        yield planned_sum(misfit_layout(with_widest_bounds(domain)).query(), prices.misfits)
+    if prices.classes:
+        yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), prices.classes)
+    if prices.functions:
+        n_decided = sum(len(rule.functional.to) for rule in domain.counted_functions)
+        yield PlannedSum(Stage.ENCODE, FUNCTIONS, RowBound.count(n_decided), prices.functions)
+    if prices.finer:
+        n_numbers = sum(not field.is_category for field in layout.fields)
+        yield PlannedSum(Stage.ENCODE, "finer", finer.largest_bound(n_numbers), prices.finer)
 
 
 def _clusters(own: Clusters, clip_norm: float, mu: float, n_features: int) -> Iterator[PlannedSum]:

@@ -11,15 +11,19 @@ from threea_spark import advice, drawing, mixing
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.bounds import bounded
 from threea_spark.encode.codec import ColumnCodec
-from threea_spark.encode.fit import EncodedTable, measure_encoding
+from threea_spark.encode.domain_fit import DomainFit
+from threea_spark.encode.fit import EncodedTable, found_bounds, measure_encoding
 from threea_spark.encode.outline import LabelShape, TableShape
 from threea_spark.encode.packing import staged_rows
+from threea_spark.encode.prices import EncodePrices
 from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import SourceRows, StagedRows
+from threea_spark.model.constants import constant_columns, constants_in_words
 from threea_spark.model.sampler import Drawn
 from threea_spark.privacy import large_delta
-from threea_spark.privacy.budget import PrivacyPlan
+from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.recipes.choice import choose
@@ -36,6 +40,8 @@ class Fitted:
       outcome: A distribution to draw from, or groups to mix. RELEASED but for the groups' sums.
       staged: Packed rows. PRIVATE.
       n_rows: DP number of rows.
+      domain: As declared, with the bounds that were found. RELEASED.
+      fit: What the declaration of each column does not fit, and the bounds that were found. RELEASED.
       advice: Signs that the release lost more than it had to.
       meter: All that was spent.
     """
@@ -44,6 +50,8 @@ class Fitted:
     outcome: Drawn | Mixed
     staged: StagedRows
     n_rows: float
+    domain: Domain
+    fit: DomainFit
     advice: tuple[str, ...]
     meter: PrivacyMeter
 
@@ -71,7 +79,10 @@ def run_stages(
     rows = source(key)
     histograms, staging = ENCODE_STEPS
     with progress.step(histograms):
-        encoded = measure_encoding(rows, config, meter)
+        prices = EncodePrices.of(config, plan.mu_of(Stage.ENCODE))
+        bounds = found_bounds(rows, config.domain, meter, prices.bounds)
+        config = config.model_copy(update={"domain": bounded(config.domain, bounds)})
+        encoded = measure_encoding(rows, config, meter, prices)
     if not config.privacy.allow_large_delta:
         large_delta.require_small(plan.delta, plan.unit.max_rows, encoded.n_rows)
     with progress.step(staging):
@@ -83,7 +94,18 @@ def run_stages(
     conditional = [advice.CONDITIONAL] if plan.is_conditional else []
     found = [*advice.diagnose_functions(encoded), *found]
     missing = [] if plan.unit.missing_in_words is None else [f"unit: {plan.unit.missing_in_words}"]
-    return Fitted(chosen, outcome, staged, encoded.n_rows, (*large, *found, *conditional, *missing), meter)
+    fit = DomainFit(encoded.misfits, bounds, encoded.open_values)
+    found = [*fit.advice(), *_constants(outcome, config), *found]
+    told = (*large, *found, *conditional, *missing)
+    return Fitted(chosen, outcome, staged, encoded.n_rows, config.domain, fit, told, meter)
+
+
+def _constants(outcome: Drawn | Mixed, config: ReleaseConfig) -> list[str]:
+    """Advice on columns of one value; of mixed rows nothing is known before they are mixed."""
+    if isinstance(outcome, Mixed):
+        return []
+    rng = np.random.default_rng(int(config.digest, 16))
+    return constants_in_words(constant_columns(outcome, config.domain.label, rng))
 
 
 def shape_of(encoded: EncodedTable, domain: Domain) -> TableShape:

@@ -23,7 +23,7 @@ class Fault(NamedTuple):
 FAULTS = [
     Fault("privacy/statement.py", "math.exp(numeric) * d + max(numeric - e, 0.0) + slack", "math.exp(numeric) * d", "tests/unit/test_statement.py::test_no_number_of_a_statement_is_smaller_than_the_truth"),
     Fault("privacy/statement.py", "+ max(numeric - e, 0.0) + slack", "+ slack", "tests/unit/test_statement.py::test_no_number_of_a_statement_is_smaller_than_the_truth"),
-    Fault("planned.py", "plan.relation.distance * plan.unit.max_rows * math.sqrt", "plan.relation.distance * math.sqrt", "tests/unit/test_better_than_naive.py::test_a_plan_prints_noise_for_all_rows_of_a_unit"),
+    Fault("privacy/planned_sums.py", "plan.relation.distance * plan.unit.max_rows * math.sqrt", "plan.relation.distance * math.sqrt", "tests/unit/test_better_than_naive.py::test_a_plan_prints_noise_for_all_rows_of_a_unit"),
     Fault("encode/histogram.py", "weights = 1.0 / np.array(variances)", "weights = np.ones(len(variances))", "tests/unit/test_better_than_naive.py::test_the_number_of_rows_is_nearer_than_any_one_reading_and_than_their_plain_mean"),
     Fault("approximate/marginals.py", "1.0 / np.array(layout.sizes)]", "np.ones(layout.n_features)]", "tests/unit/test_better_than_naive.py::test_sizes_of_components_are_nearer_than_their_own_counts_and_than_a_plain_mean"),
     Fault("approximate/marginals.py", "weight = own / (own + other)", "weight = 0.5", "tests/unit/test_marginals.py::test_two_readings_are_pooled_by_inverse_variance"),
@@ -66,6 +66,13 @@ FAULTS = [
     Fault("privacy/cohorts.py", "return (min(read), max(newest))", "return (min(read), max(since))", "tests/unit/test_cohorts.py::test_the_commits_that_matter_reach_from_the_first_version_that_was_read_to_the_last_read_since_one"),
     Fault("privacy/unit.py", 'b"\\x01" + unit_id', "unit_id", "tests/unit/test_unit_of_privacy.py::test_null_identifiers_are_one_unit_that_no_text_joins"),
     Fault("privacy/large_delta.py", "return max_rows / n_rows if", "return 1.0 / n_rows if", "tests/unit/test_delta_size.py::test_a_delta_at_which_single_people_may_be_released_is_refused_unless_it_is_allowed_by_name"),
+    Fault("encode/bounds.py", "noisy >= max(least, 1.0)", "noisy >= 1.0", "tests/unit/test_found_bounds.py::test_the_outermost_bin_with_any_count_would_be_a_worse_bound"),
+    Fault("encode/bounds.py", "return RowBound.count(len(self.columns))", "return RowBound.count()", "tests/unit/test_found_bounds.py::test_a_row_counts_in_one_bin_of_each_column_whatever_it_holds"),
+    Fault("encode/misfits.py", "return RowBound.count(int(self.counts_rows) + len(self.columns))", "return RowBound.count(len(self.columns))", "tests/unit/test_misfits.py::test_a_row_adds_at_most_one_for_each_column_and_itself"),
+    Fault("encode/misfits.py", "max(stands_out(self.size) * stddev / n_rows, _WORTH_A_WORD)", "_WORTH_A_WORD", "tests/unit/test_misfits.py::test_noise_alone_is_rarely_told_where_it_is_as_stated"),
+    Fault("encode/finer.py", "RowBound.count(sum(column.n_levels for column in self.columns))", "RowBound.count(len(self.columns))", "tests/unit/test_finer_look.py::test_a_row_adds_no_more_than_the_bound_whatever_it_holds"),
+    Fault("encode/finer.py", "COARSE_SHARE = 1.0 / 16.0", "COARSE_SHARE = 1.0", "tests/unit/test_finer_look.py::test_two_narrow_places_far_apart_are_both_resolved"),
+    Fault("encode/categories.py", " or block[last] >= _OTHER_STDDEVS * stddev", " or True", "tests/unit/test_misfits.py::test_other_is_not_invented_where_every_value_was_found"),
     Fault("encode/sides.py", "_TAIL_DEVIATIONS = 6.0", "_TAIL_DEVIATIONS = 0.5", "tests/unit/test_masses.py::test_mean_and_spread_are_right_however_wide_the_bounds_and_far_better_than_with_even_tails"),
     Fault("encode/tails.py", " if not nodes[own.first : own.end].any()]", "]", "tests/unit/test_tails.py::test_a_code_far_out_is_no_part_of_the_tail"),
     Fault("encode/sides.py", "rows[self._bound_leaf] += self._rows_at_bound", "rows[self._bound_leaf] += 0.0", "tests/unit/test_masses.py::test_a_code_and_a_cap_in_a_tail_keep_their_rows"),
@@ -154,6 +161,6 @@ FAULTS = [
     Fault("recipes/choice.py", "shape.rows_to_learn >= rules", "shape.n_rows >= rules", "tests/unit/test_choice.py::test_labels_are_learned_where_enough_rows_are_outside_the_largest_class"),
     Fault("planned.py", "tables.pairs_bound(choice.n_table_columns(config, shape))", "tables.pairs_bound(shape.n_features)", "tests/sensitivity/test_planned.py::test_every_sum_that_runs_was_certified[pairs]"),
     Fault("planned.py", "RowBound.count(own.n_tables), second", "RowBound.count(1), second", "tests/sensitivity/test_planned.py::test_every_sum_that_runs_was_certified[pairs]"),
-    Fault("planned.py", 'yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), mu_classes)', "pass", "tests/sensitivity/test_planned.py::test_every_sum_that_runs_was_certified[histograms]"),
+    Fault("planned.py", 'yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), prices.classes)', "pass", "tests/sensitivity/test_planned.py::test_every_sum_that_runs_was_certified[histograms]"),
 ]
 # fmt: on

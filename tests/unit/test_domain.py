@@ -22,7 +22,7 @@ RULES = [
     ({"type": "integer", "lower": -INF, "upper": 1}, "columns.x.lower: bounds must be finite, got -inf; state"),
     ({"type": "integer", "lower": 0.5, "upper": 1}, "columns.x.lower: bounds of an integer column are whole numbers"),
     ({"type": "integer", "lower": 0, "upper": 2**54}, "columns.x: integer bounds must lie within 2^53"),
-    ({"type": "integer", "lower": "low", "upper": 1}, "columns.x.lower: must be a whole number, got 'low'"),
+    ({"type": "integer", "lower": "low", "upper": 1}, "columns.x.lower: must be a whole number or 'auto', got 'low'"),
     ({"type": "integer", "upper": 1}, "columns.x.lower: is missing; add it"),
     ({"type": "float", "lower": 0.0, "upper": INF}, "columns.x.upper: must be a finite number, got inf"),
     ({"type": "float", "lower": NAN, "upper": 1.0}, "columns.x.lower: must be a finite number, got nan"),
@@ -53,6 +53,9 @@ RULES = [
         {"type": "timestamp", "lower": "2020-01-01", "upper": "2030-01-01", "parts": ["minute"]},
         "columns.x.parts.0: must be 'hour', 'weekday' or 'month', got 'minute'",
     ),
+    ({"type": "float", "lower": "auto", "upper": "AUTO"}, "columns.x.upper: must be a number"),
+    ({"type": "timestamp", "lower": "auto", "upper": "soon"}, "columns.x.upper: must be a date or a time such as"),
+    ({"type": "integer", "lower": "auto", "upper": 2**60}, "columns.x: integer bounds must lie within 2^53"),
     ({"type": "integer", "lower": 0, "upper": 1, "nullable": "perhaps"}, "columns.x.nullable: must be true or false"),
 ]
 
@@ -115,8 +118,8 @@ def test_categories_are_text_as_spark_writes_them():
 def test_bounds_of_times_are_utc_seconds():
     column = {"type": "timestamp", "lower": dt.date(1970, 1, 2), "upper": "1970-01-03T00:00:00+02:00"}
     found = Domain.from_dict({"columns": {"x": column}, "task": "none"}).columns["x"]
-    assert found.lower_seconds == 86_400.0
-    assert found.upper_seconds == 2 * 86_400.0 - 7_200.0
+    assert found.lower_number == 86_400.0
+    assert found.upper_number == 2 * 86_400.0 - 7_200.0
 
 
 def test_features_and_classes_leave_the_label_out_and_in():

@@ -28,7 +28,7 @@ def written(tmp_path, text, name="release.yaml"):
 def test_a_release_is_read(tmp_path):
     config = ReleaseConfig.from_yaml(written(tmp_path, RELEASE))
     assert config.source.version == 12
-    assert config.domain.columns["admitted"].lower_seconds == 1_262_304_000.0
+    assert config.domain.columns["admitted"].lower_number == 1_262_304_000.0
     assert list(config.domain.columns) == ["age", "admitted", "died", "1"]
     assert config.selects_categories
 

@@ -175,6 +175,26 @@ def test_the_public_page_says_what_was_released_and_under_which_guarantee(pages)
     assert "INTERNAL" not in text
 
 
+def test_a_page_shows_how_the_domain_meets_the_source_whatever_columns_are_called():
+    shares = {"standard error": 0.004, "not listed": 0.61, "null": 0.0}
+    found = {
+        "not in the domain": {name: shares for name in ("sex", *HOSTILE)},
+        "bounds found": {"cost": [0, 65536.0], "admitted": ["2016-01-01", "2032-01-01"]},
+        "open columns": {"zone": {"values found": 3, "other": 0.83}},
+    }
+    html = public(domain_fit=found)
+    page = Page(html)
+    assert page.problems == []
+    assert {tag for tag, _ in page.tags} <= HARMLESS
+    assert "\u202e" not in html
+    for words in ("How the domain meets the source", "0 to 65,536", "2016-01-01 to 2032-01-01", "3 values were found"):
+        assert words in page.words
+    assert "61" in page.words
+    assert "How the domain meets" not in Page(public()).words
+    _, domain = table()
+    assert "bounds      of 'cost' were found: 0 to 65,536" in receipt(domain, domain_fit=found).in_words()
+
+
 def test_a_conditional_release_is_never_shown_as_covered(pages):
     text = Page(pages["conditional"]).words
     assert "Not all of this release is covered." in text

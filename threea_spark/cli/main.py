@@ -1,4 +1,4 @@
-"""The command line: threea plan | domain draft | release | sample | evaluate | report | cleanup | doctor | ledger.
+"""The command line: threea plan | domain | release | sample | evaluate | report | cleanup | doctor | ledger.
 
 Every error is a single message with its own exit code (see errors.py); `--debug` also shows the traceback.
 """
@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from threea_spark.cli.check import check
 from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, err, escaped, say
 from threea_spark.cli.doctor import doctor
 from threea_spark.cli.fit import fit
@@ -26,9 +27,10 @@ from threea_spark.errors import ConfigError, ThreeAError
 
 HELP = """Releases training tables from Delta under a differential privacy guarantee for everything that read a row.
 
-Start with `threea domain draft`, then `threea plan`, then `threea release`. Every error is a single message with its
-own exit code: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists, 7 budget, 8 privacy plan,
-9 a stage failed, 10 model, 11 environment, 12 ledger changed, 13 `threea doctor` found a problem.
+Start with `threea domain draft`, then `threea plan` and `threea domain check`, then `threea release`. Every error is a
+single message with its own exit code: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists,
+7 budget, 8 privacy plan, 9 a stage failed, 10 model, 11 environment, 12 ledger changed, 13 `threea doctor` found a
+problem.
 `--debug` shows tracebacks, which may contain private values.
 """
 
@@ -41,6 +43,7 @@ app.command()(report)
 app.command()(fit)
 app.command()(sample)
 app.command("doctor")(doctor)
+domain_app.command("check")(check)
 
 
 def main() -> None:

@@ -45,9 +45,7 @@ def ends_of(column: Column) -> tuple[float, float]:
     """The bounds of a number, or of a time in seconds since 1970."""
     if column.is_categorical:
         raise TypeError("a category has no bounds")
-    if column.is_timestamp:
-        return column.lower_seconds, column.upper_seconds
-    return float(column.lower), float(column.upper)
+    return column.lower_number, column.upper_number
 
 
 @dataclass(frozen=True)

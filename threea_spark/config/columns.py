@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping, Set
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +13,10 @@ from threea_spark.config.reading import Frozen
 
 OPEN = "open"
 _NO_TIMEZONE = dt.timezone.utc
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_LARGEST_WHOLE = 2**53
+Auto: TypeAlias = Literal["auto"]
+AUTO: Auto = "auto"
 _FARTHEST = 1e300  # beyond it float64 cannot represent the range, and a row's share of a moment would be NaN
 
 
@@ -20,6 +24,28 @@ class _Bounded(Frozen):
     is_categorical: ClassVar[Literal[False]] = False
     is_open: ClassVar[Literal[False]] = False
     nullable: bool = Field(default=False, description="keeps null; otherwise it counts as the middle of the bounds")
+    if TYPE_CHECKING:  # fields of every kind of column, each of its own type
+        lower: Any
+        upper: Any
+
+    @property
+    def lower_number(self) -> float:
+        """The lower bound, in seconds since 1970 if it is a time; -inf if it is `auto`."""
+        return -math.inf if self.lower == AUTO else _number(self.lower)
+
+    @property
+    def upper_number(self) -> float:
+        """The upper bound, in seconds since 1970 if it is a time; inf if it is `auto`."""
+        return math.inf if self.upper == AUTO else _number(self.upper)
+
+    @property
+    def has_bounds(self) -> bool:
+        """Whether both bounds are declared, so that none need be found."""
+        return math.isfinite(self.lower_number) and math.isfinite(self.upper_number)
+
+    def _check_bounds(self) -> None:
+        if self.has_bounds:
+            self._check_order(self.lower_number, self.upper_number)
 
     def _check_order(self, lower: float, upper: float) -> None:
         if not lower < upper:
@@ -38,8 +64,8 @@ class IntegerColumn(_Bounded):
     is_timestamp: ClassVar[Literal[False]] = False
     is_whole: ClassVar[Literal[True]] = True
     type: Literal["integer"] = Field(description="always integer")
-    lower: int = Field(description="public, inclusive")
-    upper: int = Field(description="public, inclusive")
+    lower: int | Auto = Field(description="public, inclusive; auto: found from noisy counts")
+    upper: int | Auto = Field(description="public, inclusive; auto: found from noisy counts")
 
     @field_validator("lower", "upper", mode="before")
     @classmethod
@@ -52,10 +78,15 @@ class IntegerColumn(_Bounded):
 
     @model_validator(mode="after")
     def _ordered(self) -> IntegerColumn:
-        if max(abs(self.lower), abs(self.upper)) > 2**53:
+        if any(bound != AUTO and abs(bound) > _LARGEST_WHOLE for bound in (self.lower, self.upper)):
             raise ValueError("integer bounds must lie within 2^53, up to which float64 represents every integer")
-        self._check_order(self.lower, self.upper)
+        self._check_bounds()
         return self
+
+    def bounds_from(self, low: float, high: float) -> tuple[int, int]:
+        """Whole bounds that hold a range."""
+        lower, upper = max(math.floor(low), -_LARGEST_WHOLE), min(math.ceil(high), _LARGEST_WHOLE)
+        return min(lower, upper - 1), upper
 
 
 class FloatColumn(_Bounded):
@@ -70,17 +101,30 @@ class FloatColumn(_Bounded):
     is_timestamp: ClassVar[Literal[False]] = False
     is_whole: ClassVar[Literal[False]] = False
     type: Literal["float"] = Field(description="always float")
-    lower: float = Field(description="public, inclusive")
-    upper: float = Field(description="public, inclusive")
+    lower: float | Auto = Field(description="public, inclusive; auto: found from noisy counts")
+    upper: float | Auto = Field(description="public, inclusive; auto: found from noisy counts")
+
+    @field_validator("lower", "upper", mode="before")
+    @classmethod
+    def _finite(cls, value: object) -> object:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"must be a finite number, got {value}; state a public bound")
+        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> FloatColumn:
-        self._check_order(self.lower, self.upper)
-        if not (max(abs(self.lower), abs(self.upper)) <= _FARTHEST and self.upper - self.lower >= 1.0 / _FARTHEST):
+        self._check_bounds()
+        declared = [float(bound) for bound in (self.lower, self.upper) if bound != AUTO]
+        is_apart = not self.has_bounds or self.upper_number - self.lower_number >= 1.0 / _FARTHEST
+        if not (is_apart and all(abs(bound) <= _FARTHEST for bound in declared)):
             raise ValueError(
                 f"float bounds must lie within {_FARTHEST:g} and be at least {1.0 / _FARTHEST:g} apart; rescale"
             )
         return self
+
+    def bounds_from(self, low: float, high: float) -> tuple[float, float]:
+        """The range itself."""
+        return low, high
 
 
 class TimestampColumn(_Bounded):
@@ -93,8 +137,8 @@ class TimestampColumn(_Bounded):
 
     is_timestamp: ClassVar[Literal[True]] = True
     type: Literal["timestamp"] = Field(description="always timestamp")
-    lower: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
-    upper: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
+    lower: dt.datetime | Auto = Field(description="public, inclusive; UTC unless it names a zone; auto: found")
+    upper: dt.datetime | Auto = Field(description="public, inclusive; UTC unless it names a zone; auto: found")
     parts: tuple[Literal["hour", "weekday", "month"], ...] = Field(default=(), description="kept besides the date")
 
     @field_validator("lower", "upper", mode="before")
@@ -106,20 +150,15 @@ class TimestampColumn(_Bounded):
 
     @model_validator(mode="after")
     def _ordered(self) -> TimestampColumn:
-        self._check_order(self.lower_seconds, self.upper_seconds)
-        if math.ceil(self.lower_seconds) > math.floor(self.upper_seconds):
+        self._check_bounds()
+        if self.has_bounds and math.ceil(self.lower_number) > math.floor(self.upper_number):
             raise ValueError("no whole second lies between lower and upper; widen the bounds")
         return self
 
-    @property
-    def lower_seconds(self) -> float:
-        """Lower bound in seconds since 1970, UTC."""
-        return _epoch_seconds(self.lower)
-
-    @property
-    def upper_seconds(self) -> float:
-        """Upper bound in seconds since 1970, UTC."""
-        return _epoch_seconds(self.upper)
+    def bounds_from(self, low: float, high: float) -> tuple[dt.datetime, dt.datetime]:
+        """The range as times in UTC, no finer than a microsecond."""
+        lower, upper = (_EPOCH + dt.timedelta(seconds=bound) for bound in (low, high))
+        return lower, upper
 
 
 class CategoricalColumn(Frozen):
@@ -127,10 +166,12 @@ class CategoricalColumn(Frozen):
 
     Attributes:
       is_categorical, is_timestamp: Always true and false.
+      has_bounds: Always true: there are none to be found.
     """
 
     is_categorical: ClassVar[Literal[True]] = True
     is_timestamp: ClassVar[Literal[False]] = False
+    has_bounds: ClassVar[Literal[True]] = True
     type: Literal["categorical"] = Field(description="always categorical")
     values: tuple[str, ...] | Literal["open"] = Field(description="public, or open")
     nullable: bool = Field(default=False, description="keeps null; otherwise it counts as the first value")
@@ -163,6 +204,7 @@ class CategoricalColumn(Frozen):
         return self.values == OPEN
 
 
+BoundedColumn: TypeAlias = IntegerColumn | FloatColumn | TimestampColumn
 Column: TypeAlias = Annotated[
     IntegerColumn | FloatColumn | TimestampColumn | CategoricalColumn, Field(discriminator="type")
 ]
@@ -184,6 +226,8 @@ def value_text(value: object) -> str:
     return text
 
 
-def _epoch_seconds(moment: dt.datetime) -> float:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=_NO_TIMEZONE)
+def _number(bound: float | dt.datetime) -> float:
+    if not isinstance(bound, dt.datetime):
+        return float(bound)
+    aware = bound if bound.tzinfo is not None else bound.replace(tzinfo=_NO_TIMEZONE)
     return aware.timestamp()

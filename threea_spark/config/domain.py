@@ -5,6 +5,7 @@ The author of a domain declares it to be public knowledge. Nothing in it may be 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from threea_spark.config.coded import coded_columns
-from threea_spark.config.columns import CategoricalColumn, Column
+from threea_spark.config.columns import BoundedColumn, CategoricalColumn, Column
 from threea_spark.config.reading import Frozen, parse_model, read_yaml
 from threea_spark.config.row_rules import FunctionalRule, RowRule, UniqueRule, of_kind
 from threea_spark.config.rule_checks import rule_problems
@@ -189,6 +190,20 @@ class Domain(Frozen):
         """Columns whose categories are not public, by name; row numbers have none."""
         columns = {name: column for name, column in self.columns.items() if name not in self.keys}
         return {name: column for name, column in columns.items() if column.is_categorical and column.is_open}
+
+    @property
+    def columns_without_bounds(self) -> dict[str, BoundedColumn]:
+        """Columns of which a bound is `auto`, by name."""
+        return {
+            name: column
+            for name, column in self.columns.items()
+            if name not in self.keys and not column.is_categorical and not column.has_bounds
+        }
+
+    def with_columns(self, columns: Mapping[str, Column]) -> Domain:
+        """The same domain with other columns of the same names."""
+        labels = list(self.labels) or None
+        return Domain.model_validate({"columns": columns, "label": labels, "task": self.task, "rules": self.rules})
 
     def n_classes(self, label_cells: int) -> int:
         """Classes of the label by its type, without the one of null.

@@ -20,7 +20,7 @@ def levels_of(column: Column) -> tuple[str, ...]:
     if column.is_categorical:
         return () if column.is_open else tuple(column.values)
     if column.type == "integer":
-        return tuple(map(str, range(column.lower, column.upper + 1)))
+        return tuple(map(str, range(int(column.lower_number), int(column.upper_number) + 1)))
     return ()
 
 
@@ -33,7 +33,7 @@ def functional_problems(rule: Functional, columns: Columns) -> Iterator[str]:
     """Yields what is wrong with a functional rule, one sentence each."""
     for name in (*rule.from_, *rule.to):
         column = columns[name]
-        is_few = column.type == "integer" and column.upper - column.lower < MAX_WHOLE
+        is_few = column.type == "integer" and column.upper_number - column.lower_number < MAX_WHOLE
         if not (column.is_categorical or is_few):
             yield (
                 f"{name!r} is {column.type}; functional takes categories, and whole numbers with at most {MAX_WHOLE:,} "

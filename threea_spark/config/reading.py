@@ -193,7 +193,8 @@ def _breach(item: ErrorDetails, content: object) -> _Breach:
         elif isinstance(here, list | tuple) and isinstance(part, int):
             here = here[part]
         elif not names_a_key:
-            if part not in _TAGS and part != "[key]":
+            is_tag = part in _TAGS and isinstance(here, dict)  # a float of a union has the name of a column's type
+            if not is_tag and part != "[key]":
                 union = tuple(field)
             continue
         field.append(str(part))

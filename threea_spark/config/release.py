@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from threea_spark.config.columns import AUTO, Auto
 from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import PROBABILITY_TYPE, added_names, names_taken
@@ -22,8 +23,6 @@ from threea_spark.privacy.budget import Accounting, Stage
 from threea_spark.privacy.large_delta import declared_problem
 from threea_spark.privacy.unit import Missing, PrivacyUnit
 
-Auto: TypeAlias = Literal["auto"]
-AUTO: Auto = "auto"
 Cells: TypeAlias = Annotated[int, Field(ge=2, le=256)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
 Norm: TypeAlias = Annotated[float, Field(ge=1e-3, le=1e6)]
@@ -174,6 +173,8 @@ class ReleaseConfig(Frozen):
             raise ValueError(
                 "adapt.targets: private has no budget under accounting: conditional; use plain or method: none"
             )
+        if conditional and self.domain.columns_without_bounds:
+            raise ValueError("accounting: conditional has no budget to find bounds; declare those that are auto")
         if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
             raise ValueError("anonymize.rows: mix and random release one row per group; drop it, or set mix_size")
         if self.domain.further_labels and (self.is_mixing or self.adapt.rows == "sample"):

@@ -26,6 +26,9 @@ from threea_spark.config.row_rules import (
 Columns = Mapping[str, Column]
 
 
+_OF_ANY_BOUNDS = (TogetherRule, ExactlyOneRule, UniqueRule)
+
+
 def rule_problems(columns: Columns, labels: Sequence[str], rules: tuple[RowRule, ...]) -> Iterator[str]:
     """Yields what is wrong with the rules of a domain, one sentence each.
 
@@ -113,6 +116,10 @@ def _circles(rules: tuple[RowRule, ...]) -> Iterator[str]:
 
 def _own(rule: RowRule, columns: Columns, rules: tuple[RowRule, ...]) -> Iterator[str]:
     """What is wrong with one rule by itself, or with its columns."""
+    without = [] if isinstance(rule, _OF_ANY_BOUNDS) else [name for name in rule.named if _lacks_bounds(columns[name])]
+    if without:
+        yield f"a bound of {without[0]!r} is auto, but this rule needs declared bounds; declare them"
+        return
     if isinstance(rule, FunctionalRule):
         yield from functional_problems(rule.functional, columns)
     elif isinstance(rule, OrderRule):
@@ -125,6 +132,10 @@ def _own(rule: RowRule, columns: Columns, rules: tuple[RowRule, ...]) -> Iterato
         yield from _allowed(rule, columns)
     elif rule.unique in columns and not (columns[rule.unique].is_categorical or columns[rule.unique].type == "integer"):
         yield f"{rule.unique!r} is {columns[rule.unique].type}, but row numbers are whole numbers or text"
+
+
+def _lacks_bounds(column: Column) -> bool:
+    return not column.is_categorical and not column.has_bounds
 
 
 def _order(rule: Order, columns: Columns, *, based: bool) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -18,6 +18,8 @@ FEW_LEVELS = 12
 MAX_CATEGORY_CELLS = 64
 _MIN_MASS = 1e-9
 _LEVEL_STDDEVS = 2.0
+_OTHER_STDDEVS = 3.0
+"""Standard deviations of the noise that the rows of other values hold at least; else every value counts as found."""
 _MIN_CLASS_ROWS = 1e-3
 
 
@@ -84,7 +86,13 @@ class CategoryField(FeatureField):
             masses, min_rows, max_cells = np.maximum(block, _MIN_CLASS_ROWS), 0.0, len(self.values)
         else:
             masses, min_rows, max_cells = block, _LEVEL_STDDEVS * stddev, MAX_CATEGORY_CELLS
-        return category_codec(self.name, self.values, self.nullable, masses, min_rows=min_rows, max_cells=max_cells)
+        values, last = self.values, len(self.values) - 1
+        if not self.catch_all or last == 0 or block[last] >= _OTHER_STDDEVS * stddev:
+            return category_codec(self.name, values, self.nullable, masses, min_rows=min_rows, max_cells=max_cells)
+        found = category_codec(
+            self.name, values[:last], self.nullable, np.delete(masses, last), min_rows=min_rows, max_cells=max_cells
+        )
+        return found.with_unseen(values[last])
 
 
 @dataclass(frozen=True)
@@ -165,12 +173,25 @@ class CategoryCodec(FeatureCodec):
           uniform: Shape (n,), in [0, 1).
         """
         order = np.argsort(self.cell_of, kind="stable")
-        weight = np.maximum(self.level_mass[order], _MIN_MASS)
+        mass = self.level_mass[order]
+        is_empty = np.bincount(self.cell_of, mass, self.n_cells)[self.cell_of[order]] <= 0.0
+        weight = np.where(is_empty, _MIN_MASS, mass)
         edges = np.concatenate([[0.0], np.cumsum(weight)])
         first = np.searchsorted(self.cell_of[order], np.arange(self.n_cells + 1))
         below, above = edges[first[cell]], edges[first[cell + 1]]
         place = np.searchsorted(edges, below + uniform * (above - below), side="right") - 1
         return np.asarray(order[np.clip(place, first[cell], first[cell + 1] - 1)], dtype=np.int64)
+
+    def with_unseen(self, value: str) -> CategoryCodec:
+        """The same column with one more value, the last: its rows count as the most frequent value, none is drawn."""
+        place = len(self.values)
+        cell = self.cell_of[int(self.level_mass[:place].argmax())]
+        return replace(
+            self,
+            values=(*self.values, value),
+            cell_of=np.insert(self.cell_of, place, cell),
+            level_mass=np.insert(self.level_mass, place, 0.0),
+        )
 
     def values_in(self, cells: Int64Array) -> list[str]:
         """The values of the levels in the given cells; null is named so."""

@@ -20,6 +20,8 @@ from threea_spark.encode.cells import Decoded
 if TYPE_CHECKING:
     from typing import Self
 
+    from threea_spark.encode.quantiles import QuantileCodec
+
 SCORE_GRID = 4096
 """Grid units of one unit of score: int16 holds scores up to 8, in steps of 1/4096."""
 SCORE_LIMIT = 3.0
@@ -181,6 +183,11 @@ class FeatureCodec(ABC):
     @abstractmethod
     def cells_within(self, low: float, high: float) -> BoolArray:
         """Which cells may hold a number from `low` to `high`, shape (n_cells,); no cell of a category does."""
+
+    @property
+    def by_quantiles(self) -> QuantileCodec | None:
+        """This codec, where it is a number's that is coded by the quantiles of its leaves."""
+        return None
 
     @property
     def features(self) -> tuple[Self, ...]:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
 
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.between.row_rules import RowRules
-from threea_spark.encode.codec import Encoding
+from threea_spark.encode.between.row_rules import FUNCTIONS, RowRules
+from threea_spark.encode.bounds import Found, bounds_layout
+from threea_spark.encode.codec import Encoding, Feature
+from threea_spark.encode.domain_fit import OpenValues
+from threea_spark.encode.finer import finer_look
 from threea_spark.encode.histogram import HistogramLayout, column_field
+from threea_spark.encode.misfits import Misfit, MisfitLayout, misfit_layout
 from threea_spark.encode.packing import Reader
-from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
+from threea_spark.encode.prices import EncodePrices
+from threea_spark.encode.rules import CELL_STDDEVS, LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
 from threea_spark.engine.packed import column_name
 from threea_spark.engine.rows import SourceRows
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
-from threea_spark.privacy.query import RowBound, ValueQuery
+from threea_spark.privacy.query import RowBound, SumQuery, ValueQuery
 
-SELECTION_SHARE = 0.3
-FUNCTIONS_SHARE = 0.1
-"""Part of Encode's mu^2 that counts the pairs of functional rules, where there are any without a public mapping."""
-CLASSES_SHARE = 0.1
-"""Part of Encode's mu^2, less that of the selection, that counts the classes by themselves."""
 _CLEAR_STDDEVS = 4.0  # of the noise on a pair's count; the largest of fifty counts of noise alone is about 2.3
 OTHER = "other"
 """Stands for every value that was not selected, where the column is not nullable."""
@@ -39,6 +40,8 @@ class EncodedTable:
       reader: Reads canonical batches.
       stddev: Standard deviation of the noise on a count, in rows.
       rows_to_learn: DP number of rows outside the label's largest class; all rows where the label is no category.
+      misfits: DP shares of rows that a column's declaration does not fit, column after column.
+      open_values: What was found of each open column.
       unclear: By decided column of functional rules: how many values of `from` have no clear pair, and how many exist.
     """
 
@@ -47,64 +50,105 @@ class EncodedTable:
     reader: Reader
     stddev: float
     rows_to_learn: float
+    misfits: tuple[Misfit, ...]
+    open_values: tuple[OpenValues, ...]
     unclear: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter) -> EncodedTable:
-    """Spends Encode's share on the open categories, if any, the classes, and one histogram of every column.
+def found_bounds(rows: SourceRows, domain: Domain, meter: PrivacyMeter, mu: float) -> Found:
+    """Finds the bounds that are `auto`; without any, no row is read.
 
     Args:
       rows: Canonical columns, bounded rows per unit. PRIVATE.
-      config: The release's configuration.
-      meter: Answers the queries.
+      domain: As declared.
+      meter: Answers the query.
+      mu: The price.
     """
-    open_columns = config.domain.open_columns
-    mu_functions, mu_left = split_functions(meter.plan.mu_of(Stage.ENCODE), config.domain)
-    mu_values, mu_classes, mu = split_mu(mu_left, len(open_columns), counts_classes(config))
-    selected = {name: _selected(rows, name, config.domain, meter, mu_values) for name in open_columns}
+    layout = bounds_layout(domain)
+    if not layout.columns:
+        return {}
+    counts = meter.ask(layout.query(), rows, mu)
+    return layout.found(counts.value, counts.stddev, domain)
+
+
+def measure_encoding(
+    rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter, prices: EncodePrices | None = None
+) -> EncodedTable:
+    """Spends Encode's share, less that of the bounds: on open categories, histograms, classes, misfits, a finer look.
+
+    Args:
+      rows: Canonical columns, bounded rows per unit. PRIVATE.
+      config: The release's configuration, with the bounds that were found.
+      meter: Answers the queries.
+      prices: Of each sum; those of the configuration where no bound was found before.
+    """
+    if prices is None:
+        prices = EncodePrices.of(config, meter.plan.mu_of(Stage.ENCODE))
+    selected = {name: _selected(rows, name, config.domain, meter, prices.values) for name in config.domain.open_columns}
     reader = reader_of(config.domain, selected, affine=codes_affinely(config))
-    asked = [(reader.histogram_query(), mu)]
-    if counts_classes(config):
-        asked.append((reader.classes_query(), mu_classes))
-    if reader.rules is not None and config.domain.counted_functions:
-        asked.append((reader.rules.functions_query(), mu_functions))
-    counts, *others = meter.ask_together(asked, rows)
+    misfits = misfit_layout(config.domain)
+    counts, *others = meter.ask_together(asked := list(_first_look(reader, misfits, prices)), rows)
+    answers = dict(zip((query.name for query, _ in asked[1:]), others, strict=True))
+    wrong, classes, pairs = (answers.get(name) for name in ("misfits", "classes", FUNCTIONS))
     unclear = dict[str, tuple[int, int]]()
-    if reader.rules is not None and config.domain.counted_functions:
-        pairs = others.pop()
+    if reader.rules is not None and pairs is not None:
         unclear = reader.rules.unclear(pairs.value, _CLEAR_STDDEVS * pairs.stddev)
         reader = replace(reader, rules=reader.rules.with_functions(pairs.value))
-    classes = others
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
     layout = HistogramLayout(reader.fields)
     codecs, n_rows = layout.fit(counts.value, counts.stddev, n_cells=n_cells)
-    encoding = reader.encoding(codecs, clip_norm_of(config))
-    largest = float(classes[0].value.max()) if classes else 0.0
-    return EncodedTable(encoding, n_rows, reader, counts.stddev / layout.unit, max(n_rows - largest, 0.0), unclear)
+    stddev = counts.stddev / layout.unit
+    look = finer_look(codecs, n_rows, stddev) if prices.finer else None
+    if look is not None:
+        least = [max(n_rows / cells, CELL_STDDEVS * stddev) for cells in n_cells]
+        finer = meter.ask(look.query(reader), rows, prices.finer)
+        codecs = look.refined(codecs, finer.value, finer.stddev, n_rows=n_rows, cell_rows=least)
+    largest = 0.0 if classes is None else float(classes.value.max())
+    return EncodedTable(
+        reader.encoding(codecs, clip_norm_of(config)),
+        n_rows,
+        reader,
+        stddev,
+        max(n_rows - largest, 0.0),
+        () if wrong is None else misfits.misfits(wrong.value, wrong.stddev, n_rows),
+        tuple(_open_values(reader, config.domain, codecs, n_rows, stddev, meter, prices.values)),
+        unclear,
+    )
 
 
-def counts_classes(config: ReleaseConfig) -> bool:
-    """Whether classes are counted by themselves: where their sizes decide how labels are made."""
-    label = config.domain.label
-    return label is not None and config.domain.columns[label].is_categorical and not config.is_mixing
+def _first_look(
+    reader: Reader, misfits: MisfitLayout, prices: EncodePrices
+) -> Iterator[tuple[SumQuery[pa.RecordBatch], float]]:
+    """The sums that one pass answers, each with its price."""
+    yield reader.histogram_query(), prices.histograms
+    if prices.misfits:
+        yield misfits.query(), prices.misfits
+    if prices.classes:
+        yield reader.classes_query(), prices.classes
+    if reader.rules is not None and prices.functions:
+        yield reader.rules.functions_query(), prices.functions
 
 
-def split_functions(mu: float, domain: Domain) -> tuple[float, float]:
-    """Splits Encode's mu: the pairs of functional rules that are counted, and all else."""
-    if not domain.counted_functions:
-        return 0.0, mu
-    return mu * math.sqrt(FUNCTIONS_SHARE), mu * math.sqrt(1.0 - FUNCTIONS_SHARE)
-
-
-def split_mu(mu: float, n_open: int, has_classes: bool) -> tuple[float, float, float]:
-    """Splits Encode's mu: the selection of each open column's values, the classes, the histograms of all columns."""
-    mu_values = mu * math.sqrt(SELECTION_SHARE / n_open) if n_open else 0.0
-    left = mu * math.sqrt(1.0 - SELECTION_SHARE) if n_open else mu
-    if not has_classes:
-        return mu_values, 0.0, left
-    return mu_values, left * math.sqrt(CLASSES_SHARE), left * math.sqrt(1.0 - CLASSES_SHARE)
+def _open_values(
+    reader: Reader,
+    domain: Domain,
+    codecs: Sequence[Feature],
+    n_rows: float,
+    stddev: float,
+    meter: PrivacyMeter,
+    mu: float,
+) -> Iterator[OpenValues]:
+    """What the codecs of open columns say, where they are DP; `other` is their last value."""
+    if meter.plan.is_conditional:
+        return
+    for own, codec in zip(reader.fields, codecs, strict=True):
+        if own.is_category and codec.is_category and own.catch_all and own.name in domain.open_columns:
+            n_found = len(own.values) - 1
+            share = min(float(codec.level_mass[n_found]) / n_rows, 1.0)
+            needed = meter.least_count(value_query(own.name, domain), mu)
+            yield OpenValues(own.name, n_found, share, stddev / n_rows, needed)
 
 
 def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> Reader:

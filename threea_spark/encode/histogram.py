@@ -49,12 +49,12 @@ def column_field(
         values = selected[name] if column.is_open else tuple(column.values)
         return CategoryField(name, values, column.nullable, catch_all=column.is_open, is_label=is_label)
     if column.is_timestamp:
-        grid = leaf_grid(column.lower_seconds, column.upper_seconds, whole=True)
+        grid = leaf_grid(column.lower_number, column.upper_number, whole=True)
         return time_field(QuantileField(name, "timestamp", column.nullable, grid), column.parts)
     kind: NumberKind = "integer" if column.is_whole else "float"
     if affine:
-        return MomentField(name, kind, column.nullable, float(column.lower), float(column.upper))
-    grid = leaf_grid(float(column.lower), float(column.upper), whole=column.is_whole)
+        return MomentField(name, kind, column.nullable, column.lower_number, column.upper_number)
+    grid = leaf_grid(column.lower_number, column.upper_number, whole=column.is_whole)
     return QuantileField(name, kind, column.nullable, grid)
 
 

@@ -40,7 +40,7 @@ def leaf_masses(noisy: Float64Array, n_rows: float, stddev: float, grid: LeafGri
     tails, in_tail = _tails(tree, n_rows, stddev, grid)
     takes_rest = exists & ~in_tail
     takes_rest[: grid.n_leaves] &= True if grid.whole else ~grid.is_atom
-    bulk = _bulk(tree, max(n_rows - float(tails.sum()), 0.0), stddev, exists & ~in_tail, takes_rest)
+    bulk = bulk_masses(tree, max(n_rows - float(tails.sum()), 0.0), stddev, exists & ~in_tail, takes_rest)
     masses = np.where(in_tail, tails, bulk)[: grid.n_leaves]
     return with_reach(masses * (n_rows / float(masses.sum())), stddev, grid)
 
@@ -57,7 +57,9 @@ def _tails(tree: ConsistentTree, n_rows: float, stddev: float, grid: LeafGrid) -
     return masses * min(1.0, n_rows / max(float(masses.sum()), _NEGLIGIBLE)), in_tail
 
 
-def _bulk(tree: ConsistentTree, n_rows: float, stddev: float, holds: BoolArray, takes_rest: BoolArray) -> Float64Array:
+def bulk_masses(
+    tree: ConsistentTree, n_rows: float, stddev: float, holds: BoolArray, takes_rest: BoolArray
+) -> Float64Array:
     """Shares the rows of the bulk out, level by level; shape (n_leaves,).
 
     Args:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.bounds import with_widest_bounds
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import Field, HistogramLayout
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely, default_cells
@@ -58,12 +59,12 @@ class TableShape:
 
 
 def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
-    """The histograms that Encode sums; an open column has as many values as it may keep, and `other`."""
+    """The histograms that Encode sums: an open column has as many values as it may keep, a bound to be found is far."""
     most = {
         name: tuple(str(value) for value in range(column.max_values + 1))
         for name, column in config.domain.open_columns.items()
     }
-    return HistogramLayout(reader_of(config.domain, most, affine=codes_affinely(config)).fields)
+    return HistogramLayout(reader_of(with_widest_bounds(config.domain), most, affine=codes_affinely(config)).fields)
 
 
 def features_of(config: ReleaseConfig) -> tuple[Field, ...]:

@@ -125,6 +125,20 @@ class QuantileCodec(NumberCodec):
         """Draws a value inside each cell by the DP distribution of its leaves."""
         return self._quantile(self.cdf[self.cell_starts[cell]] + uniform * self.cell_mass[cell])
 
+    @property
+    def by_quantiles(self) -> QuantileCodec:
+        """This codec."""
+        return self
+
+    def on_leaves(self, grid: LeafGrid, masses: Float64Array, *, cell_rows: float) -> QuantileCodec:
+        """The same number on other leaves.
+
+        Args:
+          grid, masses, cell_rows: As `quantile_codec` takes them.
+        """
+        made = quantile_codec(self.name, self.kind, self.nullable, grid, masses, cell_rows=cell_rows)
+        return replace(self, grid=grid, cdf=made.cdf, cell_starts=made.cell_starts)
+
     def recut(self, n_cells: int) -> QuantileCodec:
         """The same number in about so many cells of equal mass."""
         return replace(self, cell_starts=_cut_cells(np.diff(self.cdf), 1.0 / n_cells))

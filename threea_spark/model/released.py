@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MAX_LOCAL_ROWS = 10_000_000
+_LATER_PARTS = {"advice", "domain_fit"}
+"""Parts that models of earlier versions lack."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class ReleaseModel:
     """What `fit` returns.
 
     Attributes:
-      domain: Public, as declared.
+      domain: As declared, with the bounds that were found in place of `auto`.
       encoding: Codes of the columns. RELEASED.
       sampler: The distribution that rows are drawn from. RELEASED.
       types: Spark's simple type string by released column, in the source's order.
       n_rows: DP number of rows of the source.
       privacy: The guarantee that covers every number above.
+      advice: Signs that the release lost more than it had to, from public and DP numbers.
+      domain_fit: How the domain meets the rows (encode/domain_fit.py), from DP numbers.
     """
 
     domain: Domain
@@ -49,6 +53,8 @@ class ReleaseModel:
     types: Mapping[str, str]
     n_rows: float
     privacy: PrivacyStatement
+    advice: tuple[str, ...] = ()
+    domain_fit: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def matching_rows(self) -> int:
@@ -206,6 +212,8 @@ class ReleaseModel:
                 "types": dict(self.types),
                 "n_rows": float(self.n_rows),
                 "privacy": self.privacy,
+                **({"advice": self.advice} if self.advice else {}),
+                **({"domain_fit": dict(self.domain_fit)} if self.domain_fit else {}),
             },
             folder,
         )
@@ -217,8 +225,7 @@ class ReleaseModel:
         Raises:
           ModelError: if it is missing, damaged or of an unknown format.
         """
-        names = {field.name for field in fields(cls)}
-        parts = store.load(folder, names)
-        if set(parts) != names:
+        parts = store.load(folder, {own.name for own in fields(cls)})
+        if not {own.name for own in fields(cls)} - set(parts) <= _LATER_PARTS:
             raise ModelError(f"{folder}: is not a saved model, or damaged; save it again")
         return cls(**parts)

@@ -108,16 +108,23 @@ class PrivacyMeter:
             above = plan.unit.max_rows * (query.min_units - 1)
             return tuple(rows.frequent_values(query.column, query.max_values, above=above))
         mechanism = self._granted(query, mu)
-        least = threshold(
-            mechanism.stddev,
+        selection = Selection(mechanism, self._threshold(query, mechanism.stddev), self.noise)
+        return most_frequent(rows.passing_values(query.column, selection.passes), query.max_values)
+
+    def least_count(self, query: ValueQuery, mu: float) -> float:
+        """The noisy count that a value must reach to be selected, in rows; public, and nothing is read or booked."""
+        return self._threshold(query, self._mechanism(query, mu).stddev)
+
+    def _threshold(self, query: ValueQuery, stddev: float) -> float:
+        plan = self.plan
+        return threshold(
+            stddev,
             max_rows=plan.unit.max_rows,
             distance=plan.relation.distance,
             n_columns=query.n_columns,
             delta=plan.delta_selection,
             min_units=query.min_units,
         )
-        selection = Selection(mechanism, least, self.noise)
-        return most_frequent(rows.passing_values(query.column, selection.passes), query.max_values)
 
     @contextmanager
     def sample(self, stage: Stage, rows: Samplable[R], rate: float) -> Iterator[HeldRows[R]]:
@@ -167,17 +174,20 @@ class PrivacyMeter:
             raise PrivacyError(
                 f"{stage.value}/{name}: spends mu {spent:.6g}, the plan holds {self.plan.mu_of(stage):.6g}"
             )
-        mechanism = NoisySum(
-            context=context,
+        mechanism = self._mechanism(query, mu)
+        self._check_numerics(mechanism)
+        self._contexts.add(context)
+        self._book(stage, mechanism.event)
+        return mechanism
+
+    def _mechanism(self, query: Query, mu: float) -> NoisySum:
+        return NoisySum(
+            context=(self.release_id, query.stage.value, query.name),
             squared_sensitivity=query.bound.squared_norm * self.plan.unit.max_rows**2,
             mu=mu,
             relation=self.plan.relation,
             moved=self.plan.moved_by_unit(query.bound.moved, query.size),
         )
-        self._check_numerics(mechanism)
-        self._contexts.add(context)
-        self._book(stage, mechanism.event)
-        return mechanism
 
     def _check_numerics(self, mechanism: NoisySum) -> None:
         """Counts what float64 does to the noise, and refuses it where the plan kept no room for it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Receipt:
       diagnostics: Advice from public and DP numbers.
       versions: Versions of the packages that ran.
       source_since: Units already in this version were not read; None if all units were.
+      domain_fit: How the domain meets the rows: shares that do not fit it, bounds that were found, open columns.
       ledger: Number and hash of the start in the ledger, if there is one: a ledger without it was rewritten.
       rules: Rules between columns that every released row keeps, one sentence each.
     """
@@ -53,6 +55,7 @@ class Receipt:
     ledger: dict[str, Any] | None = None
     source_since: int | None = None
     rules: tuple[str, ...] = ()
+    domain_fit: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Returns the receipt as JSON."""
@@ -82,6 +85,7 @@ class Receipt:
             *[f"  rule        {text}" for text in self.rules],
             self.privacy.in_words(),
             f"  auto        {resolved}",
+            *[f"  bounds      {text}" for text in found_bounds_in_words(self.domain_fit)],
             *ledger,
             *[f"  advice      {text}" for text in self.diagnostics],
         ]
@@ -121,6 +125,16 @@ class Receipt:
         for name in ("columns", "left_out", "diagnostics", "rules"):
             plain[name] = tuple(plain.get(name, ()))
         return cls(**{**plain, "privacy": PrivacyStatement.from_dict(plain["privacy"])})
+
+
+def found_bounds_in_words(domain_fit: Mapping[str, Any]) -> list[str]:
+    """One line for each column whose bounds were found."""
+    found = domain_fit.get("bounds found", {})
+    return [f"of {name!r} were found: {_bound(low)} to {_bound(high)}" for name, (low, high) in found.items()]
+
+
+def _bound(value: object) -> str:
+    return value if isinstance(value, str) else f"{value:,.12g}"
 
 
 def receipt_in(text: str) -> Receipt | None:

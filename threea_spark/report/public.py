@@ -16,6 +16,7 @@ from threea_spark.report.charts.bar_charts import spread_chart
 from threea_spark.report.charts.heat_map import heat_map, strongest
 from threea_spark.report.charts.scales import percent
 from threea_spark.report.charts.svg import templates
+from threea_spark.report.domain_fit import domain_fit_table
 from threea_spark.report.summary import ColumnSummary, TableSummary
 
 OPEN_CHARTS = 24
@@ -83,6 +84,7 @@ def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | No
         budget=guarantee.budget_chart(statement),
         stages=guarantee.budget_rows(statement),
         sampled=guarantee.is_sampled(statement),
+        domain_fit=domain_fit_table(receipt),
         summary=summary,
         together=together_in_words(receipt.release_id, standing),
         cards=cards[:OPEN_CHARTS],

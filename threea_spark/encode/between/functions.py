@@ -44,7 +44,7 @@ class LevelledColumn:
             return cls(name, selected.get(name, ()) if column.is_open else tuple(column.values), column)
         if column.type != "integer":
             raise TypeError(f"{name!r} has no few values")  # the domain's checks refuse it
-        return cls(name, tuple(map(str, range(column.lower, column.upper + 1))), column)
+        return cls(name, tuple(map(str, range(int(column.lower_number), int(column.upper_number) + 1))), column)
 
     @property
     def is_open(self) -> bool:

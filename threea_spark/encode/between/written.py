@@ -35,8 +35,7 @@ def filled(values: Float64Array, column: Column) -> Float64Array:
     """Null as a number that is never null counts: as the middle of the bounds, whole where the column is."""
     if column.is_categorical:
         raise TypeError("a category has no middle")
-    ends = (column.lower_seconds, column.upper_seconds) if column.is_timestamp else (column.lower, column.upper)
-    middle = 0.5 * (ends[0] + ends[1])
+    middle = 0.5 * (column.lower_number + column.upper_number)
     return np.where(np.isnan(values), middle if column.type == "float" else np.floor(middle), values)
 
 
