@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 
 from threea_spark.config.domain import Domain
-from threea_spark.config.reading import read_yaml
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.yaml_files import read_yaml
 from threea_spark.errors import ConfigError
 from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import fit as fit_table

@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 
-from threea_spark.config.columns import value_text
+from threea_spark.config.category_text import value_text
 from threea_spark.config.domain import Domain
 from threea_spark.errors import ConfigError
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Set
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from threea_spark.config.category_text import value_text
 from threea_spark.config.reading import Frozen
 
 OPEN = "open"
@@ -166,22 +166,6 @@ class CategoricalColumn(Frozen):
 Column: TypeAlias = Annotated[
     IntegerColumn | FloatColumn | TimestampColumn | CategoricalColumn, Field(discriminator="type")
 ]
-
-
-def value_text(value: object) -> str:
-    """Formats a category as Spark's cast to string does, so that YAML's true, 1 and "a" match the rows."""
-    if value is None:
-        raise ValueError("a category cannot be null; write `nullable: true` instead, or quote the word")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes | Mapping | Set | list | tuple):
-        raise ValueError("a category must be text, a number, a date, true or false; write one of them")
-    try:
-        text = str(value)
-        text.encode()
-    except ValueError:  # a number with thousands of digits, or half of a surrogate pair
-        raise ValueError("a category cannot be written as text; drop it") from None
-    return text
 
 
 def _epoch_seconds(moment: dt.datetime) -> float:

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias
 from pydantic import model_validator
 
 from threea_spark.config.columns import CategoricalColumn, Column
-from threea_spark.config.reading import Frozen, parse_model, read_yaml
+from threea_spark.config.reading import Frozen, parse_model
+from threea_spark.config.yaml_files import read_yaml
 
 Task: TypeAlias = Literal["classification", "regression", "none"]
 MAX_COLUMNS = 10_000

@@ -15,8 +15,9 @@ from pydantic import Field, field_validator, model_validator
 from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import PROBABILITY_TYPE, names_for_label, names_taken
-from threea_spark.config.reading import Frozen, parse_model, read_yaml
+from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
+from threea_spark.config.yaml_files import read_yaml
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Accounting, Stage
 from threea_spark.privacy.large_delta import declared_problem

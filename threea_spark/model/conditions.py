@@ -14,7 +14,8 @@ from functools import partial
 import numpy as np
 
 from threea_spark.arrays import BoolArray, Int64Array
-from threea_spark.config.columns import CategoricalColumn, value_text
+from threea_spark.config.category_text import value_text
+from threea_spark.config.columns import CategoricalColumn
 from threea_spark.config.domain import Domain
 from threea_spark.encode.cells import Decoded
 from threea_spark.errors import ConfigError

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.arrays import BoolArray, Int64Array
-from threea_spark.config.columns import value_text
+from threea_spark.config.category_text import value_text
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICRO = dt.timedelta(microseconds=1)
