@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.config.yaml_files import written_yaml
 from threea_spark.errors import ConfigError, EnvironmentNotReadyError
