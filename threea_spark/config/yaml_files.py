@@ -70,7 +70,8 @@ def written_yaml(content: Mapping[str, Any]) -> str:
     """Writes plain values as YAML 1.2."""
     text = io.StringIO()
     writer = YAML(typ="safe", pure=True)
-    writer.default_flow_style, writer.sort_base_mapping_type_on_output = False, False
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed as None alone
     writer.allow_unicode = False  # else line breaks of other scripts are written as they are, and read as blanks
     writer.dump(dict(content), text)
     return text.getvalue()
@@ -178,10 +179,8 @@ def _line(node: Node) -> int:
 def _problem(error: YAMLError, text: str) -> str:
     if isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        escape = quoted(text[error.position])
-        return (
-            f" line {line}: YAML does not allow the character U+{ord(text[error.position]):04X}; write it as {escape}"
-        )
+        odd = text[error.position]
+        return f" line {line}: YAML does not allow the character U+{ord(odd):04X}; write it as {quoted(odd)}"
     mark = getattr(error, "problem_mark", None)
-    line = f" line {mark.line + 1}:" if mark is not None else ""
-    return f"{line} {plain(getattr(error, 'problem', None) or 'is not valid YAML')}"
+    where = f" line {mark.line + 1}:" if mark is not None else ""
+    return f"{where} {plain(getattr(error, 'problem', None) or 'is not valid YAML')}"
