@@ -23,7 +23,7 @@ from threea_spark.recipes.choice import expected
 from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
 from threea_spark.source import rows as table
 from threea_spark.source import since
-from threea_spark.source.schema import check_schema, left_out
+from threea_spark.source.schema import check_schema, left_out, released_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -148,7 +148,7 @@ def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
             f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, but its schema allows "
             "null; declare the column NOT NULL (in a copy of the table, say), or use drop or together"
         )
-    types = {name: simple for name, simple in found.items() if name in config.domain.columns}
+    types = {name: released_type(simple) for name, simple in found.items() if name in config.domain.columns}
     return types | config.added_columns
 
 

@@ -92,8 +92,8 @@ def test_a_character_that_yaml_does_not_allow_is_named_with_its_escape(tmp_path,
 
 ODD_NAMES = [
     "caf\u00e9", "fan?\x8c\u00e6", "a\x7fb", "a\x85b", "a\u2028b", "a\u2029b", "\ufeffid", "a\ufffdb",
-    "emoji \U0001f600",     "tab\tname", "new\nline", "a\rb", "a'b\"c", "back\\slash", "x: y", "# hash", "null", "a\u00a0b ", "",
-    "\x00", "no", "1", "\ue000", "\U000e0001", "{a}", "%s",
+    "emoji \U0001f600", "tab\tname", "new\nline", "a\rb", "a'b\"c", "back\\slash", "x: y", "# hash", "null",
+    "a\u00a0b ", "", "\x00", "no", "1", "\ue000", "\U000e0001", "{a}", "%s",
 ]  # fmt: skip
 
 

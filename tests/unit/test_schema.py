@@ -22,6 +22,15 @@ def checked(column, simple, unit=None):
         ({"type": "categorical", "values": ["a"]}, "array<string>", "flatten it"),
         ({"type": "categorical", "values": ["1", "two"]}, "int", "cannot hold the listed ['two']"),
         ({"type": "categorical", "values": "open"}, "bigint", "list the values"),
+        (
+            {"type": "categorical", "values": ["no", "yes"]},
+            "boolean",
+            "cannot hold the listed ['no', 'yes'], which are true",
+        ),
+        ({"type": "categorical", "values": ["1", "0"]}, "boolean", "which are true and false"),
+        ({"type": "categorical", "values": ["1", "1.0"]}, "double", "the listed '1' and '1.0' are equal"),
+        ({"type": "categorical", "values": ["CA  "]}, "char(4)", "without the blanks at its end; list 'CA'"),
+        ({"type": "categorical", "values": ["0.125"]}, "decimal(10,2)", "cannot hold the listed ['0.125']"),
     ],
 )
 def test_a_column_that_does_not_fit_is_named_with_its_fix(column, simple, hint):

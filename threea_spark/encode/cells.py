@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
-from threea_spark.engine.types import arrow_type
+from threea_spark.engine.types import arrow_type, categories_as, places_among
 
 _MICROS = 1_000_000
 DAY_SECONDS = 86_400
@@ -41,13 +41,13 @@ def levels_of(cells: pa.Array, values: tuple[str, ...], *, unknown: int, null: i
     """Reads the place of each cell among the values. PRIVATE.
 
     Args:
-      cells: Text. PRIVATE.
+      cells: In the source's type, whose values are compared: 1.0 is the listed 1. PRIVATE.
       values: Listed or selected.
       unknown: Level of a value that is not among them.
       null: Level of null.
     """
-    found = pc.fill_null(pc.index_in(cells, value_set=pa.array(values, type=cells.type)), unknown)
-    levels = np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+    places = places_among(cells, values)
+    levels = np.where(places < 0, unknown, places)
     return np.where(np.asarray(cells.is_null().to_numpy(zero_copy_only=False)), null, levels)
 
 
@@ -129,7 +129,7 @@ class Levels:
           simple: Spark's simple type string of the source's column.
         """
         index = pa.array(self.levels, mask=self.levels < 0)
-        return pa.array(self.values, pa.string()).cast(arrow_type(simple)).take(index)
+        return categories_as(self.values, arrow_type(simple)).take(index)
 
 
 Decoded: TypeAlias = Numbers | Levels

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import names_taken
-from threea_spark.engine.types import castable
+from threea_spark.engine.types import castable, listed_twice
 from threea_spark.errors import SchemaError
 
+CHAR_DECLARED = "__CHAR_VARCHAR_TYPE_STRING"
+"""Where Spark keeps that a column of text was declared CHAR(n) or VARCHAR(n), whatever a session makes of it."""
 NUMERIC_TYPES = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 TIME_TYPES = ("timestamp", "timestamp_ntz", "date")
 TEXT_TYPES = ("string", "boolean", "varchar", "char")
@@ -61,7 +63,9 @@ def unit_problem(name: str, found: Mapping[str, str]) -> str | None:
       found: Spark's simple type string by column name.
     """
     if name not in found:
-        return f"  {name!r}: the unit of privacy is not a column of the source; fix privacy.unit.column"
+        near = near_name(name, found)
+        hint = f"did you mean {near!r}?" if near else "fix privacy.unit.column"
+        return f"  {name!r}: the unit of privacy is not a column of the source; {hint}"
     if base_type(found[name]) in UNIT_TYPES:
         return None
     return (
@@ -81,11 +85,26 @@ def base_type(simple: str) -> str:
     return simple.split("(", 1)[0].split("<", 1)[0].strip().lower()
 
 
+def near_name(name: str, others: Iterable[str]) -> str | None:
+    """The name that differs in case or in blanks around it alone; None if there is none."""
+    return next((other for other in others if other.strip().lower() == name.strip().lower()), None)
+
+
+def holds_text(simple: str) -> bool:
+    """Whether a type is text, of any length."""
+    return base_type(simple) in ("string", "varchar", "char")
+
+
+def released_type(simple: str) -> str:
+    """The type in which a column of the source is released: text without a declared length."""
+    return "string" if holds_text(simple) else simple
+
+
 def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
     if name not in found:
-        near = [other for other in found if other.lower() == name.lower()]
-        hint = f"; did you mean {near[0]!r}?" if near else "; drop it from the domain or correct its spelling"
-        return f"  {name!r}: not a column of the source{hint}"
+        near = near_name(name, found)
+        hint = f"did you mean {near!r}?" if near else "drop it from the domain or correct its spelling"
+        return f"  {name!r}: not a column of the source; {hint}"
     kind = base_type(found[name])
     allowed: tuple[str, ...]
     if column.is_categorical:
@@ -102,11 +121,20 @@ def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
 
 def _category_problem(name: str, column: CategoricalColumn, simple: str) -> str | None:
     """Checks that the source's type, in which categories are released, can hold each of them."""
-    if base_type(simple) in ("string", "varchar", "char"):
-        return None
     if column.is_open:
+        if holds_text(simple):
+            return None
         return f"  {name!r}: an open set needs a text column, but the source has {simple}; list the values"
-    wrong = castable(tuple(column.values), simple)
-    if wrong:
-        return f"  {name!r}: the source's {simple} cannot hold the listed {wrong[:3]}; drop or correct them"
+    values = tuple(column.values)
+    if padded := [value for value in values if base_type(simple) == "char" and value.endswith(" ")]:
+        return (
+            f"  {name!r}: the source's {simple} is read without the blanks at its end; list {padded[0].rstrip(' ')!r}"
+        )
+    if wrong := castable(values, released_type(simple)):
+        hint = ", which are true and false" if simple == "boolean" else ""
+        return f"  {name!r}: the source's {simple} cannot hold the listed {wrong[:3]}{hint}; drop or correct them"
+    if twice := listed_twice(values, released_type(simple)):
+        return (
+            f"  {name!r}: the listed {twice[0]!r} and {twice[1]!r} are equal in the source's {simple}; keep one of them"
+        )
     return None
