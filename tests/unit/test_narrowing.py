@@ -37,6 +37,7 @@ def drawn(sampler, n_rows=N, seed=1):
         Conditions(values={"ward": "b"}),
         Conditions(values={"sex": "m"}, ranges={"age": (20, 50)}),
         Conditions(ranges={"income": (1e5, 3e5)}),
+        Conditions(values={"ward": "b"}, nulls=frozenset({"income", "sex"})),
     ],
 )
 def test_narrowed_rows_that_fit_follow_the_rows_that_fit_without_it(conditions):

@@ -71,6 +71,11 @@ class Numbers:
         """The same column in other rows."""
         return Numbers(np.asarray(cells, dtype=np.float64))
 
+    @property
+    def missing(self) -> BoolArray:
+        """Which rows are null, shape (n,)."""
+        return np.asarray(np.isnan(self.values), dtype=np.bool_)
+
     def within(self, low: float, high: float) -> BoolArray:
         """Which rows hold a number from low to high, shape (n,)."""
         return (self.values >= low) & (self.values <= high)
@@ -116,6 +121,11 @@ class Levels:
     def with_cells(self, cells: NDArray[np.generic]) -> Levels:
         """The same column in other rows."""
         return Levels(np.asarray(cells, dtype=np.int64), self.values)
+
+    @property
+    def missing(self) -> BoolArray:
+        """Which rows are null, shape (n,)."""
+        return np.asarray(self.levels < 0, dtype=np.bool_)
 
     def equals(self, value: str) -> BoolArray:
         """Which rows hold a category, shape (n,)."""

@@ -173,6 +173,11 @@ class FeatureCodec(ABC):
         """Which cells may hold a number from `low` to `high`, shape (n_cells,); no cell of a category does."""
 
     @property
+    def null_cells(self) -> BoolArray:
+        """Which cells hold null alone, shape (n_cells,)."""
+        return np.arange(self.n_cells) >= self.n_cells - int(self.nullable)
+
+    @property
     def features(self) -> tuple[Self, ...]:
         """A column of one feature."""
         return (self,)

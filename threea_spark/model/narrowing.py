@@ -36,6 +36,8 @@ def narrowed(sampler: RowSampler, encoding: Encoding, conditions: Conditions) ->
         own, codec = encoding.cell_layout.of(place), encoding.features[place]
         if name in conditions.values:
             allowed[own] = codec.cells_holding(conditions.values[name])
+        elif name in conditions.nulls:
+            allowed[own] = codec.null_cells
         elif name in conditions.ranges:
             allowed[own] = codec.cells_within(*conditions.ranges[name])
     if allowed.all():
