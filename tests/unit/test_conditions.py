@@ -184,7 +184,7 @@ def test_a_value_of_any_form_is_the_domain_s(name, asked, wanted):
         assert (found.nulls, found.values, found.ranges) == (set(), {name: wanted}, {})
     else:
         assert found.ranges[str(name)] == pytest.approx(wanted, abs=1e-5)
-        assert not (found.nulls or found.values)
+        assert (found.nulls, found.values) == (set(), {})
     assert not found.are_none
 
 
