@@ -200,7 +200,7 @@ class ReleaseConfig(Frozen):
         if taken := names_taken(self.added_columns, [*self.domain.columns, *([] if unit is None else [unit])]):
             raise ValueError(
                 f"anonymize.label_probability: the table would hold two columns {taken[0]!r}; drop the option, or "
-                "rename the column in a view of the source"
+                "rename the column of the source"
             )
 
     @property

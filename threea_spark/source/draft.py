@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from threea_spark.config.yaml_files import plain, plain_path, quoted
-from threea_spark.engine.delta import Place, read_latest
+from threea_spark.engine.delta import Place, no_delta, read_latest
 from threea_spark.source.identifying import what_it_looks_like
 from threea_spark.source.rows import schema_of
 from threea_spark.source.schema import NUMERIC_TYPES, TEXT_TYPES, TIME_TYPES, base_type
@@ -51,7 +51,9 @@ def drafted(spark: SparkSession, place: str, text_of: Callable[[str, Mapping[str
     Raises:
       SourceError: if the table cannot be read.
     """
-    return text_of(place, _schema(spark, place))
+    found, other = _schema(spark, place), no_delta(spark, Place.named(place))
+    text = text_of(place, found)
+    return text if other is None else f"# {plain_path(place)} {other.what}, and {other.fix}\n{text}"
 
 
 def domain_text(place: str, found: Mapping[str, str]) -> str:
@@ -94,4 +96,4 @@ def _described(name: str, simple: str) -> str:
         return f"  {key}: {{type: categorical, values: [true, false], nullable: true}}\n"
     if kind in TEXT_TYPES:
         return f"  {key}: {{type: categorical, values: open, nullable: true}}   # or list them\n"
-    return f"  # {key}: {plain(simple)} cannot be released; flatten it to plain columns in a view\n"
+    return f"  # {key}: {plain(simple)} cannot be released; store it as plain columns\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.domain import Domain
@@ -47,11 +47,33 @@ def check_schema(
         raise SchemaError("\n".join(["the source does not fit the domain:", *problems]))
 
 
+def check_names(columns: Sequence[str], wanted: Collection[str]) -> None:
+    """Refuses columns that Spark does not tell apart, since their names differ in case alone or not at all.
+
+    Args:
+      columns: All of the source, of which a table in memory may have such.
+      wanted: Those that are read.
+
+    Raises:
+      SchemaError: naming two of them.
+    """
+    seen: dict[str, str] = {}
+    read = {name.lower() for name in wanted}
+    for name in columns:
+        if name.lower() in seen:
+            raise SchemaError(
+                f"the source has columns {seen[name.lower()]!r} and {name!r}, which Spark does not tell apart; rename "
+                "one, or set spark.sql.caseSensitive to true"
+            )
+        if name.lower() in read:
+            seen[name.lower()] = name
+
+
 def added_problem(name: str) -> str:
     """Says in one line that the source has a column which the release would add."""
     return (
         f"  {name!r}: anonymize.label_probability adds a column of this name, but the source has one; drop the option, "
-        "or rename the source's column in a view"
+        "or rename the source's column"
     )
 
 
@@ -109,11 +131,11 @@ def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
     allowed: tuple[str, ...]
     if column.is_categorical:
         allowed = NUMERIC_TYPES + TIME_TYPES + TEXT_TYPES
-        fix = "flatten it to a plain column in a view, or drop it from the domain"
+        fix = "store it as plain columns, or drop it from the domain"
     elif column.is_timestamp:
-        allowed, fix = TIME_TYPES, "cast it to timestamp in a view, or declare it categorical"
+        allowed, fix = TIME_TYPES, "store it as a timestamp, or declare it categorical"
     else:
-        allowed, fix = NUMERIC_TYPES, "cast it to a number in a view, or declare it categorical"
+        allowed, fix = NUMERIC_TYPES, "store it as a number, or declare it categorical"
     if kind in allowed:
         return _category_problem(name, column, found[name]) if column.is_categorical else None
     return f"  {name!r}: the domain says {column.type}, the source has {found[name]}; {fix}"
