@@ -188,10 +188,11 @@ def _check_apart(spark: SparkSession, config: ReleaseConfig) -> None:
 def _check_target(
     spark: SparkSession, target: delta.Place, config: ReleaseConfig, release_id: str, types: dict[str, str]
 ) -> None:
-    if not delta.exists(spark, target):
-        return
-    if (other := delta.no_delta(spark, target)) is not None:
+    other = delta.no_delta(spark, target)
+    if other is not None and (other.is_there or delta.exists(spark, target)):
         raise TargetExistsError(f"target: {target} {other.what}, and releases are Delta tables; choose another target")
+    if other is not None:
+        return
     properties = delta.properties_of(spark, target)
     releases = held_in(properties, delta.commit_metadata(spark, target))
     if any(held.release_id == release_id and held.is_written for held in releases):

@@ -96,7 +96,8 @@ CERTAIN = [
 NOT_CERTAIN = [
     "price < 50", "price > 0", "price < 99.4", "n <= 300", "n IS NOT NULL", "n IS NULL", "n IS NULL OR n < 300",
     "y IN ('no')", "y = 'no'", "grp IN ('a', 'b', 'it''s')", "n IS NULL OR price < 50", "NOT price > 100",
-    "price * 2 < 500",     "price < 200 - 150", "length(y) < 9", "other < 5", "price < n", "at > '2019-01-01'", "town IN ('a')", "price <",
+    "price * 2 < 500", "price < 200 - 150",
+    "length(y) < 9", "other < 5", "price < n", "at > '2019-01-01'", "town IN ('a')", "price <",
     "(price < 200", "price < 200)", "", "y", "y LIKE '%'", "price < 200 AND", "price <=> 5",
     "n IS NULL AND price < 200",     "grp IS NULL OR n IS NULL OR n < 5", "price IN (1)", "true", "y < 5",
 ]  # fmt: skip

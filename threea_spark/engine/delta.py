@@ -87,7 +87,7 @@ def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int
 
 
 def no_delta(spark: SparkSession, place: Place) -> NoDelta | None:
-    """Says what a place is if it exists but is no Delta table; None if it is one. Reads no row."""
+    """Says what a place is that is no Delta table, or that nothing is there; None for a Delta table. Reads no row."""
     from pyspark.errors import AnalysisException
 
     try:

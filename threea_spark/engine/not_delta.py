@@ -24,10 +24,12 @@ class NoDelta:
     Attributes:
       what: What it is, beginning with `is`.
       fix: How a release can read its rows.
+      is_there: Whether something is there, for sure.
     """
 
     what: str
     fix: str
+    is_there: bool = True
 
 
 def why_no_delta(spark: SparkSession, name: str, *, is_path: bool, error: Exception) -> NoDelta:
@@ -46,7 +48,7 @@ def why_no_delta(spark: SparkSession, name: str, *, is_path: bool, error: Except
 
 def _at_path(spark: SparkSession, path: str) -> NoDelta:
     if not _holds_parquet(spark, path):
-        return NoDelta("is not a readable Delta table", "check the path")
+        return NoDelta("is not a readable Delta table", "check the path", is_there=False)
     parquet = f"parquet.{quoted_name(path)}"
     return NoDelta(
         "holds Parquet files, but is no Delta table", f"{_STORED}FROM {parquet}, or by CONVERT TO DELTA {parquet}"
@@ -70,7 +72,7 @@ def _in_catalog(spark: SparkSession, name: str) -> NoDelta:
     try:
         found = spark.catalog.getTable(name)
     except AnalysisException:
-        return NoDelta("is not a readable Delta table", "check the table")
+        return NoDelta("is not a readable Delta table", "check the table", is_there=False)
     if found.isTemporary:
         what = "is a temporary view"
     elif str(found.tableType).upper() in _VIEWS:
