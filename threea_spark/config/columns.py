@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from threea_spark.config.category_text import value_text
 from threea_spark.config.reading import Frozen
@@ -96,6 +97,17 @@ class TimestampColumn(_Bounded):
     lower: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
     upper: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
     parts: tuple[Literal["hour", "weekday", "month"], ...] = Field(default=(), description="kept besides the date")
+    time_zone: str | None = Field(default=None, description="the zone whose clocks show the parts; None: UTC")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, zone: str | None) -> str | None:
+        try:
+            if zone is not None:
+                ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("time_zone is not a known zone; write one such as Europe/Berlin") from None
+        return zone
 
     @field_validator("lower", "upper", mode="before")
     @classmethod
@@ -110,6 +122,12 @@ class TimestampColumn(_Bounded):
         if math.ceil(self.lower_seconds) > math.floor(self.upper_seconds):
             raise ValueError("no whole second lies between lower and upper; widen the bounds")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out a zone that is not given: 0.2.0, which reads saved models and receipts too, does not know it."""
+        found: dict[str, Any] = plain(self)
+        return {name: value for name, value in found.items() if name != "time_zone" or value is not None}
 
     @property
     def lower_seconds(self) -> float:

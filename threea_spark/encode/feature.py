@@ -100,11 +100,13 @@ class FeatureCodec(ABC):
     Attributes:
       name, nullable: As in the field.
       is_category: Whether its cells have no order.
+      time_zone: Always None; a timestamp may have one.
     """
 
     name: str
     nullable: bool
     is_category: ClassVar[bool]
+    time_zone: ClassVar[None] = None
 
     @property
     @abstractmethod

@@ -30,7 +30,7 @@ from threea_spark.model.stored import StoredCategory, StoredEncoding, from_store
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 FORMAT = 2
-_SINCE_2 = ("NumberLabels", "class_probabilities")
+_SINCE_2 = ("NumberLabels", "class_probabilities", "time_zone")
 """Classes and fields that a reader of format 1 does not know; what holds none of them is written for it."""
 _DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)

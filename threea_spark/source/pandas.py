@@ -56,7 +56,7 @@ def arrow_table(
       SchemaError: as `columns_by_name`; never because of a cell's value.
     """
     columns = dict(domain.columns) | ({} if unit_column is None else {unit_column: _IDENTIFIERS})
-    found = columns_by_name(_pandas_frame(frame), columns, added)
+    found = columns_by_name(frame_of_arrow(frame) if isinstance(frame, pa.Table) else frame, columns, added)
     return pa.table({name: read_cells(found[name], column) for name, column in columns.items()})
 
 
@@ -67,13 +67,11 @@ def is_in_memory(rows: object) -> TypeGuard[pd.DataFrame | pa.Table]:
     return isinstance(rows, pa.Table | pd.DataFrame)
 
 
-def _pandas_frame(frame: pd.DataFrame | pa.Table) -> pd.DataFrame:
-    """An Arrow table as a frame that holds the same arrays."""
-    if not isinstance(frame, pa.Table):
-        return frame
+def frame_of_arrow(rows: pa.Table) -> pd.DataFrame:
+    """An Arrow table as a frame that holds the same arrays; CHAR(n) without its blanks."""
     import pandas as pd
 
-    table = trimmed(frame)
+    table = trimmed(rows)
     return pd.DataFrame(
         {place: pd.Series(pd.arrays.ArrowExtensionArray(column)) for place, column in enumerate(table.columns)}
     ).set_axis(table.column_names, axis=1)

@@ -37,7 +37,7 @@ def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
     """Selects the domain's columns as c0, c1, ... in types that Arrow supports; no cast here can fail on a value."""
     types = schema_of(table)
     columns = [
-        _cell(name, column, types[name]).alias(column_name(position))
+        cell_as_read(name, column, types[name]).alias(column_name(position))
         for position, (name, column) in enumerate(domain.columns.items())
     ]
     if unit.column is None:
@@ -47,7 +47,7 @@ def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
     return kept.select(*columns, identifier.alias(UNIT_ID))
 
 
-def _cell(name: str, column: DomainColumn, simple: str) -> Column:
+def cell_as_read(name: str, column: DomainColumn, simple: str) -> Column:
     """Returns a column's cells as they are read: numbers as float64, categories and times in their own type."""
     from pyspark.sql import functions as F
 
@@ -94,7 +94,7 @@ def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyU
         if name not in earlier.columns
     }
     before = earlier.select("*", *late.values())  # a column added later is null in earlier rows
-    cells = [_cell(name, column, types[name]).alias(name) for name, column in domain.columns.items()]
+    cells = [cell_as_read(name, column, types[name]).alias(name) for name, column in domain.columns.items()]
     return rows.select(*cells).exceptAll(before.select(*cells))
 
 
