@@ -15,6 +15,7 @@ from threea_spark.report.summary import values_of
 from threea_spark.source.pandas import read_cells
 from threea_spark.source.reading import column_as_read, numbers_as_read
 
+NEW_YORK = "America/New_York"
 DOMAIN = Domain.from_dict(
     {
         "label": "y",
@@ -53,7 +54,7 @@ def test_every_reader_takes_a_row_for_the_same_whatever_its_types(row):
     pd.testing.assert_frame_equal(tree_features(plain, DOMAIN, plain), tree_features(other, DOMAIN, plain))
     linear = LinearFeatures.fit(plain, DOMAIN)
     assert np.array_equal(linear.matrix(plain), linear.matrix(other))
-    levels = {"stars": ("1", "2.0", "3"), "flag": ("true", "false")}
+    levels = {"stars": ("1", "2.0", "3"), "flag": ("true", "false"), "y": ("0", "1")}
     pd.testing.assert_frame_equal(to_xy(plain, DOMAIN, levels)[0], to_xy(other, DOMAIN, levels)[0])
     assert to_xy(other, DOMAIN, levels)[1].tolist() == ["1", "1"]
 
@@ -64,10 +65,8 @@ def test_it_is_the_reader_of_the_release_and_reading_twice_changes_nothing():
         found = column_as_read(rows[name], column)
         again = column_as_read(found, column)
         pd.testing.assert_series_equal(found, again)
-        read = [
-            None if cell is None else pd.Timestamp(cell) if column.is_timestamp else cell
-            for cell in read_cells(rows[name], column).to_pylist()
-        ]
+        cells = read_cells(rows[name], column).to_pylist()
+        read = [pd.Timestamp(cell) if isinstance(cell, dt.datetime) else cell for cell in cells]
         assert [None if pd.isna(cell) else cell for cell in found] == read
     assert numbers_as_read(rows["seen"], DOMAIN.columns["seen"]).tolist()[0] == 1_609_462_800.0
 
@@ -82,15 +81,9 @@ def test_a_model_is_tested_on_real_rows_of_other_types():
     rng = np.random.default_rng(1)
     stars = rng.integers(1, 4, 300)
     label = stars > 1
-    released = pd.DataFrame(
-        {
-            "stars": np.where(stars == 2, "2.0", stars.astype(str)),
-            "flag": "true",
-            "dose": 1.0,
-            "seen": SAME[0]["seen"],
-            "y": label.astype(int).astype(str),
-        }
-    )
+    seen = SAME[0]["seen"]
+    released = pd.DataFrame({"stars": np.where(stars == 2, "2.0", stars.astype(str)), "flag": "true", "dose": 1.0})
+    released = released.assign(seen=seen, y=label.astype(int).astype(str))
     real = released.assign(stars=stars.astype(float), flag=True, y=label.astype(float))
     found = score(released, real, DOMAIN)
     assert found.accuracy > 0.95

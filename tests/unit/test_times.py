@@ -149,8 +149,8 @@ def test_parts_are_read_and_released_by_the_clocks_of_the_zone():
     rng = np.random.default_rng(5)
     days = pd.Timestamp("2021-01-01", tz=NEW_YORK) + pd.to_timedelta(rng.integers(0, 700, 400), unit="D")
     shop = days.normalize() + pd.to_timedelta(rng.integers(9 * 60, 17 * 60, 400), unit="min")
-    field = time_field(QuantileField("seen", "timestamp", True, leaf_grid(TIME.lower_seconds, TIME.upper_seconds, whole=True)),
-                       ("hour", "weekday"), NEW_YORK)  # fmt: skip
+    grid = leaf_grid(TIME.lower_seconds, TIME.upper_seconds, whole=True)
+    field = time_field(QuantileField("seen", "timestamp", True, grid), ("hour", "weekday"), NEW_YORK)
     cells = pa.array(shop.tz_convert("UTC").as_unit("us").tz_localize(None).to_numpy(), pa.timestamp("us")).cast(
         pa.timestamp("us", "UTC")
     )
