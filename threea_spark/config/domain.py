@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import model_validator
 
 from threea_spark.config.columns import CategoricalColumn, Column
+from threea_spark.config.near_names import near_name
 from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.yaml_files import read_yaml
 
@@ -45,7 +46,9 @@ class Domain(Frozen):
         if self.label is None:
             raise ValueError(f"task {self.task} needs `label`; name the column or write `task: none`")
         if self.label not in self.columns:
-            raise ValueError(f"label {self.label!r} is not among the columns; add it there")
+            near = near_name(self.label, self.columns)
+            fix = "add it there" if near is None else f"did you mean {near!r}?"
+            raise ValueError(f"label {self.label!r} is not among the columns; {fix}")
         self._check_label_type(self.columns[self.label])
         return self
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from threea_spark.arrays import BoolArray, Int64Array
 from threea_spark.config.domain import Domain
+from threea_spark.config.near_names import near_name
 from threea_spark.encode.cells import Decoded
 from threea_spark.errors import ConfigError
 from threea_spark.model.wanted import Wanted, class_named, wanted_of
@@ -116,7 +117,9 @@ def conditions_of(
         name = str(label)
         column = domain.columns.get(name)
         if column is None:
-            raise ConfigError(f"where: {name!r} is not among the released columns; choose one of the domain's")
+            near = near_name(name, domain.columns)
+            fix = "choose one of the domain's" if near is None else f"did you mean {near!r}?"
+            raise ConfigError(f"where: {name!r} is not among the released columns; {fix}")
         found[name] = wanted_of(name, column, asked)
     return Conditions(
         {name: wanted.category for name, wanted in found.items() if wanted.category is not None},

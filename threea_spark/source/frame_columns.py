@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from threea_spark.config.columns import Column
 from threea_spark.config.label_columns import names_taken
+from threea_spark.config.near_names import near_name
 from threea_spark.errors import SchemaError
-from threea_spark.source.schema import CHAR_DECLARED, added_problem, base_type, near_name
+from threea_spark.source.schema import CHAR_DECLARED, added_problem, base_type
 
 if TYPE_CHECKING:
     import pandas as pd

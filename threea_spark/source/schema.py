@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import names_taken
+from threea_spark.config.near_names import near_name
 from threea_spark.engine.types import castable, listed_twice
 from threea_spark.errors import SchemaError
 
@@ -105,11 +106,6 @@ def left_out(found: Mapping[str, str], domain: Domain) -> list[str]:
 def base_type(simple: str) -> str:
     """Strips a type's parameters: decimal(10,2) becomes decimal."""
     return simple.split("(", 1)[0].split("<", 1)[0].strip().lower()
-
-
-def near_name(name: str, others: Iterable[str]) -> str | None:
-    """The name that differs in case or in blanks around it alone; None if there is none."""
-    return next((other for other in others if other.strip().lower() == name.strip().lower()), None)
 
 
 def holds_text(simple: str) -> bool:
