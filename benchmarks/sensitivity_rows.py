@@ -45,6 +45,7 @@ NARROW = {"privacy": {"epsilon": 1000.0}}  # so much that few rows have tables o
 APART = {"approximate": {"components": 1}}  # no tables of pairs
 OF_A_SAMPLE = {"adapt": {"rows": "sample"}}
 OF_A_NUMBER = {"domain": {"label": "a", "task": "regression"}}
+SEVERAL = {"domain": {"label": ["y", "c", "a"]}}
 OF_NOTHING = {"domain": {"label": None, "task": "none"}}
 MODES: dict[str, dict[str, Any]] = {
     "histograms": {**NARROW, **NO_ADAPT, **APART},
@@ -83,6 +84,8 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "a numeric label": {**NARROW, **APART, **OF_A_NUMBER},
     "pairs and a numeric label": {**NARROW, **OF_A_NUMBER},
+    "several labels": {**NARROW, **SEVERAL},
+    "several labels of components": {**NARROW, **APART, **SEVERAL},
     "no label": {**NARROW, **APART, **OF_NOTHING},
     "pairs without a label": {**NARROW, **OF_NOTHING},
     "open categories": {**NO_ADAPT, **APART, **OPEN},

@@ -17,7 +17,7 @@ from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.privacy.gaussian import mixing_mu
 from threea_spark.privacy.mechanism import NoisySum
-from threea_spark.recipes.recipe import Clusters
+from threea_spark.recipes.recipe import Clusters, LabelFunctions
 
 CONDITIONAL = "conditional accounting: the partition is not covered; do not publish before weighing this"
 _FEW_ROWS_STDDEVS = 10.0
@@ -118,6 +118,17 @@ def diagnose_labels(labels: LabelFunction | NumberLabels, cells: Int64Array) -> 
         if own > _OVERFIT * drawn and own > _MIN_KERNEL_VARIANCE:
             found.append("adapt: the kernel fits its inducing points better than other rows: raise adapt.support_size")
     return found
+
+
+def labels_kept(functions: LabelFunctions) -> list[str]:
+    """Says which of several labels have no function of their own."""
+    if not functions.are_several or not functions.kept:
+        return []
+    names = ", ".join(functions.kept)
+    return [
+        f"adapt: no label function for {names}: drawn as Approximate knows it. Where rows are too few for an equal "
+        "part of adapt's budget, raise epsilon, or name fewer labels"
+    ]
 
 
 def diagnose_mixing(mixer: Mixer, clusters: Clusters, n_rows: float, noise_stddev: float) -> list[str]:

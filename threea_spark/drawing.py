@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from threea_spark import advice
 from threea_spark.adapt import features, learn, second_look
+from threea_spark.adapt.label_problem import label_problem
 from threea_spark.adapt.problem import Problem
 from threea_spark.approximate import clusters, joint
 from threea_spark.approximate import components as approximate
 from threea_spark.approximate.components import ComponentModel
 from threea_spark.approximate.look import measure_class_means
 from threea_spark.approximate.marginals import marginals_query, pooled
-from threea_spark.encode.codec import Encoding
 from threea_spark.mixing import fitted_clusters, status_advice
 from threea_spark.model.gaussian_classes import discriminant_sampler
-from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.model.sampler import Drawn, RowSampler
 from threea_spark.privacy.budget import Stage
-from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide
+from threea_spark.recipes import rules
+from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, LabelFunctions
 from threea_spark.run import Run
 
 _DIAGNOSED_ROWS = 5_000
@@ -39,14 +40,13 @@ def draw_pairs(chosen: DrawPairs, run: Run) -> tuple[Drawn, list[str]]:
             second_share=chosen.second_share,
             rng=run.rng,
         )
-    sampler, found = model.sampler(), advice.diagnose_joint(encoding, model)
-    if chosen.labels == "learned":
+    drawn, found = Drawn(encoding, model.sampler()), advice.diagnose_joint(encoding, model)
+    if chosen.functions.learned:
         marginals = encoding.cell_layout.split(model.products.weights @ model.cell_probabilities)
-        problem = Problem(encoding, model.class_odds(), marginals, model.class_weights, sampler, n_rows)
-        with run.progress.step(next(steps)):
-            labels, encoding, signs = _learned_labels(chosen.support_size, run, problem)
-        sampler, found = replace(sampler, labels=labels), found + signs
-    return Drawn(encoding, sampler), found
+        problem = Problem(encoding, model.class_odds(), marginals, model.class_weights, drawn.sampler, n_rows)
+        drawn, signs = _labelled(chosen, run, problem, drawn, steps)
+        found += signs
+    return drawn, found + _labels_kept(chosen.functions, run)
 
 
 def draw_wide(chosen: DrawWide, run: Run) -> tuple[Drawn, list[str]]:
@@ -59,7 +59,8 @@ def draw_wide(chosen: DrawWide, run: Run) -> tuple[Drawn, list[str]]:
     with run.progress.step(second):
         model = second_look.look_again(run.staged, encoding, means, n_rows, run.config.adapt, run.meter)
         drawn = Drawn(*discriminant_sampler(encoding, model))
-    return drawn, advice.diagnose_class_means(encoding, model, means)
+    kept = _labels_kept(LabelFunctions((), run.config.domain.labels), run)
+    return drawn, advice.diagnose_class_means(encoding, model, means) + kept
 
 
 def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
@@ -67,15 +68,13 @@ def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
     encoding, meter, steps = run.encoding, run.meter, iter(chosen.steps)
     with run.progress.step(next(steps)):
         components = _components(chosen, run)
-    sampler, found = approximate.row_sampler(encoding, components), list[str]()
-    if chosen.labels == "learned":
-        with run.progress.step(next(steps)):
-            problem = _problem(run, components, sampler)
-            labels, encoding, found = _learned_labels(chosen.support_size, run, problem)
-            sampler = replace(sampler, labels=labels)
-    elif chosen.labels == "posterior":
-        problem = _problem(run, components, sampler)
-        sampler = replace(sampler, labels=features.naive_labels(problem.odds, problem.class_weights))
+    drawn, found = Drawn(encoding, approximate.row_sampler(encoding, components)), list[str]()
+    if chosen.labels == "posterior":
+        problem = _problem(run, components, drawn.sampler)
+        labels = features.naive_labels(problem.odds, problem.class_weights)
+        drawn = replace(drawn, sampler=replace(drawn.sampler, labels=labels))
+    if chosen.functions.learned:
+        drawn, found = _labelled(chosen, run, _problem(run, components, drawn.sampler), drawn, steps)
     for stage in chosen.counts_again:
         with run.progress.step(next(steps)):
             query, mu = marginals_query(run.encoding, components.mixture, stage, "marginals"), meter.remaining_mu(stage)
@@ -84,9 +83,10 @@ def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
     if chosen.counts_again:
         few = Stage.ADAPT in chosen.counts_again
         counted = approximate.row_sampler(run.encoding, components, shrinks_faint=not few)
-        sampler = replace(counted, labels=sampler.labels)
+        labelled = replace(counted, labels=drawn.sampler.labels, sequence=drawn.sampler.sequence)
+        drawn = replace(drawn, sampler=labelled)
     found += advice.diagnose_components(run.encoding, components, run.encoded.n_rows)
-    return Drawn(encoding, sampler), found
+    return drawn, found + _labels_kept(chosen.functions, run)
 
 
 def _components(chosen: Draw, run: Run) -> ComponentModel:
@@ -99,14 +99,35 @@ def _components(chosen: Draw, run: Run) -> ComponentModel:
     return approximate.measure_components(run.staged, encoding, mixture, run.meter, n_rows=run.encoded.n_rows, mu=mu)
 
 
-def _learned_labels(
-    support_size: int, run: Run, problem: Problem
-) -> tuple[LabelFunction | NumberLabels, Encoding, list[str]]:
-    adapted = learn.learn_labels(run.staged, problem, run.config.adapt, support_size, run.meter, run.rng)
-    labelled = replace(problem.sampler, labels=adapted.labels)
-    drawn, _ = labelled.draw_cells(run.encoding, _DIAGNOSED_ROWS, run.rng)
-    found = status_advice(adapted.status)
-    return adapted.labels, adapted.encoding, found + advice.diagnose_labels(adapted.labels, drawn)
+def _labelled(
+    chosen: Draw | DrawPairs, run: Run, base: Problem, drawn: Drawn, steps: Iterator[str]
+) -> tuple[Drawn, list[str]]:
+    """Learns a function for each label, one after the other; returns the rows that they label, and advice."""
+    learned, found = chosen.functions.learned, list[str]()
+    for place, name in enumerate(learned):
+        with run.progress.step(next(steps)):
+            problem = base
+            if chosen.functions.are_several:
+                later = learned[place + 1 :]
+                problem = label_problem(base, drawn, name, str(run.config.domain.label), later, run.rng)
+            mu = rules.label_mu(run.meter.remaining_mu(Stage.ADAPT), len(learned) - place)
+            config, size = run.config.adapt, chosen.support_size
+            adapted = learn.learn_labels(run.staged, problem, config, size, run.meter, run.rng, mu=mu)
+            view = problem.label_view
+            drawn = Drawn(
+                drawn.encoding if view.feature is not None else replace(drawn.encoding, label=adapted.encoding.label),
+                view.labelled(drawn.sampler, adapted.labels),
+            )
+            rows, _ = view.read_drawn(*drawn.sampler.draw_cells(run.encoding, _DIAGNOSED_ROWS, run.rng))
+            of = f"{name}: " if chosen.functions.are_several else ""
+            signs = status_advice(adapted.status) + advice.diagnose_labels(adapted.labels, rows)
+            found += [f"{of}{sign}" for sign in signs]
+    return drawn, found
+
+
+def _labels_kept(functions: LabelFunctions, run: Run) -> list[str]:
+    """Advice where labels were to be learned, and some are not."""
+    return advice.labels_kept(functions) if rules.learns_labels(run.config) else []
 
 
 def _problem(run: Run, components: ComponentModel, sampler: RowSampler) -> Problem:

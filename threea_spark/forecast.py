@@ -13,6 +13,7 @@ from threea_spark.planned import make_plan, sums_of
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.statement import plan_in_words
+from threea_spark.recipes import rules
 from threea_spark.recipes.choice import choose
 from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, Mix, Recipe
 
@@ -102,7 +103,10 @@ def _stages(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
         elif isinstance(own, Draw) and stage in own.counts_again:
             yield StageOutlook(stage.value, mu, None, None, "a further count of the components")
         elif stage is Stage.ADAPT:
-            yield StageOutlook(stage.value, mu, None, shape.n_rows * mu, "all gradients together, rows times mu")
+            n_labels = max(1, len(own.functions.learned)) if isinstance(own, Draw | DrawPairs) else 1
+            of = "" if n_labels == 1 else f" of each of {n_labels} labels"
+            rows_times_mu = shape.n_rows * rules.label_mu(mu, n_labels)
+            yield StageOutlook(stage.value, mu, None, rows_times_mu, f"all gradients{of} together, rows times mu")
         else:
             yield StageOutlook(stage.value, mu, None, None, "mixed rows" if isinstance(own, Mix) else "not used")
 

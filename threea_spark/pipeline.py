@@ -215,7 +215,10 @@ def _released_rows(
 ) -> DataFrame:
     outcome, label, seed = fitted.outcome, config.domain.label, secrets.randbits(62)  # public randomness
     if isinstance(outcome, Drawn):
-        return sampled_rows(spark, BlockDraw(outcome.sampler, outcome.encoding, label, types, receipt.n_released, seed))
+        sampler, encoding, further = outcome.sampler, outcome.encoding, config.domain.further_labels
+        n_rows = receipt.n_released
+        drawn = BlockDraw(sampler, encoding, label, types, n_rows, seed, further_labels=further)
+        return sampled_rows(spark, drawn)
     exchange = mixing(outcome.mixer, outcome.granted, outcome.encoding, label, types, seed)
     n_files = max(1, receipt.n_released // _RELEASED_FILE_ROWS)
     return write.without_layout(fitted.staged.exchanged(exchange), seed, n_files)

@@ -19,19 +19,12 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import fit as encode
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.histogram import Field
-from threea_spark.encode.outline import (
-    TableShape,
-    expected_shape,
-    features_of,
-    histogram_layout,
-    max_width,
-    n_classes_of,
-)
+from threea_spark.encode.outline import LabelShape, TableShape, expected_shape, features_of, histogram_layout, max_width
 from threea_spark.encode.rules import LABEL_CELLS
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage, certified_epsilon
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
-from threea_spark.privacy.query import Query, RowBound
+from threea_spark.privacy.query import RowBound
 from threea_spark.recipes import choice, rules
 from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
 
@@ -74,7 +67,7 @@ def make_plan(config: ReleaseConfig) -> PrivacyPlan:
         certified_epsilon(plan)
         if worst_numeric_error(config, plan) <= plan.numeric_epsilon:
             return plan
-    n_classes = n_classes_of(config, _MAX_LABEL_CELLS)
+    n_classes = expected_shape(config, 1.0, label_cells=_MAX_LABEL_CELLS).n_classes
     unit = f"units of up to {plan.unit.max_rows} rows, " if plan.unit.max_rows > 1 else ""
     raise PrivacyError(
         f"privacy: epsilon {plan.epsilon:g} at delta {plan.delta:g} cannot be certified for {unit}"
@@ -143,14 +136,11 @@ def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
     has_classes = encode.counts_classes(config)
     mu_values, mu_classes, mu = encode.split_mu(plan.mu_of(Stage.ENCODE), len(open_columns), has_classes)
     for name in open_columns:
-        yield _planned(encode.value_query(name, config.domain), mu_values)
+        query = encode.value_query(name, config.domain)
+        yield PlannedSum(query.stage, query.name, query.bound, mu_values)
     yield PlannedSum(Stage.ENCODE, "histograms", histogram_layout(config).bound, mu)
     if has_classes:
         yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), mu_classes)
-
-
-def _planned(query: Query, mu: float) -> PlannedSum:
-    return PlannedSum(query.stage, query.name, query.bound, mu)
 
 
 def _clusters(own: Clusters, clip_norm: float, mu: float, n_features: int) -> Iterator[PlannedSum]:
@@ -192,24 +182,33 @@ def _tables(own: DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: Tab
 
 
 def _labels(own: Draw | DrawPairs, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
-    """Steps of the inducing points on a sample, those of the label function, and a number's residuals."""
-    mu, n_points = plan.mu_of(Stage.ADAPT), own.support_size
-    if own.labels != "learned" or not mu > 0.0:
+    """Steps of the inducing points on a sample, those of each label function, and a number's residuals."""
+    mu, n_points, learned = plan.mu_of(Stage.ADAPT), own.support_size, own.functions.learned
+    if not learned or not mu > 0.0:
         return
     if config.adapt.rows == "sample":
         steps = move.n_steps(config.adapt, learn.POINTS_SHARE)
         points = KipSettings().bound(n_points, shape.n_features, shape.n_classes)
         yield PlannedSum(Stage.ADAPT, "points", points, move.step_mu(mu, learn.POINTS_SHARE, steps), steps)
         mu *= math.sqrt(1.0 - learn.POINTS_SHARE) * _ROUNDED
-    of_number = config.domain.task == "regression"
-    n_outputs = 1 if of_number or shape.n_classes == 2 else shape.n_classes
-    n_others = labelling.max_others(shape.n_features, n_points)
-    settings = labelling.settings_of(of_number)
-    mu_step = labelling.step_mu(labelling.steps_mu(mu, of_number), settings)
-    gradient = label_fit.gradient_bound(settings, 0, shape.n_features, n_outputs, n_others)  # no later clip is wider
-    yield PlannedSum(Stage.ADAPT, "labels", gradient, mu_step, settings.steps)
-    if of_number:
-        yield PlannedSum(Stage.ADAPT, "residuals", number_labels.residual_bound(), number_labels.residuals_mu(mu))
+    mu = rules.label_mu(mu, len(learned)) * _ROUNDED
+    shapes = {label.name: label for label in shape.labels_of(config.domain)}
+    for place, name in enumerate(learned):
+        suffix = f"-of-{name}" if own.functions.are_several else ""
+        n_read = shape.n_features + 1 - len(learned[place:])  # all columns but itself and the labels after it
+        yield from _label(shapes[name], suffix, n_read, n_points, mu)
+
+
+def _label(label: LabelShape, suffix: str, n_read: int, n_points: int, mu: float) -> Iterator[PlannedSum]:
+    """Steps of one label function that reads so many features, and a number's residuals."""
+    n_outputs = 1 if label.is_number or label.n_classes == 2 else label.n_classes
+    settings, n_others = labelling.settings_of(label.is_number), labelling.max_others(n_read, n_points)
+    mu_step = labelling.step_mu(labelling.steps_mu(mu, label.is_number), settings)
+    gradient = label_fit.gradient_bound(settings, 0, n_read, n_outputs, n_others)  # no later clip is wider
+    yield PlannedSum(Stage.ADAPT, f"labels{suffix}", gradient, mu_step, settings.steps)
+    if label.is_number:
+        residuals = number_labels.residual_bound()
+        yield PlannedSum(Stage.ADAPT, f"residuals{suffix}", residuals, number_labels.residuals_mu(mu))
 
 
 def _two_looks(plan: PrivacyPlan, features: tuple[Field, ...]) -> Iterator[PlannedSum]:

@@ -9,9 +9,11 @@ import numpy as np
 
 from threea_spark import advice, drawing, mixing
 from threea_spark.anonymize.mix import Mixed
+from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.codec import ColumnCodec
 from threea_spark.encode.fit import EncodedTable, measure_encoding
-from threea_spark.encode.outline import TableShape
+from threea_spark.encode.outline import LabelShape, TableShape
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import SourceRows, StagedRows
@@ -74,7 +76,7 @@ def run_stages(
         large_delta.require_small(plan.delta, plan.unit.max_rows, encoded.n_rows)
     with progress.step(staging):
         staged = staged_rows(rows, encoded.reader, encoded.encoding, mixes=config.is_mixing)
-    chosen = choose(config, plan, shape_of(encoded))
+    chosen = choose(config, plan, shape_of(encoded, config.domain))
     progress.expect(chosen.steps)
     outcome, found = _followed(chosen, Run(config, meter, rng, progress, encoded, staged))
     large = large_delta.advice(plan.delta, plan.unit.max_rows, encoded.n_rows)
@@ -83,10 +85,20 @@ def run_stages(
     return Fitted(chosen, outcome, staged, encoded.n_rows, (*large, *found, *conditional, *missing), meter)
 
 
-def shape_of(encoded: EncodedTable) -> TableShape:
+def shape_of(encoded: EncodedTable, domain: Domain) -> TableShape:
     """The DP numbers that the recipe is chosen by."""
-    encoding = encoded.encoding
-    return TableShape(encoded.n_rows, encoding.n_classes, len(encoding.features), encoding.width, encoded.rows_to_learn)
+    encoding, n_rows = encoded.encoding, encoded.n_rows
+    further = tuple(_further_label(encoding.column(name), n_rows) for name in domain.further_labels)
+    return TableShape(
+        n_rows, encoding.n_classes, len(encoding.features), encoding.width, encoded.rows_to_learn, further
+    )
+
+
+def _further_label(codec: ColumnCodec, n_rows: float) -> LabelShape:
+    """A label that is coded like other columns: its classes were counted with every column's cells."""
+    (own,) = codec.features
+    rows = max(n_rows - float(own.level_mass.max()), 0.0) if own.is_category else n_rows
+    return LabelShape(codec.name, own.n_cells, rows, is_number=not own.is_category)
 
 
 def _followed(chosen: Recipe, run: Run) -> tuple[Drawn | Mixed, list[str]]:

@@ -82,15 +82,17 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             cells of that column have the same text, read like a category. Pass identifiers beyond 2^53 as text or in
             an integer dtype (Int64): pandas makes a float column if one is missing, which cannot tell them apart. If
             pandas reads a file, name its `dtype`: guessing types from all rows changes cells before they get here.
-          y: The label, if X does not contain it.
+          y: The label, if X does not contain it; several are columns of X.
 
         Raises:
-          ConfigError: if parameters break a rule.
+          ConfigError: if parameters break a rule, or y is given where the domain has several labels.
           SchemaError: if X lacks a column of the domain, has it twice or in a dtype that cannot be read (nested values,
             bytes); no cell is read.
           ReleaseFailedError: if a stage failed.
         """
         config = self._config()
+        if y is not None and config.domain.further_labels:
+            raise ConfigError(f"y: the domain has {len(config.domain.labels)} labels; pass them as columns of X")
         frame = X if y is None else X.assign(**{str(config.domain.label): y})
         self.dtypes_, self.labels_ = declared_dtypes(frame, config.domain), labels_by_name(frame)
         if self.master is None:

@@ -111,7 +111,8 @@ def test_the_modes_ask_for_every_kind_of_sum():
         "approximate/first-pass", "approximate/second-pass", "approximate/pairs", "approximate/tables",
         "approximate/sizes", "approximate/sizes-of-kept",
         "adapt/norms", "adapt/class-sums", "adapt/correlations", "adapt/marginals", "adapt/points",
-        "adapt/labels", "adapt/residuals", "anonymize/marginals", "anonymize/mixed-rows",
+        "adapt/labels", "adapt/residuals", "adapt/labels-of-y", "adapt/labels-of-c", "adapt/labels-of-a",
+        "adapt/residuals-of-a", "anonymize/marginals", "anonymize/mixed-rows",
     }  # fmt: skip
 
 

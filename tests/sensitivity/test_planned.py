@@ -29,7 +29,7 @@ def granted(mode, **own):
 
 SLOWER = {
     "points and labels of two classes", "points and labels of a sample", "pairs and labels of two classes",
-    "pairs, points and labels", "a numeric label", "no label",
+    "pairs, points and labels", "a numeric label", "several labels", "no label",
 }  # fmt: skip
 MODES = [pytest.param(mode, marks=pytest.mark.slow) if mode in SLOWER else mode for mode in rows.MODES]
 

@@ -145,7 +145,7 @@ def test_a_damaged_model_is_refused(tmp_path, name, damage):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"format": 3, "parts": {}}', "format 3"),
+        ('{"format": 4, "parts": {}}', "format 4"),
         ('{"parts": {}}', "damaged"),
         ("[]", "damaged"),
         ("3", "damaged"),
@@ -167,7 +167,7 @@ def test_a_model_of_another_format_says_what_to_do(tmp_path):
     model_of().save(tmp_path / "model")
     path = tmp_path / "model" / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"readable_by": 99}))
-    with pytest.raises(ModelError, match="format 99, this version reads 2; install"):
+    with pytest.raises(ModelError, match="format 99, this version reads 3; install"):
         ReleaseModel.load(tmp_path / "model")
 
 

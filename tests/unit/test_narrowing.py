@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from scipy.stats import chisquare
 from small_tables import mixed_encoding
 
 from threea_spark.model.conditions import Conditions
-from threea_spark.model.narrowing import component_posterior, narrowed
+from threea_spark.model.narrowing import component_log_densities, narrowed
 from threea_spark.model.sampler import RowSampler, decode_rows
 
 ENCODING = mixed_encoding()
@@ -82,4 +83,6 @@ def test_the_posterior_of_components_is_bayes_rule():
     sampler = sampler_of()
     cells, _, _ = drawn(sampler, 50)
     joint = np.array([sampler.weights * np.prod(sampler.laws[:, row], axis=1) for row in cells])
-    assert np.allclose(component_posterior(sampler, cells), joint / joint.sum(axis=1, keepdims=True))
+    assert np.allclose(
+        softmax(component_log_densities(sampler, cells, range(4)), axis=1), joint / joint.sum(axis=1, keepdims=True)
+    )

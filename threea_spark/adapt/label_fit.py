@@ -74,16 +74,22 @@ def gradient_bound(settings: FitSettings, step: int, n_features: int, n_outputs:
 
 
 def gradient_query(
-    features: FeatureMap, weights: Weights, prior: Float64Array, settings: FitSettings, step: int
+    features: FeatureMap, weights: Weights, prior: Float64Array, settings: FitSettings, step: int, suffix: str = ""
 ) -> SumQuery[Targets]:
-    """The sum of the rows' clipped gradients at some weights, of length n_features + n_shared * n_outputs."""
+    """The sum of the rows' clipped gradients at some weights, of length n_features + n_shared * n_outputs.
+
+    Args:
+      features, weights, prior, settings: As in `fit_weights`.
+      step: The clip falls with the steps.
+      suffix: Of the sum's name, where there are several labels.
+    """
     n_outputs = len(features.odds)
     n_others = features.n_shared - features.odds.shape[1]
     bound = gradient_bound(settings, step, features.n_features, n_outputs, n_others)
     norm = math.isqrt(bound.squared_norm)
     return SumQuery(
         stage=Stage.ADAPT,
-        name=f"labels-{step}",
+        name=f"labels{suffix}-{step}",
         bound=bound,
         size=features.n_features + features.n_shared * n_outputs,
         contribution=lambda targets: targets.gradient_sums(weights, prior, norm),

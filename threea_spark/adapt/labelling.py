@@ -15,6 +15,7 @@ from threea_spark.adapt import features as maps
 from threea_spark.adapt import number_labels
 from threea_spark.adapt.curvature import curvature_of
 from threea_spark.adapt.label_fit import FitSettings, fit_weights, gradient_query
+from threea_spark.adapt.label_view import LabelView
 from threea_spark.adapt.linear_scores import N_TABLES, linear_scores
 from threea_spark.adapt.move import architecture
 from threea_spark.adapt.problem import Problem
@@ -39,14 +40,15 @@ _FEW = 250.0
 class TargetsOf:
     """Turns packed rows into targets; small enough to be sent with tasks."""
 
-    encoding: Encoding
+    view: LabelView
     features: maps.FeatureMap
     number: ScaledNumber | None
 
     def __call__(self, rows: PackedRows) -> Targets:
         """PRIVATE."""
-        values = None if self.number is None else self.number.values(rows)
-        return Targets(self.features, self.encoding.cells(rows.packed), rows.classes, values)
+        cells, classes, scores = self.view.read(rows)
+        values = None if self.number is None else self.number.values(classes, scores)
+        return Targets(self.features, cells, classes, values)
 
     def of_drawn(self, cells: Int64Array, classes: Int64Array) -> Targets:
         """Rows drawn from the released mixture. RELEASED."""
@@ -92,8 +94,8 @@ class Fit:
           rng: Public randomness.
         """
         features = _features(problem, config, x_support, n_rows, mu)
-        cells, _ = problem.sampler.draw_cells(problem.encoding, _DRAWN_ROWS, rng)
-        return cls(problem, TargetsOf(problem.encoding, features, problem.number), max(n_rows, 1.0), mu, cells)
+        cells, _ = problem.draw(_DRAWN_ROWS, rng)
+        return cls(problem, TargetsOf(problem.label_view, features, problem.number), max(n_rows, 1.0), mu, cells)
 
     @property
     def prior(self) -> Float64Array:
@@ -107,6 +109,7 @@ class Fit:
         """Runs the steps; returns the labels, and the codes in whose cells they are drawn."""
         number, features, prior = self.targets_of.number, self.targets_of.features, self.prior
         settings, mu = settings_of(number is not None), steps_mu(self.mu, number is not None)
+        suffix = self.targets_of.view.suffix
         curvature = curvature_of(
             features,
             self.cells[:_CURVATURE_ROWS],
@@ -116,7 +119,8 @@ class Fit:
         )
 
         def ask_step(weights: Weights, step: int) -> Float64Array:
-            return ask(gradient_query(features, weights, prior, settings, step), step_mu(mu, settings))[0]
+            query = gradient_query(features, weights, prior, settings, step, suffix)
+            return ask(query, step_mu(mu, settings))[0]
 
         weights = fit_weights(features, prior, settings, curvature, ask_step, n_rows=self.n_rows)
         columns, cell_column = weights.columns[:, None], self.problem.encoding.cell_layout.feature_of_cell
@@ -127,7 +131,8 @@ class Fit:
         expected = function.logits(self.cells)[:, 0]
         mu = number_labels.residuals_mu(self.mu)
         edges = number_labels.bin_edges(expected, number_labels.n_bins(self.n_rows, mu))
-        variances = number_labels.residual_variances(*ask(number_labels.residual_query(edges, weights, prior), mu))
+        query = number_labels.residual_query(edges, weights, prior, suffix)
+        variances = number_labels.residual_variances(*ask(query, mu))
         labels = number_labels.number_labels(number, function, self.cells, edges, variances)
         return labels, replace(self.problem.encoding, label=number.codec)
 

@@ -53,6 +53,8 @@ def learn_labels(
     support_size: int,
     meter: PrivacyMeter,
     rng: np.random.Generator,
+    *,
+    mu: float,
 ) -> LearnedLabels:
     """Learns the label function, on a sample the inducing points as well.
 
@@ -63,14 +65,14 @@ def learn_labels(
       support_size: Number of inducing points.
       meter: Answers the queries.
       rng: Public randomness: starting points are drawn from the released mixture.
+      mu: What all rows may cost; a sample takes what is left of Adapt's.
     """
-    support_cells, support_classes = problem.sampler.draw_cells(problem.encoding, support_size, rng)
+    support_cells, support_classes = problem.draw(support_size, rng)
     start = problem.kernel_input()(support_cells), problem.centred(support_classes)
     if config.targets == "released":
         return _from_released(problem, config, start, rng)
     if config.rows == "sample":
         return _from_sample(staged, problem, config, start, meter, rng)
-    mu = meter.remaining_mu(Stage.ADAPT)
     fit = Fit.of(problem, config, start[0], n_rows=problem.n_rows, mu=mu, rng=rng)
 
     def ask(query: SumQuery[Targets], mu: float) -> tuple[Float64Array, float]:
@@ -112,7 +114,7 @@ def _from_sample(
 
 def _from_released(problem: Problem, config: AdaptConfig, start: KernelRows, rng: np.random.Generator) -> LearnedLabels:
     """Learns from rows drawn from the released mixture: they need no noise."""
-    cells, classes = problem.sampler.draw_cells(problem.encoding, RELEASED_ROWS, rng)
+    cells, classes = problem.draw(RELEASED_ROWS, rng)
     moved = move_plain(*start, problem.kernel_input()(cells), problem.centred(classes), config, True)
     fit = Fit.of(problem, config, moved.x_support, n_rows=float(len(cells)), mu=1.0, rng=rng)
     drawn = fit.targets_of.of_drawn(cells, classes)

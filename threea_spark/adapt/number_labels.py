@@ -40,8 +40,13 @@ def residual_bound() -> RowBound:
     return RowBound(_UNIT**2 + (_UNIT * _LARGEST_SQUARE) ** 2, 2)
 
 
-def residual_query(edges: Float64Array, weights: Weights, prior: Float64Array) -> SumQuery[Targets]:
-    """Counts, then sums of squared residuals, of rows by range of the expected value, shape (2 * (len(edges) + 1),)."""
+def residual_query(edges: Float64Array, weights: Weights, prior: Float64Array, suffix: str = "") -> SumQuery[Targets]:
+    """Counts, then sums of squared residuals, of rows by range of the expected value, shape (2 * (len(edges) + 1),).
+
+    Args:
+      edges, weights, prior: The ranges, and the fit.
+      suffix: Of the sum's name, where there are several labels.
+    """
     bins = len(edges) + 1
 
     def contribution(targets: Targets) -> Int64Array:
@@ -54,7 +59,7 @@ def residual_query(edges: Float64Array, weights: Weights, prior: Float64Array) -
         return np.concatenate([_UNIT * np.bincount(place, minlength=bins), squares]).astype(np.int64)
 
     return SumQuery(
-        stage=Stage.ADAPT, name="residuals", bound=residual_bound(), size=2 * bins, contribution=contribution
+        stage=Stage.ADAPT, name=f"residuals{suffix}", bound=residual_bound(), size=2 * bins, contribution=contribution
     )
 
 

@@ -13,7 +13,6 @@ from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID, SCORE_LIMIT
 from threea_spark.encode.numbers import NumberCodec
-from threea_spark.engine.packed import PackedRows
 from threea_spark.model.labels import KernelInput
 
 DRAWN_CELLS = 64
@@ -42,11 +41,16 @@ class ScaledNumber:
     of_cells: Float64Array
 
     @classmethod
-    def of(cls, label: NumberCodec) -> ScaledNumber:
-        """Scales a label by its DP distribution."""
+    def of(cls, label: NumberCodec, *, drawn_in: NumberCodec | None = None) -> ScaledNumber:
+        """Scales a label by its DP distribution.
+
+        Args:
+          label: Its codec.
+          drawn_in: Its codec in the cells that it is drawn in; None cuts finer ones.
+        """
         every = label.value(ndtri((np.arange(_N_EVEN) + 0.5) / _N_EVEN))
         middle, spread = float(every.mean()), max(float(every.std()), 1e-9)
-        fine = label.recut(DRAWN_CELLS)
+        fine = label.recut(DRAWN_CELLS) if drawn_in is None else drawn_in
 
         def scaled(values: Float64Array) -> Float64Array:
             return np.asarray((values - middle) / spread, dtype=np.float64)
@@ -55,9 +59,9 @@ class ScaledNumber:
         null_class = label.n_value_cells if label.nullable else -1
         return cls(fine, null_class, scaled(label.value(scores)), scaled(label.cell_means), scaled(fine.cell_means))
 
-    def values(self, rows: PackedRows) -> Float64Array:
-        """Scaled value of each row, NaN for null, shape (n,). PRIVATE."""
-        return np.where(rows.classes == self.null_class, np.nan, self.by_score[rows.label_scores + _LARGEST_SCORE])
+    def values(self, classes: Int64Array, scores: Int64Array) -> Float64Array:
+        """Scaled value of each row, NaN for null, shape (n,), from its class and its score on the grid. PRIVATE."""
+        return np.where(classes == self.null_class, np.nan, self.by_score[scores + _LARGEST_SCORE])
 
     def of_drawn(self, classes: Int64Array) -> Float64Array:
         """Scaled value of drawn classes, NaN for null, shape (n,)."""

@@ -1,4 +1,4 @@
-"""The public domain of a table: column types, bounds, categories, label, task.
+"""The public domain of a table: column types, bounds, categories, labels, task.
 
 The author of a domain declares it to be public knowledge. Nothing in it may be looked up in the rows.
 """
@@ -8,16 +8,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.near_names import near_name
 from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.yaml_files import read_yaml
+from threea_spark.errors import ConfigError
 
 Task: TypeAlias = Literal["classification", "regression", "none"]
 MAX_COLUMNS = 10_000
 MAX_CLASSES = 1_000
+MAX_LABELS = 4
+MAX_FURTHER_CLASSES = 64
 
 
 class Domain(Frozen):
@@ -25,13 +28,37 @@ class Domain(Frozen):
 
     Attributes:
       columns: The columns by name, in the order in which they are released.
-      label: The column that models predict; None for the task "none".
-      task: classification (categorical label), regression (numeric label) or none.
+      label: The column that models predict, or the first of several; None for the task "none".
+      further_labels: The others, where `label` was given as a list: each may depend on those before it.
+      task: classification (categorical label), regression (numeric label) or none; it is that of the first label.
     """
 
     columns: dict[str, Column]
     label: str | None = None
+    further_labels: tuple[str, ...] = ()
     task: Task = "classification"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, content: Any) -> Any:  # noqa: ANN401 - whatever was given
+        """Splits a list of labels into the first and the further ones."""
+        if not isinstance(content, dict):
+            return content
+        if "further_labels" in content:
+            raise ValueError("further_labels is not a known field; list all labels under `label`")
+        asked = content.get("label")
+        if not isinstance(asked, list | tuple):
+            return content
+        if not asked or not all(isinstance(name, str) for name in asked):
+            raise ValueError("label must be text, or a list of the names of columns")
+        return {**content, "label": asked[0], "further_labels": tuple(asked[1:])}
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Writes one label as its name and several as a list."""
+        plain: dict[str, Any] = handler(self)
+        further = plain.pop("further_labels", ())
+        return {**plain, "label": [plain["label"], *further]} if further else plain
 
     @model_validator(mode="after")
     def _label_fits(self) -> Domain:
@@ -50,7 +77,26 @@ class Domain(Frozen):
             fix = "add it there" if near is None else f"did you mean {near!r}?"
             raise ValueError(f"label {self.label!r} is not among the columns; {fix}")
         self._check_label_type(self.columns[self.label])
+        self._check_further_labels()
         return self
+
+    def _check_further_labels(self) -> None:
+        names = self.labels
+        if len(names) > MAX_LABELS:
+            raise ValueError(f"label: at most {MAX_LABELS} labels, got {len(names)}; each takes a part of the budget")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"label: {twice!r} is listed twice; drop one")
+        for name in self.further_labels:
+            column = self.columns.get(name)
+            if column is None:
+                raise ValueError(f"label {name!r} is not among the columns; add it there")
+            if column.is_timestamp or (column.is_categorical and column.is_open):
+                raise ValueError(f"label {name!r}: a label is a number, or a category with listed values")
+            if column.is_categorical and len(column.values) > MAX_FURTHER_CLASSES:
+                raise ValueError(
+                    f"label {name!r}: at most {MAX_FURTHER_CLASSES} classes where it is not the first label, got "
+                    f"{len(column.values)}; list it first, or merge classes"
+                )
 
     def _check_label_type(self, column: Column) -> None:
         if self.task == "classification":
@@ -62,16 +108,41 @@ class Domain(Frozen):
             raise ValueError(f"label {self.label!r}: regression needs an integer or float label")
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, in the order in which they are drawn."""
+        return () if self.label is None else (self.label, *self.further_labels)
+
+    def for_label(self, name: str | None = None) -> Domain:
+        """The domain for models of one label: that label alone, and none of the others among the columns.
+
+        Args:
+          name: One of `labels`; None is the first, if there is any.
+
+        Raises:
+          ConfigError: if it is no label.
+        """
+        if name is not None and name not in self.labels:
+            raise ConfigError(f"label {name!r} is none of {list(self.labels)}; choose one of them")
+        if not self.further_labels:
+            return self
+        own = name or self.label
+        columns = {key: column for key, column in self.columns.items() if key == own or key not in self.labels}
+        task = "classification" if self.columns[str(own)].is_categorical else "regression"
+        return Domain.model_validate({"columns": columns, "label": own, "task": task})
+
+    @property
     def features(self) -> dict[str, Column]:
-        """All columns but the label."""
+        """All columns but the first label: further labels are coded like other columns."""
         return {name: column for name, column in self.columns.items() if name != self.label}
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The label's categories; empty unless the task is classification."""
-        if self.task != "classification" or self.label is None:
-            return ()
-        column = self.columns[self.label]
+        """The first label's categories; empty unless the task is classification."""
+        return () if self.task != "classification" or self.label is None else self.classes_of(self.label)
+
+    def classes_of(self, label: str) -> tuple[str, ...]:
+        """The categories of a label; empty where it is a number."""
+        column = self.columns[label]
         return tuple(column.values) if column.is_categorical else ()
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from threea_spark.config.domain import Domain
+
 PROBABILITY_TYPE = "double"
 """Spark's simple type string of the added columns."""
 
@@ -24,6 +26,11 @@ def names_for_label(label: str, classes: Sequence[str]) -> tuple[str, ...]:
     if len(classes) == 2:
         return (f"{label}_probability",)
     return tuple(f"{label}_probability_{name}" for name in classes)
+
+
+def added_names(domain: Domain) -> list[str]:
+    """Names the columns that are added for all labels, label after label."""
+    return [name for label in domain.labels for name in names_for_label(label, domain.classes_of(label))]
 
 
 def names_taken(added: Iterable[str], others: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
-from threea_spark.config.label_columns import PROBABILITY_TYPE, names_for_label, names_taken
+from threea_spark.config.label_columns import PROBABILITY_TYPE, added_names, names_taken
 from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
 from threea_spark.config.yaml_files import read_yaml
@@ -177,6 +177,8 @@ class ReleaseConfig(Frozen):
             )
         if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
             raise ValueError("anonymize.rows: mix and random release one row per group; drop it, or set mix_size")
+        if self.domain.further_labels and (self.is_mixing or self.adapt.rows == "sample"):
+            raise ValueError("label: several labels need generator: sample and adapt.rows: all; name one label")
         self._check_label_columns()
         if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
             raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")
@@ -197,7 +199,7 @@ class ReleaseConfig(Frozen):
         if self.domain.label is None or self.is_mixing:
             raise ValueError("anonymize.label_probability: needs a label, and generator: sample; drop it")
         unit = self.privacy.privacy_unit.column
-        if taken := names_taken(self.added_columns, [*self.domain.columns, *([] if unit is None else [unit])]):
+        if taken := names_taken(added_names(self.domain), [*self.domain.columns, *([] if unit is None else [unit])]):
             raise ValueError(
                 f"anonymize.label_probability: the table would hold two columns {taken[0]!r}; drop the option, or "
                 "rename the column of the source"
@@ -205,10 +207,10 @@ class ReleaseConfig(Frozen):
 
     @property
     def added_columns(self) -> dict[str, str]:
-        """Columns of the released table that the source does not have, with their types: the label's probability."""
+        """Columns of the released table that the source does not have, with their types: the labels' probabilities."""
         if not self.anonymize.label_probability or self.domain.label is None:
             return {}
-        return dict.fromkeys(names_for_label(self.domain.label, self.domain.classes), PROBABILITY_TYPE)
+        return dict.fromkeys(added_names(self.domain), PROBABILITY_TYPE)
 
     @property
     def is_mixing(self) -> bool:

@@ -32,11 +32,11 @@ ColumnCodec: TypeAlias = Feature | TimeCodec
 
 @dataclass(frozen=True)
 class Encoding:
-    """Codecs of all columns but the label, in order, and of the label.
+    """Codecs of all columns but the first label, in order, and of that label.
 
     Attributes:
-      columns: In the domain's order.
-      label: Codec of the label; None for the task "none". A number is learned by its cells.
+      columns: In the domain's order, further labels among them.
+      label: Codec of the first label; None for the task "none". A number is learned by its cells.
       clip_norm: L2 bound on a packed vector, in units of score.
     """
 
@@ -48,6 +48,14 @@ class Encoding:
     def features(self) -> tuple[Feature, ...]:
         """Codecs of all features, column after column; the parts of a timestamp follow its seconds."""
         return tuple(feature for column in self.columns for feature in column.features)
+
+    def column(self, name: str) -> ColumnCodec:
+        """The codec of a column."""
+        return next(column for column in self.columns if column.name == name)
+
+    def place_of(self, name: str) -> int:
+        """Which feature is the first of a column."""
+        return next(first for column, first, _ in self._spans() if column.name == name)
 
     @property
     def n_classes(self) -> int:

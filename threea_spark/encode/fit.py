@@ -93,7 +93,12 @@ def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: b
       affine: Whether numbers are coded by their moments, as in wide tables.
     """
     position = {name: column_name(index) for index, name in enumerate(domain.columns)}
-    columns = [column_field(name, column, selected, affine=affine) for name, column in domain.features.items()]
+    columns = [
+        column_field(
+            name, column, selected, affine=affine and name not in domain.labels, is_label=name in domain.labels
+        )
+        for name, column in domain.features.items()
+    ]
     sources = [position[name] for name in domain.features]
     if domain.label is not None:
         columns.append(column_field(domain.label, domain.columns[domain.label], selected, is_label=True))

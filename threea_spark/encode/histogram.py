@@ -43,7 +43,7 @@ def column_field(
       name, column: The column, as the domain declares it.
       selected: Values found for open categorical columns. RELEASED.
       affine: Whether numbers are coded by their moments, as in wide tables.
-      is_label: Whether the column is the label, whose categories keep cells of their own.
+      is_label: Whether the column is a label, whose categories keep cells of their own.
     """
     if column.is_categorical:
         values = selected[name] if column.is_open else tuple(column.values)

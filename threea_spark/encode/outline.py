@@ -5,10 +5,28 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import Field, HistogramLayout
-from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
+from threea_spark.encode.rules import LABEL_CELLS, codes_affinely, default_cells
+
+
+@dataclass(frozen=True)
+class LabelShape:
+    """What the choice whether to learn a label depends on: public, or released by Encode.
+
+    Attributes:
+      name: The label's column.
+      n_classes: Its classes, or the cells of a number, with the one of null.
+      rows_to_learn: Rows outside its largest class; all of them where it is no category.
+      is_number: Whether it is a number.
+    """
+
+    name: str
+    n_classes: int
+    rows_to_learn: float
+    is_number: bool
 
 
 @dataclass(frozen=True)
@@ -17,10 +35,11 @@ class TableShape:
 
     Attributes:
       n_rows: Public, assumed or DP number of rows.
-      n_classes: Classes of the label; 1 where there is none.
-      n_features: Coded columns without the label, parts of timestamps among them.
+      n_classes: Classes of the first label; 1 where there is none.
+      n_features: Coded columns without the first label, parts of timestamps among them.
       width: Coordinates of a packed vector.
       rows_to_learn: Of them, those outside the label's largest class; all of them where the label is no category.
+      further_labels: Labels beside the first.
     """
 
     n_rows: float
@@ -28,6 +47,14 @@ class TableShape:
     n_features: int
     width: int
     rows_to_learn: float = math.inf
+    further_labels: tuple[LabelShape, ...] = ()
+
+    def labels_of(self, domain: Domain) -> tuple[LabelShape, ...]:
+        """All labels, in order."""
+        if domain.label is None:
+            return ()
+        is_number = domain.task == "regression"
+        return (LabelShape(domain.label, self.n_classes, self.rows_to_learn, is_number), *self.further_labels)
 
 
 def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
@@ -40,7 +67,7 @@ def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
 
 
 def features_of(config: ReleaseConfig) -> tuple[Field, ...]:
-    """The fields that are coded but the label's: columns, and parts of timestamps."""
+    """The fields that are coded but the first label's: columns, and parts of timestamps."""
     fields = histogram_layout(config).fields
     return fields[: len(fields) - (config.domain.label is not None)]
 
@@ -62,11 +89,20 @@ def expected_shape(config: ReleaseConfig, n_rows: float, *, label_cells: int = L
     n_classes, columns = n_classes_of(config, label_cells), config.domain.columns
     label = None if config.domain.label is None else columns[config.domain.label]
     even = n_rows * (1.0 - 1.0 / n_classes) if label is not None and label.is_categorical else n_rows
-    return TableShape(n_rows, n_classes, len(features), max_width(features), even)
+    further = tuple(_further_label(config, name, n_rows) for name in config.domain.further_labels)
+    return TableShape(n_rows, n_classes, len(features), max_width(features), even, further)
+
+
+def _further_label(config: ReleaseConfig, name: str, n_rows: float) -> LabelShape:
+    column = config.domain.columns[name]
+    if not column.is_categorical:
+        return LabelShape(name, default_cells(config) + int(column.nullable), n_rows, is_number=True)
+    n_classes = len(column.values) + int(column.nullable)
+    return LabelShape(name, n_classes, n_rows * (1.0 - 1.0 / n_classes), is_number=False)
 
 
 def n_classes_of(config: ReleaseConfig, label_cells: int) -> int:
-    """Classes of the label, null included; a numeric one has `label_cells`."""
+    """Classes of the first label, null included; a numeric one has `label_cells`."""
     if config.domain.label is None:
         return 1
     label = config.domain.columns[config.domain.label]

@@ -42,13 +42,28 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class LabelScores:
+    """The scores of one of several labels, predicted without the others.
+
+    Attributes:
+      label: Its name.
+      released, real: As in Evaluation.
+    """
+
+    label: str
+    released: Scores
+    real: Scores
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Models trained on released and on real rows, tested on the same held-out real rows. INTERNAL.
 
     Attributes:
-      released, real: Scores of LightGBM trained on released and on real rows.
+      released, real: Scores of LightGBM trained on released and on real rows, for the first label.
       n_released, n_real, n_held_out: Number of rows used, exact and therefore internal.
       internal: Always true: these figures are computed from private rows without noise.
+      further_labels: The scores of labels beside the first.
     """
 
     released: Scores
@@ -57,6 +72,7 @@ class Evaluation:
     n_real: int
     n_held_out: int
     internal: bool = True
+    further_labels: tuple[LabelScores, ...] = ()
 
     def to_json(self) -> str:
         """Returns the evaluation as JSON."""
@@ -65,11 +81,17 @@ class Evaluation:
     def in_words(self) -> str:
         """Returns the evaluation as text for people to read."""
         rows: list[tuple[str, ...]] = [("trained on", "rows", "AUC", "avg. precision", "accuracy", "R2")]
-        for name, count, scores in (("released", self.n_released, self.released), ("real", self.n_real, self.real)):
-            figures = (scores.auc, scores.average_precision, scores.accuracy, scores.r2)
-            rows.append((name, f"{count:,}", *["-" if figure is None else f"{figure:.4f}" for figure in figures]))
+        rows += [self._row("released", self.n_released, self.released), self._row("real", self.n_real, self.real)]
+        for own in self.further_labels:
+            rows += [(f"and for {own.label}:",)]
+            rows += [self._row("released", self.n_released, own.released), self._row("real", self.n_real, own.real)]
         table = "\n".join("  " + "".join(f"{cell:<16}" for cell in row) for row in rows)
         return f"INTERNAL, not for publication: tested on {self.n_held_out:,} held-out real rows\n{table}"
+
+    @staticmethod
+    def _row(name: str, count: int, scores: Scores) -> tuple[str, ...]:
+        figures = (scores.auc, scores.average_precision, scores.accuracy, scores.r2)
+        return (name, f"{count:,}", *["-" if figure is None else f"{figure:.4f}" for figure in figures])
 
 
 @dataclass(frozen=True)
@@ -105,13 +127,28 @@ def evaluate(
     if config.domain.task == "none":
         raise SourceError("evaluate: domain.task is none, so there is no label to predict")
     rows = read_rows(spark, config, held_out, max_rows=max_rows)
+    first, *further = (label_scores(rows, config.domain, label) for label in config.domain.labels)
     return Evaluation(
-        released=score(rows.released, rows.held_out, config.domain),
-        real=score(rows.real, rows.held_out, config.domain),
+        released=first.released,
+        real=first.real,
         n_released=len(rows.released),
         n_real=len(rows.real),
         n_held_out=len(rows.held_out),
+        further_labels=tuple(further),
     )
+
+
+def label_scores(rows: JudgedRows, domain: Domain, label: str) -> LabelScores:
+    """Scores one label; other labels are no features of its models, since they are not known before it.
+
+    Args:
+      rows: Released, real and held-out rows. PRIVATE.
+      domain: The domain of all rows.
+      label: One of its labels.
+    """
+    own = domain.for_label(label)
+    released, real = (score(train, rows.held_out, own) for train in (rows.released, rows.real))
+    return LabelScores(label, released, real)
 
 
 def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int) -> JudgedRows:

@@ -23,11 +23,12 @@ class BlockDraw:
     """One table that can be drawn from a model, block by block. RELEASED.
 
     Attributes:
-      sampler, encoding, label: The model's parts.
+      sampler, encoding, label: The model's parts; the label is the first of several.
       types: Spark's simple type string by column, in order; columns of the label's probability among them.
       n_rows: Rows of the table.
       seed: Public; which of the tables that could be drawn is drawn.
       conditions: Which rows to keep.
+      further_labels: Labels beside the first.
     """
 
     sampler: RowSampler
@@ -37,6 +38,7 @@ class BlockDraw:
     n_rows: int
     seed: int
     conditions: Conditions = field(default_factory=Conditions)
+    further_labels: tuple[str, ...] = ()
 
     @property
     def n_blocks(self) -> int:
@@ -45,14 +47,15 @@ class BlockDraw:
 
     @property
     def draws_probability(self) -> bool:
-        """Whether the table has columns that no codec decodes: those of the label's probability."""
+        """Whether the table has columns that no codec decodes: those of the labels' probabilities."""
         return not set(self.types) <= {column.name for column in self.encoding.columns} | {self.label}
 
     def block(self, number: int) -> pa.RecordBatch:
         """Draws one block, the same whoever draws it."""
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self.seed, number))))
         size = min(BLOCK_ROWS, self.n_rows - number * BLOCK_ROWS)
-        draw = draw_labelled_rows if self.draws_probability else draw_rows
+        draws = self.draws_probability
+        draw = partial(draw_labelled_rows, further_labels=self.further_labels) if draws else draw_rows
         draw_more = partial(draw, self.sampler, self.encoding, self.label, rng=rng)
         drawn = draw_more(size) if self.conditions.are_none else self.conditions.draw(draw_more, size, rng)
         return arrow_rows(drawn, self.types)

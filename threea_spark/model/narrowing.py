@@ -6,10 +6,10 @@ component's weight is multiplied by the chance of those cells, and nothing else 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import softmax
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
@@ -23,7 +23,8 @@ def narrowed(sampler: RowSampler, encoding: Encoding, conditions: Conditions) ->
     """The distribution of rows whose cells may hold what `where` asks for; others cannot be drawn from it.
 
     A cell may hold other values too (rare levels share one, a range may end inside one): those are still left out one
-    by one. A distribution whose components correlate columns is returned as it is.
+    by one, and so are labels, which are drawn from functions of their own after the components. A distribution whose
+    components correlate columns is returned as it is.
 
     Args:
       sampler, encoding: The model's parts.
@@ -32,7 +33,10 @@ def narrowed(sampler: RowSampler, encoding: Encoding, conditions: Conditions) ->
     if not sampler.is_independent:
         return sampler
     allowed = np.ones(encoding.n_cells, dtype=np.bool_)
+    redrawn = {label.feature for label in sampler.sequence or ()}
     for place, name in _first_features(encoding):
+        if place in redrawn:
+            continue
         own, codec = encoding.cell_layout.of(place), encoding.features[place]
         if name in conditions.values:
             allowed[own] = codec.cells_holding(conditions.values[name])
@@ -45,18 +49,19 @@ def narrowed(sampler: RowSampler, encoding: Encoding, conditions: Conditions) ->
     return _restricted(sampler, encoding, allowed)
 
 
-def component_posterior(sampler: RowSampler, cells: Int64Array) -> Float64Array:
-    """Probability of each component given a row's cells, where components do not correlate columns, shape (n, k).
+def component_log_densities(sampler: RowSampler, cells: Int64Array, columns: Sequence[int]) -> Float64Array:
+    """Log of each component's weight times the chance of a row's cells, without correlations, shape (n, k).
 
     Args:
       sampler: The distribution.
       cells: Shape (n, n_features), counted through all features.
+      columns: Features that are asked for.
     """
     logs = np.log(np.maximum(sampler.laws, _TINY)).T
     density = np.tile(np.log(np.maximum(sampler.weights, _TINY)), (len(cells), 1))
-    for column in range(cells.shape[1]):
+    for column in columns:
         density += logs[cells[:, column]]
-    return np.asarray(softmax(density, axis=1), dtype=np.float64)
+    return np.asarray(density, dtype=np.float64)
 
 
 def _restricted(sampler: RowSampler, encoding: Encoding, allowed: BoolArray) -> RowSampler:

@@ -71,7 +71,7 @@ class ReleaseModel:
           where: Only rows with these values, by column: a category, a number, a date or time, a pair (lowest, highest)
             of which one may be None, or None for null. Text may be any of them (`60..80`, `2020-01-31`), as ISO 8601
             for times, in UTC; a date is its whole day.
-          class_shares: Shares of the label's classes, which sum to 1; the model's own where None.
+          class_shares: Shares of the first label's classes, which sum to 1; the model's own where None.
 
         Raises:
           ConfigError: if n_rows is not positive, or fewer than one row in a thousand would fit.
@@ -125,36 +125,39 @@ class ReleaseModel:
         seed: int = 0,
         where: Mapping[str, object] | None = None,
         class_shares: Mapping[str, float] | None = None,
+        label: str | None = None,
     ) -> tuple[pd.DataFrame, pd.Series]:
         """Draws rows as features and labels, ready for scikit-learn; see `as_xy` for their form.
 
         Args:
           n_rows, seed, where, class_shares: As in `sample`.
+          label: As in `as_xy`.
 
         Raises:
           ConfigError: as in `sample_local`, or if the domain has no label.
         """
-        return self.as_xy(self.sample_local(n_rows, seed=seed, where=where, class_shares=class_shares))
+        return self.as_xy(self.sample_local(n_rows, seed=seed, where=where, class_shares=class_shares), label=label)
 
-    def as_xy(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    def as_xy(self, rows: pd.DataFrame, *, label: str | None = None) -> tuple[pd.DataFrame, pd.Series]:
         """Brings rows, also real ones, into the form of `sample_xy`: what a model was trained on it can be tested on.
 
         Args:
           rows: Hold the domain's columns.
+          label: Which label is y where there are several; None is the first. No label is a column of X.
 
         Returns:
           X, with numbers as float64, times as seconds since 1970 and categories in pandas' own type, and y; rows
           without a label are left out.
 
         Raises:
-          ConfigError: if the domain has no label.
+          ConfigError: if the domain has no label, or none of this name.
           SourceError: if a column is missing.
         """
         from threea_spark.model.xy import to_xy
 
         one = draw_rows(self.sampler, self.encoding, self.domain.label, 1, np.random.default_rng(0))
         levels = {name: column.values for name, column in one.items() if column.is_category}
-        return to_xy(rows, self.domain, levels)
+        return to_xy(rows, self.domain.for_label(label), levels)
 
     def rows_drawn(
         self,
@@ -181,7 +184,8 @@ class ReleaseModel:
         if not conditions.are_none:
             rng = np.random.default_rng(seed)
             conditions.check_reachable(partial(draw_rows, sampler, self.encoding, label, rng=rng))
-        return BlockDraw(sampler, self.encoding, label, self.types, wanted, seed, conditions)
+        further = self.domain.further_labels
+        return BlockDraw(sampler, self.encoding, label, self.types, wanted, seed, conditions, further)
 
     def save(self, folder: str | Path) -> None:
         """Writes the model as JSON and npz.

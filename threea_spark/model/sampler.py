@@ -5,7 +5,7 @@ Everything here is post-processing of RELEASED numbers: drawing costs nothing an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
+from threea_spark.model.drawn_label import DrawnLabel
 from threea_spark.model.labels import LabelFunction, NumberLabels
 
 _FARTHEST = 32.0  # a normal number of float64 lies within 9 or so
@@ -32,6 +33,7 @@ class RowSampler:
       labels: Labels the rows; None keeps the component's class.
       class_probabilities: Probabilities of the classes in each component, shape (k, n_classes), where components hold
         all classes and no function labels the rows; None where each has a class of its own.
+      sequence: Where there are several labels, those with a function, in order: each is drawn anew for every row.
     """
 
     weights: Float64Array
@@ -41,6 +43,7 @@ class RowSampler:
     factor: Float64Array
     labels: LabelFunction | NumberLabels | None
     class_probabilities: Float64Array | None = None
+    sequence: tuple[DrawnLabel, ...] | None = None
 
     @property
     def is_independent(self) -> bool:
@@ -49,6 +52,24 @@ class RowSampler:
 
     def draw_cells(self, encoding: Encoding, n_rows: int, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
         """Draws the cells and the class of each row, shapes (n, n_features) and (n,).
+
+        Labels with a function of their own are drawn last, each given the row as it then is.
+        """
+        cells, classes = self._draw_once(encoding, n_rows, rng)
+        for label in self.sequence or ():
+            cells, classes = label.redrawn(cells, classes, rng.random(n_rows))
+        return cells, classes
+
+    def with_label(self, label: DrawnLabel) -> RowSampler:
+        """Draws this label as well, after those that are drawn already."""
+        return replace(self, sequence=(*(self.sequence or ()), label))
+
+    def drawn_label(self, name: str) -> DrawnLabel | None:
+        """The label of this name, if there are several labels and it has a function."""
+        return next((label for label in self.sequence or () if label.name == name), None)
+
+    def _draw_once(self, encoding: Encoding, n_rows: int, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
+        """Draws the cells and the class of each row from the components.
 
         A latent normal vector binds the columns: its j-th entry's rank picks the cell of column j in the component's
         own distribution. Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.

@@ -23,21 +23,25 @@ from threea_spark.encode.moments import AffineCodec
 from threea_spark.encode.numbers import PointCodec
 from threea_spark.encode.quantiles import QuantileCodec
 from threea_spark.errors import ModelError
+from threea_spark.model.drawn_label import DrawnLabel, RowPart
 from threea_spark.model.labels import KernelInput, LabelFunction, NumberLabels
 from threea_spark.model.ntk import Architecture
 from threea_spark.model.sampler import RowSampler
 from threea_spark.model.stored import StoredCategory, StoredEncoding, from_stored, to_stored
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
-FORMAT = 2
-_SINCE_2 = ("NumberLabels", "class_probabilities", "time_zone")
-"""Classes and fields that a reader of format 1 does not know; what holds none of them is written for it."""
+FORMAT = 3
+_SINCE = {3: ("DrawnLabel", "time_zone"), 2: ("NumberLabels", "class_probabilities")}
+"""Classes and fields that readers of earlier formats do not know; what holds none of them is written for those."""
+_LATE_FIELDS = ("class_probabilities", "sequence", "time_zone")
+"""Fields that came after format 1: they are not written where they hold nothing."""
 _DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 _CLASSES: dict[str, type] = {
     "AffineCode": AffineCodec,
     "Architecture": Architecture,
     "CategoryCode": StoredCategory,
+    "DrawnLabel": DrawnLabel,
     "Encoding": StoredEncoding,
     "KernelInput": KernelInput,
     "LabelFunction": LabelFunction,
@@ -46,6 +50,7 @@ _CLASSES: dict[str, type] = {
     "PointCode": PointCodec,
     "PrivacyStatement": PrivacyStatement,
     "QuantileCode": QuantileCodec,
+    "RowPart": RowPart,
     "RowSampler": RowSampler,
     "StageSpend": StageSpend,
 }
@@ -75,8 +80,7 @@ def save(parts: dict[str, Any], folder: str | Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
     plain = {name: _plain(part, arrays) for name, part in parts.items()}
-    text = json.dumps(plain)
-    needed = FORMAT if any(f'"{name}"' in text for name in _SINCE_2) else 1
+    needed = _needed_format(parts, json.dumps(plain))
     document = {"format": needed, "readable_by": needed, "parts": plain}
     np.savez_compressed(target / _ARRAYS, allow_pickle=False, **arrays)
     (target / _DOCUMENT).write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -107,6 +111,13 @@ def load(folder: str | Path, names: Collection[str]) -> dict[str, Any]:
         raise ModelError(f"{folder}: is not a saved model, or damaged ({type(error).__name__})") from None
 
 
+def _needed_format(parts: dict[str, Any], text: str) -> int:
+    """The earliest format whose readers know all that is written; those before 3 know domains of one label."""
+    if any(isinstance(part, Domain) and part.further_labels for part in parts.values()):
+        return FORMAT
+    return next((number for number, names in _SINCE.items() if any(f'"{name}"' in text for name in names)), 1)
+
+
 def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - a tree of anything we store
     value = to_stored(value)
     if isinstance(value, np.ndarray):
@@ -117,7 +128,7 @@ def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - 
         return {"$domain": value.model_dump(mode="json")}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         held = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        known = {name: own for name, own in held.items() if not (name in _SINCE_2 and own is None)}
+        known = {name: own for name, own in held.items() if not (name in _LATE_FIELDS and own is None)}
         fields = {name: _plain(own, arrays) for name, own in known.items()}
         return {"$class": _NAMES[type(value)], "fields": fields}
     if isinstance(value, (list, tuple)):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 from threea_spark.approximate import joint, tables
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.outline import TableShape, expected_shape
+from threea_spark.encode.outline import LabelShape, TableShape, expected_shape
 from threea_spark.encode.rules import clip_norm_of, codes_affinely, default_cells
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.noise import stddev_of
 from threea_spark.recipes import rules
-from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
+from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, LabelFunctions, Mix, Recipe
 
 
 def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recipe:
@@ -24,13 +25,14 @@ def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recip
     """
     if config.is_mixing:
         return mix(config, plan, shape)
-    if may_count_classes(config, plan, shape) and not can_learn(plan, shape):
-        return draw(config, plan, shape, learns=False)
+    learned = learned_labels(config, plan, shape)
+    if may_count_classes(config, plan, shape) and not learned:
+        return draw(config, plan, shape, learned=())
     if counts_pairs(config, plan, shape):
-        return draw_pairs(config, shape)
+        return draw_pairs(config, shape, learned)
     if looks_twice(config, plan, shape):
         return draw_wide(config)
-    return draw(config, plan, shape)
+    return draw(config, plan, shape, learned)
 
 
 def expected(config: ReleaseConfig, plan: PrivacyPlan) -> Recipe:
@@ -44,46 +46,76 @@ def possible(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> lis
     if config.is_mixing:
         return [mix(config, plan, shape)]
     wide = [draw_wide(config)] if may_look_twice(config, plan, shape.n_classes) else []
-    pairs = [draw_pairs(config, shape)] if may_count_pairs(config, plan, shape) else []
-    counted = [draw(config, plan, shape, learns=False)] if may_count_classes(config, plan, shape) else []
-    return [draw(config, plan, shape), *counted, *pairs, *wide]
+    counts = may_count_classes(config, plan, shape)
+    every = tuple(label.name for label in labels_to_learn(config, shape))
+    chances = _parts_of(every) if counts and every else [every]
+    pairs = [draw_pairs(config, shape, own) for own in chances] if may_count_pairs(config, plan, shape) else []
+    counted = [draw(config, plan, shape, learned=())] if counts else []
+    return [*[draw(config, plan, shape, own) for own in chances], *counted, *pairs, *wide]
 
 
-def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape, *, learns: bool = True) -> Draw:
+def labels_to_learn(config: ReleaseConfig, shape: TableShape) -> tuple[LabelShape, ...]:
+    """The labels that a function may be learned for, if rows suffice."""
+    if config.domain.task == "none" or not shape.n_features > 0 or not rules.learns_labels(config):
+        return ()
+    return tuple(label for label in shape.labels_of(config.domain) if label.n_classes > 1)
+
+
+def learned_labels(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> tuple[str, ...]:
+    """The labels that get a function each: those whose rows suffice for an equal part of Adapt's mu^2.
+
+    The others keep what Approximate draws, and leave their parts to these.
+    """
+    labels, counts = labels_to_learn(config, shape), may_count_classes(config, plan, shape)
+    return tuple(label.name for label in labels if not counts or can_learn(plan, shape, label, len(labels)))
+
+
+def _parts_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """All parts of the names but the empty one, in their order, the whole first."""
+    sizes = range(len(names), 0, -1)
+    return [part for size in sizes for part in combinations(names, size)]
+
+
+def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape, learned: tuple[str, ...]) -> Draw:
     """The recipe that draws rows from histograms.
 
     Args:
       config, plan, shape: As `choose` takes them.
-      learns: Whether labels may be learned; else Adapt counts the components once more.
+      learned: Labels that get a function each; where some might, but none does, Adapt counts the components once more.
     """
     clusters = _clusters(config, plan, shape)
-    has_label = _has_classes(config, shape)
-    learned = learns and has_label and rules.learns_labels(config)
-    shared = has_label and not clusters.per_class
-    counting = (Stage.ANONYMIZE,) if learns else (Stage.ADAPT, Stage.ANONYMIZE)
+    shared = _has_classes(config, shape) and not clusters.per_class
+    counts = not learned and may_count_classes(config, plan, shape)
+    counting = (Stage.ADAPT, Stage.ANONYMIZE) if counts else (Stage.ANONYMIZE,)
     return Draw(
         n_cells=default_cells(config),
         clip_norm=clip_norm_of(config),
         per_class=clusters.per_class,
         clusters=clusters if clusters.n_components > 1 else None,
-        labels="learned" if learned else "posterior" if shared else "component",
+        labels="learned" if config.domain.label in learned else "posterior" if shared else "component",
+        functions=_functions(config, learned),
         support_size=rules.support_size(config) if learned else 0,
         counts_again=tuple(stage for stage in counting if plan.mu_of(stage) > 0.0),
     )
 
 
-def draw_pairs(config: ReleaseConfig, shape: TableShape) -> DrawPairs:
-    """The recipe that draws rows from a mixture of products."""
-    learned = _has_classes(config, shape) and rules.learns_labels(config)
+def draw_pairs(config: ReleaseConfig, shape: TableShape, learned: tuple[str, ...]) -> DrawPairs:
+    """The recipe that draws rows from a mixture of products; see `draw`."""
     return DrawPairs(
         n_cells=default_cells(config),
         clip_norm=clip_norm_of(config),
         n_groups=rules.pair_groups(n_table_columns(config, shape)),
         n_tables=joint.n_tables(n_table_columns(config, shape)),
         second_share=rules.second_share(config.domain),
-        labels="learned" if learned else "component",
+        labels="learned" if config.domain.label in learned else "component",
+        functions=_functions(config, learned),
         support_size=rules.support_size(config) if learned else 0,
     )
+
+
+def _functions(config: ReleaseConfig, learned: tuple[str, ...]) -> LabelFunctions:
+    kept = tuple(name for name in config.domain.labels if name not in learned)
+    return LabelFunctions(learned, kept)
 
 
 def draw_wide(config: ReleaseConfig) -> DrawWide:
@@ -113,10 +145,16 @@ def may_count_classes(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShap
     return learns and plan.sampling_probability == 1.0 and _has_classes(config, shape) and not codes_affinely(config)
 
 
-def can_learn(plan: PrivacyPlan, shape: TableShape) -> bool:
-    """Whether enough rows are outside the largest class: the noise on a gradient grows with the root of the columns."""
-    noise = _noise(plan, max(shape.n_features, 1), plan.mu_of(Stage.ADAPT))
-    return shape.rows_to_learn >= rules.MIN_ROWS_TO_LEARN * noise
+def can_learn(plan: PrivacyPlan, shape: TableShape, label: LabelShape, n_labels: int) -> bool:
+    """Whether enough rows are outside the largest class: the noise on a gradient grows with the root of the columns.
+
+    Args:
+      plan, shape: Of the release.
+      label: The label that is to be learned.
+      n_labels: Labels that share Adapt's budget.
+    """
+    noise = _noise(plan, max(shape.n_features, 1), rules.label_mu(plan.mu_of(Stage.ADAPT), n_labels))
+    return label.rows_to_learn >= rules.MIN_ROWS_TO_LEARN * noise
 
 
 def may_count_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:

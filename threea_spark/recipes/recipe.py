@@ -47,6 +47,38 @@ class Clusters:
 
 
 @dataclass(frozen=True)
+class LabelFunctions:
+    """Which labels get a function each.
+
+    Attributes:
+      learned: These do, in the order in which they are drawn.
+      kept: These are drawn as Approximate knows them.
+    """
+
+    learned: tuple[str, ...]
+    kept: tuple[str, ...]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """One step a function."""
+        if self.learned and not self.are_several:
+            return ("adapt: inducing points and label function",)
+        return tuple(f"adapt: inducing points and label function of {name}" for name in self.learned)
+
+    @property
+    def are_several(self) -> bool:
+        """Whether the domain has several labels."""
+        return len(self.learned) + len(self.kept) > 1
+
+    @property
+    def values(self) -> Values:
+        """For the receipt, where there are several labels: whose functions share Adapt's mu^2 equally."""
+        if not self.are_several:
+            return {}
+        return {"labels_learned": ", ".join(self.learned) or "none", "labels_kept": ", ".join(self.kept) or "none"}
+
+
+@dataclass(frozen=True)
 class Draw:
     """Draws rows from components that know each column's histogram, and labels them.
 
@@ -55,10 +87,12 @@ class Draw:
       clip_norm: L2 bound on an encoded row, in units of score.
       per_class: Whether each class has components of its own.
       clusters: How they are found; None for one component each, where nothing is fitted.
-      labels: `learned` by kernel inducing points, the `posterior` of independent columns, or the component's class.
+      labels: How the first is made: `learned` by kernel inducing points, the `posterior` of independent columns, or the
+        component's class.
+      functions: Which labels are learned.
       support_size: Inducing points of learned labels, else 0.
       counts_again: Stages whose share counts the components once more: Adapt where too few rows are outside the largest
-        class to learn labels, and Anonymize where it was given a share.
+        class of every label to learn one, and Anonymize where it was given a share.
     """
 
     n_cells: int
@@ -66,24 +100,24 @@ class Draw:
     per_class: bool
     clusters: Clusters | None
     labels: Literal["learned", "posterior", "component"]
+    functions: LabelFunctions
     support_size: int
     counts_again: tuple[Stage, ...]
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Names of the steps after Encode, in order."""
-        adapt = ("adapt: inducing points and label function",) if self.labels == "learned" else ()
         again = tuple(f"{stage.value}: a further count of the components" for stage in self.counts_again)
-        return ("approximate: components and their marginals", *adapt, *again)
+        return ("approximate: components and their marginals", *self.functions.steps, *again)
 
     @property
     def values(self) -> Values:
         """What `auto` became, for the receipt."""
         components: Values = {"components_per_class": 1, "per_class": self.per_class}
-        points: Values = {"support_size": self.support_size} if self.labels == "learned" else {}
+        points: Values = {"support_size": self.support_size} if self.functions.learned else {}
         found = components if self.clusters is None else self.clusters.values
         own: Values = {"recipe": "draw", "n_cells": self.n_cells, "clip_norm": self.clip_norm}
-        return {**own, **found, "labels": self.labels, **points}
+        return {**own, **found, "labels": self.labels, **self.functions.values, **points}
 
 
 @dataclass(frozen=True)
@@ -96,7 +130,8 @@ class DrawPairs:
       n_groups: Groups of a column's cells in the first look at all pairs.
       n_tables: Pairs that are looked at again, cell by cell.
       second_share: Part of Approximate's mu^2 for that second look.
-      labels: `learned` by a label function, or the component's class.
+      labels: How the first is made: `learned` by a label function, or the component's class.
+      functions: Which labels are learned.
       support_size: Inducing points of learned labels, else 0.
     """
 
@@ -106,21 +141,21 @@ class DrawPairs:
     n_tables: int
     second_share: float
     labels: Literal["learned", "component"]
+    functions: LabelFunctions
     support_size: int
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Names of the steps after Encode, in order."""
-        adapt = ("adapt: inducing points and label function",) if self.labels == "learned" else ()
-        return ("approximate: tables of pairs and their mixture", *adapt)
+        return ("approximate: tables of pairs and their mixture", *self.functions.steps)
 
     @property
     def values(self) -> Values:
         """What `auto` became, for the receipt."""
         own: Values = {"recipe": "draw-pairs", "n_cells": self.n_cells, "clip_norm": self.clip_norm}
-        points: Values = {"support_size": self.support_size} if self.labels == "learned" else {}
+        points: Values = {"support_size": self.support_size} if self.functions.learned else {}
         looks: Values = {"n_groups": self.n_groups, "n_tables": self.n_tables, "second_share": self.second_share}
-        return {**own, **looks, "labels": self.labels, **points}
+        return {**own, **looks, "labels": self.labels, **self.functions.values, **points}
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,11 @@ def learns_labels(config: ReleaseConfig) -> bool:
     return config.adapt.method == "kip" and _can_pay_targets(config)
 
 
+def label_mu(left: float, n_labels: int) -> float:
+    """What the next of so many labels may spend of what is left of Adapt's mu: an equal part of its square."""
+    return left / math.sqrt(n_labels)
+
+
 def _can_pay_targets(config: ReleaseConfig) -> bool:
     return config.adapt.targets != "private" or _pays_adapt(config)
 

@@ -101,7 +101,7 @@ def compare(rows: JudgedRows, domain: Domain) -> Comparison:
         pair_differences=pairs.strengths - associations(same),
         chosen_by=pairs.chosen_by,
         clouds=project(rows.released, rows.real, domain),
-        models=tuple(compare_models(rows, domain)),
+        models=tuple(compare_models(rows, domain.for_label())),
     )
 
 

@@ -33,7 +33,7 @@ privacy:
 # name looks like an identifier or free text are left out: remove the `#` if everyone may see their values.
 domain:
 """
-_DOMAIN = """label: TODO            # the column that a model will predict; its values must be listed
+_DOMAIN = """label: TODO            # the column that a model will predict, or a list of them; its values must be listed
 task: classification   # regression: label a number | none: drop the label
 columns:
 """
