@@ -40,6 +40,31 @@ COLUMNS: dict[str, Any] = {
 }
 TWO_CLASSES = {"domain": {"columns": {**COLUMNS, "y": {"type": "categorical", "values": ["no", "yes"]}}}}
 OPEN = {"domain": {"columns": {**COLUMNS, "w": {"type": "categorical", "values": "open"}}}}
+RULES = {
+    "domain": {
+        "columns": {
+            **COLUMNS,
+            "w": {"type": "categorical", "values": "open"},
+            "k": {"type": "integer", "lower": 1, "upper": 3, "nullable": True},
+            "u": {"type": "timestamp", "lower": "2010-01-01", "upper": "2030-01-01", "nullable": True},
+            "d": {"type": "float", "lower": 0, "upper": 2, "nullable": True},
+            "s": {"type": "float", "lower": -2, "upper": 3, "nullable": True},
+            "g": {"type": "categorical", "values": ["p", "q"]},
+            "h": {"type": "categorical", "values": ["p", "q"], "nullable": True},
+            "i": {"type": "integer", "lower": 0, "upper": 9, "nullable": True},
+            "j": {"type": "categorical", "values": ["p", "q"], "nullable": True},
+        },
+        "rules": [
+            {"functional": {"from": "c", "to": ["w", "k"]}},
+            {"order": {"low": "t", "high": "u"}},
+            {"sum": {"parts": ["d", "b"], "total": "s"}},
+            {"together": ["a", "d"]},
+            {"exactly_one": ["i", "j"]},
+            {"allowed": {"columns": ["g", "h"], "combinations": [["p", "p"], ["q", None]]}},
+            {"unique": "z"},
+        ],
+    }
+}
 NO_ADAPT = {"adapt": {"method": "none"}}
 NARROW = {"privacy": {"epsilon": 1000.0}}  # so much that few rows have tables of pairs, and else histograms
 APART = {"approximate": {"components": 1}}  # no tables of pairs
@@ -89,6 +114,8 @@ MODES: dict[str, dict[str, Any]] = {
     "no label": {**NARROW, **APART, **OF_NOTHING},
     "pairs without a label": {**NARROW, **OF_NOTHING},
     "open categories": {**NO_ADAPT, **APART, **OPEN},
+    "rules between columns": {**NO_ADAPT, **APART, **RULES},
+    "pairs and rules between columns": {**NARROW, **NO_ADAPT, **RULES},
     "a share for anonymize": {
         "privacy": {"epsilon": 1000.0, "shares": {"encode": 0.1, "approximate": 0.3, "adapt": 0.0, "anonymize": 0.6}}
     },

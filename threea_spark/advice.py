@@ -13,6 +13,7 @@ from threea_spark.approximate.joint import JointModel
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID
+from threea_spark.encode.fit import EncodedTable
 from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.privacy.gaussian import mixing_mu
@@ -57,6 +58,20 @@ def diagnose_components(encoding: Encoding, model: ComponentModel, n_rows: float
             "(encode.cells), or merge rare categories"
         )
     return found
+
+
+def diagnose_functions(encoded: EncodedTable) -> list[str]:
+    """Lists functional rules whose pairs noise hides.
+
+    Args:
+      encoded: The released results of Encode.
+    """
+    return [
+        f"rules: {unclear} of {n_values} values that decide {name!r} have no pair that stands out from noise, and may "
+        "be given a wrong value: give a public `mapping`, or raise epsilon"
+        for name, (unclear, n_values) in encoded.unclear.items()
+        if unclear
+    ]
 
 
 def diagnose_joint(encoding: Encoding, model: JointModel) -> list[str]:

@@ -19,13 +19,14 @@ from threea_spark.errors import ConfigError
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.released import ReleaseModel
+from threea_spark.model.row_keys import RowKeys
 from threea_spark.model.sampler import Drawn
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.publish import write
-from threea_spark.publish.appending import Appending
+from threea_spark.publish.appending import Appending, largest_key
 from threea_spark.publish.ledger import Ledger, SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
 from threea_spark.publish.standing import standing_of
@@ -185,6 +186,7 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
         generator=config.anonymize.generator,
         columns=tuple(ready.types),
         left_out=ready.left_out,
+        rules=config.domain.rules_in_words,
         privacy=statement,
         resolved=fitted.recipe.values,
         diagnostics=fitted.advice,
@@ -194,7 +196,7 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
 
 def _write(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared, receipt: Receipt) -> None:
     """Writes the released rows in one commit, the receipt in its metadata."""
-    rows, target, text = _released_rows(spark, fitted, config, ready.types, receipt), ready.target, receipt.to_json()
+    rows, target, text = _released_rows(spark, fitted, config, ready, receipt), ready.target, receipt.to_json()
     if config.target.mode == "append" and delta.exists(spark, target):
         on_its_way = Appending(spark, target, ready.held, SourceHistory.of(spark, config).keeps_apart)
         on_its_way.write(lambda: write.append(rows, target, text, release_id=receipt.release_id), text)
@@ -211,14 +213,17 @@ def _n_released(fitted: Fitted, config: ReleaseConfig) -> int:
 
 
 def _released_rows(
-    spark: SparkSession, fitted: Fitted, config: ReleaseConfig, types: dict[str, str], receipt: Receipt
+    spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared, receipt: Receipt
 ) -> DataFrame:
+    types = ready.types
+    first_key = largest_key(spark, ready.target, config.domain.keys) + 1
     outcome, label, seed = fitted.outcome, config.domain.label, secrets.randbits(62)  # public randomness
+    keys = RowKeys(config.domain.keys, seed, first_key)
     if isinstance(outcome, Drawn):
         sampler, encoding, further = outcome.sampler, outcome.encoding, config.domain.further_labels
         n_rows = receipt.n_released
-        drawn = BlockDraw(sampler, encoding, label, types, n_rows, seed, further_labels=further)
+        drawn = BlockDraw(sampler, encoding, label, types, n_rows, seed, further_labels=further, keys=keys)
         return sampled_rows(spark, drawn)
-    exchange = mixing(outcome.mixer, outcome.granted, outcome.encoding, label, types, seed)
+    exchange = mixing(outcome.mixer, outcome.granted, outcome.encoding, label, types, seed, keys)
     n_files = max(1, receipt.n_released // _RELEASED_FILE_ROWS)
     return write.without_layout(fitted.staged.exchanged(exchange), seed, n_files)

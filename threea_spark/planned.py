@@ -17,6 +17,7 @@ from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, clusters, components, correlation, joint, look, marginals, tables
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import fit as encode
+from threea_spark.encode.between.row_rules import FUNCTIONS
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.histogram import Field
 from threea_spark.encode.outline import LabelShape, TableShape, expected_shape, features_of, histogram_layout, max_width
@@ -132,15 +133,17 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
 
 
 def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
-    open_columns = config.domain.open_columns
-    has_classes = encode.counts_classes(config)
-    mu_values, mu_classes, mu = encode.split_mu(plan.mu_of(Stage.ENCODE), len(open_columns), has_classes)
+    open_columns, has_classes = config.domain.open_columns, encode.counts_classes(config)
+    mu_functions, mu_left = encode.split_functions(plan.mu_of(Stage.ENCODE), config.domain)
+    mu_values, mu_classes, mu = encode.split_mu(mu_left, len(open_columns), has_classes)
     for name in open_columns:
         query = encode.value_query(name, config.domain)
         yield PlannedSum(query.stage, query.name, query.bound, mu_values)
     yield PlannedSum(Stage.ENCODE, "histograms", histogram_layout(config).bound, mu)
     if has_classes:
         yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), mu_classes)
+    if n_decided := sum(len(rule.functional.to) for rule in config.domain.counted_functions):
+        yield PlannedSum(Stage.ENCODE, FUNCTIONS, RowBound.count(n_decided), mu_functions)
 
 
 def _clusters(own: Clusters, clip_norm: float, mu: float, n_features: int) -> Iterator[PlannedSum]:

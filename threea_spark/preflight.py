@@ -72,6 +72,7 @@ class Prepared:
             "target": str(self.target),
             "columns": list(self.types),
             "left_out": list(self.left_out),
+            "rules": list(config.domain.rules_in_words),
             "ledger": is_booked,
             "steps": list(self.steps(config)),
             "plan": {stage.value: mu for stage, mu in self.plan.stage_mu.items()},
@@ -88,6 +89,7 @@ class Prepared:
                 f"  target      {self.target} ({config.target.mode})",
                 f"  columns     {len(self.types)}: {', '.join(self.types)}",
                 f"  left out    {', '.join(self.left_out) or 'no column'}",
+                *(f"  rule        {text}" for text in config.domain.rules_in_words),
                 f"  ledger      {ledger}",
                 *(f"  step        {step}" for step in self.steps(config)),
                 plan_in_words(self.plan),
@@ -151,7 +153,8 @@ def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
             f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, but its schema allows "
             "null; declare the column NOT NULL (in a copy of the table, say), or use drop or together"
         )
-    types = {name: released_type(simple) for name, simple in found.items() if name in config.domain.columns}
+    released = {*config.domain.columns, *config.domain.keys}
+    types = {name: released_type(simple) for name, simple in found.items() if name in released}
     return types | config.added_columns
 
 

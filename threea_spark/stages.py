@@ -81,6 +81,7 @@ def run_stages(
     outcome, found = _followed(chosen, Run(config, meter, rng, progress, encoded, staged))
     large = large_delta.advice(plan.delta, plan.unit.max_rows, encoded.n_rows)
     conditional = [advice.CONDITIONAL] if plan.is_conditional else []
+    found = [*advice.diagnose_functions(encoded), *found]
     missing = [] if plan.unit.missing_in_words is None else [f"unit: {plan.unit.missing_in_words}"]
     return Fitted(chosen, outcome, staged, encoded.n_rows, (*large, *found, *conditional, *missing), meter)
 

@@ -7,6 +7,7 @@ from threea_spark.anonymize.mix import Mixed
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.engine.progress import Progress
 from threea_spark.model.blocks import BlockDraw
+from threea_spark.model.row_keys import RowKeys
 from threea_spark.planned import make_plan
 from threea_spark.privacy.statement import statement_of
 from threea_spark.source.local import local_source
@@ -36,9 +37,10 @@ def _quiet(name, number, of):
 def rows_of(fitted, config, seed=7):
     """The released rows as a frame."""
     outcome, types, label = fitted.outcome, released_types(config.domain), config.domain.label
+    keys = RowKeys(config.domain.keys, seed)
     if isinstance(outcome, Mixed):
-        exchange = mixing(outcome.mixer, outcome.granted, outcome.encoding, label, types, seed)
+        exchange = mixing(outcome.mixer, outcome.granted, outcome.encoding, label, types, seed, keys)
         return fitted.staged.exchanged(exchange).to_pandas()
     n_rows = max(1, round(fitted.n_rows))
-    drawn = BlockDraw(outcome.sampler, outcome.encoding, label, types, n_rows, seed)
+    drawn = BlockDraw(outcome.sampler, outcome.encoding, label, types, n_rows, seed, keys=keys)
     return pd.concat([block.to_pandas() for block in drawn.blocks()], ignore_index=True)

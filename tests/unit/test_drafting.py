@@ -75,8 +75,8 @@ PLAIN = [
 
 def commented(name, simple):
     """The line that a draft has for a column, and whether it is a comment."""
-    line = domain_text("t", {name: simple, "last": "double"}).splitlines()[-2]
-    assert json.dumps(name) in line
+    lines = domain_text("t", {name: simple, "last": "double"}).splitlines()
+    (line,) = (own for own in lines if f"{json.dumps(name)}: {{" in own)
     return line, line.startswith("  # ")
 
 

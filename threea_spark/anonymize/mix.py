@@ -143,7 +143,7 @@ class Mixer:
         rng = np.random.Generator(
             np.random.Philox(np.random.SeedSequence((seed, int(groups[0]) if len(groups) else 0)))
         )
-        cells = encoding.nearest_cells(rows[:, :width])
+        cells = encoding.keep_nulls(encoding.nearest_cells(rows[:, :width]), rng)
         classes = rows[:, width:].argmax(axis=1).astype(np.int64)
         return decode_rows(encoding, label, cells, classes, rng)
 

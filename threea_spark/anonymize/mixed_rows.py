@@ -12,7 +12,10 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows, unpacked
 from threea_spark.engine.rows import Exchange
 from threea_spark.model.blocks import arrow_rows
+from threea_spark.model.row_keys import RowKeys
 from threea_spark.privacy.mechanism import NoisyGroups
+
+_NO_KEYS = RowKeys()
 
 
 def mixing(
@@ -22,6 +25,7 @@ def mixing(
     label: str | None,
     types: Mapping[str, str],
     seed: int,
+    keys: RowKeys = _NO_KEYS,
 ) -> Exchange:
     """Averages the rows of each group and adds its noise. What it releases is RELEASED once written.
 
@@ -33,6 +37,7 @@ def mixing(
       granted: The sums of the groups, with their booked noise.
       encoding, label, types: The table's codes, label and Spark types.
       seed: Public; draws the values inside cells.
+      keys: Columns that number rows.
     """
     width, query = encoding.width, granted.query
     ranges = GroupRanges.of(query.n_groups, query.length)
@@ -47,6 +52,7 @@ def mixing(
 
     def release(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for groups, sums in ranges.summed(batches, query, width):
-            yield arrow_rows(mixer.decode(encoding, label, groups, granted.noised(groups, sums), seed), types)
+            rows = mixer.decode(encoding, label, groups, granted.noised(groups, sums), seed)
+            yield arrow_rows(encoding.restored(rows, types), types, keys, groups)
 
     return Exchange(route, announce, release, ranges.n_ranges, RANGE, ROUTED, dict(types))

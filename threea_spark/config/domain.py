@@ -5,14 +5,18 @@ The author of a domain declares it to be public knowledge. Nothing in it may be 
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from threea_spark.config.coded import coded_columns
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.near_names import near_name
 from threea_spark.config.reading import Frozen, parse_model
+from threea_spark.config.row_rules import FunctionalRule, RowRule, UniqueRule, of_kind
+from threea_spark.config.rule_checks import rule_problems
 from threea_spark.config.yaml_files import read_yaml
 from threea_spark.errors import ConfigError
 
@@ -31,12 +35,15 @@ class Domain(Frozen):
       label: The column that models predict, or the first of several; None for the task "none".
       further_labels: The others, where `label` was given as a list: each may depend on those before it.
       task: classification (categorical label), regression (numeric label) or none; it is that of the first label.
+      rules: Rules between the columns of a row, which every released row keeps.
+      coded: The domain of the columns that are counted, modelled and drawn in their place.
     """
 
     columns: dict[str, Column]
     label: str | None = None
     further_labels: tuple[str, ...] = ()
     task: Task = "classification"
+    rules: tuple[RowRule, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -55,9 +62,11 @@ class Domain(Frozen):
 
     @model_serializer(mode="wrap")
     def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Writes one label as its name and several as a list."""
+        """Writes one label as its name and several as a list, and rules where there are any."""
         plain: dict[str, Any] = handler(self)
         further = plain.pop("further_labels", ())
+        if not self.rules:  # so that earlier versions read the domain, and its digest stays
+            plain.pop("rules", None)
         return {**plain, "label": [plain["label"], *further]} if further else plain
 
     @model_validator(mode="after")
@@ -98,6 +107,14 @@ class Domain(Frozen):
                     f"{len(column.values)}; list it first, or merge classes"
                 )
 
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Domain:
+        if problem := next(rule_problems(self.columns, self.labels, self.rules), None):
+            raise ValueError(problem)
+        if self.rules and not self.coded.features:
+            raise ValueError("rules: no column is left that the others follow from; describe one more")
+        return self
+
     def _check_label_type(self, column: Column) -> None:
         if self.task == "classification":
             if not column.is_categorical or column.is_open:
@@ -126,14 +143,40 @@ class Domain(Frozen):
         if not self.further_labels:
             return self
         own = name or self.label
-        columns = {key: column for key, column in self.columns.items() if key == own or key not in self.labels}
+        others = {*self.labels, *self.keys} - {own}
+        columns = {key: column for key, column in self.columns.items() if key not in others}
         task = "classification" if self.columns[str(own)].is_categorical else "regression"
         return Domain.model_validate({"columns": columns, "label": own, "task": task})
 
     @property
     def features(self) -> dict[str, Column]:
-        """All columns but the first label: further labels are coded like other columns."""
-        return {name: column for name, column in self.columns.items() if name != self.label}
+        """All columns but the first label and row numbers: further labels are coded like other columns."""
+        left_out = {self.label, *self.keys}
+        return {name: column for name, column in self.columns.items() if name not in left_out}
+
+    @cached_property
+    def coded(self) -> Domain:
+        """The coded columns, which are counted, modelled and drawn; the domain itself if no rule binds its columns."""
+        if not self.rules:
+            return self
+        return Domain.model_validate(
+            {"columns": coded_columns(self), "label": list(self.labels) or None, "task": self.task}
+        )
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns that number the released rows; they need no entry among the columns."""
+        return tuple(rule.unique for rule in of_kind(self.rules, UniqueRule))
+
+    @property
+    def rules_in_words(self) -> tuple[str, ...]:
+        """The rules between columns, one sentence each."""
+        return tuple(rule.in_words() for rule in self.rules)
+
+    @property
+    def counted_functions(self) -> tuple[FunctionalRule, ...]:
+        """Functional rules whose pairs are found by noisy counts."""
+        return tuple(rule for rule in of_kind(self.rules, FunctionalRule) if rule.functional.mapping is None)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -147,8 +190,9 @@ class Domain(Frozen):
 
     @property
     def open_columns(self) -> dict[str, CategoricalColumn]:
-        """Columns whose categories are not public, by name."""
-        return {name: column for name, column in self.columns.items() if column.is_categorical and column.is_open}
+        """Columns whose categories are not public, by name; row numbers have none."""
+        columns = {name: column for name, column in self.columns.items() if name not in self.keys}
+        return {name: column for name, column in columns.items() if column.is_categorical and column.is_open}
 
     def n_classes(self, label_cells: int) -> int:
         """Classes of the label by its type, without the one of null.

@@ -59,7 +59,10 @@ _RULES = {
 }
 """Requirements on a value, by pydantic's name of the rule."""
 
-_TAGS = ("integer", "float", "categorical", "timestamp")  # pydantic puts a column's type into the location
+_TAGS = (  # pydantic puts a column's type and a rule's kind into the location
+    "integer", "float", "categorical", "timestamp",
+    "functional", "order", "sum", "together", "exactly_one", "unique", "allowed",
+)  # fmt: skip
 _MAX_LENGTH = 120
 _MAX_TAG_LENGTH = 40
 

@@ -189,7 +189,7 @@ class ReleaseConfig(Frozen):
         problem = declared_problem(self.privacy.delta, max_rows, self.source.rows)
         if problem is not None and not self.privacy.allow_large_delta:
             raise ValueError(problem)
-        if unit is not None and unit in self.domain.columns:
+        if unit is not None and unit in (*self.domain.columns, *self.domain.keys):
             raise ValueError(f"privacy.unit: {unit!r} is also in the domain and would be released; drop it from one")
         return self
 

@@ -6,7 +6,7 @@ one-hot levels of categories. Everything later stages see of a row is this vecto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.arrays import Float32Array, Float64Array, Int16Array, Int64Array
+from threea_spark.encode.between.links import CellLink, cell_links
+from threea_spark.encode.between.nulls import CellGroup, cell_groups, laws_without_nulls, with_marked_nulls
+from threea_spark.encode.between.row_rules import RowRules
 from threea_spark.encode.categories import CategoryCodec
 from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.cells import Decoded
@@ -38,11 +41,13 @@ class Encoding:
       columns: In the domain's order, further labels among them.
       label: Codec of the first label; None for the task "none". A number is learned by its cells.
       clip_norm: L2 bound on a packed vector, in units of score.
+      rules: Rules between columns, which these columns code; None where there are none.
     """
 
     columns: tuple[ColumnCodec, ...]
     label: Feature | None
     clip_norm: float
+    rules: RowRules | None = None
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -155,6 +160,52 @@ class Encoding:
     def label_scores(self, values: NDArray[np.generic]) -> Int64Array:
         """Finds the score of each label value on the grid: zeros where it is no number."""
         return np.zeros(len(values), dtype=np.int64) if self.label is None else self.label.grid_scores(values)
+
+    @cached_property
+    def _null_groups(self) -> tuple[CellGroup, ...]:
+        places = {column.name: tuple(range(first, last)) for column, first, last in self._spans()}
+        return () if self.rules is None else cell_groups(self.rules.null_groups, places)
+
+    @cached_property
+    def links(self) -> tuple[CellLink, ...]:
+        """Columns that are drawn after those that they decide."""
+        places = {column.name: tuple(range(first, last)) for column, first, last in self._spans()}
+        return () if self.rules is None else cell_links(self.rules, self.features, places)
+
+    def drawn_laws(self, laws: Float64Array) -> Float64Array:
+        """Probabilities of cells as rows are drawn from them: nothing is null whose null another column marks.
+
+        Args:
+          laws: Shape (k, n_cells). RELEASED.
+        """
+        return laws_without_nulls(laws, self, self._null_groups) if self._null_groups else laws
+
+    def keep_nulls(self, cells: Int64Array, rng: np.random.Generator) -> Int64Array:
+        """Makes the nulls of drawn rows keep the rules between columns.
+
+        Args:
+          cells: Counted through all features, shape (n, n_features). RELEASED.
+          rng: Public randomness.
+        """
+        return with_marked_nulls(cells, self, self._null_groups, rng) if self._null_groups else cells
+
+    def restored(self, columns: Mapping[str, Decoded], types: Mapping[str, str]) -> Mapping[str, Decoded]:
+        """Turns drawn columns into rows that keep every rule between columns; see `RowRules`.
+
+        Args:
+          columns: By name. RELEASED.
+          types: Spark's simple type string by column.
+        """
+        return columns if self.rules is None else self.rules.restored(columns, types)
+
+    def decoded_names(self, label: str | None) -> tuple[str, ...]:
+        """Columns of the rows that are drawn, without those that number them.
+
+        Args:
+          label: Name of the label's column, if any.
+        """
+        coded = [column.name for column in self.columns] + ([] if label is None else [label])
+        return tuple(coded if self.rules is None else self.rules.domain.columns)
 
     def decode(self, cells: Int64Array, rng: np.random.Generator) -> dict[str, Decoded]:
         """Draws a value inside each cell and joins timestamps with their parts.

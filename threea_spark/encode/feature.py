@@ -107,6 +107,11 @@ class FeatureCodec(ABC):
     nullable: bool
     is_category: ClassVar[bool]
     time_zone: ClassVar[None] = None
+    if TYPE_CHECKING:  # a field of one coding, a property of another
+
+        @property
+        def cell_mass(self) -> Float64Array:
+            """DP mass of each cell, that of a number's null left out."""
 
     @property
     @abstractmethod
@@ -127,6 +132,11 @@ class FeatureCodec(ABC):
     @abstractmethod
     def max_squared_norm(self) -> float:
         """Squared norm of its coordinates at most, in squared units of score."""
+
+    @property
+    def null_cell(self) -> int | None:
+        """The cell of null, the last; None where there is none."""
+        return self.n_cells - 1 if self.nullable else None
 
     @abstractmethod
     def pack(self, values: NDArray[np.generic], out: Int16Array) -> None:

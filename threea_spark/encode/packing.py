@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from threea_spark.arrays import Uint32Array
+from threea_spark.encode.between.row_rules import RowRules
 from threea_spark.encode.codec import Encoding, Feature
 from threea_spark.encode.histogram import ColumnField, Field, HistogramLayout
 from threea_spark.engine.packed import UNIT, PackedRows, blocks_of
@@ -27,13 +28,15 @@ class Reader:
 
     Attributes:
       columns: Fields of the domain's columns in order, the label's last where there is a label.
-      sources: The canonical column that each is read from.
+      sources: The column that each is read from: a canonical one, or a coded one where there are rules.
       has_label: Whether the last field is the label.
+      rules: Rules between columns, by which rows are coded before they are read; None where there are none.
     """
 
     columns: tuple[ColumnField, ...]
     sources: tuple[str, ...]
     has_label: bool
+    rules: RowRules | None = None
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -42,15 +45,22 @@ class Reader:
 
     def read(self, batch: pa.RecordBatch) -> list[NDArray[np.generic]]:
         """Reads one array for each field, shape (n,). PRIVATE."""
+        cells = self._cells(batch)
         columns = zip(self.columns, self.sources, strict=True)
-        return [values for column, source in columns for values in column.read(batch.column(source))]
+        return [values for column, source in columns for values in column.read(cells[source])]
+
+    def _cells(self, batch: pa.RecordBatch) -> Mapping[str, pa.Array]:
+        """The columns by name, coded where there are rules. PRIVATE."""
+        if self.rules is not None:
+            return self.rules.coded(batch)
+        return dict(zip(batch.schema.names, batch.columns, strict=True))
 
     def encoding(self, codecs: Sequence[Feature], clip_norm: float) -> Encoding:
         """Makes the table's codec from one codec a field; a timestamp takes its parts'."""
         features, label = (codecs[:-1], codecs[-1]) if self.has_label else (codecs, None)
         left, own = iter(features), self.columns[: len(self.columns) - self.has_label]
         columns = tuple(column.join([next(left) for _ in column.fields]) for column in own)
-        return Encoding(columns, label, clip_norm)
+        return Encoding(columns, label, clip_norm, self.rules)
 
     def histogram_query(self) -> SumQuery[pa.RecordBatch]:
         """The histograms of all fields, as one sum."""
@@ -71,7 +81,7 @@ class Reader:
             name="classes",
             bound=RowBound.count(),
             size=label.n_nodes,
-            contribution=lambda batch: label.counts(label.values_of(batch.column(source))),
+            contribution=lambda batch: label.counts(label.values_of(self._cells(batch)[source])),
         )
 
 

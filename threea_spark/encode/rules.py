@@ -31,7 +31,7 @@ def codes_affinely(config: ReleaseConfig) -> bool:
     """
     if config.encode.numeric != "auto":
         return config.encode.numeric == "affine"
-    return len(config.domain.features) > _AFFINE_COLUMNS
+    return len(config.domain.coded.features) > _AFFINE_COLUMNS
 
 
 def default_cells(config: ReleaseConfig) -> int:
@@ -49,7 +49,7 @@ def clip_norm_of(config: ReleaseConfig) -> float:
     """
     if config.encode.clip_norm != "auto":
         return config.encode.clip_norm
-    columns = list(config.domain.features.values())
+    columns = list(config.domain.coded.features.values())
     parts = sum(len(column.parts) for column in columns if column.is_timestamp)
     categorical = sum(column.is_categorical for column in columns) + parts
     numbers = sum(not column.is_categorical for column in columns)

@@ -116,6 +116,8 @@ def conditions_of(
     for label, asked in (where or {}).items():
         name = str(label)
         column = domain.columns.get(name)
+        if name in domain.keys:
+            raise ConfigError(f"where: {name!r} numbers the rows that are drawn and cannot be asked for; drop it")
         if column is None:
             near = near_name(name, domain.columns)
             fix = "choose one of the domain's" if near is None else f"did you mean {near!r}?"

@@ -6,10 +6,11 @@ component's weight is multiplied by the chance of those cells, and nothing else 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
@@ -34,19 +35,42 @@ def narrowed(sampler: RowSampler, encoding: Encoding, conditions: Conditions) ->
         return sampler
     allowed = np.ones(encoding.n_cells, dtype=np.bool_)
     redrawn = {label.feature for label in sampler.sequence or ()}
+    moved = frozenset[str]() if encoding.rules is None else encoding.rules.moved
     for place, name in _first_features(encoding):
         if place in redrawn:
             continue
         own, codec = encoding.cell_layout.of(place), encoding.features[place]
+        if name in moved:
+            continue  # whether a row fits is known once it keeps the rules between columns
         if name in conditions.values:
             allowed[own] = codec.cells_holding(conditions.values[name])
         elif name in conditions.nulls:
             allowed[own] = codec.null_cells
         elif name in conditions.ranges:
             allowed[own] = codec.cells_within(*conditions.ranges[name])
+        for chosen in _deciding(encoding, name, conditions):
+            allowed[own] &= np.bincount(codec.cells_of_values(chosen), minlength=codec.n_cells) > 0
     if allowed.all():
         return sampler
     return _restricted(sampler, encoding, allowed)
+
+
+def _deciding(encoding: Encoding, name: str, conditions: Conditions) -> Iterator[NDArray[np.generic]]:
+    """Yields, for each condition on a column that only this one knows, the values that lead to what is asked for."""
+    rules, coded = encoding.rules, {column.name for column in encoding.columns}
+    if rules is None:
+        return
+    for to in (*conditions.values, *conditions.ranges):
+        decided = rules.decided(to)
+        if decided is None or to in coded:
+            continue
+        if to in conditions.values:
+            fits = np.array([*(value == conditions.values[to] for value in decided.values), False])
+        else:
+            low, high = conditions.ranges[to]
+            fits = np.array([*(low <= float(value) <= high for value in decided.values), False])
+        if (found := rules.deciding(to, fits)) is not None and found[0].name == name:
+            yield found[0].feature_values(np.flatnonzero(found[1]))
 
 
 def component_log_densities(sampler: RowSampler, cells: Int64Array, columns: Sequence[int]) -> Float64Array:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from threea_spark.config.domain import Domain
+from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
 from threea_spark.errors import ConfigError, ModelError
 from threea_spark.model import store
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.conditions import conditions_of
 from threea_spark.model.narrowing import narrowed
+from threea_spark.model.row_keys import RowKeys
 from threea_spark.model.sampler import RowSampler, draw_rows
 from threea_spark.privacy.statement import PrivacyStatement
 
@@ -155,7 +157,7 @@ class ReleaseModel:
         """
         from threea_spark.model.xy import to_xy
 
-        one = draw_rows(self.sampler, self.encoding, self.domain.label, 1, np.random.default_rng(0))
+        one = self._drawn(self.sampler, np.random.default_rng(0), 1)
         levels = {name: column.values for name, column in one.items() if column.is_category}
         return to_xy(rows, self.domain.for_label(label), levels)
 
@@ -183,9 +185,14 @@ class ReleaseModel:
         sampler = narrowed(self.sampler, self.encoding, conditions)
         if not conditions.are_none:
             rng = np.random.default_rng(seed)
-            conditions.check_reachable(partial(draw_rows, sampler, self.encoding, label, rng=rng))
-        further = self.domain.further_labels
-        return BlockDraw(sampler, self.encoding, label, self.types, wanted, seed, conditions, further)
+            conditions.check_reachable(partial(self._drawn, sampler, rng))
+        further, keys = self.domain.further_labels, RowKeys(self.domain.keys, seed)
+        return BlockDraw(sampler, self.encoding, label, self.types, wanted, seed, conditions, further, keys)
+
+    def _drawn(self, sampler: RowSampler, rng: np.random.Generator, n_rows: int) -> dict[str, Decoded]:
+        """Draws rows that keep the rules between columns."""
+        rows = draw_rows(sampler, self.encoding, self.domain.label, n_rows, rng)
+        return dict(self.encoding.restored(rows, self.types))
 
     def save(self, folder: str | Path) -> None:
         """Writes the model as JSON and npz.

@@ -11,6 +11,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.encode.between.links import CellLink, restricted
+from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
 from threea_spark.model.drawn_label import DrawnLabel
@@ -74,13 +76,17 @@ class RowSampler:
         A latent normal vector binds the columns: its j-th entry's rank picks the cell of column j in the component's
         own distribution. Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.
         """
+        laws = encoding.drawn_laws(self.laws)
         component = rng.choice(len(self.weights), n_rows, p=self.weights)
         n_features = len(self.orders)
         latent = rng.standard_normal((n_rows, n_features)) @ self.factor.T
         cells = np.empty((n_rows, n_features), dtype=np.int64)
         for column, order in enumerate(self.orders):
             own = encoding.cell_layout.of(column)
-            cells[:, column] = own.start + order[_pick(self.laws[:, own][:, order], component, latent[:, column])]
+            cells[:, column] = own.start + order[_pick(laws[:, own][:, order], component, latent[:, column])]
+        for link in encoding.links:
+            _redraw(link, encoding.cell_layout, laws, self.orders, cells, component, latent)
+        cells = encoding.keep_nulls(cells, rng)
         if self.labels is not None:
             return cells, self.labels.draw(cells, rng.random(n_rows))
         if self.class_probabilities is not None:
@@ -114,6 +120,40 @@ def draw_rows(
     """
     cells, classes = sampler.draw_cells(encoding, n_rows, rng)
     return decode_rows(encoding, label, cells, classes, rng)
+
+
+def _redraw(
+    link: CellLink,
+    layout: CellLayout,
+    laws: Float64Array,
+    orders: tuple[Int64Array, ...],
+    cells: Int64Array,
+    component: Int64Array,
+    latent: Float64Array,
+) -> None:
+    """Draws a deciding column given the columns that it decides, in place; see CellLink.
+
+    Args:
+      link: The columns.
+      layout: Where features' cells lie.
+      laws: Probabilities of cells in each component, shape (k, n_cells).
+      orders: Cells of each feature in the order of its latent score.
+      cells: Drawn so far, shape (n, n_features).
+      component, latent: Of each row, shapes (n,) and (n, n_features).
+    """
+    place, starts = link.deciding, layout.offsets[:-1]
+    own, order = layout.of(place), orders[place]
+    decided = list(link.decided)
+    kinds, kind = np.unique(cells[:, decided] - starts[decided], axis=0, return_inverse=True)
+    for number, drawn in enumerate(kinds):
+        chances = restricted(laws[:, own], link.allowed(drawn))
+        rows = np.flatnonzero((kind.reshape(-1) == number) & (chances.sum(axis=1) > 0.0)[component])
+        if len(rows):
+            known = np.where(chances.sum(axis=1, keepdims=True) > 0.0, chances, laws[:, own])
+            cells[rows, place] = own.start + order[_pick(known[:, order], component[rows], latent[rows, place])]
+    for number, other in enumerate(decided):
+        followed = link.follow(number, cells[:, place] - starts[place], cells[:, other] - starts[other])
+        cells[:, other] = starts[other] + followed
 
 
 def _pick(laws: Float64Array, component: Int64Array, latent: Float64Array) -> Int64Array:

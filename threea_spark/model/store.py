@@ -18,6 +18,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from threea_spark.config.domain import Domain
+from threea_spark.encode.between.functions import FunctionTable
+from threea_spark.encode.between.row_rules import RowRules
 from threea_spark.encode.grid import LeafGrid
 from threea_spark.encode.moments import AffineCodec
 from threea_spark.encode.numbers import PointCodec
@@ -31,9 +33,9 @@ from threea_spark.model.stored import StoredCategory, StoredEncoding, from_store
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 FORMAT = 3
-_SINCE = {3: ("DrawnLabel", "time_zone"), 2: ("NumberLabels", "class_probabilities")}
+_SINCE = {3: ("DrawnLabel", "RowRules", "time_zone"), 2: ("NumberLabels", "class_probabilities")}
 """Classes and fields that readers of earlier formats do not know; what holds none of them is written for those."""
-_LATE_FIELDS = ("class_probabilities", "sequence", "time_zone")
+_LATE_FIELDS = ("class_probabilities", "sequence", "rules", "time_zone")
 """Fields that came after format 1: they are not written where they hold nothing."""
 _DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
@@ -43,6 +45,7 @@ _CLASSES: dict[str, type] = {
     "CategoryCode": StoredCategory,
     "DrawnLabel": DrawnLabel,
     "Encoding": StoredEncoding,
+    "FunctionTable": FunctionTable,
     "KernelInput": KernelInput,
     "LabelFunction": LabelFunction,
     "LeafGrid": LeafGrid,
@@ -51,6 +54,7 @@ _CLASSES: dict[str, type] = {
     "PrivacyStatement": PrivacyStatement,
     "QuantileCode": QuantileCodec,
     "RowPart": RowPart,
+    "RowRules": RowRules,
     "RowSampler": RowSampler,
     "StageSpend": StageSpend,
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.encode.between.row_rules import RowRules
 from threea_spark.encode.categories import CategoryCodec
 from threea_spark.encode.codec import ColumnCodec, Encoding, Feature
 from threea_spark.encode.numbers import NumberCodec
@@ -50,12 +51,13 @@ class StoredEncoding:
     Attributes:
       codes: Codes of the features, in order; parts follow their timestamp.
       label: Code of the label, if any.
-      clip_norm: As in Encoding.
+      clip_norm, rules: As in Encoding; `rules` is stored where there are any.
     """
 
     codes: tuple[StoredCode, ...]
     label: StoredCode | None
     clip_norm: float
+    rules: RowRules | None = None
 
 
 def to_stored(value: Any) -> Any:  # noqa: ANN401 - anything that is saved
@@ -64,7 +66,7 @@ def to_stored(value: Any) -> Any:  # noqa: ANN401 - anything that is saved
         return value
     codes = [code for column in value.columns for code in _stored_column(column)]
     label = None if value.label is None else _stored(value.label)
-    return StoredEncoding(tuple(codes), label, value.clip_norm)
+    return StoredEncoding(tuple(codes), label, value.clip_norm, value.rules)
 
 
 def from_stored(value: Any) -> Any:  # noqa: ANN401 - the inverse
@@ -73,7 +75,7 @@ def from_stored(value: Any) -> Any:  # noqa: ANN401 - the inverse
         return value
     label = value.label
     own = _category(label, label.name) if label is not None and label.is_category else label
-    return Encoding(tuple(_columns(value.codes)), own, value.clip_norm)
+    return Encoding(tuple(_columns(value.codes)), own, value.clip_norm, value.rules)
 
 
 def _stored_column(column: ColumnCodec) -> list[StoredCode]:

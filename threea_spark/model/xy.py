@@ -34,10 +34,11 @@ def to_xy(frame: pd.DataFrame, domain: Domain, levels: Mapping[str, tuple[str, .
 
     if domain.label is None:
         raise ConfigError("domain.label: there is none, so no y; use sample_local() for rows as they are")
-    missing = [name for name in domain.columns if name not in frame.columns]
+    columns = {name: column for name, column in domain.columns.items() if name not in domain.keys}
+    missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise SourceError(f"columns {missing} are missing from the rows; they must hold the domain's columns")
-    coded = {name: _coded(frame[name], column, levels.get(name, ())) for name, column in domain.columns.items()}
+    coded = {name: _coded(frame[name], column, levels.get(name, ())) for name, column in columns.items()}
     label = coded.pop(domain.label)
     known = label.notna()
     y = label[known].astype(object if domain.task == "classification" else float)

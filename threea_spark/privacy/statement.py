@@ -19,7 +19,7 @@ _CLAIM_SHARES = tuple(step / 16.0 for step in range(1, 25))
 """Fractions of the claimed epsilon: extra points, so that the curve is as fine for a large claim as for a small one."""
 
 COVERED = {
-    Stage.ENCODE: "row count, class counts, column histograms, category names found in the data",
+    Stage.ENCODE: "row count, class counts, column histograms, category names found in the data, functional pairs",
     Stage.APPROXIMATE: "sizes, marginals, tables of pairs, means and moments of classes or clusters, correlations",
     Stage.ADAPT: "label function, or a further count of the classes' columns; in wide tables a second look",
     Stage.ANONYMIZE: "released statistics or mixed rows",

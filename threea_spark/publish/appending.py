@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from threea_spark.engine.delta import Place, commit_metadata, properties_of
+from threea_spark.config.table_names import quoted_name
+from threea_spark.engine.delta import Place, commit_metadata, exists, properties_of, read_latest
 from threea_spark.engine.quiet import is_conflict
 from threea_spark.errors import ReleaseExistsError, ReleaseFailedError, TargetExistsError
 from threea_spark.privacy.spend import Spend
@@ -28,6 +29,26 @@ log = logging.getLogger("threea_spark")
 _ATTEMPTS = 20
 _MAX_WAIT_S = 2.0
 Result = TypeVar("Result")
+
+
+def largest_key(spark: SparkSession, place: Place, names: Sequence[str]) -> int:
+    """The largest number that the released rows of a table have in columns of whole numbers; 0 where there are none.
+
+    Args:
+      spark: A session, classic or Connect.
+      place: The released table, if it exists.
+      names: Columns that number its rows.
+    """
+    from pyspark.sql import functions as F
+
+    if not names or not exists(spark, place):
+        return 0
+    rows = read_latest(spark, place)
+    held = [name for name, kind in rows.dtypes if name in names and kind in ("int", "bigint")]
+    if not held:
+        return 0
+    largest = rows.agg(*[F.max(F.col(quoted_name(name))) for name in held]).collect()[0]  # bounded: one row
+    return max([0, *[int(found) for found in largest if found is not None]])
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Receipt:
       versions: Versions of the packages that ran.
       source_since: Units already in this version were not read; None if all units were.
       ledger: Number and hash of the start in the ledger, if there is one: a ledger without it was rewritten.
+      rules: Rules between columns that every released row keeps, one sentence each.
     """
 
     release_id: str
@@ -51,10 +52,12 @@ class Receipt:
     versions: dict[str, str]
     ledger: dict[str, Any] | None = None
     source_since: int | None = None
+    rules: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Returns the receipt as JSON."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
+        content = asdict(self) if self.rules else {k: v for k, v in asdict(self).items() if k != "rules"}
+        return json.dumps({"format": FORMAT, **content}, indent=1)
 
     @property
     def properties(self) -> dict[str, str]:
@@ -76,6 +79,7 @@ class Receipt:
             *self._increment_in_words(),
             f"  target      {self.target}: {self.n_released:,} rows of {len(self.columns)} columns, `{self.generator}`",
             f"  left out    {', '.join(self.left_out) or 'no column'}",
+            *[f"  rule        {text}" for text in self.rules],
             self.privacy.in_words(),
             f"  auto        {resolved}",
             *ledger,
@@ -114,8 +118,8 @@ class Receipt:
     def from_dict(cls, content: dict[str, Any]) -> Receipt:
         """Rebuilds a receipt from its JSON values."""
         plain = {name: value for name, value in content.items() if name != "format"}
-        for name in ("columns", "left_out", "diagnostics"):
-            plain[name] = tuple(plain[name])
+        for name in ("columns", "left_out", "diagnostics", "rules"):
+            plain[name] = tuple(plain.get(name, ()))
         return cls(**{**plain, "privacy": PrivacyStatement.from_dict(plain["privacy"])})
 
 

@@ -210,7 +210,7 @@ def looks_twice(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> 
     """
     if not may_look_twice(config, plan, shape.n_classes):
         return False
-    noise = math.sqrt(1.0 + len(config.domain.features)) / max(plan.mu_of(Stage.APPROXIMATE), rules.MIN_MU)
+    noise = math.sqrt(1.0 + len(config.domain.coded.features)) / max(plan.mu_of(Stage.APPROXIMATE), rules.MIN_MU)
     return noise * rules.MIN_NOISES_A_CLASS > shape.n_rows / shape.n_classes
 
 

@@ -98,7 +98,7 @@ def adapts(config: ReleaseConfig) -> bool:
         return False
     if config.is_mixing and config.adapt.alpha == 1.0:
         return False  # the density term alone: centres stay, no row is read
-    return _pays_adapt(config) and config.domain.task != "none" and len(config.domain.features) > 0
+    return _pays_adapt(config) and config.domain.task != "none" and len(config.domain.coded.features) > 0
 
 
 def moves_centres(config: ReleaseConfig) -> bool:

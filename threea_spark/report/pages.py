@@ -44,7 +44,7 @@ def report_html(
     from threea_spark.report.summary import summary_of
 
     found = receipt if receipt is not None else receipt_of(spark, config)
-    columns = {*config.domain.columns, *config.added_columns}
+    columns = {*config.domain.columns, *config.domain.keys, *config.added_columns}
     if found.target != str(config.target) or set(found.columns) != columns:
         raise SourceError(
             f"the receipt is for {found.target}, with {len(found.columns)} columns, not for the configuration's "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from threea_spark.config.yaml_files import plain, plain_path, quoted
 from threea_spark.engine.delta import Place, no_delta, read_latest
 from threea_spark.source.identifying import what_it_looks_like
+from threea_spark.source.proposed_rules import proposed_rules
 from threea_spark.source.rows import schema_of
 from threea_spark.source.schema import NUMERIC_TYPES, TEXT_TYPES, TIME_TYPES, base_type
 
@@ -74,7 +75,7 @@ def _schema(spark: SparkSession, place: str) -> dict[str, str]:
 
 
 def _domain(found: Mapping[str, str]) -> str:
-    return _DOMAIN + "".join(_line(name, simple) for name, simple in found.items())
+    return _DOMAIN + "".join(_line(name, simple) for name, simple in found.items()) + proposed_rules(found)
 
 
 def _line(name: str, simple: str) -> str:

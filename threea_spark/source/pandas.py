@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RELEASED = {"integer": "bigint", "float": "double", "categorical": "string", "timestamp": "timestamp"}
+_KEYS = "bigint"
 _IDENTIFIERS = CategoricalColumn(type="categorical", values="open")
 
 
 def released_types(domain: Domain) -> dict[str, str]:
     """Returns Spark's simple type string of every released column: public, because it depends on the domain alone."""
-    return {name: _RELEASED[column.type] for name, column in domain.columns.items()}
+    keys = {name: _KEYS for name in domain.keys if name not in domain.columns}
+    return keys | {name: _RELEASED[column.type] for name, column in domain.columns.items()}
 
 
 def arrow_table(

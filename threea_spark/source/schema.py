@@ -10,6 +10,7 @@ from threea_spark.config.label_columns import names_taken
 from threea_spark.config.near_names import near_name
 from threea_spark.engine.types import castable, listed_twice
 from threea_spark.errors import SchemaError
+from threea_spark.source.rule_types import rule_type_problems
 
 CHAR_DECLARED = "__CHAR_VARCHAR_TYPE_STRING"
 """Where Spark keeps that a column of text was declared CHAR(n) or VARCHAR(n), whatever a session makes of it."""
@@ -40,9 +41,11 @@ def check_schema(
     Raises:
       SchemaError: with one line for each column: what is wrong and how to fix it.
     """
-    problems = [problem for name, column in domain.columns.items() if (problem := _problem(name, column, found))]
+    columns = {name: column for name, column in domain.columns.items() if name not in domain.keys}
+    problems = [problem for name, column in columns.items() if (problem := _problem(name, column, found))]
     if unit_column is not None and (problem := unit_problem(unit_column, found)):
         problems.append(problem)
+    problems += rule_type_problems(found, domain)
     problems += [added_problem(name) for name in names_taken(added, found)]
     if problems:
         raise SchemaError("\n".join(["the source does not fit the domain:", *problems]))
@@ -100,7 +103,7 @@ def unit_problem(name: str, found: Mapping[str, str]) -> str | None:
 
 def left_out(found: Mapping[str, str], domain: Domain) -> list[str]:
     """Returns the columns of the source that the domain does not name; they are not released, as the receipt states."""
-    return [name for name in found if name not in domain.columns]
+    return [name for name in found if name not in domain.columns and name not in domain.keys]
 
 
 def base_type(simple: str) -> str:
