@@ -15,6 +15,7 @@ from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.statement import plan_in_words
 from threea_spark.privacy.unit import Missing
+from threea_spark.publish.fitting_target import check_fits, columns_of
 from threea_spark.publish.held import Held, hashed, held_in
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import PROPERTY_RELEASE
@@ -23,7 +24,7 @@ from threea_spark.recipes.choice import expected
 from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
 from threea_spark.source import rows as table
 from threea_spark.source import since
-from threea_spark.source.schema import check_schema, left_out
+from threea_spark.source.schema import check_names, check_schema, left_out, released_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -112,9 +113,9 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
     version = delta.latest_version(spark, source, config.source.version)
     release_id = f"{config.digest}-v{version}"
     _check_apart(spark, config)
-    _check_target(spark, target, config, release_id)
     every = delta.read_version(spark, source, version)
     types, plan = checked_types(every, config), make_plan(config)
+    _check_target(spark, target, config, release_id, types)
     ledger = Ledger.open(spark, config, plan, release_id=release_id, cohort=Cohort(config.source.since, version))
     return Prepared(
         release_id=release_id,
@@ -140,18 +141,20 @@ def checked_types(rows: DataFrame, config: ReleaseConfig) -> dict[str, str]:
       config: The release's configuration.
 
     Raises:
-      SchemaError: if the domain does not fit, the source has a column that the release would add, or the schema allows
-        null where a unit's identifier is required.
+      SchemaError: if the domain does not fit, the source has a column that the release would add or two names that
+        differ in case alone, or the schema allows null where a unit's identifier is required.
     """
     found, unit = table.schema_of(rows), config.privacy.privacy_unit
     check_schema(found, config.domain, unit.column, config.added_columns)
+    if rows.sparkSession.conf.get("spark.sql.caseSensitive") != "true":
+        check_names(rows.columns, {*config.domain.columns, *([] if unit.column is None else [unit.column])})
     if unit.missing is Missing.REFUSE and rows.schema[str(unit.column)].nullable:
         raise SchemaError(
             f"privacy.unit.missing: refuse needs {unit.column!r} to be NOT NULL in the source, but its schema allows "
             "null; declare the column NOT NULL (in a copy of the table, say), or use drop or together"
         )
     released = {*config.domain.columns, *config.domain.keys}
-    types = {name: simple for name, simple in found.items() if name in released}
+    types = {name: released_type(simple) for name, simple in found.items() if name in released}
     return types | config.added_columns
 
 
@@ -185,8 +188,13 @@ def _check_apart(spark: SparkSession, config: ReleaseConfig) -> None:
         raise ConfigError(problem)
 
 
-def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfig, release_id: str) -> None:
-    if not delta.exists(spark, target):
+def _check_target(
+    spark: SparkSession, target: delta.Place, config: ReleaseConfig, release_id: str, types: dict[str, str]
+) -> None:
+    other = delta.no_delta(spark, target)
+    if other is not None and (other.is_there or delta.exists(spark, target)):
+        raise TargetExistsError(f"target: {target} {other.what}, and releases are Delta tables; choose another target")
+    if other is not None:
         return
     properties = delta.properties_of(spark, target)
     releases = held_in(properties, delta.commit_metadata(spark, target))
@@ -199,8 +207,8 @@ def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfi
         made = "holds another release; choose another target, use mode: append, or drop it"
         found = "exists and was not made by a release; it is left untouched. Choose another target"
         raise TargetExistsError(f"target: {target} {made if PROPERTY_RELEASE in properties else found}")
-    columns = delta.read_latest(spark, target).columns if config.added_columns else []
-    if absent := [name for name in config.added_columns if name not in columns]:
+    own = columns_of(delta.read_latest(spark, target).schema)
+    if absent := [name for name in config.added_columns if name not in {column.name for column in own}]:
         raise TargetExistsError(
             f"target: {target} holds releases without {absent[0]!r}, which anonymize.label_probability adds; drop the "
             "option, or choose another target"
@@ -214,3 +222,4 @@ def _check_target(spark: SparkSession, target: delta.Place, config: ReleaseConfi
         relation=privacy.relation,
         unit=hashed(str(privacy.privacy_unit)),
     )
+    check_fits(target, own, properties, types, config.domain, casts=not target.is_path)

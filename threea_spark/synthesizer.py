@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 
 from threea_spark.config.domain import Domain
-from threea_spark.config.reading import read_yaml
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.yaml_files import read_yaml
 from threea_spark.errors import ConfigError
 from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import fit as fit_table
 from threea_spark.privacy.statement import PrivacyStatement
 from threea_spark.session import build_session
+from threea_spark.source.dtypes import declared_dtypes, with_dtypes
+from threea_spark.source.frame_columns import labels_by_name
 from threea_spark.source.pandas import arrow_table, released_types
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
       sections: Other sections of the configuration by name, such as `{"adapt": {"method": "none"}}`.
       master: A Spark master such as `local[*]`, for frames that are too large for this process; None needs no Spark.
       model_: The fitted ReleaseModel, after `fit`.
+      dtypes_: The frame's dtypes that `sample` gives back, by column, after `fit`; see `fit`.
+      labels_: The frame's label of each column, by its text, after `fit`: `read_csv(header=None)` makes whole numbers.
     """
 
     def __init__(
@@ -57,14 +61,21 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     def fit(self, X: pd.DataFrame, y: pd.Series | None = None) -> Synthesizer:
         """Fits the model; each call spends epsilon and delta again on the people in X.
 
-        The dtypes of X depend on its rows, so they are ignored. The domain decides which type is released, and each
-        cell is read by a rule that looks at no other cell; a cell that the rule cannot read becomes null:
+        The dtypes that pandas infers from rows (int64, float64, bool, object, datetime64) are ignored. The domain
+        decides which type is released, and each cell is read by a rule that looks at no other cell; a cell that the
+        rule cannot read becomes null:
 
         - integer, float: numbers, true and false (1, 0), and text that is a number.
-        - categorical: text as it is; true, false, numbers, dates and timestamps (UTC) as Spark writes them. A whole
-          number is `1` whatever its dtype; if only `1.0` is listed, it is `1.0`.
+        - categorical: text as it is; true, false, numbers, dates and timestamps (UTC) as Spark writes them; UUIDs,
+          times of day, durations, periods and intervals as Python does. A whole number is `1` whatever its dtype; if
+          only `1.0` is listed, it is `1.0`. So it is with other numbers, true and false, and times.
         - timestamp: timestamps and dates, in UTC unless they name a zone, and ISO 8601 text such as
-          2020-01-31T12:30:00Z.
+          2020-01-31T12:30:00Z; of a period its start.
+
+        Dtypes that only you choose come back from `sample`: Int64 and the like, boolean, string, category with the
+        domain's values (in the order of an ordered dtype), Arrow's, uint8 and other narrow numbers of columns without
+        null, timestamps in a named time zone. They are public like a table's schema: choose them without looking at
+        rows.
 
         Args:
           X: Rows with the domain's columns, and the unit's column if one is named. Two rows belong to one unit if the
@@ -75,13 +86,15 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
 
         Raises:
           ConfigError: if parameters break a rule, or y is given where the domain has several labels.
-          SchemaError: if X lacks a column of the domain or has it twice; no cell is read.
+          SchemaError: if X lacks a column of the domain, has it twice or in a dtype that cannot be read (nested values,
+            bytes); no cell is read.
           ReleaseFailedError: if a stage failed.
         """
         config = self._config()
         if y is not None and config.domain.further_labels:
             raise ConfigError(f"y: the domain has {len(config.domain.labels)} labels; pass them as columns of X")
         frame = X if y is None else X.assign(**{str(config.domain.label): y})
+        self.dtypes_, self.labels_ = declared_dtypes(frame, config.domain), labels_by_name(frame)
         if self.master is None:
             self.model_ = fit_table(frame, config)
             return self
@@ -106,13 +119,14 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     ) -> pd.DataFrame:
         """Draws rows; this costs no privacy, however often it is called. See `ReleaseModel.sample_local`.
 
-        Types follow the domain: integer columns are int64, float columns float64, categories text, and timestamps are
-        in UTC (integer columns with nulls are float64, as usual in pandas).
+        Types follow the domain, unless the frame's dtypes come back: integer columns are int64, float columns float64,
+        categories text, and timestamps are in UTC (integer columns with nulls are float64, as usual in pandas).
 
         Raises:
           ConfigError: if `fit` was not called, or the requested rows cannot be drawn.
         """
-        return self._fitted().sample_local(n_rows, seed=seed, where=where, class_shares=class_shares)
+        rows = self._fitted().sample_local(n_rows, seed=seed, where=where, class_shares=class_shares)
+        return with_dtypes(rows, self.dtypes_, self.labels_)
 
     def _fitted(self) -> ReleaseModel:
         if not hasattr(self, "model_"):

@@ -70,7 +70,7 @@ THE_METER = {
 READ_ELSEWHERE = {  # calls by such a name that read no row, or whose price the meter has booked
     ("adapt/learn.py", "contribution"): "targets drawn from the released mixture",
     ("anonymize/mixed_rows.py", "noised"): "noise that the meter granted, added where a group's rows meet",
-    ("engine/frames.py", "sample"): "Spark's own, of a released table or of a test set for the evaluation",
+    ("source/reading.py", "sample"): "Spark's own, of a released table or of a test set for the evaluation",
     ("cli/sample.py", "sample"): "draws rows from a saved model",
 }
 RUNS_SPARK = {

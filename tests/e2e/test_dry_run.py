@@ -12,6 +12,7 @@ from threea_spark import ReleaseConfig
 from threea_spark.cli.main import app
 from threea_spark.errors import BudgetError, ConfigError, SchemaError, SourceError, TargetExistsError
 from threea_spark.preflight import prepare
+from threea_spark.source.draft import drafted, release_text
 
 LEDGER = {"path": "ledger", "budget": {"epsilon": 4.0, "delta": 3e-5}}
 
@@ -109,3 +110,53 @@ def test_a_table_that_no_release_wrote_is_never_called_one_to_drop(spark, one_ta
         prepare(spark, placed({"table": "threea_names.stays"}, {"table": "threea_names.other"}))
     assert "was not made by a release; it is left untouched. Choose another target" in str(caught.value)
     assert "drop" not in str(caught.value)
+
+
+@pytest.fixture
+def other_tables(spark, one_table, tmp_path):
+    """What is no Delta table: views and Parquet, and a unit in another case."""
+    spark.sql("CREATE VIEW threea_names.seen AS SELECT * FROM threea_names.stays")
+    spark.sql("CREATE TEMP VIEW threea_passing AS SELECT * FROM threea_names.stays")
+    spark.sql("CREATE TABLE threea_names.files USING parquet AS SELECT * FROM threea_names.stays")
+    spark.range(3).write.parquet(str(tmp_path / "parquet"))
+    yield tmp_path
+    spark.catalog.dropTempView("threea_passing")
+
+
+def test_what_is_no_delta_table_says_what_it_is_and_how_to_store_it(spark, other_tables):
+    folder = str(other_tables / "parquet")
+    copy = "CREATE TABLE ... USING delta AS SELECT * FROM"
+    for place, words in [
+        ({"table": "threea_names.seen"}, ["source.table: threea_names.seen is a view; ", f"{copy} threea_names.seen"]),
+        ({"table": "threea_passing"}, ["threea_passing is a temporary view; ", f"{copy} threea_passing"]),
+        ({"table": "threea_names.files"}, ["is a table of format parquet; ", f"{copy} threea_names.files"]),
+        ({"path": folder}, ["holds Parquet files, but is no Delta table; ", f"{copy} parquet.`{folder}`", "CONVERT"]),
+        ({"path": f"{folder}/none"}, [f"source.path: {folder}/none is not a readable Delta table; check the path"]),
+        ({"table": "threea_names.none"}, ["threea_names.none is not a readable Delta table; check the table"]),
+    ]:
+        with pytest.raises(SourceError) as caught:
+            prepare(spark, placed(place, {"path": str(other_tables / "out")}))
+        for word in words:
+            assert word in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+    source = {"table": "threea_names.stays"}
+    for mode in ("create", "append"):
+        for place in ({"table": "threea_names.seen"}, {"table": "threea_names.files"}, {"path": folder}):
+            with pytest.raises(TargetExistsError, match="and releases are Delta tables; choose another target"):
+                prepare(spark, placed(source, place, mode))
+
+
+def test_a_draft_of_a_view_says_that_it_has_to_be_stored(spark, other_tables):
+    text = drafted(spark, "threea_names.seen", release_text)
+    assert text.startswith("# threea_names.seen is a view, and a release reads a version of a Delta table: store")
+    assert list(yaml.safe_load(text)["domain"]["columns"]) == ["age"]
+    assert drafted(spark, "threea_names.stays", release_text).startswith("# Release of threea_names.stays")
+
+
+def test_a_unit_in_another_case_is_proposed(spark, one_table, tmp_path):
+    unit = {"unit": {"column": "AGE", "max_rows": 2}}
+    content = config_of(
+        one_table, tmp_path / "out", columns={"n": COLUMNS["age"]}, label=None, task="none", privacy=unit
+    )
+    with pytest.raises(SchemaError, match=r"'AGE': the unit of privacy .*; did you mean 'age'\?"):
+        prepare(spark, ReleaseConfig.from_dict(content))

@@ -8,6 +8,7 @@ from tables import clinic, config_of
 from threea_spark import ReleaseConfig, release
 from threea_spark.engine.delta import Place, commit_metadata, properties_of
 from threea_spark.errors import ReleaseExistsError, ReleaseFailedError, TargetExistsError
+from threea_spark.preflight import prepare
 from threea_spark.publish import write as publish
 from threea_spark.report.pages import receipt_of
 
@@ -79,3 +80,39 @@ def test_a_table_without_its_receipt_does_not_stay_unless_another_wrote_to_it(sp
     with pytest.raises(ReleaseFailedError):
         release(spark, config())
     assert spark.catalog.tableExists(TARGET) == another
+
+
+WIDER = {
+    "age": {"type": "integer", "lower": 18, "upper": 100},
+    "cost": {"type": "float", "lower": 0, "upper": 1e6, "nullable": True},
+    "ward": {"type": "categorical", "values": ["CCU", "MICU", "SICU"], "nullable": True},
+    "died": {"type": "categorical", "values": ["no", "yes"]},
+}
+
+
+def appended(columns):
+    plain = {**config(privacy={"epsilon": 2.0}).model_dump(mode="json"), "target": {"table": TARGET, "mode": "append"}}
+    return ReleaseConfig.from_dict({**plain, "domain": {"label": "died", "columns": columns}})
+
+
+def test_a_target_that_may_refuse_rows_is_refused_before_a_row_is_read_and_one_that_cannot_takes_them(spark, schema):
+    """The table's own schema and constraints are known before: nothing is booked on what Delta would refuse."""
+    spark.sql(f"CREATE TABLE {TARGET} (died CHAR(3), COST DOUBLE, age BIGINT NOT NULL, n INT DEFAULT 1) USING delta "
+              "TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')")  # fmt: skip
+    spark.sql(f"ALTER TABLE {TARGET} ADD CONSTRAINT old CHECK (age > 17 AND (cost IS NULL OR cost <= 1e6))")
+    made = {"threea.release_id": "r1", "threea.releases": "r1"}
+    for name, value in made.items():
+        spark.sql(f"ALTER TABLE {TARGET} SET TBLPROPERTIES ('{name}' = '{value}')")
+    plain = {name: column for name, column in WIDER.items() if name != "ward"}
+    prepare(spark, appended(plain))
+    for columns, words in [
+        (WIDER, r"'ward': not a column of the target; add it there \(string\)"),
+        (plain | {"age": {**plain["age"], "nullable": True}}, "'age': NOT NULL in the target"),
+        (plain | {"age": {**plain["age"], "lower": 0}}, r"CHECK old \(age > 17 AND"),
+        (plain | {"died": {"type": "categorical", "values": ["no", "perhaps"]}}, "the listed 'perhaps' is longer"),
+    ]:
+        with pytest.raises(TargetExistsError, match=words):
+            prepare(spark, appended(columns))
+    receipt = release(spark, appended(plain))
+    assert spark.table(TARGET).count() == receipt.n_released
+    assert spark.table(TARGET).where("n = 1 and age > 17 and died in ('no ', 'yes')").count() == receipt.n_released

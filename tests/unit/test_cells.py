@@ -7,13 +7,13 @@ import pytest
 from small_tables import category, number
 
 from threea_spark.encode.categories import CategoryField
-from threea_spark.encode.cells import Levels, Numbers, numbers_of
+from threea_spark.encode.cells import Levels, Numbers, levels_of, numbers_of
 from threea_spark.encode.grid import leaf_grid
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.packing import Reader
 from threea_spark.encode.quantiles import QuantileField
 from threea_spark.engine.packed import column_name
-from threea_spark.engine.types import arrow_type, castable
+from threea_spark.engine.types import arrow_type, castable, listed_twice
 
 GRID = leaf_grid(0.0, 10.0, whole=False)
 NAN, INF = float("nan"), float("inf")
@@ -189,9 +189,56 @@ def test_levels_are_written_in_the_types_of_the_source(simple, values, expected)
     assert array.type == arrow_type(simple)
 
 
+CELLS = {
+    "int": [1, 2, 3, None], "double": [1.0, 2.0, 2.5, None, float("nan"), -0.0], "float": [1.0, 2.0, 0.1, None],
+    "decimal(4,2)": [decimal.Decimal("1.00"), decimal.Decimal("2.50"), None], "bigint": [2**53, 2**53 + 1],
+    "boolean": [True, False, None], "date": [dt.date(2020, 1, 31), None],
+    "timestamp": [dt.datetime(2020, 1, 31, tzinfo=dt.timezone.utc), dt.datetime(2020, 1, 31, 12, 30), None],
+    "timestamp_ntz": [dt.datetime(2020, 1, 31), dt.datetime(2020, 1, 31, 12, 30), None], "string": ["1", "1.0", "01"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("simple", "values", "expected"),
+    [
+        ("double", ("1", "2", "0", "2.50"), [0, 1, 3, -1, -2, 2]),
+        ("double", ("1.0", "02", "+2.5", "-0"), [0, 1, 2, -1, -2, 3]),
+        ("float", (".1", "2e0", "1"), [2, 1, 0, -1]),
+        ("int", ("3.0", "01"), [1, -2, 0, -1]),
+        ("bigint", ("9007199254740993", "9007199254740992"), [1, 0]),
+        ("decimal(4,2)", ("2.5", "1"), [1, 0, -1]),
+        ("decimal(4,2)", ("2.500", "1.0"), [1, 0, -1]),
+        ("boolean", ("False", "TRUE"), [1, 0, -1]),
+        ("date", ("2020-01-31",), [0, -1]),
+        ("timestamp", ("2020-01-31", "2020-01-31 12:30:00"), [0, 1, -1]),
+        ("timestamp_ntz", ("2020-01-31T00:00:00", "2020-01-31 12:30"), [0, 1, -1]),
+        ("string", ("1.0", "01"), [-2, 0, 1]),  # text has a spelling
+    ],
+)
+def test_a_cell_is_the_listed_category_of_the_same_value_whatever_its_spelling(simple, values, expected):
+    cells = pa.array(CELLS[simple], arrow_type(simple))
+    assert levels_of(cells, values, unknown=-2, null=-1).tolist() == expected
+    found = Levels(np.arange(len(values)), values).to_arrow(simple)  # and is released in the source's type
+    assert found.type == cells.type
+    assert levels_of(found, values, unknown=-2, null=-1).tolist() == list(range(len(values)))
+
+
+def test_a_time_is_its_instant_whatever_the_session_s_time_zone():
+    moment = pa.array([dt.datetime(2020, 1, 31, tzinfo=dt.timezone.utc)], pa.timestamp("us", "America/New_York"))
+    assert levels_of(moment, ("2020-01-30 19:00:00", "2020-01-31"), unknown=-2, null=-1).tolist() == [1]
+
+
+def test_what_is_one_value_of_the_type_is_found():
+    assert listed_twice(("1", "2", "1.0"), "double") == ["1", "1.0"]
+    assert listed_twice(("True", "false", "true"), "boolean") == ["True", "true"]
+    assert listed_twice(("1", "2", "1.0"), "string") == []
+
+
 def test_categories_that_a_type_cannot_hold_are_listed():
     assert castable(("1", "2", "x"), "int") == ["x"]
-    assert castable(("true", "maybe"), "boolean") == ["maybe"]
+    assert castable(("true", "maybe", "1"), "boolean") == ["maybe", "1"]
+    assert castable(("1.0", "1e3", "300", "1.5"), "tinyint") == ["1e3", "300", "1.5"]
+    assert castable(("0.5", "0.125", "1000"), "decimal(4,2)") == ["0.125", "1000"]
     assert castable(("anything", ""), "string") == []
 
 

@@ -19,10 +19,10 @@ from threea_spark.errors import ClusterNotReadyError, EnvironmentNotReadyError
 
 PYPROJECT = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
 VERSIONS = {"numpy": "2.1.0", "scipy": "1.14.1", "pandas": "2.2.3", "pyarrow": "17.0.0", "pydantic": "2.9.2",
-            "dp_accounting": "0.6.0", "threadpoolctl": "3.5.0", "yaml": "6.0.2"}  # fmt: skip
+            "dp_accounting": "0.6.0", "threadpoolctl": "3.5.0", "ruamel.yaml": "0.18.6"}  # fmt: skip
 DRIVER = Machine("driver", "3.11.9", VERSIONS, "source 0123456789ab")
 WORKER = dataclasses.replace(DRIVER, host="worker")
-PYPI = {"yaml": "pyyaml", "dp_accounting": "dp-accounting"}
+PYPI = {"dp_accounting": "dp-accounting"}
 
 
 def worker(**changes):

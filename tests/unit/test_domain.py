@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 
-from threea_spark.config.columns import value_text
+from threea_spark.config.category_text import value_text
 from threea_spark.config.domain import Domain
 from threea_spark.errors import ConfigError
 
@@ -127,3 +127,9 @@ def test_features_and_classes_leave_the_label_out_and_in():
     assert list(domain.features) == ["x"]
     assert domain.classes == ("no", "yes")
     assert Domain.from_dict({"columns": {"y": LABEL}, "task": "none"}).classes == ()
+
+
+def test_a_label_in_another_case_is_proposed():
+    columns = {"y": {"type": "categorical", "values": ["no", "yes"]}}
+    with pytest.raises(ConfigError, match=r"label 'Y' is not among the columns; did you mean 'y'\?"):
+        Domain.from_dict({"label": "Y", "columns": columns})

@@ -149,3 +149,16 @@ def test_names_and_values_may_be_that_word():
     drafted["privacy"] = {"epsilon": 1.0, "delta": 1e-6, "unit": "row"}
     drafted["domain"]["columns"]["TODO"]["values"] = ["TODO", "done"]
     assert ReleaseConfig.from_dict(drafted).domain.label == "TODO"
+
+
+@pytest.mark.parametrize(
+    "name", ["fan?\x8c", "a\x7fb", "a\x85b", "a\u2028b", "new\nline", 'a"b\\c', "\U0001f600", "x: #y"]
+)
+def test_a_draft_with_any_column_name_is_read_back_as_it_is(tmp_path, name):
+    text = release_text(f"./{name}", {name: "double", "y": "boolean", f"{name}s": f"struct<{name}:int>"})
+    for field, value in {"epsilon": "1.0", "delta": "1e-6", "unit": "row", "label": "y"}.items():
+        text = text.replace(f"{field}: TODO", f"{field}: {value}")
+    (tmp_path / "release.yaml").write_text(text.replace("lower: TODO, upper: TODO", "lower: 0, upper: 1"))
+    config = ReleaseConfig.from_yaml(tmp_path / "release.yaml")
+    assert list(config.domain.columns) == [name, "y"]
+    assert config.source.path == f"./{name}"

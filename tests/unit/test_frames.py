@@ -26,7 +26,21 @@ DOMAIN = Domain.from_dict(
             "whole": {"type": "integer", "lower": 0, "upper": 10},
             "real": {"type": "float", "lower": 0, "upper": 10},
             "open": {"type": "categorical", "values": "open"},
-            "listed": {"type": "categorical", "values": ["1", "1.0", "2.0", "1.50", "0.00001", "a", True, "007"]},
+            "listed": {
+                "type": "categorical",
+                "values": [
+                    "1",
+                    "1.0",
+                    "2.0",
+                    "1.50",
+                    "0.00001",
+                    "a",
+                    True,
+                    "007",
+                    "2021-05-01",
+                    "2021-06-01T00:00:00Z",
+                ],
+            },
             "when": {"type": "timestamp", "lower": "2020-01-01", "upper": "2022-01-01"},
         },
     }
@@ -54,12 +68,14 @@ def read(cells, name):
 
 
 NULLS = [None, np.nan, pd.NA, pd.NaT, Decimal("NaN"), Decimal("sNaN"), np.datetime64("NaT"), np.float32("nan")]
-NOTHING = [b"a", [1], {"a": 1}, {1}, (1, 2), object(), 1j, np.array([1, 2]), dt.timedelta(1), np.timedelta64(1, "D")]
+NOTHING = [b"a", [1], {"a": 1}, {1}, (1, 2), object(), 1j, np.array([1, 2]), np.timedelta64("NaT")]
 
 
 @pytest.mark.parametrize("name", list(DOMAIN.columns))
 def test_null_and_what_no_rule_reads_is_null(name):
-    cells = [*NULLS, *NOTHING, HALF_PAIR, dt.time(1), pd.Period("2020-01"), pd.Interval(0, 1)]
+    cells = [*NULLS, *NOTHING, HALF_PAIR]
+    if not DOMAIN.columns[name].is_categorical:
+        cells += [dt.time(1), dt.timedelta(1), np.timedelta64(1, "D"), pd.Interval(0, 1), uuid.UUID(int=5)]
     assert read(cells, name) == [None] * len(cells)
 
 
@@ -128,6 +144,12 @@ OPEN = [
     (dt.datetime(2020, 1, 31, 12, tzinfo=BERLIN), "2020-01-31 11:00:00"),
     (pd.Timestamp("2020-01-31 12:00:00.500000999"), "2020-01-31 12:00:00.5"),
     (np.datetime64("2020-01-31"), "2020-01-31 00:00:00"),
+    (dt.time(1, 30), "01:30:00"),
+    (dt.timedelta(days=1, hours=2), "1 days 02:00:00"),
+    (np.timedelta64(90, "s"), "0 days 00:01:30"),
+    (np.timedelta64(2**62, "D"), None),
+    (pd.Period("2020-01", "M"), "2020-01"),
+    (pd.Interval(0, 1), "(0, 1]"),
 ]
 LISTED = [
     (1, "1"),
@@ -140,9 +162,13 @@ LISTED = [
     (1.5, "1.50"),
     (Decimal("1.5"), "1.50"),
     (1e-05, "0.00001"),
-    (7, "7"),
+    (7, "007"),
     (True, "true"),
     ("True", "True"),
+    (dt.date(2021, 5, 1), "2021-05-01"),
+    (dt.datetime(2021, 5, 1), "2021-05-01"),
+    (pd.Timestamp("2021-06-01"), "2021-06-01T00:00:00Z"),
+    (dt.datetime(2021, 5, 1, 1), "2021-05-01 01:00:00"),
 ]
 WHEN = [
     (dt.date(2020, 1, 31), micros(2020, 1, 31)),
@@ -154,6 +180,7 @@ WHEN = [
     (pd.Timestamp("1960-01-01 00:00:00.000000999"), micros(1960, 1, 1)),
     (pd.Timestamp("1959-12-31 23:59:59.999999999", tz="Asia/Tokyo"), micros(1959, 12, 31, 14, 59, 59, 999_999)),
     (np.datetime64("2020-02"), micros(2020, 2, 1)),
+    (pd.Period("2020-02", "M"), micros(2020, 2, 1)),
     (np.datetime64("12020-01-01"), None),
     ("2020-01-31", micros(2020, 1, 31)),
     (" 2020-01-31T12:30 ", micros(2020, 1, 31, 12, 30)),
@@ -318,7 +345,7 @@ def test_the_table_s_types_are_the_domain_s(kind):
     wanted = {"whole": pa.float64(), "real": pa.float64(), "open": pa.string(), "listed": pa.string()}
     wanted |= {"when": pa.timestamp("us", tz="UTC"), "who": pa.string()}
     cells, dtypes, _ = SAME[kind]
-    for dtype in dtypes:
+    for dtype in set(dtypes) - {"m8[ns]"}:
         column = as_objects(cells).astype(dtype)
         frame = pd.DataFrame({name: column for name in [*reversed(wanted), "unused"]})
         assert arrow_table(frame, DOMAIN, "who").schema == pa.schema(wanted)

@@ -38,6 +38,8 @@ def drawn(sampler, n_rows=N, seed=1):
         Conditions(values={"ward": "b"}),
         Conditions(values={"sex": "m"}, ranges={"age": (20, 50)}),
         Conditions(ranges={"income": (1e5, 3e5)}),
+        Conditions(nulls=frozenset({"income"})),
+        Conditions(nulls=frozenset({"sex"})),
     ],
 )
 def test_narrowed_rows_that_fit_follow_the_rows_that_fit_without_it(conditions):

@@ -1,8 +1,9 @@
 import pytest
 
+from threea_spark.config.category_text import value_text
 from threea_spark.config.domain import Domain
-from threea_spark.config.reading import read_yaml
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.yaml_files import quoted, read_yaml, written_yaml
 from threea_spark.errors import ConfigError
 
 RELEASE = """
@@ -33,8 +34,75 @@ def test_a_release_is_read(tmp_path):
     assert config.selects_categories
 
 
-def test_yaml_1_1_words_become_the_categories_spark_would_write(tmp_path):
-    assert ReleaseConfig.from_yaml(written(tmp_path, RELEASE)).domain.classes == ("false", "true")
+def test_words_that_yaml_1_1_took_for_booleans_or_times_are_text(tmp_path):
+    assert ReleaseConfig.from_yaml(written(tmp_path, RELEASE)).domain.classes == ("no", "yes")
+    words = "values: [NO, Yes, on, off, n, 9:30, 1:2:3, TODO, 1-2, 'null']"
+    assert read_yaml(written(tmp_path, words))["values"] == words[9:-1].replace("'", "").split(", ")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("02134", "2134"), ("001", "1"), ("1_000", "1000"), ("18_25", "1825"), ("250.10", "250.1"), ("4e1", "40.0"),
+        ("1e3", "1000.0"), ("+44", "44"), ("0x1F", "31"), ("0o17", "15"), ("True", "true"), ("FALSE", "false"),
+        (".inf", "inf"), ("-0", "0"), ("1.", "1.0"), ("2020-01-01T10:00:00", "2020-01-01 10:00:00"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["a: {{values: [b, {}]}}\n", "a:\n  values:\n  - b\n  - {}\n"])
+def test_a_category_that_yaml_would_change_is_refused_with_its_line_and_its_quotes(tmp_path, form, text, read):
+    path = written(tmp_path, "c: 1\n" + form.format(text))
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    line = 2 if "[" in form else 5
+    assert f"line {line}: YAML reads {text} as {read}; quote" in str(caught.value)
+    assert f'"{text}"' in str(caught.value)
+    assert read_yaml(written(tmp_path, "c: 1\n" + form.format(f'"{text}"')))["a"]["values"] == ["b", text]
+
+
+@pytest.mark.parametrize(
+    "values", ["1, 2, -3, 10", "0.5, 1.0, 2.5", "true, false", "2020-01-31", "12345678901234567890"]
+)
+def test_numbers_days_and_booleans_as_they_are_usually_written_need_no_quotes(tmp_path, values):
+    found = read_yaml(written(tmp_path, f"values: [{values}]"))["values"]
+    assert [value_text(value) for value in found] == values.split(", ")
+
+
+def test_all_lists_to_quote_are_told_at_once_and_other_numbers_may_be_written_as_one_likes(tmp_path):
+    text = "a: {values: [01, 02, 03, 04, 5]}\nb: {values: &b [1e1]}\nc: {values: *b, lower: 1_000, upper: 1e6}\n"
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(written(tmp_path, text))
+    first, one, two = str(caught.value).splitlines()
+    assert first.endswith("2 list(s) of categories to quote")
+    assert "01 as 1, 02 as 2, 03 as 3 and 1 more" in one
+    assert one.endswith('"01", "02", "03", "04"')
+    assert two.startswith("  line 2: YAML reads 1e1 as 10.0")
+    assert read_yaml(written(tmp_path, "lower: 1_000\nupper: 1e6")) == {"lower": 1000, "upper": 1e6}
+
+
+@pytest.mark.parametrize("character", ["\x7f", "\x8c", "\x07", "\x1b"])
+def test_a_character_that_yaml_does_not_allow_is_named_with_its_escape(tmp_path, character):
+    path = written(tmp_path, f'a: 1\n"b{character}": 2\n')
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    code = f"{ord(character):02x}"
+    assert str(caught.value) == (
+        f'{path}: line 2: YAML does not allow the character U+00{code.upper()}; write it as "\\x{code}"'
+    )
+
+
+ODD_NAMES = [
+    "caf\u00e9", "fan?\x8c\u00e6", "a\x7fb", "a\x85b", "a\u2028b", "a\u2029b", "\ufeffid", "a\ufffdb",
+    "emoji \U0001f600", "tab\tname", "new\nline", "a\rb", "a'b\"c", "back\\slash", "x: y", "# hash", "null",
+    "a\u00a0b ", "", "\x00", "no", "1", "\ue000", "\U000e0001", "{a}", "%s",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_what_is_quoted_is_read_as_it_was(tmp_path, name):
+    assert read_yaml(written(tmp_path, f"{quoted(name)}: [{quoted(name)}, {{{quoted(name)}: 1}}]")) == {
+        name: [name, {name: 1}]
+    }
+    assert read_yaml(written(tmp_path, written_yaml({name: [name, {name: 1.5}]}))) == {name: [name, {name: 1.5}]}
 
 
 @pytest.mark.parametrize(

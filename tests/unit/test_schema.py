@@ -2,7 +2,7 @@ import pytest
 
 from threea_spark.config.domain import Domain
 from threea_spark.errors import SchemaError
-from threea_spark.source.schema import check_schema, left_out
+from threea_spark.source.schema import check_names, check_schema, left_out
 
 NUMBER = {"type": "integer", "lower": 0, "upper": 9}
 
@@ -16,12 +16,21 @@ def checked(column, simple, unit=None):
 @pytest.mark.parametrize(
     ("column", "simple", "hint"),
     [
-        (NUMBER, "string", "cast it to a number"),
-        (NUMBER, "struct<a:int>", "cast it to a number"),
-        ({"type": "timestamp", "lower": "2020-01-01", "upper": "2021-01-01"}, "bigint", "cast it to timestamp"),
-        ({"type": "categorical", "values": ["a"]}, "array<string>", "flatten it"),
+        (NUMBER, "string", "store it as a number"),
+        (NUMBER, "struct<a:int>", "store it as a number"),
+        ({"type": "timestamp", "lower": "2020-01-01", "upper": "2021-01-01"}, "bigint", "store it as a timestamp"),
+        ({"type": "categorical", "values": ["a"]}, "array<string>", "store it as plain columns"),
         ({"type": "categorical", "values": ["1", "two"]}, "int", "cannot hold the listed ['two']"),
         ({"type": "categorical", "values": "open"}, "bigint", "list the values"),
+        (
+            {"type": "categorical", "values": ["no", "yes"]},
+            "boolean",
+            "cannot hold the listed ['no', 'yes'], which are true",
+        ),
+        ({"type": "categorical", "values": ["1", "0"]}, "boolean", "which are true and false"),
+        ({"type": "categorical", "values": ["1", "1.0"]}, "double", "the listed '1' and '1.0' are equal"),
+        ({"type": "categorical", "values": ["CA  "]}, "char(4)", "without the blanks at its end; list 'CA'"),
+        ({"type": "categorical", "values": ["0.125"]}, "decimal(10,2)", "cannot hold the listed ['0.125']"),
     ],
 )
 def test_a_column_that_does_not_fit_is_named_with_its_fix(column, simple, hint):
@@ -43,6 +52,17 @@ def test_an_absent_unit_column_and_a_near_name_are_pointed_out():
         checked(NUMBER, "int", unit="person")
     with pytest.raises(SchemaError, match=r"did you mean 'X'\?"):
         check_schema({"X": "int", "y": "int"}, Domain.from_dict({"task": "none", "columns": {"x": NUMBER}}), None)
+    with pytest.raises(
+        SchemaError, match=r"'ID': the unit of privacy is not a column of the source; did you mean 'id'\?"
+    ):
+        check_schema({"id": "int", "y": "int"}, Domain.from_dict({"task": "none", "columns": {"y": NUMBER}}), "ID")
+
+
+def test_names_that_spark_does_not_tell_apart_are_refused_where_they_are_read():
+    check_names(["age", "Other", "other"], {"age"})
+    for columns in (["Age", "x", "age"], ["age", "age"]):
+        with pytest.raises(SchemaError, match=r"'.ge' and 'age', which Spark does not tell apart; rename one"):
+            check_names(columns, {"age"})
 
 
 @pytest.mark.parametrize(

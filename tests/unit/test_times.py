@@ -1,16 +1,20 @@
 import datetime as dt
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from small_tables import category
 
 from threea_spark.config.columns import TimestampColumn
 from threea_spark.encode.cells import Levels
+from threea_spark.encode.codec import Encoding
 from threea_spark.encode.grid import N_LEAVES, leaf_grid
 from threea_spark.encode.quantiles import QuantileField, quantile_codec
-from threea_spark.encode.times import TimeCodec, part_of, time_field
+from threea_spark.encode.times import TimeCodec, local_seconds, part_of, time_field, utc_seconds
+from threea_spark.model.stored import from_stored, to_stored
 
 NAN = float("nan")
 RNG = np.random.default_rng(3)
@@ -122,3 +126,56 @@ def test_times_beyond_the_calendar_have_parts_too():
     for moment in (-1e300, 1e300, -9.2e12, 9.2e12):
         assert 0 <= part_of(np.array([moment]), "month")[0] < 12
         assert 0 <= part_of(np.array([moment]), "hour")[0] < 24
+
+
+NEW_YORK = "America/New_York"
+
+
+def test_clocks_of_a_zone_are_those_of_python_also_when_they_change():
+    rng = np.random.default_rng(4)
+    moments = np.concatenate([rng.random(500) * 4e9 - 1e9, 1_604_210_400.0 + np.arange(-8, 8) * 900.0])
+    for zone in (NEW_YORK, "Asia/Kolkata", "Australia/Lord_Howe"):
+        local = local_seconds(moments, zone)
+        wanted = [dt.datetime.fromtimestamp(int(moment // 900) * 900, ZoneInfo(zone)) for moment in moments]
+        assert np.array_equal(local - moments, [moment.utcoffset().total_seconds() for moment in wanted])
+        back = utc_seconds(local, zone)
+        assert np.mean(back == moments) > 0.98  # but for hours that come twice
+        assert np.abs(back - moments).max() <= 3_600
+    assert local_seconds(moments, None) is moments
+
+
+def test_parts_are_read_and_released_by_the_clocks_of_the_zone():
+    """Shop hours 9 to 16 in New York are 13 to 21 in UTC, and come back as 9 to 16."""
+    rng = np.random.default_rng(5)
+    days = pd.Timestamp("2021-01-01", tz=NEW_YORK) + pd.to_timedelta(rng.integers(0, 700, 400), unit="D")
+    shop = days.normalize() + pd.to_timedelta(rng.integers(9 * 60, 17 * 60, 400), unit="min")
+    grid = leaf_grid(TIME.lower_number, TIME.upper_number, whole=True)
+    field = time_field(QuantileField("seen", "timestamp", True, grid), ("hour", "weekday"), NEW_YORK)
+    cells = pa.array(shop.tz_convert("UTC").as_unit("us").tz_localize(None).to_numpy(), pa.timestamp("us")).cast(
+        pa.timestamp("us", "UTC")
+    )
+    seconds, hour, weekday = field.read(cells)
+    assert np.array_equal(hour, shop.hour)
+    assert np.array_equal(weekday, shop.weekday)
+    utc = time_field(field.instant, ("hour",)).read(cells)[1]
+    assert set(utc) == set(range(13, 22))
+    codec = field.join([time_code(), category("hour", *map(str, range(24))), category("weekday", *map(str, range(7)))])
+    drawn = codec.moved(rng.permutation(seconds) + 5 * 3_600, {"hour": Levels(hour, codec.parts[0].values)}).values
+    clocks = pd.to_datetime(drawn, unit="s", utc=True).tz_convert(NEW_YORK)
+    assert np.array_equal(clocks.hour, hour)
+    assert not np.array_equal(clocks.tz_convert("UTC").hour, hour)
+    assert codec.with_features(codec.features).time_zone == NEW_YORK
+
+
+def test_a_zone_is_checked_stored_and_part_of_the_configuration_only_where_it_is_given():
+    plain = TIME.model_dump(mode="json")
+    assert "time_zone" not in plain
+    own = TimestampColumn.model_validate({**plain, "time_zone": NEW_YORK})
+    assert own.model_dump(mode="json") == {**plain, "time_zone": NEW_YORK}
+    for odd in ("Mars/Olympus", "", "../etc/passwd"):
+        with pytest.raises(ValueError, match="time_zone is not a known zone; write one such as"):
+            TimestampColumn.model_validate({**plain, "time_zone": odd})
+    parts = (category("hour", *map(str, range(24))),)
+    for zone in (None, NEW_YORK):
+        encoding = Encoding((TimeCodec(time_code(), parts, zone),), None, 1.0)
+        assert from_stored(to_stored(encoding)).columns[0].time_zone == zone

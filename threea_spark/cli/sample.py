@@ -23,7 +23,7 @@ def sample(
     out: Annotated[Path | None, typer.Option(help="Parquet or CSV file to write instead, without Spark.")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; defaults to the source's row count.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw; public, not part of any noise.")] = 0,
-    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN=LOWEST..HIGHEST; repeatable.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE, LOWEST..HIGHEST or null; repeatable.")] = None,
     class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE, once per class; they sum to 1.")] = None,
     master: MasterOption = None,
     as_json: JsonOption = False,

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 
 from threea_spark.errors import ConfigError
 
-_TO = ".."
 
-
-def parsed_where(texts: Sequence[str]) -> dict[str, object]:
-    """Reads COLUMN=VALUE and COLUMN=LOWEST..HIGHEST; the domain decides later whether the column is numeric.
+def parsed_where(texts: Sequence[str]) -> dict[str, str]:
+    """Reads COLUMN=VALUE; the domain decides later whether the text is a category, a range or null.
 
     Raises:
       ConfigError: if a text has neither form, or names a column twice.
     """
-    return {name: _value(text) for name, text in _pairs("--where", "COLUMN=VALUE", texts).items()}
+    return dict(_pairs("--where", "COLUMN=VALUE", texts))
 
 
 def parsed_shares(texts: Sequence[str]) -> dict[str, float]:
@@ -41,13 +39,3 @@ def _pairs(option: str, form: str, texts: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"{option}: {name[:80]!r} is given twice")
         found[name] = value
     return found
-
-
-def _value(text: str) -> object:
-    low, to, high = text.partition(_TO)
-    if not to:
-        return text
-    try:
-        return float(low), float(high)
-    except ValueError:
-        return text

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from threea_spark.config.category_text import value_text
 from threea_spark.config.reading import Frozen
 
 OPEN = "open"
@@ -140,6 +141,17 @@ class TimestampColumn(_Bounded):
     lower: dt.datetime | Auto = Field(description="public, inclusive; UTC unless it names a zone; auto: found")
     upper: dt.datetime | Auto = Field(description="public, inclusive; UTC unless it names a zone; auto: found")
     parts: tuple[Literal["hour", "weekday", "month"], ...] = Field(default=(), description="kept besides the date")
+    time_zone: str | None = Field(default=None, description="the zone whose clocks show the parts; None: UTC")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, zone: str | None) -> str | None:
+        try:
+            if zone is not None:
+                ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("time_zone is not a known zone; write one such as Europe/Berlin") from None
+        return zone
 
     @field_validator("lower", "upper", mode="before")
     @classmethod
@@ -159,6 +171,12 @@ class TimestampColumn(_Bounded):
         """The range as times in UTC, no finer than a microsecond."""
         lower, upper = (_EPOCH + dt.timedelta(seconds=bound) for bound in (low, high))
         return lower, upper
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out a zone that is not given: 0.2.0, which reads saved models and receipts too, does not know it."""
+        found: dict[str, Any] = plain(self)
+        return {name: value for name, value in found.items() if name != "time_zone" or value is not None}
 
 
 class CategoricalColumn(Frozen):
@@ -208,22 +226,6 @@ BoundedColumn: TypeAlias = IntegerColumn | FloatColumn | TimestampColumn
 Column: TypeAlias = Annotated[
     IntegerColumn | FloatColumn | TimestampColumn | CategoricalColumn, Field(discriminator="type")
 ]
-
-
-def value_text(value: object) -> str:
-    """Formats a category as Spark's cast to string does, so that YAML's true, 1 and "a" match the rows."""
-    if value is None:
-        raise ValueError("a category cannot be null; write `nullable: true` instead, or quote the word")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes | Mapping | Set | list | tuple):
-        raise ValueError("a category must be text, a number, a date, true or false; write one of them")
-    try:
-        text = str(value)
-        text.encode()
-    except ValueError:  # a number with thousands of digits, or half of a surrogate pair
-        raise ValueError("a category cannot be written as text; drop it") from None
-    return text
 
 
 def _number(bound: float | dt.datetime) -> float:

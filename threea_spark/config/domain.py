@@ -14,9 +14,11 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 
 from threea_spark.config.coded import coded_columns
 from threea_spark.config.columns import BoundedColumn, CategoricalColumn, Column
-from threea_spark.config.reading import Frozen, parse_model, read_yaml
+from threea_spark.config.near_names import near_name
+from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.row_rules import FunctionalRule, RowRule, UniqueRule, of_kind
 from threea_spark.config.rule_checks import rule_problems
+from threea_spark.config.yaml_files import read_yaml
 from threea_spark.errors import ConfigError
 
 Task: TypeAlias = Literal["classification", "regression", "none"]
@@ -81,7 +83,9 @@ class Domain(Frozen):
         if self.label is None:
             raise ValueError(f"task {self.task} needs `label`; name the column or write `task: none`")
         if self.label not in self.columns:
-            raise ValueError(f"label {self.label!r} is not among the columns; add it there")
+            near = near_name(self.label, self.columns)
+            fix = "add it there" if near is None else f"did you mean {near!r}?"
+            raise ValueError(f"label {self.label!r} is not among the columns; {fix}")
         self._check_label_type(self.columns[self.label])
         self._check_further_labels()
         return self

@@ -1,19 +1,17 @@
-"""Reads YAML strictly and turns every broken rule of a model into one readable line."""
+"""Turns every broken rule of a model into one readable line."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from threea_spark.config.printable import unprintable
 from threea_spark.config.todo import unfilled_fields, unfilled_lines
+from threea_spark.config.yaml_files import plain, plain_path
 from threea_spark.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -66,7 +64,6 @@ _TAGS = (  # pydantic puts a column's type and a rule's kind into the location
     "functional", "order", "sum", "together", "exactly_one", "unique", "allowed",
 )  # fmt: skip
 _MAX_LENGTH = 120
-_MAX_PATH_LENGTH = 1_000
 _MAX_TAG_LENGTH = 40
 
 
@@ -74,79 +71,6 @@ class Frozen(BaseModel):
     """Immutable values: only known fields, no NaN, no infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Refuses duplicate keys, of which plain YAML silently keeps the last, and reads 1e-6 as a number."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - any YAML value
-        """Builds a value; the error for an invalid one, such as 2020-13-45 or `!!int x`, names its line."""
-        try:
-            return super().construct_object(node, deep=deep)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            line, kind = node.start_mark.line + 1, node.tag.rpartition(":")[2]
-            raise ConfigError(f"line {line}: is not a valid {plain(kind)}; fix or quote it") from None
-
-
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
-    """Keeps keys as written: a column may be called no, 1 or 2020-01-01, and 1 and true remain different keys."""
-    seen: set[str] = set()
-    for key_node, _ in node.value:
-        key = _key(key_node)
-        if key in seen:
-            raise ConfigError(f"line {key_node.start_mark.line + 1}: {key!r} is given twice; keep one of them")
-        seen.add(key)
-    loader.flatten_mapping(node)  # `<<: *defaults`
-    return {_key(key_node): loader.construct_object(value_node, deep=True) for key_node, value_node in node.value}
-
-
-def _key(node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode):
-        raise ConfigError(f"line {node.start_mark.line + 1}: a key must be plain text; quote it")
-    return str(node.value)
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_StrictLoader.add_implicit_resolver(  # in YAML 1.1, 1e-6 without a point is text; nobody means that
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
-)
-
-
-def plain(text: str, max_length: int = _MAX_LENGTH) -> str:
-    """Fits foreign text into one line: truncated, and quoted if it contains unprintable characters."""
-    cut = text if len(text) <= max_length else f"{text[:max_length]}..."
-    return cut if cut.isprintable() else repr(cut)
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Reads one YAML mapping.
-
-    Raises:
-      ConfigError: if the file is missing, is not YAML, has a duplicate key or is not a mapping.
-    """
-    where = plain(str(path), _MAX_PATH_LENGTH)
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{where}: cannot be read ({error.strerror}); give the path of a YAML file") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{where}: is not UTF-8 text; save it as UTF-8") from None
-    except ValueError:  # a name with a zero byte, say
-        raise ConfigError(f"{where}: is not a file name; give the path of a YAML file") from None
-    try:
-        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader: builds plain values only
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{where}: is nested too deeply; write it flatter") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark is not None else ""
-        problem = plain(getattr(error, "problem", None) or "is not valid YAML")
-        raise ConfigError(f"{where}:{line} {problem}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{where}: must be a mapping of fields, such as `source: ...`")
-    return content
 
 
 def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> ModelT:
@@ -158,7 +82,7 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
     refused = unprintable(content)
     if refused is not None:
         field, sentence = refused
-        raise ConfigError(f"{plain(where, _MAX_PATH_LENGTH)}: 1 field(s) to fix\n  {plain(field)}: {sentence}")
+        raise ConfigError(f"{plain_path(where)}: 1 field(s) to fix\n  {plain(field)}: {sentence}")
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -167,9 +91,7 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
         other = [b for b in breaches if not any(field[: len(b.field)] == b.field for field in unfilled)]
         told = [f"  {plain(name)}: {sentence}" for name, sentence in unfilled_lines(unfilled).items()]
         lines = list(dict.fromkeys([*told, *_lines(other)]))
-        raise ConfigError(
-            "\n".join([f"{plain(where, _MAX_PATH_LENGTH)}: {len(lines)} field(s) to fix", *lines])
-        ) from None
+        raise ConfigError("\n".join([f"{plain_path(where)}: {len(lines)} field(s) to fix", *lines])) from None
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from threea_spark.config.columns import AUTO, Auto
 from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import PROBABILITY_TYPE, added_names, names_taken
-from threea_spark.config.reading import Frozen, parse_model, read_yaml
+from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
+from threea_spark.config.yaml_files import read_yaml
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Accounting, Stage
 from threea_spark.privacy.large_delta import declared_problem
@@ -202,7 +203,7 @@ class ReleaseConfig(Frozen):
         if taken := names_taken(added_names(self.domain), [*self.domain.columns, *([] if unit is None else [unit])]):
             raise ValueError(
                 f"anonymize.label_probability: the table would hold two columns {taken[0]!r}; drop the option, or "
-                "rename the column in a view of the source"
+                "rename the column of the source"
             )
 
     @property
@@ -235,8 +236,7 @@ class ReleaseConfig(Frozen):
           ConfigError: with one line for each broken rule.
         """
         content = read_yaml(path)
-        domain = content.get("domain")
-        if isinstance(domain, dict) and set(domain) == {"file"}:
+        if isinstance(domain := content.get("domain"), dict) and set(domain) == {"file"}:
             content = {**content, "domain": read_yaml(Path(path).parent / str(domain["file"]))}
         return cls.from_dict(content, where=str(path))
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from threea_spark.config.columns import value_text
+from threea_spark.config.category_text import value_text
 from threea_spark.config.reading import Frozen
 
 KINDS = ("functional", "order", "sum", "together", "exactly_one", "unique", "allowed")

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 DRIVER_ONLY = ("pandas",)
-ON_WORKERS = ("numpy", "scipy", "pyarrow", "pydantic", "dp_accounting", "threadpoolctl", "yaml")
+ON_WORKERS = ("numpy", "scipy", "pyarrow", "pydantic", "dp_accounting", "threadpoolctl", "ruamel.yaml")
 """Packages that the tasks of a release import, by import name."""
 TASKS = ("threea_spark.engine.spark", "threea_spark.source.rows", "threea_spark.encode.packing",
          "threea_spark.approximate.components", "threea_spark.anonymize.mixed_rows")  # fmt: skip
@@ -21,7 +21,7 @@ TASKS = ("threea_spark.engine.spark", "threea_spark.source.rows", "threea_spark.
 NEEDED = {
     "python": ("3.10", "3.13"), "pyspark": ("4.0", "4.3"), "numpy": ("1.26", None), "scipy": ("1.11", None),
     "pandas": ("2.0", "3"), "pyarrow": ("15", None), "pydantic": ("2.7", "3"), "dp_accounting": ("0.6", "0.7"),
-    "threadpoolctl": ("3.1", None), "yaml": ("6", None),
+    "threadpoolctl": ("3.1", None), "ruamel.yaml": ("0.18", None),
 }  # fmt: skip
 """The first supported version and the first that is too new, as in pyproject.toml."""
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
-from threea_spark.engine.types import arrow_type
+from threea_spark.engine.types import arrow_type, categories_as, places_among
 
 _MICROS = 1_000_000
 DAY_SECONDS = 86_400
@@ -41,13 +41,13 @@ def levels_of(cells: pa.Array, values: tuple[str, ...], *, unknown: int, null: i
     """Reads the place of each cell among the values. PRIVATE.
 
     Args:
-      cells: Text. PRIVATE.
+      cells: In the source's type, whose values are compared: 1.0 is the listed 1. PRIVATE.
       values: Listed or selected.
       unknown: Level of a value that is not among them.
       null: Level of null.
     """
-    found = pc.fill_null(pc.index_in(cells, value_set=pa.array(values, type=cells.type)), unknown)
-    levels = np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+    places = places_among(cells, values)
+    levels = np.where(places < 0, unknown, places)
     return np.where(np.asarray(cells.is_null().to_numpy(zero_copy_only=False)), null, levels)
 
 
@@ -70,6 +70,11 @@ class Numbers:
     def with_cells(self, cells: NDArray[np.generic]) -> Numbers:
         """The same column in other rows."""
         return Numbers(np.asarray(cells, dtype=np.float64))
+
+    @property
+    def missing(self) -> BoolArray:
+        """Which rows are null, shape (n,)."""
+        return np.asarray(np.isnan(self.values), dtype=np.bool_)
 
     def within(self, low: float, high: float) -> BoolArray:
         """Which rows hold a number from low to high, shape (n,)."""
@@ -117,6 +122,11 @@ class Levels:
         """The same column in other rows."""
         return Levels(np.asarray(cells, dtype=np.int64), self.values)
 
+    @property
+    def missing(self) -> BoolArray:
+        """Which rows are null, shape (n,)."""
+        return np.asarray(self.levels < 0, dtype=np.bool_)
+
     def equals(self, value: str) -> BoolArray:
         """Which rows hold a category, shape (n,)."""
         wanted = self.values.index(value) if value in self.values else len(self.values)
@@ -129,7 +139,7 @@ class Levels:
           simple: Spark's simple type string of the source's column.
         """
         index = pa.array(self.levels, mask=self.levels < 0)
-        return pa.array(self.values, pa.string()).cast(arrow_type(simple)).take(index)
+        return categories_as(self.values, arrow_type(simple)).take(index)
 
 
 Decoded: TypeAlias = Numbers | Levels

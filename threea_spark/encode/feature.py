@@ -102,11 +102,13 @@ class FeatureCodec(ABC):
     Attributes:
       name, nullable: As in the field.
       is_category: Whether its cells have no order.
+      time_zone: Always None; a timestamp may have one.
     """
 
     name: str
     nullable: bool
     is_category: ClassVar[bool]
+    time_zone: ClassVar[None] = None
     if TYPE_CHECKING:  # a field of one coding, a property of another
 
         @property
@@ -188,6 +190,11 @@ class FeatureCodec(ABC):
     def by_quantiles(self) -> QuantileCodec | None:
         """This codec, where it is a number's that is coded by the quantiles of its leaves."""
         return None
+
+    @property
+    def null_cells(self) -> BoolArray:
+        """Which cells hold null alone, shape (n_cells,)."""
+        return np.arange(self.n_cells) >= self.n_cells - int(self.nullable)
 
     @property
     def features(self) -> tuple[Self, ...]:

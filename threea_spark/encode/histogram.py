@@ -50,7 +50,7 @@ def column_field(
         return CategoryField(name, values, column.nullable, catch_all=column.is_open, is_label=is_label)
     if column.is_timestamp:
         grid = leaf_grid(column.lower_number, column.upper_number, whole=True)
-        return time_field(QuantileField(name, "timestamp", column.nullable, grid), column.parts)
+        return time_field(QuantileField(name, "timestamp", column.nullable, grid), column.parts, column.time_zone)
     kind: NumberKind = "integer" if column.is_whole else "float"
     if affine:
         return MomentField(name, kind, column.nullable, column.lower_number, column.upper_number)

@@ -5,9 +5,11 @@ When rows are drawn, the seconds are moved to the nearest point in time that has
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +24,39 @@ from threea_spark.encode.quantiles import QuantileField
 PARTS = {"hour": 24, "weekday": 7, "month": 12}
 _COARSE_FIRST = ("month", "weekday", "hour")
 _HOUR_SECONDS = 3_600
+_QUARTER = 900
+_QUARTERS = (-6e10 // _QUARTER, 2.5e11 // _QUARTER)  # years 68 to 9892
+
+
+def local_seconds(seconds: Float64Array, zone: str | None) -> Float64Array:
+    """Returns what clocks of a time zone show, as seconds since the first of January 1970 on them.
+
+    Args:
+      seconds: Since 1970, UTC, without NaN, shape (n,). PRIVATE if the rows are.
+      zone: An IANA name; None for UTC.
+    """
+    return seconds if zone is None else seconds + _offsets(seconds, zone)
+
+
+def utc_seconds(local: Float64Array, zone: str | None) -> Float64Array:
+    """Returns points in time by what clocks show; of an hour that a zone repeats or skips, one nearby."""
+    return local if zone is None else local - _offsets(local - _offsets(local, zone), zone)
+
+
+def _offsets(seconds: Float64Array, zone: str) -> Float64Array:
+    """Seconds by which a zone is ahead of UTC; zones change at quarters of an hour."""
+    clock = ZoneInfo(zone)
+    quarters, place = np.unique(np.clip(np.floor(seconds / _QUARTER), *_QUARTERS), return_inverse=True)
+    moments = (dt.datetime.fromtimestamp(int(quarter) * _QUARTER, clock) for quarter in quarters)
+    found = [(moment.utcoffset() or dt.timedelta()).total_seconds() for moment in moments]
+    return np.asarray(np.array(found, dtype=np.float64)[place])
 
 
 def part_of(seconds: Float64Array, part: str) -> Int64Array:
-    """Returns the hour, the weekday (Monday is 0) or the month (January is 0) of points in time, UTC.
+    """Returns the hour, the weekday (Monday is 0) or the month (January is 0) that clocks show.
 
     Args:
-      seconds: Since 1970, shape (n,). PRIVATE if the rows are.
+      seconds: From `local_seconds`, shape (n,). PRIVATE if the rows are.
       part: hour, weekday or month.
     """
     whole = np.clip(np.floor(seconds), -6e10, 2.5e11).astype(np.int64)  # years 68 to 9892
@@ -47,10 +75,12 @@ class TimeField:
     Attributes:
       instant: Codec of the seconds since 1970.
       parts: Codecs of the parts, each named hour, weekday or month.
+      time_zone: The zone whose clocks show the parts; None for UTC.
     """
 
     instant: QuantileField
     parts: tuple[CategoryField, ...]
+    time_zone: str | None = None
 
     @property
     def name(self) -> str:
@@ -66,19 +96,19 @@ class TimeField:
         """Reads seconds with NaN for null, then the level of each part. PRIVATE."""
         seconds = numbers_of(cells)
         missing = np.isnan(seconds)
-        known = np.where(missing, 0.0, seconds)
+        known = local_seconds(np.where(missing, 0.0, seconds), self.time_zone if self.parts else None)
         parts = [np.where(missing, part.null_level, part_of(known, part.name)) for part in self.parts]
         return [seconds, *parts]
 
     def join(self, codecs: Sequence[NumberCodec | CategoryCodec]) -> TimeCodec:
         """Makes the column's codec from those of its features, in the order of `fields`."""
-        return _joined(codecs)
+        return _joined(codecs, self.time_zone)
 
 
-def time_field(instant: QuantileField, parts: Sequence[str]) -> TimeField:
+def time_field(instant: QuantileField, parts: Sequence[str], time_zone: str | None = None) -> TimeField:
     """Makes the field of a timestamp and of the parts that the domain names."""
     fields = [CategoryField(part, tuple(map(str, range(PARTS[part]))), instant.nullable) for part in parts]
-    return TimeField(instant, tuple(fields))
+    return TimeField(instant, tuple(fields), time_zone)
 
 
 @dataclass(frozen=True)
@@ -88,10 +118,12 @@ class TimeCodec:
     Attributes:
       instant: Codec of the seconds since 1970.
       parts: Codecs of the parts, each named hour, weekday or month.
+      time_zone: The zone whose clocks show the parts; None for UTC.
     """
 
     instant: NumberCodec
     parts: tuple[CategoryCodec, ...]
+    time_zone: str | None = None
     is_category: ClassVar[Literal[False]] = False
 
     @property
@@ -106,7 +138,7 @@ class TimeCodec:
 
     def with_features(self, features: Sequence[NumberCodec | CategoryCodec]) -> TimeCodec:
         """The same column, coded otherwise."""
-        return _joined(features)
+        return _joined(features, self.time_zone)
 
     def decode(self, cells: Int64Array, rng: np.random.Generator) -> Numbers:
         """Draws points in time and moves each to its drawn month, then weekday, then hour.
@@ -130,24 +162,25 @@ class TimeCodec:
             if part in levels:
                 wanted = levels[part].levels
                 known = ~np.isnan(seconds) & (wanted >= 0)
-                moved = _nearest(np.where(known, seconds, 0.0), part, wanted)
+                local = local_seconds(np.where(known, seconds, 0.0), self.time_zone)
+                moved = utc_seconds(_nearest(local, part, wanted), self.time_zone)
                 inside = known & (moved >= self.instant.lower) & (moved <= self.instant.upper)
                 seconds = np.where(inside, moved, seconds)
         return Numbers(seconds)
 
 
-def _joined(features: Sequence[NumberCodec | CategoryCodec]) -> TimeCodec:
+def _joined(features: Sequence[NumberCodec | CategoryCodec], time_zone: str | None) -> TimeCodec:
     instant, *parts = features
     if instant.is_category:
         raise TypeError(f"a timestamp begins with its seconds, not with {instant.name!r}")
-    return TimeCodec(instant, tuple(part for part in parts if part.is_category))
+    return TimeCodec(instant, tuple(part for part in parts if part.is_category), time_zone)
 
 
 def _nearest(start: Float64Array, part: str, level: Int64Array) -> Float64Array:
     """Returns the nearest points in time with the wanted part on the same day, the same time of day or both.
 
     Args:
-      start: Seconds since 1970, shape (n,).
+      start: From `local_seconds`, shape (n,).
       part: hour (of the same day), weekday (at most three days away) or month (at most six months away).
       level: Wanted, shape (n,).
     """

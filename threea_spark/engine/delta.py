@@ -9,6 +9,7 @@ from urllib.parse import urlparse
 
 from threea_spark.config.table_names import PlaceKey, quoted_name
 from threea_spark.engine.history import Commit
+from threea_spark.engine.not_delta import NoDelta, why_no_delta
 from threea_spark.errors import SourceError
 
 if TYPE_CHECKING:
@@ -71,9 +72,10 @@ def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int
 
     try:
         history = spark.sql(f"DESCRIBE HISTORY {place.identifier}").select("version").collect()  # bounded: commits
-    except AnalysisException:
+    except AnalysisException as error:
+        found = why_no_delta(spark, place.name, is_path=place.is_path, error=error)
         kind = "path" if place.is_path else "table"
-        raise SourceError(f"source.{kind}: {place} is not a readable Delta table; check the {kind}") from None
+        raise SourceError(f"source.{kind}: {place} {found.what}; {found.fix}") from None
     versions = [int(row["version"]) for row in history]
     if wanted is None:
         return max(versions)
@@ -82,6 +84,17 @@ def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int
             f"source.version: {place} has versions {min(versions)} to {max(versions)}, not {wanted}; name one of them"
         )
     return wanted
+
+
+def no_delta(spark: SparkSession, place: Place) -> NoDelta | None:
+    """Says what a place is that is no Delta table, or that nothing is there; None for a Delta table. Reads no row."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        spark.sql(f"DESCRIBE HISTORY {place.identifier}").columns  # noqa: B018 - Connect fails only now
+    except AnalysisException as error:
+        return why_no_delta(spark, place.name, is_path=place.is_path, error=error)
+    return None
 
 
 def history_of(spark: SparkSession, place: Place) -> tuple[Commit, ...]:

@@ -9,10 +9,9 @@ import numpy as np
 
 from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import Domain
-from threea_spark.engine.frames import category_text
 from threea_spark.evaluation.curves import Interval, Ranking, bootstrap
 from threea_spark.evaluation.evaluate import JudgedRows
-from threea_spark.evaluation.models import MODELS, ModelName, class_chances, predicted_numbers
+from threea_spark.evaluation.models import MODELS, ModelName, class_chances, label_of, predicted_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +57,7 @@ def _classification(
     model: ModelName, name: str, train: pd.DataFrame, test: pd.DataFrame, domain: Domain
 ) -> ModelFigure:
     chance = class_chances(model, train, test, domain)
-    truth = test[str(domain.label)].map(category_text).to_numpy(dtype=object)
+    truth = label_of(test, domain).to_numpy(dtype=object)
     wanted = range(1, 2) if len(domain.classes) == 2 else range(len(domain.classes))
     rankings = [
         Ranking.of(chance[:, index], positive)
@@ -74,8 +73,9 @@ def _classification(
 
 
 def _regression(model: ModelName, name: str, train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> ModelFigure:
-    known = test[str(domain.label)].notna()
-    truth = test.loc[known, str(domain.label)].to_numpy(dtype=np.float64)
+    label = label_of(test, domain)
+    known = label.notna()
+    truth = label[known].to_numpy(dtype=np.float64)
     squared = (predicted_numbers(model, train, test[known], domain) - truth) ** 2
 
     def r2(weights: Float64Array) -> float:

@@ -12,10 +12,10 @@ from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine.delta import Place, latest_version, read_latest, read_version
-from threea_spark.engine.frames import category_text, local_rows, names_in_order
 from threea_spark.engine.quiet import unprinted_query_errors
 from threea_spark.errors import SourceError
-from threea_spark.evaluation.models import class_chances, predicted_numbers
+from threea_spark.evaluation.models import class_chances, label_of, predicted_numbers
+from threea_spark.source.reading import local_rows, names_in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,12 +164,12 @@ def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | 
     target = Place.of(config.target.table, config.target.path)
     version = latest_version(spark, source, config.source.version)
     released = read_latest(spark, target)
-    names = names_in_order(released, config.domain)
+    domain, names = config.domain, names_in_order(released, config.domain)
     with unprinted_query_errors():
         return JudgedRows(
-            released=local_rows(released, names, max_rows),
-            real=local_rows(read_version(spark, source, version), names, max_rows),
-            held_out=local_rows(_frame(spark, held_out), names, max_rows),
+            released=local_rows(released, domain, names, max_rows),
+            real=local_rows(read_version(spark, source, version), domain, names, max_rows),
+            held_out=local_rows(_frame(spark, held_out), domain, names, max_rows),
         )
 
 
@@ -184,12 +184,10 @@ def score(train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Scores:
     Raises:
       EnvironmentNotReadyError: if lightgbm is missing.
     """
-    label = str(domain.label)
+    truth = label_of(test, domain)
     if domain.task == "regression":
-        return _regression_scores(predicted_numbers("LightGBM", train, test, domain), test[label])
-    return _classification_scores(
-        class_chances("LightGBM", train, test, domain), test[label].map(category_text), domain.classes
-    )
+        return _regression_scores(predicted_numbers("LightGBM", train, test, domain), truth)
+    return _classification_scores(class_chances("LightGBM", train, test, domain), truth, domain.classes)
 
 
 def _classification_scores(chance: Float64Array, y_test: pd.Series, classes: tuple[str, ...]) -> Scores:
@@ -211,7 +209,7 @@ def _regression_scores(predicted: Float64Array, y_test: pd.Series) -> Scores:
     from sklearn.metrics import r2_score
 
     known = y_test.notna().to_numpy()
-    return Scores(r2=float(r2_score(y_test[known].astype(float), predicted[known])))
+    return Scores(r2=float(r2_score(y_test[known], predicted[known])))
 
 
 def _frame(spark: SparkSession, held_out: DataFrame | str) -> DataFrame:

@@ -10,13 +10,13 @@ import numpy as np
 from threea_spark.arrays import Float64Array
 from threea_spark.config.columns import Column
 from threea_spark.config.domain import Domain
-from threea_spark.engine.frames import category_text, moments, numbers, seconds
+from threea_spark.encode.times import PARTS, local_seconds, part_of
+from threea_spark.source.reading import column_as_read, numbers_as_read
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_PARTS = ("hour", "weekday", "month")
 _MAX_LEVELS = 50
 _MAX_INDICATORS = 1_000  # for all columns together, so that a wide table of categories fits on the driver
 _MAX_STDDEVS = 10.0  # cells farther out are clipped, so that a single one does not dominate a model
@@ -30,8 +30,9 @@ def tree_features(frame: pd.DataFrame, domain: Domain, train: pd.DataFrame) -> p
     for position, (name, column) in enumerate(domain.features.items()):
         key = f"f{position}"
         if column.is_categorical:
-            levels = sorted(set(train[name].map(category_text).dropna()))
-            out[key] = pd.Series(pd.Categorical(frame[name].map(category_text), categories=levels), index=frame.index)
+            levels = sorted(column_as_read(train[name], column).dropna().unique())
+            texts = column_as_read(frame[name], column)
+            out[key] = pd.Series(pd.Categorical(texts, categories=levels), index=frame.index)
         else:
             for part, values in _numbers(frame[name], column).items():
                 out[f"{key}{part}"] = values
@@ -61,7 +62,7 @@ class LinearFeatures:
         n_levels = max(2, min(_MAX_LEVELS, _MAX_INDICATORS // max(n_categorical, 1)))
         for name, column in domain.features.items():
             if column.is_categorical:
-                counts = frame[name].map(category_text).value_counts()
+                counts = column_as_read(frame[name], column).value_counts()
                 levels[name] = tuple(sorted(counts.index[:n_levels]))
                 continue
             for part, values in _numbers(frame[name], column).items():
@@ -76,7 +77,7 @@ class LinearFeatures:
         parts: list[Float64Array] = [np.zeros((len(frame), 0))]
         for name, column in self.domain.features.items():
             if column.is_categorical:
-                cells = frame[name].map(category_text).to_numpy(dtype=object)
+                cells = column_as_read(frame[name], column).to_numpy(dtype=object)
                 parts += [(cells == level).astype(np.float64)[:, None] for level in self.levels[name]]
                 continue
             for part, values in _numbers(frame[name], column).items():
@@ -93,10 +94,12 @@ class LinearFeatures:
 
 def _numbers(cells: pd.Series, column: Column) -> dict[str, pd.Series]:
     """Returns a number, or a time's seconds and calendar parts, as float64 with NaN for null, by name suffix."""
+    found = {"": numbers_as_read(cells, column)}
     if not column.is_timestamp:
-        return {"": numbers(cells)}
-    moment = moments(cells)
-    found = {"": seconds(cells)}
-    for part in _PARTS:
-        found[f"_{part}"] = getattr(moment.dt, part).astype(float).where(moment.notna())
+        return found
+    known = found[""].notna().to_numpy()
+    local = local_seconds(np.where(known, found[""].to_numpy(), 0.0), column.time_zone)
+    for part in PARTS:
+        values = np.where(known, part_of(local, part), np.nan)
+        found[f"_{part}"] = found[""].mask(known, values)
     return found

@@ -9,10 +9,10 @@ import numpy as np
 
 from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import Domain
-from threea_spark.engine.frames import category_text
 from threea_spark.errors import EnvironmentNotReadyError
 from threea_spark.evaluation.features import LinearFeatures, tree_features
 from threea_spark.publish.mlflow import autologging_off
+from threea_spark.source.reading import column_as_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,11 @@ ModelName: TypeAlias = Literal["LightGBM", "linear"]
 MODELS: tuple[ModelName, ...] = ("LightGBM", "linear")
 _LINEAR_ROWS = 20_000
 _LINEAR_STEPS = 300
+
+
+def label_of(rows: pd.DataFrame, domain: Domain) -> pd.Series:
+    """Reads the label: classes as text, numbers as float64."""
+    return column_as_read(rows[str(domain.label)], domain.columns[str(domain.label)])
 
 
 def class_chances(model: ModelName, train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Float64Array:
@@ -39,7 +44,7 @@ def class_chances(model: ModelName, train: pd.DataFrame, test: pd.DataFrame, dom
     Raises:
       EnvironmentNotReadyError: if lightgbm is needed and missing.
     """
-    labels = train[str(domain.label)].map(category_text)
+    labels = label_of(train, domain)
     kept = labels.isin(domain.classes)
     train, labels = train[kept], labels[kept]
     chance = np.zeros((len(test), len(domain.classes)))
@@ -54,12 +59,12 @@ def class_chances(model: ModelName, train: pd.DataFrame, test: pd.DataFrame, dom
 
 def predicted_numbers(model: ModelName, train: pd.DataFrame, test: pd.DataFrame, domain: Domain) -> Float64Array:
     """Trains a regression on one frame and returns its predictions on another, shape (n_test,); see `class_chances`."""
-    labels = train[str(domain.label)]
+    labels = label_of(train, domain)
     kept = labels.notna()
     if not kept.any():
         return np.zeros(len(test))
     with autologging_off():
-        fitted, x_test = _fitted(model, train[kept], labels[kept].astype(float), test, domain)
+        fitted, x_test = _fitted(model, train[kept], labels[kept], test, domain)
     return np.asarray(fitted.predict(x_test), dtype=np.float64)
 
 

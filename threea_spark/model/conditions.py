@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from threea_spark.arrays import BoolArray, Int64Array
-from threea_spark.config.columns import CategoricalColumn, value_text
 from threea_spark.config.domain import Domain
+from threea_spark.config.near_names import near_name
 from threea_spark.encode.cells import Decoded
 from threea_spark.errors import ConfigError
+from threea_spark.model.wanted import Wanted, class_named, wanted_of
 
 Columns = dict[str, Decoded]
 DrawRows = Callable[[int], Columns]
@@ -37,17 +39,19 @@ class Conditions:
       ranges: By column: the lowest and the highest number that a row may have.
       class_shares: By class of the label: the share of the rows that it shall have; empty keeps the model's own.
       label: Name of the label's column, if any.
+      nulls: The columns that must be null.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     class_shares: Mapping[str, float] = field(default_factory=dict)
     label: str | None = None
+    nulls: frozenset[str] = frozenset()
 
     @property
     def are_none(self) -> bool:
         """Whether every row fits."""
-        return not (self.values or self.ranges or self.class_shares)
+        return not (self.values or self.ranges or self.class_shares or self.nulls)
 
     def draw(self, draw_rows: DrawRows, n_rows: int, rng: np.random.Generator) -> Columns:
         """Draws rows until enough fit.
@@ -91,67 +95,57 @@ class Conditions:
     def _fits(self, columns: Columns) -> BoolArray:
         masks = [_has(columns, name, value) for name, value in self.values.items()]
         masks += [_within(columns, name, *ends) for name, ends in self.ranges.items()]
+        masks += [columns[name].missing for name in sorted(self.nulls)]
         return np.logical_and.reduce(masks) if masks else np.ones(_length(columns), dtype=bool)
 
 
 def conditions_of(
-    domain: Domain, where: Mapping[str, object] | None = None, class_shares: Mapping[str, float] | None = None
+    domain: Domain, where: Mapping[str, object] | None = None, class_shares: Mapping[Any, float] | None = None
 ) -> Conditions:
     """Checks conditions against the domain.
 
     Args:
       domain: The model's domain.
-      where: By column: a category, a number, or a pair (lowest, highest) of numbers.
+      where: By column, what `wanted_of` reads.
       class_shares: By class of the label; they sum to 1.
 
     Raises:
       ConfigError: for a column or a value that the domain does not know, or shares that are none.
     """
-    values: dict[str, str] = {}
-    ranges: dict[str, tuple[float, float]] = {}
-    for name, wanted in (where or {}).items():
+    found: dict[str, Wanted] = {}
+    for label, asked in (where or {}).items():
+        name = str(label)
         column = domain.columns.get(name)
         if name in domain.keys:
             raise ConfigError(f"where: {name!r} numbers the rows that are drawn and cannot be asked for; drop it")
         if column is None:
-            raise ConfigError(f"where: {name!r} is not among the released columns; choose one of the domain's")
-        if column.is_categorical:
-            values[name] = _listed(name, column, wanted)
-        else:
-            ranges[name] = _ends(name, wanted)
-    if class_shares:
-        _check_shares(domain, class_shares)
-    return Conditions(values, ranges, dict(class_shares or {}), domain.label)
+            near = near_name(name, domain.columns)
+            fix = "choose one of the domain's" if near is None else f"did you mean {near!r}?"
+            raise ConfigError(f"where: {name!r} is not among the released columns; {fix}")
+        found[name] = wanted_of(name, column, asked)
+    return Conditions(
+        {name: wanted.category for name, wanted in found.items() if wanted.category is not None},
+        {name: wanted.ends for name, wanted in found.items() if wanted.ends is not None},
+        _shares_of(domain, dict(class_shares)) if class_shares else {},
+        domain.label,
+        frozenset(name for name, wanted in found.items() if wanted.null),
+    )
 
 
-def _listed(name: str, column: CategoricalColumn, wanted: object) -> str:
-    try:
-        text = value_text(wanted)
-    except ValueError as error:
-        raise ConfigError(f"where: {name!r}: {error}") from None
-    if not column.is_open and text not in column.values:
-        raise ConfigError(f"where: {name!r} has no category {text[:80]!r}; choose one that the domain lists")
-    return text
-
-
-def _ends(name: str, wanted: object) -> tuple[float, float]:
-    ends = wanted if isinstance(wanted, tuple | list) else (wanted, wanted)
-    try:
-        low, high = (float(end) for end in ends)
-    except (TypeError, ValueError):
-        raise ConfigError(f"where: {name!r} is numeric; give a number or a pair (lowest, highest)") from None
-    if not low <= high:
-        raise ConfigError(f"where: {name!r}: the lowest value must not lie above the highest")
-    return low, high
-
-
-def _check_shares(domain: Domain, shares: Mapping[str, float]) -> None:
+def _shares_of(domain: Domain, asked: Mapping[Any, float]) -> dict[str, float]:
     if not domain.classes:
         raise ConfigError("class_shares: the model has no label of classes; leave them out")
-    if unknown := sorted(set(shares) - set(domain.classes)):
-        raise ConfigError(f"class_shares: no class {unknown[0]!r}; the label has {', '.join(domain.classes[:10])}")
+    shares: dict[str, float] = {}
+    for key, share in asked.items():
+        name = class_named(domain.classes, key)
+        if name is None:
+            raise ConfigError(
+                f"class_shares: no class {str(key)[:80]!r}; the label has {', '.join(domain.classes[:10])}"
+            )
+        shares[name] = shares.get(name, 0.0) + share
     if not (all(share >= 0.0 for share in shares.values()) and abs(sum(shares.values()) - 1.0) < 1e-9):
         raise ConfigError("class_shares: shares are not negative and sum to 1")
+    return shares
 
 
 def _kept(draw_rows: DrawRows, n_rows: int, fits: Callable[[Columns], BoolArray]) -> Columns:

@@ -44,6 +44,8 @@ def narrowed(sampler: RowSampler, encoding: Encoding, conditions: Conditions) ->
             continue  # whether a row fits is known once it keeps the rules between columns
         if name in conditions.values:
             allowed[own] = codec.cells_holding(conditions.values[name])
+        elif name in conditions.nulls:
+            allowed[own] = codec.null_cells
         elif name in conditions.ranges:
             allowed[own] = codec.cells_within(*conditions.ranges[name])
         for chosen in _deciding(encoding, name, conditions):

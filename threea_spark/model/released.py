@@ -76,7 +76,9 @@ class ReleaseModel:
           spark: A session, classic or Connect.
           n_rows: How many; None draws as many as the source holds, by its noisy count.
           seed: Public; another seed draws another table from the same distribution. It plays no part in any noise.
-          where: Only rows with these values, by column: a category, a number, or a pair (lowest, highest).
+          where: Only rows with these values, by column: a category, a number, a date or time, a pair (lowest, highest)
+            of which one may be None, or None for null. Text may be any of them (`60..80`, `2020-01-31`), as ISO 8601
+            for times, in UTC; a date is its whole day.
           class_shares: Shares of the first label's classes, which sum to 1; the model's own where None.
 
         Raises:

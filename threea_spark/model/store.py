@@ -33,9 +33,9 @@ from threea_spark.model.stored import StoredCategory, StoredEncoding, from_store
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 FORMAT = 3
-_SINCE = {3: ("DrawnLabel", "RowRules"), 2: ("NumberLabels", "class_probabilities")}
+_SINCE = {3: ("DrawnLabel", "RowRules", "time_zone"), 2: ("NumberLabels", "class_probabilities")}
 """Classes and fields that readers of earlier formats do not know; what holds none of them is written for those."""
-_LATE_FIELDS = ("class_probabilities", "sequence", "rules")
+_LATE_FIELDS = ("class_probabilities", "sequence", "rules", "time_zone")
 """Fields that came after format 1: they are not written where they hold nothing."""
 _DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)

@@ -28,6 +28,7 @@ class StoredCategory:
       name: Name of the column; a part has the name of its timestamp.
       values, nullable, cell_of, level_mass: As in CategoryCodec.
       part: hour, weekday or month; empty for a column of its own; None where 0.1.0 did not say.
+      time_zone: The zone of a part; None for UTC, which was the only one before 0.3.0.
     """
 
     name: str
@@ -36,6 +37,7 @@ class StoredCategory:
     cell_of: Int64Array
     level_mass: Float64Array
     part: str | None = None
+    time_zone: str | None = None
     is_category: ClassVar[Literal[True]] = True
 
 
@@ -78,14 +80,14 @@ def from_stored(value: Any) -> Any:  # noqa: ANN401 - the inverse
 
 def _stored_column(column: ColumnCodec) -> list[StoredCode]:
     first, *parts = column.features
-    return [_stored(first), *[_stored(part, column.name) for part in parts]]
+    return [_stored(first), *[_stored(part, column.name, column.time_zone) for part in parts]]
 
 
-def _stored(codec: Feature, time: str | None = None) -> StoredCode:
+def _stored(codec: Feature, time: str | None = None, zone: str | None = None) -> StoredCode:
     if not codec.is_category:
         return codec
     name, part = (codec.name, "") if time is None else (time, codec.name)
-    return StoredCategory(name, codec.values, codec.nullable, codec.cell_of, codec.level_mass, part)
+    return StoredCategory(name, codec.values, codec.nullable, codec.cell_of, codec.level_mass, part, zone)
 
 
 def _columns(codes: tuple[StoredCode, ...]) -> list[ColumnCodec]:
@@ -94,7 +96,7 @@ def _columns(codes: tuple[StoredCode, ...]) -> list[ColumnCodec]:
     time: TimeCodec | None = None
     for code in codes:
         if code.is_category and time is not None and (part := _part_of(code, time.name)):
-            time = columns[-1] = replace(time, parts=(*time.parts, _category(code, part)))
+            time = columns[-1] = replace(time, parts=(*time.parts, _category(code, part)), time_zone=code.time_zone)
         elif code.is_category:
             time = None
             columns.append(_category(code, code.name))

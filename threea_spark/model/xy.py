@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
 from threea_spark.config.columns import Column
 from threea_spark.config.domain import Domain
 from threea_spark.errors import ConfigError, SourceError
-from threea_spark.source.pandas import read_cells
+from threea_spark.source.reading import column_as_read, numbers_as_read
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_MICROS = 1e6
 
 
 def to_xy(frame: pd.DataFrame, domain: Domain, levels: Mapping[str, tuple[str, ...]]) -> tuple[pd.DataFrame, pd.Series]:
@@ -53,10 +48,6 @@ def to_xy(frame: pd.DataFrame, domain: Domain, levels: Mapping[str, tuple[str, .
 def _coded(cells: pd.Series, column: Column, levels: tuple[str, ...]) -> pd.Series:
     import pandas as pd
 
-    found = read_cells(cells, column)
     if column.is_categorical:
-        coded = pd.Categorical(found.to_numpy(zero_copy_only=False), categories=levels)
-        return pd.Series(coded, index=cells.index)
-    values = found.cast(pa.int64()).cast(pa.float64(), safe=False) if column.is_timestamp else found
-    scale = _MICROS if column.is_timestamp else 1.0
-    return pd.Series(np.array(values.to_numpy(zero_copy_only=False), dtype=np.float64) / scale, index=cells.index)
+        return pd.Series(pd.Categorical(column_as_read(cells, column), categories=levels), index=cells.index)
+    return numbers_as_read(cells, column)

@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.yaml_files import written_yaml
 from threea_spark.errors import ConfigError, EnvironmentNotReadyError
 from threea_spark.publish.mlflow_fields import TAG_RECEIPT, fingerprint, metrics_of, params_of, tags_of
 from threea_spark.publish.receipt import Receipt
@@ -125,8 +124,7 @@ def _write_files(
     folder: Path, receipt: Receipt, config: ReleaseConfig, model: ReleaseModel | None, report: str | None
 ) -> None:
     receipt.write(folder / RECEIPT_FILE)
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(written_yaml(config.model_dump(mode="json")), encoding="utf-8")
     if report is not None:
         (folder / REPORT_FILE).write_text(report, encoding="utf-8")
     if model is not None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine.delta import Place, commit_metadata, read_latest
-from threea_spark.engine.frames import local_rows, names_in_order
 from threea_spark.errors import SourceError
 from threea_spark.publish.receipt import Receipt, receipt_in
 from threea_spark.publish.standing import standing_at
+from threea_spark.source.reading import local_rows, names_in_order
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -52,7 +52,7 @@ def report_html(
         )
     target = Place.of(config.target.table, config.target.path)
     rows = read_latest(spark, target)
-    frame = local_rows(rows, names_in_order(rows, config.domain), _fitting(config, max_rows))
+    frame = local_rows(rows, config.domain, names_in_order(rows, config.domain), _fitting(config, max_rows))
     return public_page(found, summary_of(frame, config.domain, rows.count()), standing_at(spark, target))
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import Domain
-from threea_spark.engine.frames import category_text, numbers, seconds
 from threea_spark.report.associations import associations, with_one
-from threea_spark.report.bins import Bins, Values, bins_of
+from threea_spark.report.bins import Bins, Kind, Values, bins_of
+from threea_spark.source.reading import column_as_read, numbers_as_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,13 +90,10 @@ def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
     for name in (name for name in frame.columns if name in domain.columns):
         column, cells = domain.columns[name], frame[name]
         if column.is_categorical:
-            texts = np.empty(len(cells), dtype=object)
-            texts[:] = [category_text(cell) for cell in cells.tolist()]
-            found.append(Values(name, "category", texts))
-        elif column.is_timestamp:
-            found.append(Values(name, "time", seconds(cells).to_numpy(dtype=np.float64)))
+            found.append(Values(name, "category", column_as_read(cells, column).to_numpy(dtype=object)))
         else:
-            found.append(Values(name, "number", numbers(cells).to_numpy(dtype=np.float64)))
+            kind: Kind = "time" if column.is_timestamp else "number"
+            found.append(Values(name, kind, numbers_as_read(cells, column).to_numpy(dtype=np.float64)))
     return found
 
 

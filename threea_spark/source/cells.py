@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threea_spark.arrays import BoolArray, Int64Array
-from threea_spark.config.columns import value_text
+from threea_spark.config.category_text import value_text
+from threea_spark.engine.types import number_in
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICRO = dt.timedelta(microseconds=1)
@@ -28,7 +29,6 @@ _FINER_THAN_MICROS = {"ns": 10**3, "ps": 10**6, "fs": 10**9, "as": 10**12}
 _MAX_DIGITS = 4_300  # in the text of a whole number, Python's own limit
 
 _NUMBER = re.compile(r"\s*[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|inf|infinity)\s*", re.ASCII | re.IGNORECASE)
-_LISTED_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _MOMENT = re.compile(
     r"\s*(\d{4})-(\d\d)-(\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?: ?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?))?)?\s*",
@@ -51,32 +51,46 @@ def number_of(cell: object) -> float:
 
 
 def text_of(cell: object, listed: Mapping[str, str]) -> str | None:
-    """Reads a category or an identifier; None for anything but text, numbers, booleans, dates, times and UUIDs.
+    """Reads a category or an identifier; None for nested values, bytes, complex numbers and objects of other classes.
 
     Text is left as is. Equal numbers have the same text, whatever their type: that of the whole number if there is one,
-    unless another spelling of the same number is listed.
+    unless another spelling of the same number is listed. So it is with true and false, and with times.
 
     Args:
       cell: One cell. PRIVATE.
-      listed: From `listed_numbers`; empty for open sets and identifiers.
+      listed: From `listed_spellings`; empty for open sets and identifiers.
     """
     if isinstance(cell, str):
         return _encodable(str.__str__(cell))
     if isinstance(cell, bool | np.bool_):
-        return value_text(bool(cell))
+        return listed.get(word := value_text(bool(cell)), word)
     if _is_number(cell):
         text = _number_text(cell)
         return None if text is None else listed.get(text, text)
     if isinstance(cell, dt.date) and not isinstance(cell, dt.datetime):
-        return dt.date.isoformat(cell)
-    if isinstance(cell, uuid.UUID):
-        return str(cell)
+        return listed.get(moment_text(_micros_of_date(cell)), dt.date.isoformat(cell))
+    if (text := _other_text(cell)) is not None:
+        return text
     micros = micros_of(cell)
-    return None if micros is None else moment_text(micros)
+    return None if micros is None else listed.get(moment := moment_text(micros), moment)
+
+
+def _other_text(cell: object) -> str | None:
+    """Formats a UUID, a time of day, a duration, a period or an interval, each as Python or pandas writes it."""
+    import pandas as pd
+
+    if cell is pd.NaT or (isinstance(cell, np.timedelta64) and np.isnat(cell)):
+        return None
+    try:
+        if isinstance(cell, dt.timedelta | np.timedelta64):
+            return str(pd.Timedelta(cell))
+        return str(cell) if isinstance(cell, uuid.UUID | dt.time | pd.Period | pd.Interval) else None
+    except Exception:  # a duration that pandas does not hold, the ends of an interval, a time zone: any user's code
+        return None
 
 
 def micros_of(cell: object) -> int | None:
-    """Reads a time, a date or ISO 8601 text as microseconds since 1970; UTC if no time zone is given.
+    """Reads a time, a date, the start of a period or ISO 8601 text as microseconds since 1970, in UTC without a zone.
 
     None for anything else, and for times outside the years 1 to 9999.
     """
@@ -91,10 +105,12 @@ def micros_of(cell: object) -> int | None:
         moment = cell.to_datetime64() if isinstance(cell, pd.Timestamp) else cell
         found, missing = micros_of_moments(np.array([moment]))
         micros = None if missing[0] else int(found[0])
+    elif isinstance(cell, pd.Period):
+        return micros_of(cell.start_time)
     elif isinstance(cell, dt.datetime):
         micros = _micros_of_datetime(cell)
     elif isinstance(cell, dt.date):
-        micros = (dt.datetime(cell.year, cell.month, cell.day) - _EPOCH) // _MICRO
+        micros = _micros_of_date(cell)
     return micros if micros is not None and _FIRST_MICROS <= micros <= _LAST_MICROS else None
 
 
@@ -119,13 +135,26 @@ def moment_text(micros: int) -> str:
     return text.rstrip("0") if "." in text else text
 
 
-def listed_numbers(values: Sequence[str]) -> dict[str, str]:
-    """Maps each listed number's text to its listed spelling: that text itself if it is listed, else the first."""
+def listed_spellings(values: Sequence[str]) -> dict[str, str]:
+    """Maps the text that a number, a boolean or a time has by itself to its listed spelling.
+
+    The spelling is that text itself if it is listed, else the first: as `engine.types.places_among` finds it.
+    """
     found: dict[str, str] = {}
     for value in values:
-        if _LISTED_NUMBER.fullmatch(value) and (text := _decimal_text(Decimal(value))) is not None:
+        if (text := _own_text(value)) is not None:
             found[text] = value if value == text else found.get(text, value)
     return found
+
+
+def _own_text(value: str) -> str | None:
+    """The text of the number, boolean or time that a category spells; None if it spells none."""
+    if (number := number_in(value)) is not None:
+        return _decimal_text(number)
+    if value.lower() in ("true", "false"):
+        return value.lower()
+    micros = micros_of(value)
+    return None if micros is None else moment_text(micros)
 
 
 def _is_number(cell: object) -> bool:
@@ -170,6 +199,10 @@ def _encodable(text: str) -> str | None:
         return value_text(text)
     except ValueError:  # a lone surrogate
         return None
+
+
+def _micros_of_date(cell: dt.date) -> int:
+    return (dt.datetime(cell.year, cell.month, cell.day) - _EPOCH) // _MICRO
 
 
 def _micros_of_datetime(cell: dt.datetime) -> int | None:

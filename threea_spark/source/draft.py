@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from threea_spark.engine.delta import Place, read_latest
+from threea_spark.config.yaml_files import plain, plain_path, quoted
+from threea_spark.engine.delta import Place, no_delta, read_latest
 from threea_spark.source.identifying import what_it_looks_like
 from threea_spark.source.proposed_rules import proposed_rules
 from threea_spark.source.rows import schema_of
@@ -52,19 +52,21 @@ def drafted(spark: SparkSession, place: str, text_of: Callable[[str, Mapping[str
     Raises:
       SourceError: if the table cannot be read.
     """
-    return text_of(place, _schema(spark, place))
+    found, other = _schema(spark, place), no_delta(spark, Place.named(place))
+    text = text_of(place, found)
+    return text if other is None else f"# {plain_path(place)} {other.what}, and {other.fix}\n{text}"
 
 
 def domain_text(place: str, found: Mapping[str, str]) -> str:
     """Formats the domain of a table with the given types by column."""
-    return _HEAD.format(place=place) + _domain(found)
+    return _HEAD.format(place=plain_path(place)) + _domain(found)
 
 
 def release_text(place: str, found: Mapping[str, str]) -> str:
     """Formats the release of a table with the given types by column; the target is next to the source."""
     kind = "path" if Place.named(place).is_path else "table"
-    source, target = (json.dumps(name, ensure_ascii=False) for name in (place, place.rstrip("/") + "_released"))
-    head = _RELEASE_HEAD.format(place=place, kind=kind, source=source, target=target)
+    source, target = (quoted(name) for name in (place, place.rstrip("/") + "_released"))
+    head = _RELEASE_HEAD.format(place=plain_path(place), kind=kind, source=source, target=target)
     return head + textwrap.indent(_domain(found), "  ")
 
 
@@ -84,7 +86,7 @@ def _line(name: str, simple: str) -> str:
 
 def _described(name: str, simple: str) -> str:
     kind = base_type(simple)
-    key = json.dumps(name, ensure_ascii=False)
+    key = quoted(name)
     if kind in _WHOLE:
         return f"  {key}: {{type: integer, lower: TODO, upper: TODO, nullable: true}}\n"
     if kind in NUMERIC_TYPES:
@@ -95,4 +97,4 @@ def _described(name: str, simple: str) -> str:
         return f"  {key}: {{type: categorical, values: [true, false], nullable: true}}\n"
     if kind in TEXT_TYPES:
         return f"  {key}: {{type: categorical, values: open, nullable: true}}   # or list them\n"
-    return f"  # {key}: {simple} cannot be released; flatten it to plain columns in a view\n"
+    return f"  # {key}: {plain(simple)} cannot be released; store it as plain columns\n"

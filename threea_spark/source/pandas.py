@@ -7,7 +7,6 @@ ways to the same result.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -19,17 +18,15 @@ from numpy.typing import NDArray
 from threea_spark.arrays import Int64Array
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.domain import Domain
-from threea_spark.config.label_columns import names_taken
-from threea_spark.errors import SchemaError
 from threea_spark.source.cells import (
-    listed_numbers,
+    listed_spellings,
     micros_of,
     micros_of_moments,
     moment_text,
     number_of,
     text_of,
 )
-from threea_spark.source.schema import added_problem
+from threea_spark.source.frame_columns import columns_by_name, trimmed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,20 +55,11 @@ def arrow_table(
       added: Columns that the release adds; the frame must have none of these names.
 
     Raises:
-      SchemaError: with one line for each column that is missing, duplicated or added; never because of a cell's value.
+      SchemaError: as `columns_by_name`; never because of a cell's value.
     """
-    frame = _pandas_frame(frame)
     columns = dict(domain.columns) | ({} if unit_column is None else {unit_column: _IDENTIFIERS})
-    found = Counter(frame.columns.tolist())
-    problems = []
-    for name in columns:
-        if found[name] != 1:
-            wrong = "appears twice in the frame; drop one" if found[name] else "is not a column of the frame; add it"
-            problems.append(f"  {name!r}: {wrong}, or correct the domain")
-    problems += [added_problem(name) for name in names_taken(added, map(str, found))]
-    if problems:
-        raise SchemaError("\n".join(["the frame does not fit the domain:", *problems]))
-    return pa.table({name: read_cells(frame[name], column) for name, column in columns.items()})
+    found = columns_by_name(frame_of_arrow(frame) if isinstance(frame, pa.Table) else frame, columns, added)
+    return pa.table({name: read_cells(found[name], column) for name, column in columns.items()})
 
 
 def is_in_memory(rows: object) -> TypeGuard[pd.DataFrame | pa.Table]:
@@ -81,15 +69,14 @@ def is_in_memory(rows: object) -> TypeGuard[pd.DataFrame | pa.Table]:
     return isinstance(rows, pa.Table | pd.DataFrame)
 
 
-def _pandas_frame(frame: pd.DataFrame | pa.Table) -> pd.DataFrame:
-    """An Arrow table as a frame that holds the same arrays."""
-    if not isinstance(frame, pa.Table):
-        return frame
+def frame_of_arrow(rows: pa.Table) -> pd.DataFrame:
+    """An Arrow table as a frame that holds the same arrays; CHAR(n) without its blanks."""
     import pandas as pd
 
+    table = trimmed(rows)
     return pd.DataFrame(
-        {place: pd.Series(pd.arrays.ArrowExtensionArray(column)) for place, column in enumerate(frame.columns)}
-    ).set_axis(frame.column_names, axis=1)
+        {place: pd.Series(pd.arrays.ArrowExtensionArray(column)) for place, column in enumerate(table.columns)}
+    ).set_axis(table.column_names, axis=1)
 
 
 def read_cells(cells: pd.Series, column: Column) -> pa.Array:
@@ -103,7 +90,7 @@ def read_cells(cells: pd.Series, column: Column) -> pa.Array:
       float64 for numbers, text for categories, UTC microseconds for times; null for cells that cannot be read.
     """
     if column.is_categorical:
-        return _texts(cells, {} if column.is_open else listed_numbers(column.values))
+        return _texts(cells, {} if column.is_open else listed_spellings(column.values))
     return _moments(cells) if column.is_timestamp else _numbers(cells)
 
 
@@ -131,7 +118,8 @@ def _texts(cells: pd.Series, listed: dict[str, str]) -> pa.Array:
         micros, missing = micros_of_moments(moments)
         values, index = np.unique(micros, return_inverse=True)
         return _taken(
-            pa.array([moment_text(value) for value in values.tolist()], pa.string()), np.where(missing, -1, index)
+            pa.array([listed.get(text, text) for text in map(moment_text, values.tolist())], pa.string()),
+            np.where(missing, -1, index),
         )
     if (plain := _plain_numbers(cells)) is not None:
         found, index = np.unique(plain[0], return_inverse=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from threea_spark.config.yaml_files import quoted
 from threea_spark.source.identifying import what_it_looks_like
 from threea_spark.source.schema import NUMERIC_TYPES, TEXT_TYPES, TIME_TYPES, base_type
 
@@ -43,18 +43,18 @@ def _proposals(found: Mapping[str, str]) -> Iterator[str]:
     names = list(found)
     for name in names:
         if what_it_looks_like(name, found[name]) == "an identifier" and _words(name)[-1:] == ["id"]:
-            yield f"unique: {_quoted(name)}"
+            yield f"unique: {quoted(name)}"
     for low, high in _pairs(names, _IN_ORDER):
         kinds = {_kind(found[name]) for name in (low, high)}
         if kinds in ({"number"}, {"time"}):
-            yield f"order: {{low: {_quoted(low)}, high: {_quoted(high)}}}"
+            yield f"order: {{low: {quoted(low)}, high: {quoted(high)}}}"
     for given, held in _pairs(names, _DECIDES):
         if _kind(found[given]) == _kind(found[held]) == "text":
-            yield f"functional: {{from: {_quoted(given)}, to: {_quoted(held)}}}"
+            yield f"functional: {{from: {quoted(given)}, to: {quoted(held)}}}"
     for name in names:
         parts = [other for other in names if other != name and _is_part(other, name, found)]
         if len(parts) > 1:
-            yield f"sum: {{parts: [{', '.join(map(_quoted, parts))}], total: {_quoted(name)}}}"
+            yield f"sum: {{parts: [{', '.join(map(quoted, parts))}], total: {quoted(name)}}}"
 
 
 def _pairs(names: Sequence[str], known: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -86,7 +86,3 @@ def _kind(simple: str) -> str:
 
 def _words(name: str) -> list[str]:
     return [word.lower() for word in _WORDS.findall(name)]
-
-
-def _quoted(name: str) -> str:
-    return json.dumps(name, ensure_ascii=not name.isprintable())

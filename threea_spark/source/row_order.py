@@ -50,6 +50,8 @@ def _cell_bytes(column: pa.Array, key: bytes) -> Uint8Array:
     """Encodes cells at a fixed width, zeros for null: numbers as they are, text by its digest, shape (n, width)."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return _text_digests(column.cast(pa.binary()), key)
+    if pa.types.is_decimal(column.type):
+        return _text_digests(column.cast(pa.string()).cast(pa.binary()), key)
     if pa.types.is_date32(column.type):
         column = column.cast(pa.int32())
     numbers = column if pa.types.is_floating(column.type) else column.cast(pa.int64())

@@ -16,6 +16,7 @@ from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.task import as_task
 from threea_spark.privacy.unit import Missing, PrivacyUnit, unit_token
 from threea_spark.source.row_order import row_digests
+from threea_spark.source.schema import CHAR_DECLARED, base_type, holds_text, released_type
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -25,15 +26,18 @@ _RANK = "rank"
 
 
 def schema_of(table: DataFrame) -> dict[str, str]:
-    """Returns Spark's simple type string by column name; reads no row."""
-    return {field.name: field.dataType.simpleString() for field in table.schema.fields}
+    """Returns Spark's simple type string by column name, char(n) and varchar(n) as declared; reads no row."""
+    return {
+        field.name: (field.metadata or {}).get(CHAR_DECLARED, field.dataType.simpleString())
+        for field in table.schema.fields
+    }
 
 
 def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
     """Selects the domain's columns as c0, c1, ... in types that Arrow supports; no cast here can fail on a value."""
     types = schema_of(table)
     columns = [
-        _cell(name, column, types[name]).alias(column_name(position))
+        cell_as_read(name, column, types[name]).alias(column_name(position))
         for position, (name, column) in enumerate(domain.columns.items())
     ]
     if unit.column is None:
@@ -43,8 +47,8 @@ def canonical(table: DataFrame, domain: Domain, unit: PrivacyUnit) -> DataFrame:
     return kept.select(*columns, identifier.alias(UNIT_ID))
 
 
-def _cell(name: str, column: DomainColumn, simple: str) -> Column:
-    """Returns a column's cells as they are read: text, numbers as float64, times unchanged."""
+def cell_as_read(name: str, column: DomainColumn, simple: str) -> Column:
+    """Returns a column's cells as they are read: numbers as float64, categories and times in their own type."""
     from pyspark.sql import functions as F
 
     cell = F.col(quoted_name(name))
@@ -52,10 +56,9 @@ def _cell(name: str, column: DomainColumn, simple: str) -> Column:
         return cell
     if not column.is_categorical:
         return cell.cast("double")
-    if simple == "timestamp":  # as text in UTC, whatever the session's time zone
-        epoch = F.lit("1970-01-01 00:00:00").cast("timestamp_ntz")
-        cell = F.timestamp_add("MICROSECOND", F.unix_micros(cell), epoch)
-    return cell.cast("string")
+    if base_type(simple) == "char":  # padded by Spark, where a session has it so or the rows were written so
+        return F.rtrim(cell.cast("string"))
+    return cell.cast("string") if holds_text(simple) else cell
 
 
 def _identifier(column: str) -> Column:
@@ -85,9 +88,13 @@ def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyU
         known = earlier.select(_identifier(unit.column).alias(free)).distinct()
         return rows.join(known, _identifier(unit.column).eqNullSafe(F.col(free)), "left_anti")
     types = schema_of(rows)
-    late = {name: F.lit(None).cast(types[name]).alias(name) for name in domain.columns if name not in earlier.columns}
+    late = {
+        name: F.lit(None).cast(released_type(types[name])).alias(name)
+        for name in domain.columns
+        if name not in earlier.columns
+    }
     before = earlier.select("*", *late.values())  # a column added later is null in earlier rows
-    cells = [_cell(name, column, types[name]).alias(name) for name, column in domain.columns.items()]
+    cells = [cell_as_read(name, column, types[name]).alias(name) for name, column in domain.columns.items()]
     return rows.select(*cells).exceptAll(before.select(*cells))
 
 

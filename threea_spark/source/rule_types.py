@@ -28,7 +28,7 @@ def rule_type_problems(found: Mapping[str, str], domain: Domain) -> Iterator[str
         elif found[name] not in _KEYS:
             yield (
                 f"  {name!r}: rules: unique numbers rows in columns of int, bigint or string, the source has "
-                f"{found[name]}; cast it in a view, or drop the rule"
+                f"{found[name]}; cast it in a copy of the table, or drop the rule"
             )
     for rule in of_kind(domain.rules, SumRule):
         total = rule.sum.total
@@ -36,7 +36,7 @@ def rule_type_problems(found: Mapping[str, str], domain: Domain) -> Iterator[str
         if finer := [name for name in rule.sum.parts if digits.get(name, 0) > digits.get(total, math.inf)]:
             yield (
                 f"  {total!r}: rules: sum of {finer[0]!r} in {found[finer[0]]} does not fit {found[total]}, which "
-                "holds fewer digits; cast one of them in a view, or drop the rule"
+                "holds fewer digits; cast one of them in a copy of the table, or drop the rule"
             )
         if found.get(total) == "date" and rule.sum.unit != "days":
             yield (
