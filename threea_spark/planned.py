@@ -18,6 +18,7 @@ from threea_spark.approximate import class_means, clusters, components, correlat
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import fit as encode
 from threea_spark.encode.between.row_rules import FUNCTIONS
+from threea_spark.encode.details import priced_sums
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.histogram import Field
 from threea_spark.encode.outline import LabelShape, TableShape, expected_shape, features_of, histogram_layout, max_width
@@ -139,7 +140,8 @@ def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
     for name in open_columns:
         query = encode.value_query(name, config.domain)
         yield PlannedSum(query.stage, query.name, query.bound, mu_values)
-    yield PlannedSum(Stage.ENCODE, "histograms", histogram_layout(config).bound, mu)
+    for name, bound, price in priced_sums(histogram_layout(config), mu):
+        yield PlannedSum(Stage.ENCODE, name, bound, price)
     if has_classes:
         yield PlannedSum(Stage.ENCODE, "classes", RowBound.count(), mu_classes)
     if n_decided := sum(len(rule.functional.to) for rule in config.domain.counted_functions):

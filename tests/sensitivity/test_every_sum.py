@@ -106,7 +106,8 @@ def test_a_row_that_stands_first_moves_no_other_row_s_share():
 def test_the_modes_ask_for_every_kind_of_sum():
     asked = {name for mode in rows.MODES for name in asked_by(mode)}
     assert asked == {
-        "encode/histograms", "encode/classes", "encode/values-of-w", "approximate/norms", "approximate/class-sums",
+        "encode/histograms", "encode/granularity", "encode/spikes", "encode/classes", "encode/values-of-w",
+        "approximate/norms", "approximate/class-sums",
         "approximate/marginals", "approximate/marginals-by-class", "approximate/correlations",
         "approximate/first-pass", "approximate/second-pass", "approximate/pairs", "approximate/tables",
         "approximate/sizes", "approximate/sizes-of-kept",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Set
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from threea_spark.config.reading import Frozen
+from threea_spark.config.steps import DeclaredStep, number_step, time_step
 
 OPEN = "open"
+MAX_ATOMS = 64
 _NO_TIMEZONE = dt.timezone.utc
 _FARTHEST = 1e300  # beyond it float64 cannot represent the range, and a row's share of a moment would be NaN
 
@@ -25,8 +28,44 @@ class _Bounded(Frozen):
         if not lower < upper:
             raise ValueError(f"lower must be below upper, got {lower:g} and {upper:g}; widen the bounds")
 
+    def _check_details(self, lower: float, upper: float) -> None:
+        """Reads step and atoms, so that what is wrong with them is said when the domain is read."""
+        atoms = self.atom_numbers
+        if len(atoms) > MAX_ATOMS:
+            raise ValueError(f"at most {MAX_ATOMS} atoms, got {len(atoms)}; list the most frequent ones")
+        if any(not lower <= atom <= upper for atom in atoms):
+            raise ValueError("atoms must lie within lower and upper; widen the bounds, or drop those outside")
+        step = self.declared_step
+        if step is not None and not step.months and step.numerator / step.denominator > upper - lower:
+            raise ValueError("step must not exceed the distance of the bounds; make it finer")
 
-class IntegerColumn(_Bounded):
+    @property
+    @abstractmethod
+    def declared_step(self) -> DeclaredStep | None:
+        """The step between values that the domain declares."""
+
+    @property
+    @abstractmethod
+    def atom_numbers(self) -> tuple[float, ...]:
+        """Values that the domain declares to be frequent, increasing; times in seconds since 1970."""
+
+
+class _Numeric(_Bounded):
+    step: float | None = Field(default=None, gt=0.0, description="public: values are multiples of it")
+    atoms: tuple[float, ...] = Field(default=(), description="public: values that may be frequent, such as codes")
+
+    @property
+    def declared_step(self) -> DeclaredStep | None:
+        """The step between values that the domain declares."""
+        return None if self.step is None else number_step(self.step)
+
+    @property
+    def atom_numbers(self) -> tuple[float, ...]:
+        """Values that the domain declares to be frequent, increasing."""
+        return tuple(sorted({float(atom) for atom in self.atoms}))
+
+
+class IntegerColumn(_Numeric):
     """Whole numbers in [lower, upper]; values outside count as the nearest bound.
 
     Attributes:
@@ -55,10 +94,13 @@ class IntegerColumn(_Bounded):
         if max(abs(self.lower), abs(self.upper)) > 2**53:
             raise ValueError("integer bounds must lie within 2^53, up to which float64 represents every integer")
         self._check_order(self.lower, self.upper)
+        if any(detail != int(detail) for detail in (*self.atoms, self.step or 1)):
+            raise ValueError("step and atoms of an integer column are whole numbers; round them or use type float")
+        self._check_details(self.lower, self.upper)
         return self
 
 
-class FloatColumn(_Bounded):
+class FloatColumn(_Numeric):
     """Real numbers in [lower, upper]; values outside count as the nearest bound.
 
     Attributes:
@@ -80,6 +122,7 @@ class FloatColumn(_Bounded):
             raise ValueError(
                 f"float bounds must lie within {_FARTHEST:g} and be at least {1.0 / _FARTHEST:g} apart; rescale"
             )
+        self._check_details(self.lower, self.upper)
         return self
 
 
@@ -96,6 +139,8 @@ class TimestampColumn(_Bounded):
     lower: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
     upper: dt.datetime = Field(description="public, inclusive; UTC unless it names a zone")
     parts: tuple[Literal["hour", "weekday", "month"], ...] = Field(default=(), description="kept besides the date")
+    step: str | None = Field(default=None, description="public: 1 day, 15 minutes, 1 month or the like, in UTC")
+    atoms: tuple[dt.datetime, ...] = Field(default=(), description="public: times that may be frequent, in UTC")
 
     @field_validator("lower", "upper", mode="before")
     @classmethod
@@ -109,7 +154,20 @@ class TimestampColumn(_Bounded):
         self._check_order(self.lower_seconds, self.upper_seconds)
         if math.ceil(self.lower_seconds) > math.floor(self.upper_seconds):
             raise ValueError("no whole second lies between lower and upper; widen the bounds")
+        if any(atom.microsecond for atom in self.atoms):
+            raise ValueError("atoms of a timestamp are whole seconds; round them")
+        self._check_details(self.lower_seconds, self.upper_seconds)
         return self
+
+    @property
+    def declared_step(self) -> DeclaredStep | None:
+        """The step between values that the domain declares."""
+        return None if self.step is None else time_step(self.step)
+
+    @property
+    def atom_numbers(self) -> tuple[float, ...]:
+        """Times that the domain declares to be frequent, increasing, in seconds since 1970."""
+        return tuple(sorted({_epoch_seconds(atom) for atom in self.atoms}))
 
     @property
     def lower_seconds(self) -> float:

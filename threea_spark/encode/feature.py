@@ -33,12 +33,14 @@ class FeatureField(ABC):
     Attributes:
       name, nullable: As the domain declares the column; a part of a timestamp is named hour, weekday or month.
       is_category: Whether its cells have no order.
+      has_leaves: Whether its values are counted in the leaves of a tree.
       unit: Units in which `counts` adds one row.
     """
 
     name: str
     nullable: bool
     is_category: ClassVar[bool]
+    has_leaves: ClassVar[bool] = False
     unit: ClassVar[int] = 1
 
     @property

@@ -10,6 +10,8 @@ from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.between.row_rules import RowRules
 from threea_spark.encode.codec import Encoding
+from threea_spark.encode.details import DetailPrices, measure_written
+from threea_spark.encode.granularity import GranularityLayout
 from threea_spark.encode.histogram import HistogramLayout, column_field
 from threea_spark.encode.packing import Reader
 from threea_spark.encode.rules import LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
@@ -63,7 +65,10 @@ def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMete
     mu_values, mu_classes, mu = split_mu(mu_left, len(open_columns), counts_classes(config))
     selected = {name: _selected(rows, name, config.domain, meter, mu_values) for name in open_columns}
     reader = reader_of(config.domain, selected, affine=codes_affinely(config))
-    asked = [(reader.histogram_query(), mu)]
+    prices, steps = DetailPrices.of(mu, reader.fields), GranularityLayout(reader.fields)
+    asked = [(reader.histogram_query(), prices.histograms)]
+    if steps.places:
+        asked.append((steps.query(reader), prices.granularity))
     if counts_classes(config):
         asked.append((reader.classes_query(), mu_classes))
     if reader.rules is not None and config.domain.counted_functions:
@@ -74,15 +79,18 @@ def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMete
         pairs = others.pop()
         unclear = reader.rules.unclear(pairs.value, _CLEAR_STDDEVS * pairs.stddev)
         reader = replace(reader, rules=reader.rules.with_functions(pairs.value))
-    classes = others
+    granularity, classes = (others[0] if steps.places else None), others[bool(steps.places) :]
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
         n_cells[-1] = LABEL_CELLS
     layout = HistogramLayout(reader.fields)
-    codecs, n_rows = layout.fit(counts.value, counts.stddev, n_cells=n_cells)
-    encoding = reader.encoding(codecs, clip_norm_of(config))
+    found = layout.rows(counts.value, counts.stddev)
+    written = measure_written(rows, reader, found, granularity, meter, prices.spikes)
+    encoding = reader.encoding(layout.fit(found, n_cells=n_cells, written=written), clip_norm_of(config))
     largest = float(classes[0].value.max()) if classes else 0.0
-    return EncodedTable(encoding, n_rows, reader, counts.stddev / layout.unit, max(n_rows - largest, 0.0), unclear)
+    return EncodedTable(
+        encoding, found.n_rows, reader, found.stddev, max(found.n_rows - largest, 0.0), unclear
+    )
 
 
 def counts_classes(config: ReleaseConfig) -> bool:

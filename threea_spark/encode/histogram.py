@@ -22,6 +22,8 @@ from threea_spark.encode.grid import leaf_grid
 from threea_spark.encode.moments import MomentField
 from threea_spark.encode.numbers import NumberKind
 from threea_spark.encode.quantiles import QuantileField
+from threea_spark.encode.refining import Written
+from threea_spark.encode.steps import Step
 from threea_spark.encode.times import TimeField, time_field
 from threea_spark.privacy.query import RowBound
 
@@ -48,14 +50,31 @@ def column_field(
     if column.is_categorical:
         values = selected[name] if column.is_open else tuple(column.values)
         return CategoryField(name, values, column.nullable, catch_all=column.is_open, is_label=is_label)
+    step = None if column.declared_step is None else Step(*column.declared_step)
+    atoms = column.atom_numbers
     if column.is_timestamp:
-        grid = leaf_grid(column.lower_seconds, column.upper_seconds, whole=True)
-        return time_field(QuantileField(name, "timestamp", column.nullable, grid), column.parts)
+        grid = leaf_grid(column.lower_seconds, column.upper_seconds, whole=True, atoms=atoms)
+        return time_field(QuantileField(name, "timestamp", column.nullable, grid, step, atoms), column.parts)
     kind: NumberKind = "integer" if column.is_whole else "float"
     if affine:
         return MomentField(name, kind, column.nullable, float(column.lower), float(column.upper))
-    grid = leaf_grid(float(column.lower), float(column.upper), whole=column.is_whole)
-    return QuantileField(name, kind, column.nullable, grid)
+    grid = leaf_grid(float(column.lower), float(column.upper), whole=column.is_whole, atoms=atoms)
+    return QuantileField(name, kind, column.nullable, grid, step, atoms)
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """Noisy histograms, in rows. RELEASED.
+
+    Attributes:
+      blocks: One for each field, shape (n_nodes,).
+      n_rows: DP number of rows.
+      stddev: Standard deviation of the noise on each count.
+    """
+
+    blocks: tuple[Float64Array, ...]
+    n_rows: float
+    stddev: float
 
 
 @dataclass(frozen=True)
@@ -96,22 +115,35 @@ class HistogramLayout:
             parts.append(self.unit // field.unit * field.counts(values))
         return np.concatenate(parts)
 
-    def fit(self, noisy: Float64Array, stddev: float, *, n_cells: Sequence[int]) -> tuple[tuple[Feature, ...], float]:
-        """Turns the noisy histogram into one codec a field, and the DP number of rows.
+    def rows(self, noisy: Float64Array, stddev: float) -> Histograms:
+        """Reads the noisy sum in rows.
 
         Args:
           noisy: Shape (size,). RELEASED.
           stddev: Standard deviation of the noise on each count.
-          n_cells: About how many cells each field is cut into if it is a number, where noise allows.
         """
         noisy, stddev = noisy / self.unit, stddev / self.unit
         blocks = np.split(noisy, self.offsets[:-1])[1:]
-        n_rows = self._pooled_rows(float(noisy[0]), blocks)
-        codecs = tuple(
-            field.fit(block, n_rows, stddev, cells)
-            for field, block, cells in zip(self.fields, blocks, n_cells, strict=True)
+        return Histograms(tuple(blocks), self._pooled_rows(float(noisy[0]), blocks), stddev)
+
+    def fit(
+        self, found: Histograms, *, n_cells: Sequence[int], written: Sequence[Written | None] | None = None
+    ) -> tuple[Feature, ...]:
+        """Turns histograms into one codec a field.
+
+        Args:
+          found: Of the fields. RELEASED.
+          n_cells: About how many cells each field is cut into if it is a number, where noise allows.
+          written: How the values of each number on a tree are written; None where nothing is known.
+        """
+        details = [None] * len(self.fields) if written is None else written
+        parts = zip(self.fields, found.blocks, n_cells, details, strict=True)
+        return tuple(
+            field.fit(block, found.n_rows, found.stddev, cells, own)
+            if field.has_leaves
+            else field.fit(block, found.n_rows, found.stddev, cells)
+            for field, block, cells, own in parts
         )
-        return codecs, n_rows
 
     def _pooled_rows(self, own: float, blocks: list[Float64Array]) -> float:
         """Pools all the readings of the number of rows by inverse variance: each column sums to it as well."""

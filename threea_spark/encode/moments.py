@@ -36,6 +36,7 @@ class MomentField(NumberField):
     lower: float
     upper: float
     is_category: ClassVar[Literal[False]] = False
+    has_leaves: ClassVar[Literal[False]] = False
     unit: ClassVar[int] = MOMENT_GRID
 
     @property

@@ -43,6 +43,12 @@ class Reader:
         """Fields of all features, column after column, the label's last."""
         return tuple(field for column in self.columns for field in column.fields)
 
+    @property
+    def field_sources(self) -> tuple[str, ...]:
+        """The canonical column that each field is read from."""
+        columns = zip(self.columns, self.sources, strict=True)
+        return tuple(source for column, source in columns for _ in column.fields)
+
     def read(self, batch: pa.RecordBatch) -> list[NDArray[np.generic]]:
         """Reads one array for each field, shape (n,). PRIVATE."""
         cells = self._cells(batch)

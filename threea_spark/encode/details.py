@@ -1,0 +1,143 @@
+"""Measures how values are written: two noisy sums beside the histograms, one for steps and one for spikes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from threea_spark.arrays import Float64Array
+from threea_spark.encode.granularity import GranularityLayout, mixture_of
+from threea_spark.encode.histogram import Field, HistogramLayout, Histograms
+from threea_spark.encode.packing import Reader
+from threea_spark.encode.quantiles import QuantileField
+from threea_spark.encode.refining import Spikes, Written
+from threea_spark.encode.spikes import SpikeLook, Standout, spikes_bound, standout
+from threea_spark.encode.written import StepMixture
+from threea_spark.engine.rows import SourceRows
+from threea_spark.privacy.mechanism import Measured
+from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.query import RowBound
+
+GRANULARITY_SHARE = 0.08
+SPIKES_SHARE = 0.08
+"""Parts of the histograms' mu^2, where a table has such columns."""
+
+
+@dataclass(frozen=True)
+class DetailPrices:
+    """How the histograms' mu is split.
+
+    Attributes:
+      histograms: What is left for them.
+      granularity, spikes: Prices of the two sums; 0 where no column has steps, or several values in a leaf.
+    """
+
+    histograms: float
+    granularity: float
+    spikes: float
+
+    @classmethod
+    def of(cls, mu: float, fields: Sequence[Field]) -> DetailPrices:
+        """Splits a mu for these fields."""
+        granularity = GRANULARITY_SHARE if GranularityLayout(tuple(fields)).places else 0.0
+        spikes = SPIKES_SHARE if n_spiking(fields) else 0.0
+        left = mu * math.sqrt(1.0 - granularity - spikes)
+        return cls(left, mu * math.sqrt(granularity), mu * math.sqrt(spikes))
+
+
+def n_spiking(fields: Sequence[Field]) -> int:
+    """How many fields may be looked at for spikes: those of which some leaf holds several values."""
+    return sum(field.has_leaves and not field.counts_every_value for field in fields)
+
+
+def priced_sums(layout: HistogramLayout, mu: float) -> Iterator[tuple[str, RowBound, float]]:
+    """Name, bound and price of each sum that a mu of the histograms may go to."""
+    fields = layout.fields
+    prices, steps, n_looked = DetailPrices.of(mu, fields), GranularityLayout(fields), n_spiking(fields)
+    yield "histograms", layout.bound, prices.histograms
+    if steps.places:
+        yield "granularity", steps.bound, prices.granularity
+    if n_looked:
+        yield "spikes", spikes_bound(n_looked), prices.spikes
+
+
+def measure_written(
+    rows: SourceRows,
+    reader: Reader,
+    histograms: Histograms,
+    granularity: Measured | None,
+    meter: PrivacyMeter,
+    mu_spikes: float,
+) -> list[Written | None]:
+    """Reads the steps off their counts, looks for spikes where leaves stand out, and reads the steps once more.
+
+    Args:
+      rows: Canonical columns. PRIVATE.
+      reader: Says where the fields are read.
+      histograms: Of all fields.
+      granularity: Counts of steps, if any were asked for.
+      meter: Answers the query.
+      mu_spikes: Price of the second look.
+
+    Returns:
+      One for each field; None for one that is no number on a tree.
+    """
+    numbers = _numbers(reader.fields, histograms, granularity)
+    found = {place: own.standout(histograms.stddev) for place, own in numbers.items()}
+    looked = {place: own for place, own in found.items() if own.looked}
+    spikes = {place: Spikes(own.single) for place, own in found.items()}
+    if looked:
+        look = SpikeLook(tuple(numbers[place].field for place in looked), tuple(looked.values()))
+        counts = meter.ask(look.query([reader.field_sources[place] for place in looked]), rows, mu_spikes)
+        spikes |= zip(looked, look.found(counts.value, counts.stddev, histograms.n_rows), strict=True)
+    written: list[Written | None] = [None] * len(reader.fields)
+    for place, own in spikes.items():
+        known = zip(own.values.tolist(), own.rows.tolist(), strict=True)
+        written[place] = Written(numbers[place].mixture([*known, *found[place].excess]), own)
+    return written
+
+
+@dataclass(frozen=True)
+class _Number:
+    """What was read of a number. RELEASED.
+
+    Attributes:
+      field: The number.
+      leaf_rows: Readings of its leaves, shape (n_leaves,).
+      counts: Noisy counts of its steps, if any were counted.
+      stddev: Standard deviation of their noise.
+    """
+
+    field: QuantileField
+    leaf_rows: Float64Array
+    counts: Float64Array | None
+    stddev: float
+
+    def mixture(self, known: Sequence[tuple[float, float]] = ()) -> StepMixture | None:
+        """Its steps: the declared one, or those that its counts show once known spikes are left out.
+
+        Where too little is left then to tell, the spikes follow the column's steps as well.
+        """
+        if self.field.step is not None:
+            return StepMixture.only(self.field.step)
+        if self.counts is None:
+            return None
+        without = mixture_of(self.field, self.counts, self.stddev, self.leaf_rows, known)
+        return self.mixture() if without is None and known else without
+
+    def standout(self, stddev: float) -> Standout:
+        """What stands out in it, where counts of leaves have this noise."""
+        return standout(self.field, self.leaf_rows, stddev, self.mixture())
+
+
+def _numbers(fields: Sequence[Field], histograms: Histograms, granularity: Measured | None) -> dict[int, _Number]:
+    """The numbers on trees, by place."""
+    counts, stddev = dict[int, Float64Array](), 0.0
+    if granularity is not None:
+        counts, stddev = GranularityLayout(tuple(fields)).split(granularity.value), granularity.stddev
+    return {
+        place: _Number(own, own.leaf_rows(block, histograms.n_rows), counts.get(place), stddev)
+        for place, (own, block) in enumerate(zip(fields, histograms.blocks, strict=True))
+        if own.has_leaves
+    }

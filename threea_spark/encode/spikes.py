@@ -1,0 +1,174 @@
+"""Spikes: single values that far more rows hold than the values around them, such as 40 hours, 99 or 999.
+
+The tree of public leaves shows which leaves stand out from their neighbours. Where such a leaf has one value only, that
+is the spike. Where it has many, a second noisy sum counts its values one by one: a row has one value in each column, so
+it adds at most one for each column that is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from scipy.ndimage import median_filter
+from scipy.special import ndtri
+
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
+from threea_spark.encode.grid import LeafGrid
+from threea_spark.encode.quantiles import QuantileField
+from threea_spark.encode.refining import Spikes
+from threea_spark.encode.steps import Step, public_steps
+from threea_spark.encode.written import LEAST_SHARE, StepMixture, WrittenLeaves, values_in
+from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.query import RowBound, SumQuery
+
+_LEAF_STDDEVS = 4.0
+_NEIGHBOURS = 17
+_MOST_VALUES = 4_096
+"""Values of one leaf that are counted one by one; a leaf with more is looked at in a coarser step."""
+_FALSE_CHANCE = 0.01
+"""Of finding anything in a column where there is nothing."""
+
+
+@dataclass(frozen=True)
+class Standout:
+    """What stands out in one column. RELEASED.
+
+    Attributes:
+      single: Which leaves stand out that have one value, shape (n_leaves,).
+      looked: Leaves to look into, and the values to count there: leaf, step, index of the first value, how many.
+      excess: Single values, and by how many rows they stand out.
+    """
+
+    single: BoolArray
+    looked: tuple[tuple[int, Step, float, int], ...]
+    excess: tuple[tuple[float, float], ...]
+
+    @property
+    def n_values(self) -> int:
+        """How many values are counted."""
+        return sum(count for *_, count in self.looked)
+
+
+def standout(number: QuantileField, leaf_rows: Float64Array, stddev: float, mixture: StepMixture | None) -> Standout:
+    """Finds the leaves that stand out from the median of their neighbours.
+
+    Args:
+      number: The column.
+      leaf_rows: Best readings of its leaves, shape (n_leaves,). RELEASED.
+      stddev: Standard deviation of the noise on a count.
+      mixture: Its steps, as far as they are known. RELEASED.
+    """
+    grid, step = number.grid, _common_step(number, mixture)
+    weights = np.ones(grid.n_leaves) if step is None else WrittenLeaves(grid, StepMixture.only(step)).weights
+    held = np.flatnonzero(weights > 0.0)
+    usual = np.zeros(grid.n_leaves)
+    usual[held] = weights[held] * median_filter(leaf_rows[held] / weights[held], _NEIGHBOURS, mode="nearest")
+    least = max(_LEAF_STDDEVS * stddev, LEAST_SHARE * float(leaf_rows.sum()))
+    above = leaf_rows - np.maximum(usual, 0.0)
+    values, counts = _values_of_leaves(grid, step, weights)
+    single, many = (above >= least) & (counts == 1.0), np.flatnonzero((above >= least) & (counts != 1.0))
+    looked = [own for leaf in many.tolist() if (own := _to_look_at(number, leaf, step)) is not None]
+    counted = single & ~np.isin(values, number.plain_values)
+    excess = zip(values[counted].tolist(), above[counted].tolist(), strict=True)
+    return Standout(single, tuple(looked), tuple(excess))
+
+
+def spikes_bound(n_columns: int) -> RowBound:
+    """A row has one value in each column."""
+    return RowBound.count(n_columns)
+
+
+@dataclass(frozen=True)
+class SpikeLook:
+    """The second look: one column after the other, leaf by leaf, value by value.
+
+    Attributes:
+      fields: The columns that are looked at.
+      standouts: What stands out in each; each has leaves to look into.
+    """
+
+    fields: tuple[QuantileField, ...]
+    standouts: tuple[Standout, ...]
+
+    def query(self, sources: Sequence[str]) -> SumQuery[pa.RecordBatch]:
+        """The counts of all values, as one sum.
+
+        Args:
+          sources: The canonical column that each field is read from.
+        """
+        own = list(zip(self.fields, self.standouts, sources, strict=True))
+
+        def contribution(batch: pa.RecordBatch) -> Int64Array:
+            counts = [_value_counts(number, found, number.values_of(batch.column(name))) for number, found, name in own]
+            return np.concatenate(counts)
+
+        size = sum(found.n_values for found in self.standouts)
+        bound = spikes_bound(len(own))
+        return SumQuery(stage=Stage.ENCODE, name="spikes", bound=bound, size=size, contribution=contribution)
+
+    def found(self, noisy: Float64Array, stddev: float, n_rows: float) -> Iterator[Spikes]:
+        """The values of each column that stand out from the noise.
+
+        Args:
+          noisy: Noisy counts of all values. RELEASED.
+          stddev: Standard deviation of their noise.
+          n_rows: DP number of rows.
+        """
+        ends = np.cumsum([found.n_values for found in self.standouts])[:-1]
+        for found, counts in zip(self.standouts, np.split(noisy, ends), strict=True):
+            least = max(LEAST_SHARE * n_rows, -stddev * float(ndtri(_FALSE_CHANCE / found.n_values)))
+            values = np.concatenate(
+                [step.value(first + np.arange(n, dtype=np.float64)) for _, step, first, n in found.looked]
+            )
+            own = np.flatnonzero(counts >= least)
+            yield Spikes(found.single, values[own], counts[own], stddev)
+
+
+def _values_of_leaves(grid: LeafGrid, step: Step | None, weights: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """First value of each leaf, and how many it has (0: none that is known), both of shape (n_leaves,)."""
+    values, counts = grid.low, np.where(grid.is_atom, 1.0, 0.0)
+    if step is None:
+        return values, counts
+    first, n = values_in(step, grid)
+    known = ~grid.is_atom & (weights > 0.0)
+    return np.where(known, step.value(first), values), np.where(known, n, counts)
+
+
+def _common_step(number: QuantileField, mixture: StepMixture | None) -> Step | None:
+    """The coarsest step that all values follow; None where some follow none."""
+    if mixture is None or mixture.shares[-1] > 0.0:
+        return Step(1) if number.grid.whole else None
+    candidates = (*mixture.steps, *public_steps(number.kind, _span(number.grid)))
+    common = [step for step in candidates if all(step.divides(own) for own in mixture.steps)]
+    return max(common, key=lambda step: step.size, default=None)
+
+
+def _to_look_at(number: QuantileField, leaf: int, common: Step | None) -> tuple[int, Step, float, int] | None:
+    """The values of a leaf to count: of the common step if there are any and not too many, else of a public one."""
+    grid = number.grid
+    finest_first = public_steps(number.kind, _span(grid))[::-1]
+    own = LeafGrid(grid.low[[leaf]], grid.high[[leaf]], grid.whole)
+    for step in (*([] if common is None else [common]), *finest_first):
+        (first,), (count,) = values_in(step, own)
+        if 1.0 <= count <= _MOST_VALUES:
+            return leaf, step, float(first), int(count)
+    return None
+
+
+def _span(grid: LeafGrid) -> float:
+    return float(grid.high[-1] - grid.low[0])
+
+
+def _value_counts(number: QuantileField, found: Standout, numbers: Float64Array) -> Int64Array:
+    """Exact counts of the values that one column is looked at for, shape (n_values,). PRIVATE."""
+    known = numbers[~np.isnan(numbers)]
+    leaves, counts = number.grid.index(known), list[Int64Array]()
+    for leaf, step, first, n in found.looked:
+        own = known[leaves == leaf]
+        index = step.nearest(own) - first
+        is_value = step.holds(own) & (index >= 0.0) & (index < n)
+        counts.append(np.bincount(index[is_value].astype(np.int64), minlength=n).astype(np.int64))
+    return np.concatenate(counts)
