@@ -11,7 +11,7 @@ from threea_spark.encode.granularity import GranularityLayout, mixture_of
 from threea_spark.encode.histogram import Field, HistogramLayout, Histograms
 from threea_spark.encode.packing import Reader
 from threea_spark.encode.quantiles import QuantileField
-from threea_spark.encode.refining import Spikes, Written
+from threea_spark.encode.refining import Written
 from threea_spark.encode.spikes import SpikeLook, Standout, spikes_bound, standout
 from threea_spark.encode.written import StepMixture
 from threea_spark.engine.rows import SourceRows
@@ -86,7 +86,7 @@ def measure_written(
     numbers = _numbers(reader.fields, histograms, granularity)
     found = {place: own.standout(histograms.stddev) for place, own in numbers.items()}
     looked = {place: own for place, own in found.items() if own.looked}
-    spikes = {place: Spikes(own.single) for place, own in found.items()}
+    spikes = {place: own.without_look for place, own in found.items()}
     if looked:
         look = SpikeLook(tuple(numbers[place].field for place in looked), tuple(looked.values()))
         counts = meter.ask(look.query([reader.field_sources[place] for place in looked]), rows, mu_spikes)

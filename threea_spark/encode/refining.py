@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from threea_spark.encode.masses import NEGLIGIBLE
 from threea_spark.encode.written import StepMixture, WrittenLeaves
 
 _STANDS_OUT = 4.0  # standard deviations
+_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,15 @@ class Spikes:
 
     Attributes:
       single: Leaves that are spikes, shape (n_leaves,).
+      usual: Rows that each leaf would have if it were like its neighbours, shape (n_leaves,).
+      leaf_stddev: Standard deviation of the noise on a leaf's rows.
       values, rows: Spikes within leaves of several values, increasing, and their noisy counts.
       stddev: Standard deviation of the noise on `rows`.
     """
 
     single: BoolArray
+    usual: Float64Array
+    leaf_stddev: float
     values: Float64Array = field(default_factory=lambda: np.zeros(0))
     rows: Float64Array = field(default_factory=lambda: np.zeros(0))
     stddev: float = 0.0
@@ -37,7 +43,7 @@ class Spikes:
     @classmethod
     def none(cls, grid: LeafGrid) -> Spikes:
         """No spike."""
-        return cls(np.zeros(grid.n_leaves, dtype=np.bool_))
+        return cls(np.zeros(grid.n_leaves, dtype=np.bool_), np.zeros(grid.n_leaves), 0.0)
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,8 @@ def refined(
     parts, start = list[_Leaves](), 0
     whole = _Leaves(grid.low, grid.high, masses, spikes.single)
     for leaf in np.unique(leaf_of).tolist():
-        inside = spikes.within(leaf_of == leaf)
-        parts += [whole.between(start, leaf), _split(whole.between(leaf, leaf + 1), inside, grid, bool(holds[leaf]))]
+        inside, usual = spikes.within(leaf_of == leaf), float(spikes.usual[leaf] * holds[leaf])
+        parts += [whole.between(start, leaf), _split(whole.between(leaf, leaf + 1), inside, grid, usual)]
         start = leaf + 1
     parts.append(whole.between(start, grid.n_leaves))
     low, high, rows, is_spike = (np.concatenate(own) for own in zip(*parts, strict=True))
@@ -118,14 +124,16 @@ class _Leaves(NamedTuple):
         return _Leaves(self.low[own], self.high[own], self.rows[own], self.is_spike[own])
 
 
-def _split(leaf: _Leaves, spikes: Spikes, grid: LeafGrid, holds: bool) -> _Leaves:
-    """Splits one leaf: its spikes have their own counts, and what these leave, where it stands out, lies between them.
+def _split(leaf: _Leaves, spikes: Spikes, grid: LeafGrid, usual: float) -> _Leaves:
+    """Splits one leaf: between its spikes lies what their counts leave, if that stands out, or else what is usual.
+
+    In the latter case the spikes hold the leaf's other rows as well: two readings, weighed by their noise.
 
     Args:
       leaf: To be split.
       spikes: Those inside it.
       grid: The leaf's.
-      holds: Whether it may hold anything else.
+      usual: Rows that it would have without spikes.
     """
     gap, values = float(grid.whole), spikes.values
     starts, ends = np.append(leaf.low, values + gap), np.append(values - gap, leaf.high)
@@ -135,10 +143,12 @@ def _split(leaf: _Leaves, spikes: Spikes, grid: LeafGrid, holds: bool) -> _Leave
     width = np.where(is_spike, 0.0, high - low + gap)
     rows, mass = np.zeros(len(low)), float(leaf.rows[0])
     rows[is_spike] = spikes.rows
-    rest = mass - float(rows.sum())
-    if holds and between.any() and rest >= _STANDS_OUT * spikes.stddev:
-        rows += rest * width / float(width.sum())
-    else:
-        rows *= mass / float(rows.sum())
+    counted, rest = float(spikes.rows.sum()), mass - float(spikes.rows.sum())
+    squares = len(spikes.rows) * spikes.stddev**2, spikes.leaf_stddev**2
+    if rest < usual + _STANDS_OUT * math.sqrt(sum(squares)) or not between.any():
+        rest = min(usual, mass) if between.any() else 0.0
+        part = squares[1] / max(sum(squares), _TINY)
+        rows *= (part * counted + (1.0 - part) * max(mass - rest, 0.0)) / counted
+    rows += rest * width / max(float(width.sum()), _TINY)
     order = np.lexsort((high, low))
     return _Leaves(low[order], high[order], rows[order], is_spike[order])

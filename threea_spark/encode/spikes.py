@@ -8,7 +8,7 @@ it adds at most one for each column that is looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ from threea_spark.privacy.query import RowBound, SumQuery
 _LEAF_STDDEVS = 4.0
 _NEIGHBOURS = 17
 _MOST_VALUES = 4_096
-"""Values of one leaf that are counted one by one; a leaf with more is looked at in a coarser step."""
+"""Values of one column that are counted one by one; leaves that hold more are looked at in a coarser step."""
 _FALSE_CHANCE = 0.01
 """Of finding anything in a column where there is nothing."""
 
@@ -40,11 +40,20 @@ class Standout:
       single: Which leaves stand out that have one value, shape (n_leaves,).
       looked: Leaves to look into, and the values to count there: leaf, step, index of the first value, how many.
       excess: Single values, and by how many rows they stand out.
+      usual: Rows that each leaf would have if it were like its neighbours, shape (n_leaves,).
+      stddev: Standard deviation of the noise on a leaf's rows.
     """
 
     single: BoolArray
     looked: tuple[tuple[int, Step, float, int], ...]
     excess: tuple[tuple[float, float], ...]
+    usual: Float64Array
+    stddev: float
+
+    @property
+    def without_look(self) -> Spikes:
+        """The spikes that need no second look."""
+        return Spikes(self.single, self.usual, self.stddev)
 
     @property
     def n_values(self) -> int:
@@ -67,13 +76,15 @@ def standout(number: QuantileField, leaf_rows: Float64Array, stddev: float, mixt
     usual = np.zeros(grid.n_leaves)
     usual[held] = weights[held] * median_filter(leaf_rows[held] / weights[held], _NEIGHBOURS, mode="nearest")
     least = max(_LEAF_STDDEVS * stddev, LEAST_SHARE * float(leaf_rows.sum()))
-    above = leaf_rows - np.maximum(usual, 0.0)
+    usual = np.maximum(usual, 0.0)
+    above = leaf_rows - usual
     values, counts = _values_of_leaves(grid, step, weights)
     single, many = (above >= least) & (counts == 1.0), np.flatnonzero((above >= least) & (counts != 1.0))
-    looked = [own for leaf in many.tolist() if (own := _to_look_at(number, leaf, step)) is not None]
+    most = _MOST_VALUES // max(len(many), 1)
+    looked = [own for leaf in many.tolist() if (own := _to_look_at(number, leaf, step, most)) is not None]
     counted = single & ~np.isin(values, number.plain_values)
     excess = zip(values[counted].tolist(), above[counted].tolist(), strict=True)
-    return Standout(single, tuple(looked), tuple(excess))
+    return Standout(single, tuple(looked), tuple(excess), usual, stddev)
 
 
 def spikes_bound(n_columns: int) -> RowBound:
@@ -124,7 +135,7 @@ class SpikeLook:
                 [step.value(first + np.arange(n, dtype=np.float64)) for _, step, first, n in found.looked]
             )
             own = np.flatnonzero(counts >= least)
-            yield Spikes(found.single, values[own], counts[own], stddev)
+            yield replace(found.without_look, values=values[own], rows=counts[own], stddev=stddev)
 
 
 def _values_of_leaves(grid: LeafGrid, step: Step | None, weights: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -146,14 +157,16 @@ def _common_step(number: QuantileField, mixture: StepMixture | None) -> Step | N
     return max(common, key=lambda step: step.size, default=None)
 
 
-def _to_look_at(number: QuantileField, leaf: int, common: Step | None) -> tuple[int, Step, float, int] | None:
+def _to_look_at(
+    number: QuantileField, leaf: int, common: Step | None, most: int
+) -> tuple[int, Step, float, int] | None:
     """The values of a leaf to count: of the common step if there are any and not too many, else of a public one."""
     grid = number.grid
     finest_first = public_steps(number.kind, _span(grid))[::-1]
     own = LeafGrid(grid.low[[leaf]], grid.high[[leaf]], grid.whole)
     for step in (*([] if common is None else [common]), *finest_first):
         (first,), (count,) = values_in(step, own)
-        if 1.0 <= count <= _MOST_VALUES:
+        if 1.0 <= count <= most:
             return leaf, step, float(first), int(count)
     return None
 
