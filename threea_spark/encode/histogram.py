@@ -20,11 +20,11 @@ from threea_spark.encode.categories import CategoryField
 from threea_spark.encode.codec import Feature
 from threea_spark.encode.grid import leaf_grid
 from threea_spark.encode.moments import MomentField
-from threea_spark.encode.numbers import NumberKind
 from threea_spark.encode.quantiles import QuantileField
 from threea_spark.encode.refining import Written
-from threea_spark.encode.steps import Step
+from threea_spark.encode.steps import NumberKind, Step
 from threea_spark.encode.times import TimeField, time_field
+from threea_spark.encode.written import StepMixture
 from threea_spark.privacy.query import RowBound
 
 Field: TypeAlias = QuantileField | MomentField | CategoryField
@@ -57,7 +57,8 @@ def column_field(
         return time_field(QuantileField(name, "timestamp", column.nullable, grid, step, atoms), column.parts)
     kind: NumberKind = "integer" if column.is_whole else "float"
     if affine:
-        return MomentField(name, kind, column.nullable, float(column.lower), float(column.upper))
+        own = None if step is None else StepMixture.only(step)
+        return MomentField(name, kind, column.nullable, float(column.lower), float(column.upper), own)
     grid = leaf_grid(float(column.lower), float(column.upper), whole=column.is_whole, atoms=atoms)
     return QuantileField(name, kind, column.nullable, grid, step, atoms)
 

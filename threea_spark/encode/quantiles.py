@@ -15,10 +15,10 @@ from threea_spark.encode import tree
 from threea_spark.encode.feature import SCORE_LIMIT
 from threea_spark.encode.grid import BRANCHING, GuidedSearch, LeafGrid
 from threea_spark.encode.masses import leaf_masses
-from threea_spark.encode.numbers import NumberCodec, NumberField, NumberKind
+from threea_spark.encode.numbers import NumberCodec, NumberField
 from threea_spark.encode.refining import Spikes, Written, leaf_weights, refined
 from threea_spark.encode.rules import CELL_STDDEVS
-from threea_spark.encode.steps import Step
+from threea_spark.encode.steps import NumberKind, Step
 from threea_spark.encode.written import StepMixture, WrittenLeaves, raked
 
 _MIN_MASS = 1e-12
@@ -123,11 +123,10 @@ class QuantileCodec(NumberCodec):
     """A numeric column in normal scores of its DP distribution.
 
     Attributes:
-      name, kind, nullable, null_share: As in every number.
+      name, kind, nullable, null_share, steps: As in every number.
       grid: Public leaves.
       cdf: DP distribution at the leaves' ends, shape (n_leaves + 1,), from 0 to 1, strictly increasing.
       cell_starts: First leaf of each cell, shape (n_value_cells,), increasing from 0.
-      steps: Steps that drawn values follow; None where nothing is known of them. RELEASED.
     """
 
     name: str

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from threea_spark.arrays import BoolArray, Float64Array
-from threea_spark.encode.numbers import NumberKind
+
+NumberKind: TypeAlias = Literal["integer", "float", "timestamp"]
 
 _DAY = 86_400
 _MONTH_SECONDS = 146_097 * _DAY / 4_800  # of the Gregorian calendar's 400 years

@@ -37,6 +37,16 @@ class StepMixture:
         """All rows follow one step."""
         return cls((step,), np.array([1.0, 0.0]))
 
+    def nearest(self, values: Float64Array, lower: float, upper: float) -> Float64Array:
+        """Moves values to the nearest of the finest step within bounds; not where some rows follow no step."""
+        if not self.steps or self.shares[-1] > 0.0:
+            return values
+        step = min(self.steps, key=lambda own: own.size)
+        first, end = step.first_at(np.array([lower, np.nextafter(upper, np.inf)]))
+        if not first < end:
+            return values
+        return step.value(np.clip(step.nearest(values), first, end - 1.0))
+
 
 def step_mixture(
     steps: Sequence[Step], counts: Float64Array, stddev: float, bounds: tuple[float, float], n_rows: float
