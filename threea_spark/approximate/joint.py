@@ -130,7 +130,8 @@ def measure_joint(
     cells = CellTables(tuple(chosen), tables, second.stddev / rows)
     finer = Evidence(columns, evidence.one_way_stddev, evidence.pairs, cells)
     fit = fit_products(finer, settings, rng, fit.parameters)
-    return JointModel(columns, keeping_null_patterns(columns, fit.products, evidence.pairs), second.stddev, n_rows)
+    products = keeping_null_patterns(columns, fit.products, evidence.pairs, evidence.one_way_stddev)
+    return JointModel(columns, products, second.stddev, n_rows)
 
 
 def _pair_tables(columns: TableColumns, shares: Float64Array, stddev: float) -> PairTables:

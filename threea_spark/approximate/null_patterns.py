@@ -22,7 +22,7 @@ from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 
 _EMPTY_SHARE, _EMPTY_STDDEVS = 0.002, 2.5
 """A way does not occur if its share is below one of these."""
-_CLEAR_STDDEVS = 8.0
+_CLEAR_STDDEVS = 6.0
 """By how much columns that know nothing of each other would exceed that."""
 _MOST_MARKS = 10
 """Marks of a rule at most, those that agree counted once: patterns double with each."""
@@ -45,35 +45,50 @@ class NullRule:
     patterns: BoolArray
 
 
-def keeping_null_patterns(columns: TableColumns, products: Products, pairs: PairTables) -> Products:
+def keeping_null_patterns(
+    columns: TableColumns, products: Products, pairs: PairTables, one_way_stddev: float
+) -> Products:
     """Splits components so that no row breaks a rule that the tables of pairs show.
 
     Args:
       columns: The tables' columns.
       products: The mixture.
       pairs: Tables of all pairs in groups.
+      one_way_stddev: Standard deviation of the noise on a share of one cell of one column.
     """
-    for rule in list(null_rules(columns, products, pairs)):
+    for rule in null_rules(columns, pairs, one_way_stddev):
         products = _split(columns, products, rule)
     return products
 
 
-def null_rules(columns: TableColumns, products: Products, pairs: PairTables) -> Iterator[NullRule]:
-    """The rules between null marks of numbers that the tables show; how often each is null, the mixture knows best."""
+def null_rules(columns: TableColumns, pairs: PairTables, one_way_stddev: float) -> Iterator[NullRule]:
+    """The rules between null marks of numbers that the tables show; see `keeping_null_patterns`."""
     own = np.array([j for j, codec in enumerate(columns.codecs) if not codec.is_category and codec.nullable], np.int64)
     if len(own) < 2:
         return
     starts = np.cumsum([0, *columns.n_groups[:-1]])
     last = starts[own] + np.array(columns.n_groups)[own] - 1  # null has a group alone, the last
-    shares = np.array([products.marginal(j)[-1] for j in own.tolist()])
-    never = _never(shares, pairs.shares[np.ix_(last, last)], pairs.stddev)
+    shares, variance = _null_shares(columns, own, last, pairs, one_way_stddev)
+    stddev = math.sqrt(pairs.stddev**2 + 2.0 * variance)
+    never = _never(shares, pairs.shares[np.ix_(last, last)], stddev)
     cluster = _clusters(np.asarray(never.any(axis=(0, 1)), dtype=np.bool_))
     for name in np.unique(cluster):
         marks = np.flatnonzero(cluster == name)
         if len(marks) > 1:
-            patterns = _patterns(never[:, :, marks][:, :, :, marks], shares[marks], pairs.stddev)
+            patterns = _patterns(never[:, :, marks][:, :, :, marks], shares[marks], math.sqrt(variance))
             if patterns is not None:
                 yield NullRule(own[marks], patterns)
+
+
+def _null_shares(
+    columns: TableColumns, own: Int64Array, last: Int64Array, pairs: PairTables, one_way_stddev: float
+) -> tuple[Float64Array, float]:
+    """Share of null in each column, and the variance of its noise: its own reading and those of its tables, pooled."""
+    n_tables, n_groups = len(columns.groups) - 1, sum(columns.n_groups) - min(columns.n_groups)
+    readings = pairs.shares[last].sum(axis=1) / n_tables, np.array([columns.masses[j][-1] for j in own])
+    weights = n_tables**2 / (n_groups * pairs.stddev**2), one_way_stddev**-2
+    pooled = (weights[0] * readings[0] + weights[1] * readings[1]) / sum(weights)
+    return np.clip(pooled, 0.0, 1.0), 1.0 / sum(weights)
 
 
 def _never(shares: Float64Array, both: Float64Array, stddev: float) -> BoolArray:
@@ -82,7 +97,7 @@ def _never(shares: Float64Array, both: Float64Array, stddev: float) -> BoolArray
     Args:
       shares: Share of null in each column, shape (n,).
       both: Noisy shares of rows that are null in both, shape (n, n).
-      stddev: Of their noise.
+      stddev: Of the noise on a way's share.
     """
     a, b = shares[:, None], shares[None, :]
     ways = np.array([[1.0 - a - b + both, b - both], [a - both, both]])

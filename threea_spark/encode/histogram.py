@@ -45,7 +45,7 @@ def column_field(
       name, column: The column, as the domain declares it.
       selected: Values found for open categorical columns. RELEASED.
       affine: Whether numbers are coded by their moments, as in wide tables.
-      is_label: Whether the column is a label, whose categories keep cells of their own.
+      is_label: Whether the column is a label, whose categories keep cells of their own, and whose spikes do not.
     """
     if column.is_categorical:
         values = selected[name] if column.is_open else tuple(column.values)
@@ -60,7 +60,7 @@ def column_field(
         own = None if step is None else StepMixture.only(step)
         return MomentField(name, kind, column.nullable, float(column.lower), float(column.upper), own)
     grid = leaf_grid(float(column.lower), float(column.upper), whole=column.is_whole, atoms=atoms)
-    return QuantileField(name, kind, column.nullable, grid, step, atoms)
+    return QuantileField(name, kind, column.nullable, grid, step, atoms, is_label)
 
 
 @dataclass(frozen=True)

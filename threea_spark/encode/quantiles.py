@@ -12,6 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.encode import tree
+from threea_spark.encode.cell_cuts import cut_cells
 from threea_spark.encode.feature import SCORE_LIMIT
 from threea_spark.encode.grid import BRANCHING, GuidedSearch, LeafGrid
 from threea_spark.encode.masses import leaf_masses
@@ -22,7 +23,6 @@ from threea_spark.encode.steps import NumberKind, Step
 from threea_spark.encode.written import StepMixture, WrittenLeaves, raked
 
 _MIN_MASS = 1e-12
-_WORTH_A_CELL = 0.25
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class QuantileField(NumberField):
       grid: Public leaves.
       step: The step that the domain declares, if any.
       atoms: Values that the domain declares to be frequent.
+      is_label: Cells of the label are classes, of which there are few: spikes get none of their own.
     """
 
     name: str
@@ -42,6 +43,7 @@ class QuantileField(NumberField):
     grid: LeafGrid
     step: Step | None = None
     atoms: tuple[float, ...] = ()
+    is_label: bool = False
     is_category: ClassVar[Literal[False]] = False
     has_leaves: ClassVar[Literal[True]] = True
 
@@ -110,7 +112,7 @@ class QuantileField(NumberField):
             masses,
             cell_rows=max(n_rows / n_cells, CELL_STDDEVS * stddev),
             null_share=self._nulls(block, n_rows) / max(n_rows, 1.0),
-            spikes=is_spike,
+            spikes=None if self.is_label else is_spike,
             steps=steps,
         )
 
@@ -175,7 +177,7 @@ class QuantileCodec(NumberCodec):
 
     def recut(self, n_cells: int) -> QuantileCodec:
         """The same number in about so many cells of equal mass."""
-        return replace(self, cell_starts=_cut_cells(np.diff(self.cdf), 1.0 / n_cells))
+        return replace(self, cell_starts=cut_cells(np.diff(self.cdf), 1.0 / n_cells))
 
     @cached_property
     def _search(self) -> GuidedSearch:
@@ -220,24 +222,8 @@ def quantile_codec(
     weight = (1.0 - _MIN_MASS * grid.n_leaves) * weight + _MIN_MASS * grid.n_leaves * even
     cdf = np.concatenate([[0.0], np.cumsum(weight)])
     min_mass = cell_rows / max(float(masses.sum()), cell_rows)
-    starts = _cut_cells(weight, min_mass, spikes)
+    starts = cut_cells(weight, min_mass, spikes)
     return QuantileCodec(name, kind, nullable, grid, cdf / cdf[-1], starts, null_share, steps)
-
-
-def _cut_cells(weight: Float64Array, min_mass: float, spikes: BoolArray | None = None) -> Int64Array:
-    """Groups leaves, from the left, into cells of `min_mass` or a little more; heavy leaves and spikes are alone."""
-    starts, mass = [0], 0.0
-    alone = weight >= min_mass
-    if spikes is not None:
-        alone = alone | spikes
-    for leaf, own in enumerate(weight):
-        if leaf > 0 and (mass >= min_mass or alone[leaf - 1] or (alone[leaf] and mass > _WORTH_A_CELL * min_mass)):
-            starts.append(leaf)
-            mass = 0.0
-        mass += float(own)
-    if len(starts) > 1 and mass < _WORTH_A_CELL * min_mass:
-        starts.pop()
-    return np.array(starts, dtype=np.int64)
 
 
 def _normal_score(u: Float64Array) -> Float64Array:
