@@ -41,11 +41,20 @@ def test_a_decimal_that_was_stored_as_float32_follows_its_step(step, index):
     assert step.holds(step.value(np.array([float(index)])).astype(np.float32).astype(np.float64))[0]
 
 
-@given(st.floats(-1e300, 1e300), st.sampled_from([*NUMBERS, *TIMES[2:]]))
-def test_the_first_value_is_not_below_and_the_one_before_is(value, step):
+@given(st.floats(-1.0, 1.0), st.integers(0, 50), st.sampled_from([*NUMBERS, *TIMES[2:]]))
+def test_the_first_value_is_not_below_and_the_one_before_is(part, power, step):
+    value = part * 2.0**power * step.size
     index = step.first_at(np.array([value]))
-    assert step.value(index)[0] >= value
-    assert step.value(index - 1.0)[0] < value or abs(value) > 2.0**50 * step.size
+    assert step.value(index)[0] >= value > step.value(index - 1.0)[0]
+
+
+@given(st.floats(-1e300, 1e300), st.sampled_from([StepMixture.only(HUNDREDTHS), StepMixture.only(TENS)]))
+def test_no_value_leaves_its_bounds_however_far_out(lower, mixture):
+    upper = lower + max(abs(lower), 1.0)
+    assert lower <= mixture.nearest(np.array([lower]), lower, upper)[0] <= upper
+    leaves = WrittenLeaves(leaf_grid(lower, upper, whole=False), mixture)
+    values = leaves.value(np.arange(leaves.grid.n_leaves), np.full(leaves.grid.n_leaves, 0.3))
+    assert np.all((leaves.grid.low <= values) & (values <= leaves.grid.high))
 
 
 @given(st.integers(-30_000, 60_000), st.integers(0, 86_399))

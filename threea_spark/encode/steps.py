@@ -76,7 +76,11 @@ class Step:
 
     def holds(self, values: Float64Array) -> BoolArray:
         """Which values belong to the sequence, but for the last places of float64 or, if stored so, of float32."""
-        own = self.value(self.nearest(values) if self.months else np.rint(values * self.denominator / self.numerator))
+        if self.months:
+            held = np.asarray(values % _DAY == 0.0, dtype=np.bool_)
+            held[held] = self.value(self.nearest(values[held])) == values[held]
+            return held
+        own = self.value(np.rint(values * self.denominator / self.numerator))
         with np.errstate(over="ignore"):
             in_float32 = own.astype(np.float32).astype(np.float64)
         return np.asarray((np.abs(own - values) <= _SLACK * np.abs(values)) | (in_float32 == values), dtype=np.bool_)

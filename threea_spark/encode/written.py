@@ -45,7 +45,7 @@ class StepMixture:
         first, end = step.first_at(np.array([lower, np.nextafter(upper, np.inf)]))
         if not first < end:
             return values
-        return step.value(np.clip(step.nearest(values), first, end - 1.0))
+        return np.clip(step.value(np.clip(step.nearest(values), first, end - 1.0)), lower, upper)
 
 
 def step_mixture(
@@ -153,7 +153,8 @@ class WrittenLeaves:
             own = np.flatnonzero((below <= fraction) & (fraction < above))
             within = (fraction[own] - below[own]) / (above[own] - below[own])
             n = count[leaf[own]]
-            values[own] = step.value(first[leaf[own]] + np.minimum(np.floor(within * n), n - 1.0))
+            drawn = step.value(first[leaf[own]] + np.minimum(np.floor(within * n), n - 1.0))
+            values[own] = np.clip(drawn, self.grid.low[leaf[own]], self.grid.high[leaf[own]])  # far out, by an ulp
         return values
 
 
