@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from threea_spark.encode import spikes as module
 from threea_spark.encode.details import DetailPrices, n_spiking
 from threea_spark.encode.granularity import GranularityLayout, mixture_of, steps_of
 from threea_spark.encode.grid import leaf_grid
@@ -161,6 +162,25 @@ def test_no_row_adds_more_than_is_priced_and_a_sum_of_rows_is_that_of_each():
         assert len(each) == query.size
     steps = layout.query(own)
     assert max(row_norms(steps, batch_of(np.random.default_rng(2), 300))) == steps.bound.squared_norm == 3
+
+
+def looked_at(look, sources, rng, n):
+    """Rows whose values are all among those that are counted."""
+    columns = {}
+    for found, name in zip(look.standouts, sources, strict=True):
+        values = [step.value(first + rng.integers(0, count, 1))[0] for _, step, first, count in found.looked]
+        columns[name] = pa.array(rng.choice(values, n))
+    columns["c2"] = pa.array((columns["c2"].to_numpy() * 1e6).astype(np.int64)).cast(pa.timestamp("us"))
+    return pa.record_batch(columns)
+
+
+def test_a_row_that_is_counted_in_every_column_adds_all_that_is_priced():
+    look, sources = spike_look(reader())
+    query, batch = look.query(sources), looked_at(*spike_look(reader()), np.random.default_rng(3), 50)
+    assert set(row_norms(query, batch)) == {query.bound.squared_norm} == {4}
+    counts = module._value_counts
+    with patch.object(module, "_value_counts", lambda *of: 2 * counts(*of)):
+        assert max(row_norms(query, batch)) > query.bound.squared_norm, "the check finds a row that counts twice"
 
 
 def test_the_check_finds_a_row_that_counts_for_every_step_it_follows():
