@@ -146,8 +146,13 @@ class WrittenLeaves:
         return np.vstack([np.zeros(self.grid.n_leaves), np.cumsum(self.parts / whole, axis=0)])
 
     def value(self, leaf: Int64Array, fraction: Float64Array) -> Float64Array:
-        """Returns the value that lies `fraction` into the distribution of a leaf's values, step after step."""
-        values = self.grid.value(leaf, fraction)
+        """Returns the value that lies `fraction` into the distribution of a leaf's values, step after step.
+
+        A leaf without any, which has next to no rows, gives the nearest one; a value with its own leaf is drawn as is.
+        """
+        values, low, high = self.grid.value(leaf, fraction), float(self.grid.low[0]), float(self.grid.high[-1])
+        empty = np.flatnonzero((self.weights[leaf] <= 0.0) & ~self.grid.is_atom[leaf])
+        values[empty] = self.mixture.nearest(values[empty], low, high)
         for place, (step, first, count) in enumerate(zip(self.mixture.steps, *self._firsts_and_counts, strict=True)):
             below, above = self._below[place][leaf], self._below[place + 1][leaf]
             own = np.flatnonzero((below <= fraction) & (fraction < above))
