@@ -43,7 +43,7 @@ def found_in(field, values, mixture, *, seed=0, times=1.0):
     if not out.looked:
         return out.without_look, block
     look = SpikeLook((field,), (out,))
-    exact = look.query(["c0"]).contribution(pa.record_batch({"c0": values}))
+    exact = look.query(lambda batch: [batch.column(0).to_numpy()]).contribution(pa.record_batch({"c0": values}))
     noisy = exact + np.random.default_rng(seed + 1).normal(0.0, STDDEV * times, len(exact))
     (own,) = look.found(noisy, STDDEV, float(len(values)))
     return own, block
@@ -147,14 +147,19 @@ def spike_look(own):
         )
         for field in fields
     ]
-    return SpikeLook(tuple(fields), tuple(outs)), [own.field_sources[own.fields.index(field)] for field in fields]
+    return SpikeLook(tuple(fields), tuple(outs)), [f"c{own.fields.index(field)}" for field in fields]
 
 
 def test_no_row_adds_more_than_is_priced_and_a_sum_of_rows_is_that_of_each():
     own, batch = reader(), batch_of(np.random.default_rng(1), 300)
     layout = GranularityLayout(own.fields)
     look, sources = spike_look(own)
-    for query in (layout.query(own), look.query(sources)):
+    for query in (
+        layout.query(own),
+        look.query(
+            lambda batch: [own.values_of(batch.column(name)) for own, name in zip(look.fields, sources, strict=True)]
+        ),
+    ):
         norms = row_norms(query, batch)
         assert max(norms) <= query.bound.squared_norm
         each = sum(query.contribution(batch.slice(place, 1)) for place in range(batch.num_rows))
@@ -176,7 +181,12 @@ def looked_at(look, sources, rng, n):
 
 def test_a_row_that_is_counted_in_every_column_adds_all_that_is_priced():
     look, sources = spike_look(reader())
-    query, batch = look.query(sources), looked_at(*spike_look(reader()), np.random.default_rng(3), 50)
+    query, batch = (
+        look.query(
+            lambda batch: [own.values_of(batch.column(name)) for own, name in zip(look.fields, sources, strict=True)]
+        ),
+        looked_at(*spike_look(reader()), np.random.default_rng(3), 50),
+    )
     assert set(row_norms(query, batch)) == {query.bound.squared_norm} == {4}
     counts = module._value_counts
     with patch.object(module, "_value_counts", lambda *of: 2 * counts(*of)):

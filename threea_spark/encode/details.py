@@ -89,7 +89,8 @@ def measure_written(
     spikes = {place: own.without_look for place, own in found.items()}
     if looked:
         look = SpikeLook(tuple(numbers[place].field for place in looked), tuple(looked.values()))
-        counts = meter.ask(look.query([reader.field_sources[place] for place in looked]), rows, mu_spikes)
+        query = look.query(lambda batch: reader.values_of(batch, tuple(looked)))
+        counts = meter.ask(query, rows, mu_spikes)
         spikes |= zip(looked, look.found(counts.value, counts.stddev, histograms.n_rows), strict=True)
     written: list[Written | None] = [None] * len(reader.fields)
     for place, own in spikes.items():

@@ -88,9 +88,7 @@ def measure_encoding(rows: SourceRows, config: ReleaseConfig, meter: PrivacyMete
     written = measure_written(rows, reader, found, granularity, meter, prices.spikes)
     encoding = reader.encoding(layout.fit(found, n_cells=n_cells, written=written), clip_norm_of(config))
     largest = float(classes[0].value.max()) if classes else 0.0
-    return EncodedTable(
-        encoding, found.n_rows, reader, found.stddev, max(found.n_rows - largest, 0.0), unclear
-    )
+    return EncodedTable(encoding, found.n_rows, reader, found.stddev, max(found.n_rows - largest, 0.0), unclear)
 
 
 def counts_classes(config: ReleaseConfig) -> bool:

@@ -50,11 +50,11 @@ class GranularityLayout:
 
     def query(self, reader: Reader) -> SumQuery[pa.RecordBatch]:
         """The counts of all columns, as one sum; there must be one."""
-        sources = reader.field_sources
-        columns = [(_quantile_field(self.fields[place]), sources[place]) for place in self.places]
+        fields = [_quantile_field(self.fields[place]) for place in self.places]
 
         def contribution(batch: pa.RecordBatch) -> Int64Array:
-            return np.concatenate([_step_counts(field, field.values_of(batch.column(name))) for field, name in columns])
+            columns = zip(fields, reader.values_of(batch, self.places), strict=True)
+            return np.concatenate([_step_counts(field, np.asarray(own, np.float64)) for field, own in columns])
 
         return SumQuery(
             stage=Stage.ENCODE,

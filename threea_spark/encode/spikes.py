@@ -7,11 +7,12 @@ it adds at most one for each column that is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 from scipy.special import ndtri
 
@@ -104,20 +105,21 @@ class SpikeLook:
     fields: tuple[QuantileField, ...]
     standouts: tuple[Standout, ...]
 
-    def query(self, sources: Sequence[str]) -> SumQuery[pa.RecordBatch]:
+    def query(self, read: Callable[[pa.RecordBatch], Sequence[NDArray[np.generic]]]) -> SumQuery[pa.RecordBatch]:
         """The counts of all values, as one sum.
 
         Args:
-          sources: The canonical column that each field is read from.
+          read: Reads the numbers of each field from a batch.
         """
-        own = list(zip(self.fields, self.standouts, sources, strict=True))
 
         def contribution(batch: pa.RecordBatch) -> Int64Array:
-            counts = [_value_counts(number, found, number.values_of(batch.column(name))) for number, found, name in own]
-            return np.concatenate(counts)
+            own = zip(self.fields, self.standouts, read(batch), strict=True)
+            return np.concatenate(
+                [_value_counts(field, found, np.asarray(numbers, np.float64)) for field, found, numbers in own]
+            )
 
         size = sum(found.n_values for found in self.standouts)
-        bound = spikes_bound(len(own))
+        bound = spikes_bound(len(self.fields))
         return SumQuery(stage=Stage.ENCODE, name="spikes", bound=bound, size=size, contribution=contribution)
 
     def found(self, noisy: Float64Array, stddev: float, n_rows: float) -> Iterator[Spikes]:
