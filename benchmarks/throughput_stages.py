@@ -20,6 +20,7 @@ from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.approximate.mixture import starting_mixture
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import measure_encoding
+from threea_spark.encode.outline import encode_prices
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.staging import staging
 from threea_spark.model.draw import sampled_rows
@@ -93,12 +94,13 @@ def _one_round(
     config = config_of(domain, "mix")
     plan, key, seconds = make_plan(config), new_key(), dict[str, float]()
     meter = PrivacyMeter(plan, KeyedNoise(key), "throughput")
+    prices = encode_prices(config, plan.mu_of(Stage.ENCODE))
     written_at = folder / "written"
     shutil.rmtree(written_at, ignore_errors=True)
     with staging(spark, "throughput", "") as name:
         source = spark_source(rows, config.domain, plan.unit, key, name)
         start = time.monotonic()
-        encoded = measure_encoding(source, config, meter)
+        encoded = measure_encoding(source, config, meter, prices)
         seconds["encode: histograms"] = time.monotonic() - start
         start = time.monotonic()
         staged = staged_rows(source, encoded.reader, encoded.encoding, mixes=True)

@@ -19,12 +19,15 @@ from threea_spark.encode import finer
 from threea_spark.encode import fit as encode
 from threea_spark.encode.between.row_rules import FUNCTIONS
 from threea_spark.encode.bounds import bounds_layout, with_widest_bounds
+from threea_spark.encode.details import n_spiking
 from threea_spark.encode.feature import SCORE_GRID
+from threea_spark.encode.granularity import GranularityLayout
 from threea_spark.encode.histogram import Field
 from threea_spark.encode.misfits import misfit_layout
 from threea_spark.encode.outline import LabelShape, TableShape, expected_shape, features_of, histogram_layout, max_width
 from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import LABEL_CELLS
+from threea_spark.encode.spikes import spikes_bound
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.budget import PrivacyPlan, Stage, certified_epsilon
 from threea_spark.privacy.planned_sums import NUMERIC_SHARES, PlannedSum, numeric_error_of, planned_sum
@@ -105,13 +108,15 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
 
 
 def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
-    domain, prices = config.domain, EncodePrices.of(config, plan.mu_of(Stage.ENCODE))
+    domain, layout = config.domain, histogram_layout(config)
+    prices = EncodePrices.of(config, plan.mu_of(Stage.ENCODE), layout.fields)
     if prices.bounds:
         yield planned_sum(bounds_layout(domain).query(), prices.bounds)
     for name in domain.open_columns:
         yield planned_sum(encode.value_query(name, domain), prices.values)
-    layout = histogram_layout(config)
     yield PlannedSum(Stage.ENCODE, "histograms", layout.bound, prices.histograms)
+    if prices.granularity:
+        yield PlannedSum(Stage.ENCODE, "granularity", GranularityLayout(layout.fields).bound, prices.granularity)
     if prices.misfits:
         yield planned_sum(misfit_layout(with_widest_bounds(domain)).query(), prices.misfits)
     if prices.classes:
@@ -119,6 +124,8 @@ def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
     if prices.functions:
         n_decided = sum(len(rule.functional.to) for rule in domain.counted_functions)
         yield PlannedSum(Stage.ENCODE, FUNCTIONS, RowBound.count(n_decided), prices.functions)
+    if prices.spikes:
+        yield PlannedSum(Stage.ENCODE, "spikes", spikes_bound(n_spiking(layout.fields)), prices.spikes)
     if prices.finer:
         n_numbers = sum(not field.is_category for field in layout.fields)
         yield PlannedSum(Stage.ENCODE, "finer", finer.largest_bound(n_numbers), prices.finer)

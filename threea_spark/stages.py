@@ -15,9 +15,8 @@ from threea_spark.encode.bounds import bounded
 from threea_spark.encode.codec import ColumnCodec
 from threea_spark.encode.domain_fit import DomainFit
 from threea_spark.encode.fit import EncodedTable, found_bounds, measure_encoding
-from threea_spark.encode.outline import LabelShape, TableShape
+from threea_spark.encode.outline import LabelShape, TableShape, encode_prices
 from threea_spark.encode.packing import staged_rows
-from threea_spark.encode.prices import EncodePrices
 from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import SourceRows, StagedRows
 from threea_spark.model.constants import constant_columns, constants_in_words
@@ -79,7 +78,7 @@ def run_stages(
     rows = source(key)
     histograms, staging = ENCODE_STEPS
     with progress.step(histograms):
-        prices = EncodePrices.of(config, plan.mu_of(Stage.ENCODE))
+        prices = encode_prices(config, plan.mu_of(Stage.ENCODE))
         bounds = found_bounds(rows, config.domain, meter, prices.bounds)
         config = config.model_copy(update={"domain": bounded(config.domain, bounds)})
         encoded = measure_encoding(rows, config, meter, prices)

@@ -108,7 +108,7 @@ def test_a_row_that_stands_first_moves_no_other_row_s_share():
 def test_the_modes_ask_for_every_kind_of_sum():
     asked = {name for mode in rows.MODES for name in asked_by(mode)}
     assert asked == {
-        "encode/bounds", "encode/misfits", "encode/finer",
+        "encode/bounds", "encode/misfits", "encode/finer", "encode/granularity", "encode/spikes",
         "encode/histograms", "encode/classes", "encode/values-of-w", "approximate/norms", "approximate/class-sums",
         "approximate/marginals", "approximate/marginals-by-class", "approximate/correlations",
         "approximate/first-pass", "approximate/second-pass", "approximate/pairs", "approximate/tables",

@@ -12,7 +12,7 @@ from pairs import check_modes
 from threea_spark.adapt import label_fit, number_labels, row_gradient, targets
 from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, correlation, joint, tables
-from threea_spark.encode import codec
+from threea_spark.encode import codec, granularity
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.privacy import clipping
 from threea_spark.privacy.meter import PrivacyMeter
@@ -135,6 +135,16 @@ def counted_twice():
     return patch.object(HistogramLayout, "counts", lambda layout, columns: 2 * counts(layout, columns))
 
 
+def counted_for_every_step():
+    """A value counts at each of the steps that it follows."""
+
+    def counts(field, numbers):
+        known = numbers[~np.isnan(numbers)]
+        return np.array([*(step.holds(known).sum() for step in granularity.steps_of(field)), 0], dtype=np.int64)
+
+    return patch.object(granularity, "_step_counts", counts)
+
+
 MUTANTS = {
     "mixed rows: clip halved in the price": (lambda: clip_with(mix, 2.0), "mixing", {}),
     "mixed rows: clip dropped": (lambda: clip_with(mix, None), "mixing", {}),
@@ -161,6 +171,7 @@ MUTANTS = {
     ),
     "histograms priced at half": (lambda: asked(priced_at_half), "histograms", {}),
     "histograms count a row twice": (counted_twice, "histograms", {}),
+    "granularity: a value counts for every step": (counted_for_every_step, "histograms", {}),
     "labels: coordinates of the cells not booked": (
         labels_move_one_coordinate,
         "points and labels",

@@ -19,6 +19,7 @@ from threea_spark.approximate.marginals import marginals_query
 from threea_spark.approximate.mixture import starting_mixture
 from threea_spark.approximate.tables import pairs_query, table_columns, tables_query
 from threea_spark.encode.fit import measure_encoding
+from threea_spark.encode.outline import encode_prices
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.local import LocalSource
 from threea_spark.engine.packed import UNIT
@@ -129,7 +130,7 @@ def test_a_table_without_rows_is_read_on_either(table, spark):
     empty = table.slice(0, 0)
     unit = CONFIG.privacy.privacy_unit
     local = local_source(empty, DOMAIN, unit, KEY)
-    encoded = measure_encoding(local, CONFIG, meter_of())
+    encoded = measure_encoding(local, CONFIG, meter_of(), PRICES)
     on_spark = spark_source(spark.createDataFrame(empty), DOMAIN, unit, KEY, "")
     query = encoded.reader.histogram_query()
     assert [source.sums([query])[0].any() for source in (on_spark, local)] == [False, False]
@@ -148,6 +149,9 @@ def test_the_same_values_pass_a_selection_with_the_same_noise(sources):
     assert frequent[0] == frequent[1]
 
 
+PRICES = encode_prices(CONFIG, make_plan(CONFIG).mu_of(Stage.ENCODE))
+
+
 def meter_of():
     return PrivacyMeter(make_plan(CONFIG), KeyedNoise(KEY), "r1")
 
@@ -155,7 +159,7 @@ def meter_of():
 @pytest.fixture(scope="module")
 def encoded(sources):
     """What Encode publishes on either."""
-    found = [measure_encoding(source, CONFIG, meter_of()) for source in sources]
+    found = [measure_encoding(source, CONFIG, meter_of(), PRICES) for source in sources]
     with np.printoptions(threshold=10**6, floatmode="unique"):
         assert repr(found[0]) == repr(found[1])
     return found[1]

@@ -131,7 +131,7 @@ def test_several_queries_share_a_pass_and_each_gets_its_own_sum(spark):
 def test_staged_vectors_hold_what_was_packed_and_tokens_are_fresh(spark, rows):
     from threea_spark.encode.categories import category_codec
     from threea_spark.encode.grid import leaf_grid
-    from threea_spark.encode.quantiles import quantile_codec
+    from threea_spark.encode.quantile_codec import quantile_codec
 
     grid = leaf_grid(-60, 600, whole=False)
     delay = quantile_codec("delay", "float", True, grid, np.ones(grid.n_leaves), cell_rows=40.0)

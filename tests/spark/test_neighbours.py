@@ -53,7 +53,7 @@ N_CLASSES = 2
 @pytest.fixture(scope="module")
 def encoding():
     counts = LAYOUT.counts([np.linspace(-3, 3, 500), np.linspace(3, -3, 500), np.arange(500) % 4, np.arange(500) % 2])
-    codes, _ = LAYOUT.fit(counts.astype(float), 0.0, n_cells=[8] * len(LAYOUT.fields))
+    codes = LAYOUT.fit(LAYOUT.rows(counts.astype(float), 0.0), n_cells=[8] * len(LAYOUT.fields))
     return Encoding(codes[:-1], codes[-1], 1.5)
 
 

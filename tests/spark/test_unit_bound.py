@@ -89,7 +89,7 @@ def test_all_rows_of_a_unit_move_a_histogram_within_the_bound_of_its_rows(spark)
 
 def test_rows_of_one_unit_share_coin_and_group(spark):
     counts = LAYOUT.counts([np.linspace(0, 1e6, 500), np.linspace(0, 1e6, 500)])
-    codes, _ = LAYOUT.fit(counts.astype(float), 0.0, n_cells=[8, 8])
+    codes = LAYOUT.fit(LAYOUT.rows(counts.astype(float), 0.0), n_cells=[8, 8])
     encoding = Encoding(codes, None, 1.5)
     rows = bounded(visits(spark, n_big=50), 3)
     with staging(spark, "tokens", "") as name:

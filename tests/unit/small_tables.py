@@ -7,7 +7,7 @@ import numpy as np
 from threea_spark.encode.categories import CategoryCodec
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.grid import N_LEAVES, leaf_grid
-from threea_spark.encode.quantiles import QuantileCodec, quantile_codec
+from threea_spark.encode.quantile_codec import QuantileCodec, quantile_codec
 
 
 def number(

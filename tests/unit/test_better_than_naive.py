@@ -23,7 +23,7 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.encode.grid import leaf_grid
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.moments import MomentField
-from threea_spark.encode.quantiles import quantile_codec
+from threea_spark.encode.quantile_codec import quantile_codec
 from threea_spark.forecast import outlook
 from threea_spark.model.ntk import Architecture, ntk
 from threea_spark.model.sampler import RowSampler
@@ -50,7 +50,7 @@ def test_the_number_of_rows_is_nearer_than_any_one_reading_and_than_their_plain_
     for seed in range(DRAWS):
         noisy = truth + np.random.default_rng(seed).normal(0.0, stddev, len(truth))
         readings = [noisy[0], *(block.sum() for block in np.split(noisy, layout.offsets[:-1])[1:])]
-        pooled.append(layout.fit(noisy, stddev, n_cells=[8] * len(fields))[1] - n_rows)
+        pooled.append(layout.rows(noisy, stddev).n_rows - n_rows)
         alone.append(readings[0] - n_rows)
         plain.append(np.mean(readings) - n_rows)
     assert root_mean_square(pooled) < 0.85 * min(root_mean_square(alone), root_mean_square(plain))

@@ -88,7 +88,8 @@ def described(task, affine):
     layout = HistogramLayout(reader.fields)
     counts = layout.counts(reader.read(batch))
     noisy = counts + 2.0 * layout.unit * np.random.default_rng(21).standard_normal(layout.size)
-    codecs, n_rows = layout.fit(noisy, 2.0 * layout.unit, n_cells=[12] * (len(reader.fields)))
+    rows = layout.rows(noisy, 2.0 * layout.unit)
+    codecs, n_rows = layout.fit(rows, n_cells=[12] * len(reader.fields)), rows.n_rows
     found = {
         "layout": [layout.size, layout.bound.squared_norm, layout.bound.moved, layout.unit, *layout.offsets.tolist()],
         "counts": whole(counts),

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from threea_spark.config.columns import CategoricalColumn, FloatColumn, IntegerColumn, TimestampColumn
 from threea_spark.encode.categories import CategoryCodec, CategoryField
 from threea_spark.encode.histogram import HistogramLayout, column_field
-from threea_spark.encode.quantiles import QuantileCodec, QuantileField
+from threea_spark.encode.quantile_codec import QuantileCodec
+from threea_spark.encode.quantiles import QuantileField
 
 DOMAIN = {
     "age": IntegerColumn(type="integer", lower=0, upper=120),
@@ -93,8 +94,9 @@ def test_codes_follow_the_counts(stddev):
         rng.integers(0, 13, n),
     ]
     noisy = LAYOUT.counts(table) + np.random.default_rng(4).normal(0.0, stddev, LAYOUT.size)
-    codes, n_rows = LAYOUT.fit(noisy, stddev, n_cells=[16] * len(FIELDS))
-    assert n_rows == pytest.approx(n, rel=0.01)
+    rows = LAYOUT.rows(noisy, stddev)
+    codes = LAYOUT.fit(rows, n_cells=[16] * len(FIELDS))
+    assert rows.n_rows == pytest.approx(n, rel=0.01)
     age, pay, ward = codes[:3]
     assert isinstance(age, QuantileCodec)
     assert age.value(np.array([0.0]))[0] == pytest.approx(np.median(table[0]), abs=2.0)
@@ -105,8 +107,9 @@ def test_codes_follow_the_counts(stddev):
 
 def test_a_histogram_of_noise_alone_still_gives_codes():
     noisy = np.random.default_rng(5).normal(0.0, 1000.0, LAYOUT.size)
-    codes, n_rows = LAYOUT.fit(noisy, 1000.0, n_cells=[16] * len(FIELDS))
-    assert n_rows >= 1.0
+    rows = LAYOUT.rows(noisy, 1000.0)
+    codes = LAYOUT.fit(rows, n_cells=[16] * len(FIELDS))
+    assert rows.n_rows >= 1.0
     assert len(codes) == len(FIELDS)
 
 
@@ -118,7 +121,7 @@ def code_of(field, counts, stddev, seed=6):
     layout = HistogramLayout((field,))
     exact = np.concatenate([[np.sum(counts)], counts]).astype(float)
     noisy = exact + np.random.default_rng(seed).normal(0.0, stddev, layout.size)
-    (code,), _ = layout.fit(noisy, stddev, n_cells=[8])
+    (code,) = layout.fit(layout.rows(noisy, stddev), n_cells=[8])
     return code
 
 

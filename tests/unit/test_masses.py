@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 from threea_spark.encode.grid import BRANCHING, leaf_grid
 from threea_spark.encode.masses import leaf_masses
-from threea_spark.encode.quantiles import quantile_codec
+from threea_spark.encode.quantile_codec import quantile_codec
 from threea_spark.encode.tree import consistent_tree, n_nodes, share_out, tree_counts
 
 N = 20_000

@@ -9,7 +9,7 @@ from in_memory import run_in_memory
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.misfits import misfit_layout, words_of
-from threea_spark.encode.prices import EncodePrices
+from threea_spark.encode.outline import encode_prices
 from threea_spark.planned import make_plan, ways_through
 
 DOMAIN = Domain.from_dict(
@@ -88,7 +88,7 @@ def test_a_bound_that_is_to_be_found_cannot_be_missed_and_nothing_to_miss_asks_f
     config = ReleaseConfig.from_dict(
         {**PLACES, "privacy": {"epsilon": 1.0, "delta": 1e-6, "unit": "row"}, "domain": alone}
     )
-    prices = EncodePrices.of(config, 1.0)
+    prices = encode_prices(config, 1.0)
     assert prices.misfits == 0.0
     assert prices.values**2 + prices.histograms**2 == pytest.approx(1.0)
     assert "misfits" not in {own.name for own in next(iter(ways_through(config, make_plan(config))))}

@@ -13,13 +13,16 @@ from threea_spark.config.domain import Domain
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.grid import leaf_grid
 from threea_spark.encode.moments import AffineCodec
-from threea_spark.encode.quantiles import quantile_codec
+from threea_spark.encode.quantile_codec import quantile_codec
+from threea_spark.encode.steps import Step
 from threea_spark.encode.times import TimeCodec
+from threea_spark.encode.written import StepMixture
 from threea_spark.errors import ModelError
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture
 from threea_spark.model.released import ReleaseModel
 from threea_spark.model.sampler import RowSampler
+from threea_spark.model.store import load, save
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 
@@ -269,3 +272,20 @@ def test_a_mixture_of_all_classes_is_kept_from_readers_that_do_not_know_it(tmp_p
     now.save(tmp_path / "model")
     assert json.loads((tmp_path / "model" / "model.json").read_text())["readable_by"] == 2
     assert same(ReleaseModel.load(tmp_path / "model"), now)
+
+
+def test_steps_come_back_and_an_earlier_version_passes_them_over(tmp_path):
+    """So the file is of format 1 still, unless the domain declares a step, which 0.2.0 would refuse."""
+    grid = leaf_grid(0.0, 50.0, whole=False)
+    steps = StepMixture((Step(1), Step(1, 100)), np.array([0.2, 0.8, 0.0]))
+    codec = quantile_codec("x", "float", False, grid, np.ones(grid.n_leaves), cell_rows=40.0, steps=steps)
+    save({"codec": codec}, tmp_path / "steps")
+    again = load(tmp_path / "steps", ["codec"])["codec"]
+    cells, uniform = np.arange(1_000) % codec.n_value_cells, np.arange(1_000) / 1_000.0
+    assert np.array_equal(again.draw(cells, uniform), codec.draw(cells, uniform))
+    assert np.all(again.draw(cells, uniform) == np.round(again.draw(cells, uniform), 2))
+    assert json.loads((tmp_path / "steps" / "model.json").read_text())["format"] == 1
+    column = {"type": "float", "lower": 0, "upper": 1, "step": 0.1}
+    save({"domain": Domain.from_dict({"task": "none", "columns": {"x": column}})}, tmp_path / "declared")
+    assert json.loads((tmp_path / "declared" / "model.json").read_text())["format"] == 2
+    assert load(tmp_path / "declared", ["domain"])["domain"].columns["x"].step == 0.1

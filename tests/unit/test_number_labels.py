@@ -11,7 +11,7 @@ from threea_spark.adapt.scaled_number import ScaledNumber
 from threea_spark.adapt.targets import Targets, Weights
 from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.grid import leaf_grid
-from threea_spark.encode.quantiles import quantile_codec
+from threea_spark.encode.quantile_codec import quantile_codec
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture
 

@@ -5,7 +5,7 @@ from small_tables import category, number
 from threea_spark.encode.feature import SCORE_LIMIT
 from threea_spark.encode.grid import N_LEAVES, leaf_grid
 from threea_spark.encode.masses import leaf_masses
-from threea_spark.encode.quantiles import quantile_codec
+from threea_spark.encode.quantile_codec import quantile_codec
 from threea_spark.encode.tree import tree_counts
 
 RNG = np.random.default_rng(20240601)

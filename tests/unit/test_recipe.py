@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.outline import expected_shape, features_of, histogram_layout, max_width
-from threea_spark.encode.prices import EncodePrices
+from threea_spark.encode.outline import encode_prices, expected_shape, features_of, histogram_layout, max_width
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.engine.local import LocalSource
 from threea_spark.engine.packed import column_name
@@ -126,10 +125,10 @@ def rows_of(config, n_rows):
     return LocalSource((pa.RecordBatch.from_arrays(cells, names),))
 
 
-def unused_look(config, mu, mechanisms):
-    """Squared mu of the finer look, which is asked for only where leaves hold too many rows."""
-    looked = any(name == "finer" for _, name in mechanisms)
-    return 0.0 if looked else EncodePrices.of(config, mu).finer ** 2
+def unused_looks(config, mu, mechanisms):
+    """Squared mu of the looks that are asked for only where leaves hold too many rows, or spikes stand out."""
+    prices, looked = encode_prices(config, mu), {name for _, name in mechanisms}
+    return sum(own**2 for name, own in (("finer", prices.finer), ("spikes", prices.spikes)) if name not in looked)
 
 
 def released(config, n_rows):
@@ -170,7 +169,7 @@ def test_a_plan_and_its_release_agree(case):
         spent[stage] += mechanism.mu**2
     for stage in said.stages:
         if stage.meaning != "not used":
-            unspent = unused_look(config, stage.mu, mechanisms) if stage.stage == "encode" else 0.0
+            unspent = unused_looks(config, stage.mu, mechanisms) if stage.stage == "encode" else 0.0
             assert math.sqrt(spent[Stage(stage.stage)] + unspent) == pytest.approx(stage.mu, rel=1e-6), stage
             assert math.sqrt(spent[Stage(stage.stage)]) <= stage.mu * (1.0 + 1e-9), stage
     noise = {stage.stage: stage.noise_rows for stage in said.stages}
@@ -201,7 +200,7 @@ def test_a_wide_table_is_planned_with_the_noise_of_its_moments():
     config = config_of({"domain": {"columns": WIDE}, "privacy": {"epsilon": 1.0}})
     assert codes_affinely(config)
     layout = histogram_layout(config)
-    mu = EncodePrices.of(config, make_plan(config).mu_of(Stage.ENCODE)).histograms
+    mu = encode_prices(config, make_plan(config).mu_of(Stage.ENCODE)).histograms
     (encode, *_) = outlook(config, n_rows=30_000).stages
     assert encode.noise_rows == pytest.approx(math.sqrt(layout.bound.squared_norm) / mu / layout.unit)
     assert layout.unit > 1  # moments are finer than rows

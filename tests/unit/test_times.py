@@ -12,7 +12,8 @@ from threea_spark.config.columns import TimestampColumn
 from threea_spark.encode.cells import Levels
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.grid import N_LEAVES, leaf_grid
-from threea_spark.encode.quantiles import QuantileField, quantile_codec
+from threea_spark.encode.quantile_codec import quantile_codec
+from threea_spark.encode.quantiles import QuantileField
 from threea_spark.encode.times import TimeCodec, local_seconds, part_of, time_field, utc_seconds
 from threea_spark.model.stored import from_stored, to_stored
 

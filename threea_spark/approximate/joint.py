@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from threea_spark.approximate.null_patterns import keeping_null_patterns
 from threea_spark.approximate.odds import cell_log_odds, cell_order
 from threea_spark.approximate.products import CellTables, PairTables, Products, informative_pairs
 from threea_spark.approximate.tables import TableColumns, pairs_query, table_columns, tables_query
@@ -129,7 +130,8 @@ def measure_joint(
     cells = CellTables(tuple(chosen), tables, second.stddev / rows)
     finer = Evidence(columns, evidence.one_way_stddev, evidence.pairs, cells)
     fit = fit_products(finer, settings, rng, fit.parameters)
-    return JointModel(columns, fit.products, second.stddev, n_rows)
+    products = keeping_null_patterns(columns, fit.products, evidence.pairs, evidence.one_way_stddev)
+    return JointModel(columns, products, second.stddev, n_rows)
 
 
 def _pair_tables(columns: TableColumns, shares: Float64Array, stddev: float) -> PairTables:

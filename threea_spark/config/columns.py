@@ -4,56 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from threea_spark.config.bounded import AUTO, Auto, Bounded, Numeric, number_of_bound
 from threea_spark.config.category_text import value_text
 from threea_spark.config.reading import Frozen
+from threea_spark.config.steps import DeclaredStep, time_step
 
 OPEN = "open"
-_NO_TIMEZONE = dt.timezone.utc
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _LARGEST_WHOLE = 2**53
-Auto: TypeAlias = Literal["auto"]
-AUTO: Auto = "auto"
 _FARTHEST = 1e300  # beyond it float64 cannot represent the range, and a row's share of a moment would be NaN
 
 
-class _Bounded(Frozen):
-    is_categorical: ClassVar[Literal[False]] = False
-    is_open: ClassVar[Literal[False]] = False
-    nullable: bool = Field(default=False, description="keeps null; otherwise it counts as the middle of the bounds")
-    if TYPE_CHECKING:  # fields of every kind of column, each of its own type
-        lower: Any
-        upper: Any
-
-    @property
-    def lower_number(self) -> float:
-        """The lower bound, in seconds since 1970 if it is a time; -inf if it is `auto`."""
-        return -math.inf if self.lower == AUTO else _number(self.lower)
-
-    @property
-    def upper_number(self) -> float:
-        """The upper bound, in seconds since 1970 if it is a time; inf if it is `auto`."""
-        return math.inf if self.upper == AUTO else _number(self.upper)
-
-    @property
-    def has_bounds(self) -> bool:
-        """Whether both bounds are declared, so that none need be found."""
-        return math.isfinite(self.lower_number) and math.isfinite(self.upper_number)
-
-    def _check_bounds(self) -> None:
-        if self.has_bounds:
-            self._check_order(self.lower_number, self.upper_number)
-
-    def _check_order(self, lower: float, upper: float) -> None:
-        if not lower < upper:
-            raise ValueError(f"lower must be below upper, got {lower:g} and {upper:g}; widen the bounds")
-
-
-class IntegerColumn(_Bounded):
+class IntegerColumn(Numeric):
     """Whole numbers in [lower, upper]; values outside count as the nearest bound.
 
     Attributes:
@@ -82,6 +49,9 @@ class IntegerColumn(_Bounded):
         if any(bound != AUTO and abs(bound) > _LARGEST_WHOLE for bound in (self.lower, self.upper)):
             raise ValueError("integer bounds must lie within 2^53, up to which float64 represents every integer")
         self._check_bounds()
+        if any(detail != int(detail) for detail in (*self.atoms, self.step or 1)):
+            raise ValueError("step and atoms of an integer column are whole numbers; round them or use type float")
+        self._check_details(self.lower_number, self.upper_number)
         return self
 
     def bounds_from(self, low: float, high: float) -> tuple[int, int]:
@@ -90,7 +60,7 @@ class IntegerColumn(_Bounded):
         return min(lower, upper - 1), upper
 
 
-class FloatColumn(_Bounded):
+class FloatColumn(Numeric):
     """Real numbers in [lower, upper]; values outside count as the nearest bound.
 
     Attributes:
@@ -121,6 +91,7 @@ class FloatColumn(_Bounded):
             raise ValueError(
                 f"float bounds must lie within {_FARTHEST:g} and be at least {1.0 / _FARTHEST:g} apart; rescale"
             )
+        self._check_details(self.lower_number, self.upper_number)
         return self
 
     def bounds_from(self, low: float, high: float) -> tuple[float, float]:
@@ -128,7 +99,7 @@ class FloatColumn(_Bounded):
         return low, high
 
 
-class TimestampColumn(_Bounded):
+class TimestampColumn(Bounded):
     """Timestamps (or dates) in [lower, upper]; `parts` are learned one by one and released within the timestamp.
 
     Attributes:
@@ -142,6 +113,8 @@ class TimestampColumn(_Bounded):
     upper: dt.datetime | Auto = Field(description="public, inclusive; UTC unless it names a zone; auto: found")
     parts: tuple[Literal["hour", "weekday", "month"], ...] = Field(default=(), description="kept besides the date")
     time_zone: str | None = Field(default=None, description="the zone whose clocks show the parts; None: UTC")
+    step: str | None = Field(default=None, description="public: 1 day, 15 minutes, 1 month or the like, in UTC")
+    atoms: tuple[dt.datetime, ...] = Field(default=(), description="public: times that may be frequent, in UTC")
 
     @field_validator("time_zone")
     @classmethod
@@ -165,12 +138,25 @@ class TimestampColumn(_Bounded):
         self._check_bounds()
         if self.has_bounds and math.ceil(self.lower_number) > math.floor(self.upper_number):
             raise ValueError("no whole second lies between lower and upper; widen the bounds")
+        if any(atom.microsecond for atom in self.atoms):
+            raise ValueError("atoms of a timestamp are whole seconds; round them")
+        self._check_details(self.lower_number, self.upper_number)
         return self
 
     def bounds_from(self, low: float, high: float) -> tuple[dt.datetime, dt.datetime]:
         """The range as times in UTC, no finer than a microsecond."""
         lower, upper = (_EPOCH + dt.timedelta(seconds=bound) for bound in (low, high))
         return lower, upper
+
+    @property
+    def declared_step(self) -> DeclaredStep | None:
+        """The step between values that the domain declares."""
+        return None if self.step is None else time_step(self.step)
+
+    @property
+    def atom_numbers(self) -> tuple[float, ...]:
+        """Times that the domain declares to be frequent, increasing, in seconds since 1970."""
+        return tuple(sorted({number_of_bound(atom) for atom in self.atoms}))
 
     @model_serializer(mode="wrap")
     def _without_default(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -226,10 +212,3 @@ BoundedColumn: TypeAlias = IntegerColumn | FloatColumn | TimestampColumn
 Column: TypeAlias = Annotated[
     IntegerColumn | FloatColumn | TimestampColumn | CategoricalColumn, Field(discriminator="type")
 ]
-
-
-def _number(bound: float | dt.datetime) -> float:
-    if not isinstance(bound, dt.datetime):
-        return float(bound)
-    aware = bound if bound.tzinfo is not None else bound.replace(tzinfo=_NO_TIMEZONE)
-    return aware.timestamp()

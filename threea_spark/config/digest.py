@@ -36,5 +36,8 @@ def digest_of(content: dict[str, Any]) -> str:
     for column in content["domain"]["columns"].values():
         if column.get("min_units") == _MIN_UNITS:
             del column["min_units"]
+        for option in ("step", "atoms"):
+            if not column.get(option):
+                column.pop(option, None)
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -160,7 +160,9 @@ class BoundsLayout:
         found = {}
         for column, own in zip(self.columns, np.split(noisy, ends), strict=True):
             low, high, is_clear = column.span(own, least, next_to)
-            lower, upper = domain.columns_without_bounds[column.name].bounds_from(low, high)
+            declared = domain.columns_without_bounds[column.name]
+            atoms = declared.atom_numbers
+            lower, upper = declared.bounds_from(min(low, *atoms, high), max(high, *atoms, low))
             found[column.name] = FoundBounds(lower, upper, is_clear)
         return found
 

@@ -40,6 +40,7 @@ class CategoryField(FeatureField):
     catch_all: bool = False
     is_label: bool = False
     is_category: ClassVar[Literal[True]] = True
+    has_leaves: ClassVar[Literal[False]] = False
 
     @property
     def n_nodes(self) -> int:

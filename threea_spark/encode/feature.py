@@ -20,7 +20,7 @@ from threea_spark.encode.cells import Decoded
 if TYPE_CHECKING:
     from typing import Self
 
-    from threea_spark.encode.quantiles import QuantileCodec
+    from threea_spark.encode.quantile_codec import QuantileCodec
 
 SCORE_GRID = 4096
 """Grid units of one unit of score: int16 holds scores up to 8, in steps of 1/4096."""
@@ -35,12 +35,14 @@ class FeatureField(ABC):
     Attributes:
       name, nullable: As the domain declares the column; a part of a timestamp is named hour, weekday or month.
       is_category: Whether its cells have no order.
+      has_leaves: Whether its values are counted in the leaves of a tree.
       unit: Units in which `counts` adds one row.
     """
 
     name: str
     nullable: bool
     is_category: ClassVar[bool]
+    has_leaves: ClassVar[bool] = False
     unit: ClassVar[int] = 1
 
     @property

@@ -20,9 +20,10 @@ from threea_spark.encode.codec import Feature
 from threea_spark.encode.grid import BRANCHING, N_LEAVES, N_LEVELS, LeafGrid
 from threea_spark.encode.masses import bulk_masses
 from threea_spark.encode.packing import Reader
-from threea_spark.encode.quantiles import QuantileCodec
+from threea_spark.encode.quantile_codec import QuantileCodec
 from threea_spark.encode.rules import CELL_STDDEVS
 from threea_spark.encode.tree import consistent_tree
+from threea_spark.encode.written import WrittenLeaves
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
 
@@ -77,24 +78,32 @@ class FinerColumn:
           cell_rows: Least rows of a cell.
         """
         old, masses = self.codec.grid, n_rows * np.diff(self.codec.cdf)
-        lows, highs, rows = (
-            np.split(old.low, self.coarse),
-            np.split(old.high, self.coarse),
-            np.split(masses, self.coarse),
-        )
-        low, high, found = [lows[0]], [highs[0]], [rows[0]]
+        split = (np.split(own, self.coarse) for own in (old.low, old.high, masses, self.codec.is_alone))
+        lows, highs, rows, lone = split
+        low, high, found, alone = [lows[0]], [highs[0]], [rows[0]], [lone[0]]
         for own, grid, block in zip(range(1, len(lows)), self.children, np.split(noisy, len(self.coarse)), strict=True):
             shared = self._shared(block, float(rows[own][0]), stddev, grid)
             low += [grid.low, lows[own][1:]]
             high += [grid.high, highs[own][1:]]
             found += [shared, rows[own][1:]]
+            alone += [np.zeros(grid.n_leaves, dtype=np.bool_), lone[own][1:]]
         grid = LeafGrid(np.concatenate(low), np.concatenate(high), old.whole)
-        return self.codec.on_leaves(grid, np.concatenate(found), cell_rows=cell_rows)
+        kept = np.concatenate(alone).astype(np.bool_)
+        return self.codec.on_leaves(grid, np.concatenate(found), cell_rows=cell_rows, alone=kept)
 
     def _shared(self, block: Float64Array, rows: float, stddev: float, grid: LeafGrid) -> Float64Array:
         """Rows of each child of one leaf, non-negative, shape (grid.n_leaves,), by what stands out of the noise."""
-        exists = np.arange(BRANCHING**self.n_levels) < grid.n_leaves
-        return bulk_masses(consistent_tree(block, rows, exists), rows, stddev, exists, exists)[: grid.n_leaves]
+        own = np.zeros(BRANCHING**self.n_levels)
+        own[: grid.n_leaves] = self._weights(grid)
+        return bulk_masses(consistent_tree(block, rows, own > 0.0), rows, stddev, own)[: grid.n_leaves]
+
+    def _weights(self, grid: LeafGrid) -> Float64Array:
+        """How children share rows: those without any value of the column's steps hold none."""
+        even = np.ones(grid.n_leaves)
+        if self.codec.steps is None:
+            return even
+        weights = WrittenLeaves(grid, self.codec.steps).weights
+        return weights if weights.any() else even
 
 
 @dataclass(frozen=True)

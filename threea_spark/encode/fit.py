@@ -12,9 +12,11 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.between.row_rules import FUNCTIONS, RowRules
 from threea_spark.encode.bounds import Found, bounds_layout
 from threea_spark.encode.codec import Encoding, Feature
+from threea_spark.encode.details import measure_written
 from threea_spark.encode.domain_fit import OpenValues
 from threea_spark.encode.finer import finer_look
-from threea_spark.encode.histogram import HistogramLayout, column_field
+from threea_spark.encode.granularity import GranularityLayout
+from threea_spark.encode.histogram import HistogramLayout, Histograms, column_field
 from threea_spark.encode.misfits import Misfit, MisfitLayout, misfit_layout
 from threea_spark.encode.packing import Reader
 from threea_spark.encode.prices import EncodePrices
@@ -22,6 +24,7 @@ from threea_spark.encode.rules import CELL_STDDEVS, LABEL_CELLS, clip_norm_of, c
 from threea_spark.engine.packed import column_name
 from threea_spark.engine.rows import SourceRows
 from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.mechanism import Measured
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound, SumQuery, ValueQuery
 
@@ -72,50 +75,67 @@ def found_bounds(rows: SourceRows, domain: Domain, meter: PrivacyMeter, mu: floa
 
 
 def measure_encoding(
-    rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter, prices: EncodePrices | None = None
+    rows: SourceRows, config: ReleaseConfig, meter: PrivacyMeter, prices: EncodePrices
 ) -> EncodedTable:
-    """Spends Encode's share, less that of the bounds: on open categories, histograms, classes, misfits, a finer look.
+    """Spends Encode's share, less that of the bounds: on open categories, on one pass of counts, and on finer looks.
 
     Args:
       rows: Canonical columns, bounded rows per unit. PRIVATE.
       config: The release's configuration, with the bounds that were found.
       meter: Answers the queries.
-      prices: Of each sum; those of the configuration where no bound was found before.
+      prices: Of each sum, from the configuration as it was declared.
     """
-    if prices is None:
-        prices = EncodePrices.of(config, meter.plan.mu_of(Stage.ENCODE))
-    selected = {name: _selected(rows, name, config.domain, meter, prices.values) for name in config.domain.open_columns}
-    reader = reader_of(config.domain, selected, affine=codes_affinely(config))
-    misfits = misfit_layout(config.domain)
+    domain = config.domain
+    selected = {name: _selected(rows, name, domain, meter, prices.values) for name in domain.open_columns}
+    reader, misfits = reader_of(domain, selected, affine=codes_affinely(config)), misfit_layout(domain)
     counts, *others = meter.ask_together(asked := list(_first_look(reader, misfits, prices)), rows)
     answers = dict(zip((query.name for query, _ in asked[1:]), others, strict=True))
-    wrong, classes, pairs = (answers.get(name) for name in ("misfits", "classes", FUNCTIONS))
-    unclear = dict[str, tuple[int, int]]()
-    if reader.rules is not None and pairs is not None:
-        unclear = reader.rules.unclear(pairs.value, _CLEAR_STDDEVS * pairs.stddev)
-        reader = replace(reader, rules=reader.rules.with_functions(pairs.value))
-    n_cells = [default_cells(config)] * len(reader.fields)
-    if reader.has_label:
-        n_cells[-1] = LABEL_CELLS
-    layout = HistogramLayout(reader.fields)
-    codecs, n_rows = layout.fit(counts.value, counts.stddev, n_cells=n_cells)
-    stddev = counts.stddev / layout.unit
-    look = finer_look(codecs, n_rows, stddev) if prices.finer else None
-    if look is not None:
-        least = [max(n_rows / cells, CELL_STDDEVS * stddev) for cells in n_cells]
-        finer = meter.ask(look.query(reader), rows, prices.finer)
-        codecs = look.refined(codecs, finer.value, finer.stddev, n_rows=n_rows, cell_rows=least)
+    wrong, classes = answers.get("misfits"), answers.get("classes")
+    reader, unclear = _with_functions(reader, answers.get(FUNCTIONS))
+    found = HistogramLayout(reader.fields).rows(counts.value, counts.stddev)
+    codecs = _codecs(rows, config, reader, found, answers.get("granularity"), meter, prices)
     largest = 0.0 if classes is None else float(classes.value.max())
     return EncodedTable(
         reader.encoding(codecs, clip_norm_of(config)),
-        n_rows,
+        found.n_rows,
         reader,
-        stddev,
-        max(n_rows - largest, 0.0),
-        () if wrong is None else misfits.misfits(wrong.value, wrong.stddev, n_rows),
-        tuple(_open_values(reader, config.domain, codecs, n_rows, stddev, meter, prices.values)),
+        found.stddev,
+        max(found.n_rows - largest, 0.0),
+        () if wrong is None else misfits.misfits(wrong.value, wrong.stddev, found.n_rows),
+        tuple(_open_values(reader, domain, codecs, found, meter, prices.values)),
         unclear,
     )
+
+
+def _codecs(
+    rows: SourceRows,
+    config: ReleaseConfig,
+    reader: Reader,
+    found: Histograms,
+    granularity: Measured | None,
+    meter: PrivacyMeter,
+    prices: EncodePrices,
+) -> tuple[Feature, ...]:
+    """Makes a codec of each field, and looks again where spikes stand out or leaves hold too many rows."""
+    n_cells = [default_cells(config)] * len(reader.fields)
+    if reader.has_label:
+        n_cells[-1] = LABEL_CELLS
+    written = measure_written(rows, reader, found, granularity, meter, prices.spikes)
+    codecs = HistogramLayout(reader.fields).fit(found, n_cells=n_cells, written=written)
+    look = finer_look(codecs, found.n_rows, found.stddev) if prices.finer else None
+    if look is None:
+        return codecs
+    least = [max(found.n_rows / cells, CELL_STDDEVS * found.stddev) for cells in n_cells]
+    finer = meter.ask(look.query(reader), rows, prices.finer)
+    return look.refined(codecs, finer.value, finer.stddev, n_rows=found.n_rows, cell_rows=least)
+
+
+def _with_functions(reader: Reader, pairs: Measured | None) -> tuple[Reader, dict[str, tuple[int, int]]]:
+    """The reader that knows the pairs of functional rules, and what is unclear about them."""
+    if reader.rules is None or pairs is None:
+        return reader, {}
+    unclear = reader.rules.unclear(pairs.value, _CLEAR_STDDEVS * pairs.stddev)
+    return replace(reader, rules=reader.rules.with_functions(pairs.value)), unclear
 
 
 def _first_look(
@@ -123,6 +143,9 @@ def _first_look(
 ) -> Iterator[tuple[SumQuery[pa.RecordBatch], float]]:
     """The sums that one pass answers, each with its price."""
     yield reader.histogram_query(), prices.histograms
+    steps = GranularityLayout(reader.fields)
+    if steps.places and prices.granularity:
+        yield steps.query(reader), prices.granularity
     if prices.misfits:
         yield misfits.query(), prices.misfits
     if prices.classes:
@@ -132,13 +155,7 @@ def _first_look(
 
 
 def _open_values(
-    reader: Reader,
-    domain: Domain,
-    codecs: Sequence[Feature],
-    n_rows: float,
-    stddev: float,
-    meter: PrivacyMeter,
-    mu: float,
+    reader: Reader, domain: Domain, codecs: Sequence[Feature], found: Histograms, meter: PrivacyMeter, mu: float
 ) -> Iterator[OpenValues]:
     """What the codecs of open columns say, where they are DP; `other` is their last value."""
     if meter.plan.is_conditional:
@@ -146,9 +163,9 @@ def _open_values(
     for own, codec in zip(reader.fields, codecs, strict=True):
         if own.is_category and codec.is_category and own.catch_all and own.name in domain.open_columns:
             n_found = len(own.values) - 1
-            share = min(float(codec.level_mass[n_found]) / n_rows, 1.0)
+            share = min(float(codec.level_mass[n_found]) / found.n_rows, 1.0)
             needed = meter.least_count(value_query(own.name, domain), mu)
-            yield OpenValues(own.name, n_found, share, stddev / n_rows, needed)
+            yield OpenValues(own.name, n_found, share, found.stddev / found.n_rows, needed)
 
 
 def reader_of(domain: Domain, selected: dict[str, tuple[str, ...]], *, affine: bool = False) -> Reader:

@@ -8,6 +8,7 @@ their own: many columns are zero for most rows, or capped.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,30 +86,33 @@ class LeafGrid:
         return np.minimum(low + np.floor(fraction * (high - low + 1.0)), high)
 
 
-def leaf_grid(lower: float, upper: float, *, whole: bool) -> LeafGrid:
+def leaf_grid(lower: float, upper: float, *, whole: bool, atoms: Sequence[float] = ()) -> LeafGrid:
     """Makes the grid of a column from its public bounds.
 
     Args:
       lower, upper: Bounds, lower < upper.
       whole: Whether the column holds whole numbers only.
+      atoms: Public values within the bounds that get leaves of their own, as zero and the bounds do.
     """
     if whole:
-        return _whole_grid(math.ceil(lower), math.floor(upper))
-    inner = _mixed_edges(lower, upper, N_LEAVES - 3)  # leaves room for three atoms
+        return _whole_grid(math.ceil(lower), math.floor(upper), {float(atom) for atom in atoms})
+    inner = _mixed_edges(lower, upper, N_LEAVES - 3 - 2 * len(atoms))  # leaves room for three atoms, and these
+    inner = np.union1d(inner, np.array(atoms, dtype=np.float64))
     low, high = inner[:-1], inner[1:]
-    for atom in sorted({lower, upper} | ({0.0} if lower < 0.0 < upper else set())):
+    for atom in sorted({lower, upper, *map(float, atoms)} | ({0.0} if lower < 0.0 < upper else set())):
         place = int(np.searchsorted(low, atom, side="left"))
         low, high = np.insert(low, place, atom), np.insert(high, place, atom)
     return LeafGrid(low, high, whole=False)
 
 
-def _whole_grid(lower: int, upper: int) -> LeafGrid:
+def _whole_grid(lower: int, upper: int, atoms: set[float]) -> LeafGrid:
     """Leaves of whole numbers: [low, high] both included; one number each where they are few."""
     n_values = upper - lower + 1
     if n_values <= N_LEAVES:
         values = np.arange(lower, upper + 1, dtype=np.float64)
         return LeafGrid(values, values, whole=True)
-    starts = {float(lower), float(lower) + 1.0, float(upper)} | ({0.0, 1.0} if lower < 0 < upper else set())
+    own = {float(lower), float(upper), *atoms} | ({0.0} if lower < 0 < upper else set())
+    starts = own | {start + 1.0 for start in own if start < upper}
     edges = np.ceil(_mixed_edges(float(lower), float(upper), N_LEAVES - len(starts), least=1.0))
     low = np.unique(np.concatenate([edges[:-1], np.array(sorted(starts))]))[:N_LEAVES]
     return LeafGrid(low, np.append(low[1:] - 1.0, float(upper)), whole=True)

@@ -20,9 +20,11 @@ from threea_spark.encode.categories import CategoryField
 from threea_spark.encode.codec import Feature
 from threea_spark.encode.grid import leaf_grid
 from threea_spark.encode.moments import MomentField
-from threea_spark.encode.numbers import NumberKind
 from threea_spark.encode.quantiles import QuantileField
+from threea_spark.encode.refining import Written
+from threea_spark.encode.steps import NumberKind, Step
 from threea_spark.encode.times import TimeField, time_field
+from threea_spark.encode.written import StepMixture
 from threea_spark.privacy.query import RowBound
 
 Field: TypeAlias = QuantileField | MomentField | CategoryField
@@ -43,19 +45,38 @@ def column_field(
       name, column: The column, as the domain declares it.
       selected: Values found for open categorical columns. RELEASED.
       affine: Whether numbers are coded by their moments, as in wide tables.
-      is_label: Whether the column is a label, whose categories keep cells of their own.
+      is_label: Whether the column is a label, whose categories keep cells of their own, and whose spikes do not.
     """
     if column.is_categorical:
         values = selected[name] if column.is_open else tuple(column.values)
         return CategoryField(name, values, column.nullable, catch_all=column.is_open, is_label=is_label)
+    step = None if column.declared_step is None else Step(*column.declared_step)
+    atoms = column.atom_numbers
     if column.is_timestamp:
-        grid = leaf_grid(column.lower_number, column.upper_number, whole=True)
-        return time_field(QuantileField(name, "timestamp", column.nullable, grid), column.parts, column.time_zone)
+        grid = leaf_grid(column.lower_number, column.upper_number, whole=True, atoms=atoms)
+        instant = QuantileField(name, "timestamp", column.nullable, grid, step, atoms)
+        return time_field(instant, column.parts, column.time_zone)
     kind: NumberKind = "integer" if column.is_whole else "float"
     if affine:
-        return MomentField(name, kind, column.nullable, column.lower_number, column.upper_number)
-    grid = leaf_grid(column.lower_number, column.upper_number, whole=column.is_whole)
-    return QuantileField(name, kind, column.nullable, grid)
+        own = None if step is None else StepMixture.only(step)
+        return MomentField(name, kind, column.nullable, column.lower_number, column.upper_number, own)
+    grid = leaf_grid(column.lower_number, column.upper_number, whole=column.is_whole, atoms=atoms)
+    return QuantileField(name, kind, column.nullable, grid, step, atoms, is_label)
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """Noisy histograms, in rows. RELEASED.
+
+    Attributes:
+      blocks: One for each field, shape (n_nodes,).
+      n_rows: DP number of rows.
+      stddev: Standard deviation of the noise on each count.
+    """
+
+    blocks: tuple[Float64Array, ...]
+    n_rows: float
+    stddev: float
 
 
 @dataclass(frozen=True)
@@ -96,22 +117,35 @@ class HistogramLayout:
             parts.append(self.unit // field.unit * field.counts(values))
         return np.concatenate(parts)
 
-    def fit(self, noisy: Float64Array, stddev: float, *, n_cells: Sequence[int]) -> tuple[tuple[Feature, ...], float]:
-        """Turns the noisy histogram into one codec a field, and the DP number of rows.
+    def rows(self, noisy: Float64Array, stddev: float) -> Histograms:
+        """Reads the noisy sum in rows.
 
         Args:
           noisy: Shape (size,). RELEASED.
           stddev: Standard deviation of the noise on each count.
-          n_cells: About how many cells each field is cut into if it is a number, where noise allows.
         """
         noisy, stddev = noisy / self.unit, stddev / self.unit
         blocks = np.split(noisy, self.offsets[:-1])[1:]
-        n_rows = self._pooled_rows(float(noisy[0]), blocks)
-        codecs = tuple(
-            field.fit(block, n_rows, stddev, cells)
-            for field, block, cells in zip(self.fields, blocks, n_cells, strict=True)
+        return Histograms(tuple(blocks), self._pooled_rows(float(noisy[0]), blocks), stddev)
+
+    def fit(
+        self, found: Histograms, *, n_cells: Sequence[int], written: Sequence[Written | None] | None = None
+    ) -> tuple[Feature, ...]:
+        """Turns histograms into one codec a field.
+
+        Args:
+          found: Of the fields. RELEASED.
+          n_cells: About how many cells each field is cut into if it is a number, where noise allows.
+          written: How the values of each number on a tree are written; None where nothing is known.
+        """
+        details = [None] * len(self.fields) if written is None else written
+        parts = zip(self.fields, found.blocks, n_cells, details, strict=True)
+        return tuple(
+            field.fit(block, found.n_rows, found.stddev, cells, own)
+            if field.has_leaves
+            else field.fit(block, found.n_rows, found.stddev, cells)
+            for field, block, cells, own in parts
         )
-        return codecs, n_rows
 
     def _pooled_rows(self, own: float, blocks: list[Float64Array]) -> float:
         """Pools all the readings of the number of rows by inverse variance: each column sums to it as well."""

@@ -12,7 +12,9 @@ from scipy.special import ndtr, ndtri
 
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.feature import SCORE_LIMIT
-from threea_spark.encode.numbers import NumberCodec, NumberField, NumberKind
+from threea_spark.encode.numbers import NumberCodec, NumberField
+from threea_spark.encode.steps import NumberKind
+from threea_spark.encode.written import StepMixture
 
 MOMENT_GRID = 64
 """Grid units of half a column's range; rows count this many units too, so that one noise fits both."""
@@ -28,6 +30,7 @@ class MomentField(NumberField):
     Attributes:
       name, kind, nullable: As the domain declares the column.
       lower, upper: Public bounds.
+      steps: The step that the domain declares, if any.
     """
 
     name: str
@@ -35,7 +38,9 @@ class MomentField(NumberField):
     nullable: bool
     lower: float
     upper: float
+    steps: StepMixture | None = None
     is_category: ClassVar[Literal[False]] = False
+    has_leaves: ClassVar[Literal[False]] = False
     unit: ClassVar[int] = MOMENT_GRID
 
     @property
@@ -83,6 +88,7 @@ class MomentField(NumberField):
             half * scale,
             edges,
             null_share=nulls / max(n_rows, 1.0),
+            steps=self.steps,
         )
 
 
@@ -91,7 +97,7 @@ class AffineCodec(NumberCodec):
     """A numeric column shifted and scaled by DP moments.
 
     Attributes:
-      name, kind, nullable, lower, upper, cell_edges, null_share: As in every number.
+      name, kind, nullable, lower, upper, cell_edges, null_share, steps: As in every number.
       mean, scale: RELEASED; scale > 0.
     """
 
@@ -104,6 +110,7 @@ class AffineCodec(NumberCodec):
     scale: float
     cell_edges: Float64Array
     null_share: float = 0.0
+    steps: StepMixture | None = None
 
     def score(self, values: Float64Array) -> Float64Array:
         """Maps values to scores in [-SCORE_LIMIT, SCORE_LIMIT]; no NaN may enter."""
@@ -125,7 +132,7 @@ class AffineCodec(NumberCodec):
     def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Draws a value inside each cell by a normal distribution cut to it."""
         below, above = ndtr(self._ends[cell]), ndtr(self._ends[cell + 1])
-        return self.value(np.asarray(ndtri(below + uniform * (above - below)), dtype=np.float64))
+        return self._in_step(self.value(np.asarray(ndtri(below + uniform * (above - below)), dtype=np.float64)))
 
     def value(self, score: Float64Array) -> Float64Array:
         """Maps scores back to values within the bounds; whole numbers are rounded."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from threea_spark.arrays import BoolArray, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Numbers, numbers_of
 from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID, SCORE_LIMIT, FeatureCodec, FeatureField
-
-NumberKind: TypeAlias = Literal["integer", "float", "timestamp"]
+from threea_spark.encode.steps import NumberKind
+from threea_spark.encode.written import StepMixture
 
 _LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
 _WITHIN = (np.arange(64) + 0.5) / 64  # places within a cell, whose values give its mean
@@ -42,6 +42,7 @@ class NumberCodec(FeatureCodec):
 
     Attributes:
       kind: Kind of the column; a timestamp is a number of seconds since 1970.
+      steps: Steps that drawn values follow; None where nothing is known of them. RELEASED, or declared.
       lower, upper: Public bounds.
       null_share: DP share of rows that are null.
       cell_edges: Scores at which a new cell begins, increasing, shape (n_value_cells - 1,).
@@ -51,6 +52,7 @@ class NumberCodec(FeatureCodec):
     is_category: ClassVar[Literal[False]] = False
     kind: NumberKind
     null_share: float
+    steps: StepMixture | None
     if TYPE_CHECKING:  # fields of one coding, properties of another
 
         @property
@@ -180,6 +182,10 @@ class NumberCodec(FeatureCodec):
         cells[max(0, first - 1) : min(last + 2, self.n_value_cells)] = True
         return cells
 
+    def _in_step(self, values: Float64Array) -> Float64Array:
+        """The nearest values within the bounds that the column could hold."""
+        return values if self.steps is None else self.steps.nearest(values, self.lower, self.upper)
+
     def _filled(self, values: Float64Array) -> Float64Array:
         """Null counts as the middle of the bounds wherever a number is needed: public, whatever the rows hold."""
         return np.where(np.isnan(values), 0.5 * (self.lower + self.upper), values)
@@ -190,7 +196,7 @@ class PointCodec(NumberCodec):
     """A number of which only the mean is released: all its rows take one value, in one cell.
 
     Attributes:
-      name, kind, nullable, lower, upper, null_share: As in every number.
+      name, kind, nullable, lower, upper, null_share, steps: As in every number.
       point: The value of every row that is not null. RELEASED.
     """
 
@@ -201,6 +207,7 @@ class PointCodec(NumberCodec):
     upper: float
     point: float
     null_share: float = 0.0
+    steps: StepMixture | None = None
 
     @cached_property
     def cell_edges(self) -> Float64Array:
@@ -222,4 +229,4 @@ class PointCodec(NumberCodec):
 
     def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Returns the point, whatever the cell and the uniform numbers, shape (n,)."""
-        return np.full(cell.shape, self.point)
+        return self._in_step(np.full(cell.shape, self.point))

@@ -10,6 +10,7 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.bounds import with_widest_bounds
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import Field, HistogramLayout
+from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely, default_cells
 
 
@@ -65,6 +66,11 @@ def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
         for name, column in config.domain.open_columns.items()
     }
     return HistogramLayout(reader_of(with_widest_bounds(config.domain), most, affine=codes_affinely(config)).fields)
+
+
+def encode_prices(config: ReleaseConfig, mu: float) -> EncodePrices:
+    """Divides what Encode may spend among its sums, as the configuration is declared."""
+    return EncodePrices.of(config, mu, histogram_layout(config).fields)
 
 
 def features_of(config: ReleaseConfig) -> tuple[Field, ...]:

@@ -43,6 +43,13 @@ class Reader:
         """Fields of all features, column after column, the label's last."""
         return tuple(field for column in self.columns for field in column.fields)
 
+    def values_of(self, batch: pa.RecordBatch, places: Sequence[int]) -> list[NDArray[np.generic]]:
+        """Reads one array for each of some fields that come first in their columns, shape (n,). PRIVATE."""
+        cells, fields = self._cells(batch), self.fields
+        columns = zip(self.columns, self.sources, strict=True)
+        sources = [source for column, source in columns for _ in column.fields]
+        return [fields[place].values_of(cells[sources[place]]) for place in places]
+
     def read(self, batch: pa.RecordBatch) -> list[NDArray[np.generic]]:
         """Reads one array for each field, shape (n,). PRIVATE."""
         cells = self._cells(batch)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.bounds import with_widest_bounds
+from threea_spark.encode.details import n_spiking
+from threea_spark.encode.granularity import GranularityLayout
+from threea_spark.encode.histogram import Field
 from threea_spark.encode.misfits import misfit_layout
 from threea_spark.encode.rules import codes_affinely
 
@@ -18,6 +22,10 @@ MISFITS_SHARE = 0.04
 """Part of Encode's mu^2 that counts what the domain does not fit: enough to see a few percent of a table."""
 FINER_SHARE = 0.1
 """Part of Encode's mu^2 that looks into leaves that hold too many rows, where a column has leaves to look into."""
+GRANULARITY_SHARE = 0.08
+"""Part of the histograms' mu^2 that counts in which steps numbers are written, where any are not declared."""
+SPIKES_SHARE = 0.08
+"""Part of the histograms' mu^2 that counts values one by one where spikes stand out, if leaves hold several values."""
 FUNCTIONS_SHARE = 0.1
 """Part of Encode's mu^2 that counts the pairs of functional rules, where there are any without a public mapping."""
 CLASSES_SHARE = 0.1
@@ -35,6 +43,8 @@ class EncodePrices:
       finer: A finer look at columns whose rows lie in few leaves.
       functions: Pairs of functional rules without a public mapping.
       classes: Rows of each class.
+      granularity: Steps in which numbers are written.
+      spikes: Values of leaves that stand out.
       histograms: Histograms of all columns.
     """
 
@@ -44,15 +54,18 @@ class EncodePrices:
     finer: float
     functions: float
     classes: float
+    granularity: float
+    spikes: float
     histograms: float
 
     @classmethod
-    def of(cls, config: ReleaseConfig, mu: float) -> EncodePrices:
+    def of(cls, config: ReleaseConfig, mu: float, fields: Sequence[Field]) -> EncodePrices:
         """Divides Encode's mu; reads the configuration alone.
 
         Args:
           config: The release's configuration.
           mu: What Encode may spend.
+          fields: Of its columns, in the widest bounds that may be found.
         """
         n_open = len(config.domain.open_columns)
         bounds = BOUNDS_SHARE if config.domain.columns_without_bounds else 0.0
@@ -62,6 +75,9 @@ class EncodePrices:
         functions = FUNCTIONS_SHARE if config.domain.counted_functions else 0.0
         left = 1.0 - bounds - values - finer - misfits - functions
         classes = CLASSES_SHARE * left if counts_classes(config) else 0.0
+        left -= classes
+        granularity = GRANULARITY_SHARE * left if GranularityLayout(tuple(fields)).places else 0.0
+        spikes = SPIKES_SHARE * left if n_spiking(fields) else 0.0
         return cls(
             bounds=mu * math.sqrt(bounds),
             values=mu * math.sqrt(values / max(n_open, 1)),
@@ -69,7 +85,9 @@ class EncodePrices:
             finer=mu * math.sqrt(finer),
             functions=mu * math.sqrt(functions),
             classes=mu * math.sqrt(classes),
-            histograms=mu * math.sqrt(left - classes),
+            granularity=mu * math.sqrt(granularity),
+            spikes=mu * math.sqrt(spikes),
+            histograms=mu * math.sqrt(left - granularity - spikes),
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 from zoneinfo import ZoneInfo
 
@@ -15,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.encode.categories import CategoryCodec, CategoryField
 from threea_spark.encode.cells import DAY_SECONDS, Levels, Numbers, numbers_of
 from threea_spark.encode.numbers import NumberCodec
 from threea_spark.encode.quantiles import QuantileField
+from threea_spark.encode.steps import Step
 
 PARTS = {"hour": 24, "weekday": 7, "month": 12}
 _COARSE_FIRST = ("month", "weekday", "hour")
@@ -149,7 +151,43 @@ class TimeCodec:
         """
         seconds = self.instant.decode_cells(cells[:, 0], rng).values
         levels = {part.name: part.decode_cells(cells[:, 1 + i], rng) for i, part in enumerate(self.parts)}
+        if "hour" in levels and 0.0 < self._day_share < 1.0:
+            seconds = self._midnight_at_hour_0(seconds, levels["hour"].levels, rng)
         return self.moved(seconds, levels)
+
+    @cached_property
+    def _calendar_steps(self) -> tuple[tuple[Step, float], ...]:
+        """The steps of a day or more that values follow, and their shares."""
+        steps = self.instant.steps
+        own = () if steps is None else zip(steps.steps, steps.shares.tolist(), strict=False)
+        return tuple((step, share) for step, share in own if step.size >= DAY_SECONDS and share > 0.0)
+
+    @property
+    def _day_share(self) -> float:
+        """Share of the rows that are at midnight because they follow such steps."""
+        return sum(share for _, share in self._calendar_steps)
+
+    def _midnight_at_hour_0(self, seconds: Float64Array, hours: Int64Array, rng: np.random.Generator) -> Float64Array:
+        """Lets the drawn hour decide who is at midnight, where a part of the rows is: others would have lost it."""
+        (hour,) = (part for part in self.parts if part.name == "hour")
+        at_0 = float(hour.level_mass[0]) / max(float(hour.level_mass[: PARTS["hour"]].sum()), 1e-12)
+        within = rng.random((2, len(seconds)))
+        midnight = np.floor(seconds / DAY_SECONDS) * DAY_SECONDS
+        to_0 = (hours == 0) & (within[0] * at_0 < self._day_share) & (midnight >= self.instant.lower)
+        steps = () if self.instant.steps is None else self.instant.steps.steps
+        finest = min([step.size for step in steps if step.size < _HOUR_SECONDS], default=0.0)
+        late = midnight + (np.floor(within[1] * _HOUR_SECONDS / finest) * finest if finest else 0.0)
+        leaves_0 = (hours > 0) & (seconds == midnight)
+        return np.where(to_0, midnight, np.where(leaves_0 & (late <= self.instant.upper), late, seconds))
+
+    def _keeps(self, seconds: Float64Array, part: str) -> BoolArray:
+        """Rows at a beginning that moving to another level of a part would undo: of a day, a month, a year."""
+        least = {"hour": 0, "weekday": 1, "month": 12}[part]
+        keeps = np.zeros(len(seconds), dtype=np.bool_)
+        for step, _ in self._calendar_steps:
+            if step.months >= least:
+                keeps |= step.holds(seconds)
+        return keeps
 
     def moved(self, seconds: Float64Array, levels: dict[str, Levels]) -> Numbers:
         """Moves points in time to the nearest ones with the wanted parts, where the bounds allow it.
@@ -162,6 +200,7 @@ class TimeCodec:
             if part in levels:
                 wanted = levels[part].levels
                 known = ~np.isnan(seconds) & (wanted >= 0)
+                known[known] &= ~self._keeps(seconds[known], part)
                 local = local_seconds(np.where(known, seconds, 0.0), self.time_zone)
                 moved = utc_seconds(_nearest(local, part, wanted), self.time_zone)
                 inside = known & (moved >= self.instant.lower) & (moved <= self.instant.upper)

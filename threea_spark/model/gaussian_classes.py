@@ -91,7 +91,9 @@ def _point(codec: NumberCodec, score: float) -> PointCodec:
     """The mean of the rows that are not null; null counts as a score of 0 in the pooled mean."""
     present = 1.0 - min(codec.null_share, _MAX_NULLS)
     value = float(codec.value(np.array([score / present]))[0])
-    return PointCodec(codec.name, codec.kind, codec.nullable, codec.lower, codec.upper, value, codec.null_share)
+    return PointCodec(
+        codec.name, codec.kind, codec.nullable, codec.lower, codec.upper, value, codec.null_share, codec.steps
+    )
 
 
 def _order(codec: Feature) -> Int64Array:

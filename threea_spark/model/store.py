@@ -23,7 +23,9 @@ from threea_spark.encode.between.row_rules import RowRules
 from threea_spark.encode.grid import LeafGrid
 from threea_spark.encode.moments import AffineCodec
 from threea_spark.encode.numbers import PointCodec
-from threea_spark.encode.quantiles import QuantileCodec
+from threea_spark.encode.quantile_codec import QuantileCodec
+from threea_spark.encode.steps import Step
+from threea_spark.encode.written import StepMixture
 from threea_spark.errors import ModelError
 from threea_spark.model.drawn_label import DrawnLabel, RowPart
 from threea_spark.model.labels import KernelInput, LabelFunction, NumberLabels
@@ -33,10 +35,13 @@ from threea_spark.model.stored import StoredCategory, StoredEncoding, from_store
 from threea_spark.privacy.statement import PrivacyStatement, StageSpend
 
 FORMAT = 3
-_SINCE = {3: ("DrawnLabel", "RowRules", "time_zone"), 2: ("NumberLabels", "class_probabilities")}
+_SINCE = {
+    3: ("DrawnLabel", "RowRules", "time_zone"),
+    2: ("NumberLabels", "class_probabilities", "step", "atoms"),
+}
 """Classes and fields that readers of earlier formats do not know; what holds none of them is written for those."""
-_LATE_FIELDS = ("class_probabilities", "sequence", "rules", "time_zone")
-"""Fields that came after format 1: they are not written where they hold nothing."""
+_LATE_FIELDS = ("class_probabilities", "sequence", "rules", "time_zone", "steps", "step", "atoms")
+"""Fields that came after format 1: they are not written where they hold nothing. Readers pass over `steps`."""
 _DOCUMENT, _ARRAYS = "model.json", "arrays.npz"
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 _CLASSES: dict[str, type] = {
@@ -57,6 +62,8 @@ _CLASSES: dict[str, type] = {
     "RowRules": RowRules,
     "RowSampler": RowSampler,
     "StageSpend": StageSpend,
+    "Step": Step,
+    "StepMixture": StepMixture,
 }
 """By the name in format 1, which a class keeps when it is renamed."""
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
@@ -129,7 +136,7 @@ def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - 
         arrays[name] = value
         return {"$array": name}
     if isinstance(value, BaseModel):
-        return {"$domain": value.model_dump(mode="json")}
+        return {"$domain": _saying_something(value.model_dump(mode="json"))}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         held = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         known = {name: own for name, own in held.items() if not (name in _LATE_FIELDS and own is None)}
@@ -142,6 +149,15 @@ def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - 
     if isinstance(value, np.generic):
         return value.item()
     return value
+
+
+def _saying_something(domain: dict[str, Any]) -> dict[str, Any]:
+    """A domain's plain values without the options that say nothing and that older versions do not know."""
+    for column in domain["columns"].values():
+        for name in _LATE_FIELDS:
+            if not column.get(name):
+                column.pop(name, None)
+    return domain
 
 
 def _rebuilt(value: Any, arrays: dict[str, np.ndarray]) -> Any:  # noqa: ANN401 - the inverse of _plain
