@@ -29,7 +29,8 @@ def test_parts_add_up_to_the_whole():
 def test_mean_and_scale_are_recovered_without_noise():
     x = np.random.default_rng(3).normal(4.0, 2.0, 20_000)
     x[::10] = np.nan
-    codes, n_rows = LAYOUT.fit(LAYOUT.counts([x, np.zeros(20_000)]).astype(float), 0.0, n_cells=[16, 16])
+    rows = LAYOUT.rows(LAYOUT.counts([x, np.zeros(20_000)]).astype(float), 0.0)
+    codes, n_rows = LAYOUT.fit(rows, n_cells=[16, 16]), rows.n_rows
     assert n_rows == pytest.approx(20_000)
     assert codes[0].mean == pytest.approx(4.0, abs=0.1)
     assert codes[0].scale == pytest.approx(2.0, rel=0.1)
@@ -37,7 +38,7 @@ def test_mean_and_scale_are_recovered_without_noise():
 
 
 def test_a_column_drowned_in_noise_still_has_a_usable_code():
-    codes, _ = LAYOUT.fit(np.array([-50.0, 1e6, -1e6, 3e5, 10.0, -10.0]), 1e6, n_cells=[4, 4])
+    codes = LAYOUT.fit(LAYOUT.rows(np.array([-50.0, 1e6, -1e6, 3e5, 10.0, -10.0]), 1e6), n_cells=[4, 4])
     assert -5.0 <= codes[0].mean <= 15.0
     assert codes[0].scale > 0.0
     drawn = codes[0].draw(np.repeat(np.arange(4), 50), np.linspace(0.0, 0.999, 200))
@@ -70,5 +71,5 @@ def test_an_affine_cell_holds_what_is_drawn_from_it():
 
 def test_a_constant_column_keeps_the_least_scale():
     rows = [np.full(1_000, 4.0), np.zeros(1_000, dtype=np.int64)]
-    codecs, _ = LAYOUT.fit(LAYOUT.counts(rows).astype(float), 0.0, n_cells=[4, 4])
+    codecs = LAYOUT.fit(LAYOUT.rows(LAYOUT.counts(rows).astype(float), 0.0), n_cells=[4, 4])
     assert codecs[0].scale == pytest.approx(10.0 / MOMENT_GRID)  # of half the range

@@ -86,7 +86,7 @@ CASES = {
     "draw pairs, no label": (DrawPairs, {"domain": {"label": None, "task": "none"}}, 3_000),
     "draw pairs, moments with parts": (DrawPairs, {"domain": {"columns": MOMENTS}, **NO_ADAPT}, 6_000),
     "draw, 300 numbers": (Draw, {"domain": {"columns": WIDE}, **NO_ADAPT}, 1_500),
-    "draw, few rows": (Draw, {"privacy": {"epsilon": 2.0}}, 60),
+    "draw, few rows": (Draw, {"privacy": {"epsilon": 2.0}}, 10),
     "draw wide, 300 numbers": (DrawWide, {"domain": {"columns": WIDE}, "privacy": {"epsilon": 2.0}}, 1_500),
     "mix": (Mix, SMALL_MIX, 3_000),
     "mix, three clusters": (Mix, {**SMALL_MIX, "approximate": {"components": 3, "covariance": "full"}}, 3_000),
