@@ -47,10 +47,6 @@ SETTINGS = [
 ]
 
 
-def text_of(moment):
-    return None if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
-
-
 def twin(table):
     """What should be kept, in Python: of each unit the rows with the least digests."""
     units = {}
@@ -59,8 +55,8 @@ def twin(table):
     kept = Counter()
     for who, rows in units.items():
         token = unit_token(KEY, None if who is None else who.encode())
-        columns = [[own[at] for own in rows] for at in range(5)] + [[text_of(own[5]) for own in rows]]
-        columns, kinds = [[token] * len(rows), *columns], [pa.int64(), *list(KINDS.values())[:5], pa.string()]
+        columns = [[token] * len(rows), *([own[at] for own in rows] for at in range(6))]
+        kinds = [pa.int64(), *KINDS.values()]
         digests = row_digests([pa.array(c, kind) for c, kind in zip(columns, kinds, strict=True)], KEY).to_pylist()
         kept.update(
             (token, repr(own)) for _, own in sorted(zip(digests, rows, strict=True), key=lambda p: p[0])[:MAX_ROWS]
@@ -88,10 +84,8 @@ def kept(spark, path):
 
 
 def _cells(own):
-    moments = [own["c4"], own["c5"]]
-    first = moments[0].astimezone(dt.timezone.utc) if moments[0] is not None else None
-    second = None if moments[1] is None else dt.datetime.fromisoformat(moments[1]).replace(tzinfo=dt.timezone.utc)
-    return (own["c0"], own["c1"], own["c2"], own["c3"], first, second)
+    moments = [own[name] and own[name].astimezone(dt.timezone.utc) for name in ("c4", "c5")]
+    return (own["c0"], own["c1"], own["c2"], own["c3"], *moments)
 
 
 @pytest.fixture
