@@ -114,5 +114,6 @@ def test_a_target_that_may_refuse_rows_is_refused_before_a_row_is_read_and_one_t
         with pytest.raises(TargetExistsError, match=words):
             prepare(spark, appended(columns))
     receipt = release(spark, appended(plain))
-    assert spark.table(TARGET).count() == receipt.n_released
-    assert spark.table(TARGET).where("n = 1 and age > 17 and rtrim(died) in ('no', 'yes')").count() == receipt.n_released
+    found = spark.table(TARGET)
+    assert found.count() == receipt.n_released
+    assert found.where("n = 1 and age > 17 and rtrim(died) in ('no', 'yes')").count() == receipt.n_released
