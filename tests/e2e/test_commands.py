@@ -65,12 +65,13 @@ def test_spark_submit_runs_the_job(spark, tmp_path):
     from threea_spark.session import delta_coordinate
 
     write_delta(spark, clinic(400), tmp_path / "source")
+    submitted = write_config(tmp_path, approximate={"components": 1})  # a process of its own fits no small mixture
     submit = [
         str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "--packages", delta_coordinate(),
         "--conf", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
         "--conf", "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "--conf", "spark.ui.enabled=false", "--conf", f"spark.sql.warehouse.dir={tmp_path / 'warehouse'}",
-        str(ROOT / "jobs" / "release.py"), "--config", write_config(tmp_path), "--save-model", str(tmp_path / "model"),
+        str(ROOT / "jobs" / "release.py"), "--config", submitted, "--save-model", str(tmp_path / "model"),
     ]  # fmt: skip
     environment = {**QUIET, "PYSPARK_PYTHON": sys.executable}
     done = subprocess.run(submit, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
