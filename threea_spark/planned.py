@@ -74,8 +74,9 @@ def ways_through(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[list[Plan
       plan: Calibrated for it.
     """
     widest = expected_shape(config, 1.0, label_cells=_MAX_LABEL_CELLS)
+    encoded = list(_encode(config, plan))
     for own in choice.possible(config, plan, widest):
-        yield list(sums_of(own, config, plan, widest))
+        yield [*encoded, *_after_encode(own, config, plan, widest)]
 
 
 def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
@@ -87,18 +88,21 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
       plan: Calibrated for it.
       shape: The table's shape, or the widest there may be.
     """
-    features = features_of(config)
+    yield from _encode(config, plan)
+    yield from _after_encode(own, config, plan, shape)
+
+
+def _after_encode(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Iterator[PlannedSum]:
     if plan.is_conditional:
         if isinstance(own, Mix):
             yield _mixed_rows(own, plan, shape)
         return
-    yield from _encode(config, plan)
     if isinstance(own, Mix):
-        yield from _clusters(own.clusters, own.clip_norm, plan.mu_of(Stage.APPROXIMATE), len(features))
+        yield from _clusters(own.clusters, own.clip_norm, plan.mu_of(Stage.APPROXIMATE), len(features_of(config)))
         yield from _centres(config, plan, shape)
         yield _mixed_rows(own, plan, shape)
     elif isinstance(own, DrawWide):
-        yield from _two_looks(plan, features)
+        yield from _two_looks(plan, features_of(config))
     elif isinstance(own, DrawPairs):
         yield from _tables(own, config, plan, shape)
         yield from _labels(own, config, plan, shape)
@@ -108,6 +112,8 @@ def sums_of(own: Recipe, config: ReleaseConfig, plan: PrivacyPlan, shape: TableS
 
 
 def _encode(config: ReleaseConfig, plan: PrivacyPlan) -> Iterator[PlannedSum]:
+    if plan.is_conditional:
+        return
     domain, layout = config.domain, histogram_layout(config)
     prices = EncodePrices.of(config, plan.mu_of(Stage.ENCODE), layout.fields)
     if prices.bounds:

@@ -161,8 +161,8 @@ class BoundsLayout:
         for column, own in zip(self.columns, np.split(noisy, ends), strict=True):
             low, high, is_clear = column.span(own, least, next_to)
             declared = domain.columns_without_bounds[column.name]
-            atoms = declared.atom_numbers
-            lower, upper = declared.bounds_from(min(low, *atoms, high), max(high, *atoms, low))
+            atoms = declared.atom_numbers  # public, and within whatever is found
+            lower, upper = declared.bounds_from(min([low, *atoms]), max([high, *atoms]))
             found[column.name] = FoundBounds(lower, upper, is_clear)
         return found
 

@@ -18,7 +18,7 @@ FEW_LEVELS = 12
 MAX_CATEGORY_CELLS = 64
 _MIN_MASS = 1e-9
 _LEVEL_STDDEVS = 2.0
-_OTHER_STDDEVS = 3.0
+OTHER_STDDEVS = 3.0
 """Standard deviations of the noise that the rows of other values hold at least; else every value counts as found."""
 _MIN_CLASS_ROWS = 1e-3
 
@@ -88,7 +88,7 @@ class CategoryField(FeatureField):
         else:
             masses, min_rows, max_cells = block, _LEVEL_STDDEVS * stddev, MAX_CATEGORY_CELLS
         values, last = self.values, len(self.values) - 1
-        if not self.catch_all or last == 0 or block[last] >= _OTHER_STDDEVS * stddev:
+        if not self.catch_all or last == 0 or block[last] >= OTHER_STDDEVS * stddev:
             return category_codec(self.name, values, self.nullable, masses, min_rows=min_rows, max_cells=max_cells)
         found = category_codec(
             self.name, values[:last], self.nullable, np.delete(masses, last), min_rows=min_rows, max_cells=max_cells

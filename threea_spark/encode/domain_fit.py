@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from threea_spark.encode.bounds import FoundBounds
-from threea_spark.encode.misfits import Misfit, percent, words_of
+from threea_spark.encode.categories import OTHER_STDDEVS
+from threea_spark.encode.misfits import WORTH_A_WORD, Misfit, percent, words_of
 
-_CLEAR_STDDEVS = 3.0
-_WORTH_A_WORD = 0.005
 _DIGITS = 5
 
 
@@ -35,7 +34,7 @@ class OpenValues:
     @property
     def has_other(self) -> bool:
         """Whether rows of other values stand out from the noise."""
-        return self.other_share > max(_CLEAR_STDDEVS * self.stderr, _WORTH_A_WORD)
+        return self.other_share > max(OTHER_STDDEVS * self.stderr, WORTH_A_WORD)
 
     def in_words(self) -> str:
         """States the share of other values, and what helps."""

@@ -25,7 +25,8 @@ Kind: TypeAlias = Literal["not listed", "null", "below", "above"]
 
 CHANCE = 0.01
 """Probability at most that noise alone makes any count of a table stand out."""
-_WORTH_A_WORD = 0.005
+WORTH_A_WORD = 0.005
+"""Share of the rows from which it is worth telling that something is wrong with them."""
 _MOST_WORDS = 20
 _UNKNOWN, _NULL = -1, -2
 
@@ -144,7 +145,7 @@ class MisfitLayout:
           n_rows: DP number of rows, positive.
         """
         counts = iter(noisy[int(self.counts_rows) :].tolist())
-        least = max(stands_out(self.size) * stddev / n_rows, _WORTH_A_WORD)
+        least = max(stands_out(self.size) * stddev / n_rows, WORTH_A_WORD)
         return tuple(
             Misfit(column.name, kind, min(max(share, 0.0), 1.0), stddev / n_rows, share >= least)
             for column in self.columns

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
+from threea_spark.encode.misfits import Kind
 from threea_spark.publish.receipt import Receipt, found_bounds_in_words
 from threea_spark.report.charts.scales import percent
 
-_KINDS = ("not listed", "null", "below", "above")
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 SHOWN = 200
 """Columns in the table; of more, those with the largest shares."""
 

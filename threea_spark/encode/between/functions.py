@@ -6,7 +6,7 @@ Of a counted rule, each value of `from` gets the value of `to` with which its no
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.config.columns import Column
 from threea_spark.config.domain import Domain
+from threea_spark.config.functional_checks import levels_of
 from threea_spark.config.row_rules import Cells, Functional
 from threea_spark.encode.between.written import filled
 from threea_spark.encode.categories import CategoryField
@@ -40,11 +41,7 @@ class LevelledColumn:
     def of(cls, name: str, domain: Domain, selected: Mapping[str, tuple[str, ...]]) -> LevelledColumn:
         """The column, its values found where it is open."""
         column = domain.columns[name]
-        if column.is_categorical:
-            return cls(name, selected.get(name, ()) if column.is_open else tuple(column.values), column)
-        if column.type != "integer":
-            raise TypeError(f"{name!r} has no few values")  # the domain's checks refuse it
-        return cls(name, tuple(map(str, range(int(column.lower_number), int(column.upper_number) + 1))), column)
+        return cls(name, selected.get(name, ()) if column.is_open else levels_of(column), column)
 
     @property
     def is_open(self) -> bool:
@@ -73,14 +70,18 @@ class LevelledColumn:
         """Released values of levels."""
         if self.column.is_categorical:
             return Levels(np.where(levels < len(self.values), levels, -1), self.values)
-        numbers = np.array([*map(float, self.values), np.nan])
-        return Numbers(numbers[levels])
+        return Numbers(self._numbers[levels])
 
     def feature_values(self, levels: Int64Array) -> NDArray[np.generic]:
         """Levels as the codec of the column takes values: levels of a category, numbers with NaN for null."""
         if self.column.is_categorical:
             return levels
-        return np.array([*map(float, self.values), np.nan])[levels]
+        return self._numbers[levels]
+
+    @property
+    def _numbers(self) -> Float64Array:
+        """The number of each level of a column of whole numbers, NaN for null, shape (n_values + 1,)."""
+        return np.array([*map(float, self.values), np.nan])
 
     def _levels(self, numbers: Float64Array) -> Int64Array:
         known = numbers if self.column.nullable else filled(numbers, self.column)
@@ -152,12 +153,9 @@ class FunctionalColumns:
 
     def tables(self, noisy: Float64Array) -> list[FunctionTable]:
         """Each combination's most frequent value, by counts with noise, shape (size,)."""
-        n_rows, found, start = n_places(self.deciding), [], 0
-        for column in self.decided:
-            own = noisy[start : start + n_rows * column.n_levels].reshape(n_rows, column.n_levels)
-            found.append(FunctionTable(column.name, own.argmax(axis=1).astype(np.int64)))
-            start += own.size
-        return found
+        return [
+            FunctionTable(column.name, own.argmax(axis=1).astype(np.int64)) for column, own in self._tables_of(noisy)
+        ]
 
     def unclear(self, noisy: Float64Array, least: float) -> dict[str, tuple[int, int]]:
         """By decided column: how many values of `from` have no pair with a noisy count of `least`, and how many exist.
@@ -168,13 +166,15 @@ class FunctionalColumns:
           noisy: Counts with noise, shape (size,). RELEASED.
           least: In rows.
         """
-        n_rows, found, start = n_places(self.deciding), dict[str, tuple[int, int]](), 0
-        for column in self.decided:
-            own = noisy[start : start + n_rows * column.n_levels].reshape(n_rows, column.n_levels)
-            known = own[: self._n_known]
-            found[column.name] = int((known.max(axis=1) < least).sum()), len(known)
-            start += own.size
-        return found
+        known = {column.name: own[: self._n_known] for column, own in self._tables_of(noisy)}
+        return {name: (int((own.max(axis=1) < least).sum()), len(own)) for name, own in known.items()}
+
+    def _tables_of(self, noisy: Float64Array) -> Iterator[tuple[LevelledColumn, Float64Array]]:
+        """Each decided column with its table of counts, a row for each combination of levels of `from`."""
+        n_rows = n_places(self.deciding)
+        ends = np.cumsum([n_rows * column.n_levels for column in self.decided])[:-1]
+        for column, own in zip(self.decided, np.split(noisy, ends), strict=True):
+            yield column, own.reshape(n_rows, column.n_levels)
 
     @property
     def _n_known(self) -> int:
