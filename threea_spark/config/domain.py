@@ -5,6 +5,7 @@ The author of a domain declares it to be public knowledge. Nothing in it may be 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from threea_spark.config.near_names import near_name
 from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.row_rules import FunctionalRule, RowRule, UniqueRule, of_kind
 from threea_spark.config.rule_checks import rule_problems
-from threea_spark.config.yaml_files import read_yaml
+from threea_spark.config.yaml_files import content_of, read_yaml
 from threea_spark.errors import ConfigError
 
 Task: TypeAlias = Literal["classification", "regression", "none"]
@@ -221,12 +222,20 @@ class Domain(Frozen):
         return len(column.values) if column.is_categorical else label_cells
 
     @classmethod
-    def from_yaml(cls, path: str | Path) -> Domain:
-        """Reads a domain and reports all broken rules at once.
+    def of(cls, given: Domain | Mapping[str, Any] | str | os.PathLike[str]) -> Domain:
+        """Returns the domain that is given as such, as a mapping of its fields, or as the path of its YAML.
 
         Raises:
-          ConfigError: with one line for each broken rule.
+          ConfigError: with one line for each broken rule; or if it is none of these.
         """
+        if isinstance(given, Domain):
+            return given
+        content, where = content_of(given, name="domain", kind="a Domain")
+        return cls.from_dict(content, where=where)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Domain:
+        """Reads a domain's YAML; raises as `of`."""
         return cls.from_dict(read_yaml(path), where=str(path))
 
     @classmethod

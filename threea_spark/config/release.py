@@ -7,8 +7,10 @@ numbers (see recipes/rules.py) and stated in the receipt.
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,16 +19,14 @@ from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import PROBABILITY_TYPE, added_names, names_taken
 from threea_spark.config.reading import Frozen, parse_model
-from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
-from threea_spark.config.yaml_files import read_yaml
+from threea_spark.config.stage_settings import AdaptConfig, AnonymizeConfig, ApproximateConfig, EncodeConfig
+from threea_spark.config.tables import PlaceConfig, SourceConfig, TargetConfig, clash_of
+from threea_spark.config.yaml_files import content_of, read_yaml
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Accounting, Stage
 from threea_spark.privacy.large_delta import declared_problem
 from threea_spark.privacy.unit import Missing, PrivacyUnit
 
-Cells: TypeAlias = Annotated[int, Field(ge=2, le=256)]
-Count: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
-Norm: TypeAlias = Annotated[float, Field(ge=1e-3, le=1e6)]
 _SHARES_TOLERANCE = 1e-6
 
 
@@ -104,51 +104,6 @@ class PrivacyConfig(Frozen):
     def neighboring_relation(self) -> Relation:
         """Which tables are neighbours."""
         return Relation(self.relation)
-
-
-class EncodeConfig(Frozen):
-    """How cells become coordinates."""
-
-    numeric: Literal["quantile", "affine"] | Auto = Field(default=AUTO, description="codes of numeric columns")
-    cells: Cells | Auto = Field(default=AUTO, description="histogram cells of a numeric column")
-    clip_norm: Norm | Auto = Field(default=AUTO, description="L2 bound on an encoded row")
-
-
-class ApproximateConfig(Frozen):
-    """The mixture of size-constrained components."""
-
-    components: Count | Auto = Field(default=AUTO, description="number of components; without clusters, one per class")
-    per_class: bool | Auto = Field(default=AUTO, description="whether each class has its own mixture")
-    covariance: Literal["isotropic", "diagonal", "full"] | Auto = Field(default=AUTO, description="a component's shape")
-    min_cluster_size: Rows | Auto = Field(default=AUTO, description="minimum number of rows per component")
-    iterations: int = Field(default=4, ge=1, le=100, description="passes over the rows, if there are clusters")
-
-
-class AdaptConfig(Frozen):
-    """Kernel Inducing Points and the label function."""
-
-    method: Literal["kip", "none"] = Field(default="kip", description="none: no label function")
-    support_size: Annotated[int, Field(ge=2, le=10_000)] | Auto = Field(default=AUTO, description="inducing points")
-    alpha: float = Field(default=0.1, ge=0, le=1, description="share of the density term; 1 keeps the points")
-    targets: Literal["private", "released", "plain"] = Field(default="private", description="rows that the points fit")
-    learn_labels: bool = Field(default=True, description="whether the points' labels move too")
-    steps: int = Field(default=60, ge=1, le=10_000, description="noisy steps that move the points")
-    rows: Literal["all", "sample"] = Field(default="all", description="rows that teach the label function")
-    max_rows: Rows = Field(default=200_000, description="maximum number of rows on the driver, of a sample")
-    depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
-    activation: Literal["relu", "erf"] = Field(default="relu", description="activation of the kernel's network")
-    ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
-
-
-class AnonymizeConfig(Frozen):
-    """How the released rows are made."""
-
-    generator: Literal["sample", "mix", "random"] = Field(default="sample", description="draw rows, or average them")
-    rows: Rows | Literal["match"] = Field(default="match", description="rows to release; match: the noisy row count")
-    mix_size: Rows | Auto = Field(default=AUTO, description="rows averaged in a group")
-    label_probability: bool = Field(
-        default=False, description="adds what the model knows of the label: class probabilities, or the expected number"
-    )
 
 
 class ReleaseConfig(Frozen):
@@ -229,16 +184,29 @@ class ReleaseConfig(Frozen):
         return digest_of(self.model_dump(mode="json"))
 
     @classmethod
+    def of(cls, given: ConfigLike) -> ReleaseConfig:
+        """Returns the configuration that is given as such, as a mapping of its fields, or as the path of its YAML.
+
+        Args:
+          given: In a mapping `domain` may also be a Domain; the path in `domain: {file: ...}` is relative to the YAML,
+            in a mapping to the working directory.
+
+        Raises:
+          ConfigError: with one line for each broken rule; or if it is none of these.
+        """
+        if isinstance(given, ReleaseConfig):
+            return given
+        content, where = content_of(given, name="config", kind="a ReleaseConfig")
+        return cls.from_dict(_with_domain(content, Path(where).parent), where=where)
+
+    @classmethod
     def from_yaml(cls, path: str | Path) -> ReleaseConfig:
         """Reads and checks a release's YAML; the path in `domain: {file: ...}` is relative to it.
 
         Raises:
           ConfigError: with one line for each broken rule.
         """
-        content = read_yaml(path)
-        if isinstance(domain := content.get("domain"), dict) and set(domain) == {"file"}:
-            content = {**content, "domain": read_yaml(Path(path).parent / str(domain["file"]))}
-        return cls.from_dict(content, where=str(path))
+        return cls.from_dict(_with_domain(read_yaml(path), Path(path).parent), where=str(path))
 
     @classmethod
     def from_dict(cls, content: dict[str, Any], *, where: str = "config") -> ReleaseConfig:
@@ -248,3 +216,15 @@ class ReleaseConfig(Frozen):
           ConfigError: with one line for each broken rule.
         """
         return parse_model(cls, content, where=where)
+
+
+ConfigLike: TypeAlias = "ReleaseConfig | Mapping[str, Any] | str | os.PathLike[str]"
+"""What `ReleaseConfig.of` takes, and with it every function that takes a configuration."""
+
+
+def _with_domain(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Puts the domain of another file in place of its name."""
+    domain = content.get("domain")
+    if isinstance(domain, dict) and set(domain) == {"file"}:
+        return {**content, "domain": read_yaml(folder / str(domain["file"]))}
+    return content

@@ -6,6 +6,7 @@ A category is text: where YAML reads 02134, 1e3 or 250.10 as a number, its spell
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,28 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: must be a mapping of fields, such as `source: ...`")
     return content
+
+
+def content_of(given: object, *, name: str, kind: str) -> tuple[dict[str, Any], str]:
+    """Returns plain values that are given as a mapping or as the path of a YAML file, and what errors call them.
+
+    Args:
+      given: Whatever a caller passed.
+      name: The parameter.
+      kind: The class that it may have as well, with its article.
+
+    Raises:
+      ConfigError: as `read_yaml`, or if it is neither.
+    """
+    if isinstance(given, Mapping):
+        return dict(given), name
+    if isinstance(given, str | os.PathLike):
+        path = os.fsdecode(given)
+        return read_yaml(path), path
+    raise ConfigError(
+        f"{name}: must be {kind}, a mapping of its fields, or the path of its YAML, got {type(given).__name__}; pass "
+        "one of these"
+    )
 
 
 def _read(text: str) -> object:

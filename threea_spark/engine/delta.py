@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 from threea_spark.config.table_names import PlaceKey, quoted_name
 from threea_spark.engine.history import Commit
 from threea_spark.engine.not_delta import NoDelta, why_no_delta
+from threea_spark.engine.quiet import unprinted_query_errors
 from threea_spark.errors import SourceError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Place:
         return cls.of(None, text) if "/" in text or ":" in text else cls.of(text, None)
 
 
+@unprinted_query_errors()
 def exists(spark: SparkSession, place: Place) -> bool:
     """Tells whether there is a table at this place; reads no row."""
     from pyspark.errors import AnalysisException
@@ -62,6 +64,7 @@ def exists(spark: SparkSession, place: Place) -> bool:
     return True
 
 
+@unprinted_query_errors()
 def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int:
     """Resolves the version to read; reads no row.
 
@@ -86,6 +89,7 @@ def latest_version(spark: SparkSession, place: Place, wanted: int | None) -> int
     return wanted
 
 
+@unprinted_query_errors()
 def no_delta(spark: SparkSession, place: Place) -> NoDelta | None:
     """Says what a place is that is no Delta table, or that nothing is there; None for a Delta table. Reads no row."""
     from pyspark.errors import AnalysisException
@@ -97,6 +101,7 @@ def no_delta(spark: SparkSession, place: Place) -> NoDelta | None:
     return None
 
 
+@unprinted_query_errors()
 def history_of(spark: SparkSession, place: Place) -> tuple[Commit, ...]:
     """Returns what each commit did, as far back as Delta remembers; empty if there is no such table. Reads no row."""
     from pyspark.errors import AnalysisException
@@ -119,6 +124,7 @@ def read_version(spark: SparkSession, place: Place, version: int) -> DataFrame:
     return reader.load(place.name) if place.is_path else reader.table(place.name)
 
 
+@unprinted_query_errors()
 def read_latest(spark: SparkSession, place: Place) -> DataFrame:
     """Reads the newest version of a table.
 
@@ -131,7 +137,9 @@ def read_latest(spark: SparkSession, place: Place) -> DataFrame:
         rows = spark.read.format("delta").load(place.name) if place.is_path else spark.read.table(place.name)
         rows.columns  # noqa: B018 - Connect reports a missing table only when it analyses the query
     except AnalysisException:
-        raise SourceError(f"{place} is not a readable table; check its name or path") from None
+        found = no_delta(spark, place)
+        why = "is not a readable table; check its name or path" if found is None else f"{found.what}; {found.fix}"
+        raise SourceError(f"{place} {why}") from None
     return rows
 
 
@@ -140,6 +148,7 @@ def table_id(spark: SparkSession, place: Place) -> str:
     return identity(spark, place)[0]
 
 
+@unprinted_query_errors()
 def identity(spark: SparkSession, place: Place) -> tuple[str, PlaceKey | None]:
     """Returns Delta's own identifier of a table and the folder of its files; an empty identifier if there is none."""
     from pyspark.errors import AnalysisException

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_PRINTED_BY = "DataFrameQueryContextLogger"
+_PRINTED_BY = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 _CONFLICT = re.compile(
     r"DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w*Exception|(Metadata|Protocol)ChangedException"
 )
@@ -19,19 +19,21 @@ _CONFLICT = re.compile(
 
 @contextmanager
 def unprinted_query_errors() -> Iterator[None]:
-    """Silences pyspark's logger of failed queries, unless this library logs at DEBUG; errors still propagate."""
+    """Silences pyspark's loggers of failed queries, unless this library logs at DEBUG; errors still propagate."""
     from pyspark.logger import PySparkLogger
 
     if logging.getLogger("threea_spark").isEnabledFor(logging.DEBUG):
         yield
         return
-    logger = PySparkLogger.getLogger(_PRINTED_BY)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    loggers = [PySparkLogger.getLogger(name) for name in _PRINTED_BY]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def is_conflict(error: Exception) -> bool:
