@@ -19,6 +19,7 @@ MODULES = (
     "threea_spark",
     "threea_spark.config.release",
     "threea_spark.config.stage_settings",
+    "threea_spark.config.adapt",
     "threea_spark.config.domain",
     "threea_spark.config.columns",
     "threea_spark.model.released",
@@ -30,6 +31,7 @@ MODULES = (
     "threea_spark.report.pages",
     "threea_spark.synthesizer",
     "threea_spark.publish.mlflow",
+    "threea_spark.session",
     "threea_spark.errors",
     "threea_spark.cli.main",
 )

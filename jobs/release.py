@@ -1,6 +1,6 @@
 """spark-submit jobs/release.py --config release.yaml: releases a table, prints the receipt, writes a report.
 
-Supports the same outputs as `threea release`, including --save-model and --mlflow.
+Leaves the same outputs as `threea release`: the model too, unless --no-model, and a run with --mlflow.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from pathlib import Path
 
 from threea_spark import ReleaseConfig
 from threea_spark.errors import ThreeAError
-from threea_spark.outputs import Outputs
-from threea_spark.pipeline import release_with_model
+from threea_spark.outputs import Outputs, release_with_outputs
 from threea_spark.planned import make_plan
 from threea_spark.session import build_session
 
@@ -28,16 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.receipt,
         arguments.report,
         model=arguments.save_model,
+        with_model=not arguments.no_model,
         mlflow=arguments.mlflow,
         mlflow_experiment=arguments.mlflow_experiment,
+        if_exists=arguments.if_exists,
     )
     try:
         config = ReleaseConfig.from_yaml(arguments.config)
         outputs.check(config)
         make_plan(config)  # a claim that cannot be certified is refused before Spark starts
         spark = build_session("threea-release")
-        receipt, model = release_with_model(spark, config)
-        outputs.write(spark, config, receipt, model)
+        receipt = release_with_outputs(spark, config, outputs)
     except ThreeAError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
@@ -50,9 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", required=True, help="YAML of the release")
     parser.add_argument("--receipt", type=Path, help="where to write the receipt's JSON")
     parser.add_argument("--report", type=Path, help="where to write the report's HTML")
-    parser.add_argument("--save-model", type=Path, help="also save the model, to sample from later")
+    parser.add_argument("--save-model", type=Path, help="where to save the model, to draw more rows from")
+    parser.add_argument("--no-model", action="store_true", help="do not save the model")
     parser.add_argument("--mlflow", action="store_true", help="also log one run to MLFLOW_TRACKING_URI")
     parser.add_argument("--mlflow-experiment", help="MLflow experiment, by name; implies --mlflow")
+    parser.add_argument(
+        "--if-exists", choices=["error", "skip"], default="error", help="if this very release was written before"
+    )
     return parser
 
 

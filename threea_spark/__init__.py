@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from threea_spark.doctor.domain_check import DomainCheck, check_domain
     from threea_spark.evaluation.evaluate import Evaluation, evaluate
     from threea_spark.model.released import ReleaseModel
-    from threea_spark.pipeline import fit, release
+    from threea_spark.pipeline import fit, release, release_with_model
     from threea_spark.publish.mlflow import log_release
     from threea_spark.publish.receipt import Receipt
     from threea_spark.report.pages import internal_report_html, report_html
+    from threea_spark.session import build_session
     from threea_spark.synthesizer import Synthesizer
 
 __version__ = "0.2.0"
@@ -36,12 +37,14 @@ _HOMES = {
     "ReleaseConfig": "threea_spark.config.release",
     "ReleaseModel": "threea_spark.model.released",
     "Synthesizer": "threea_spark.synthesizer",
+    "build_session": "threea_spark.session",
     "check_domain": "threea_spark.doctor.domain_check",
     "evaluate": "threea_spark.evaluation.evaluate",
     "fit": "threea_spark.pipeline",
     "internal_report_html": "threea_spark.report.pages",
     "log_release": "threea_spark.publish.mlflow",
     "release": "threea_spark.pipeline",
+    "release_with_model": "threea_spark.pipeline",
     "report_html": "threea_spark.report.pages",
 }
 
@@ -53,12 +56,14 @@ __all__ = [
     "ReleaseConfig",
     "ReleaseModel",
     "Synthesizer",
+    "build_session",
     "check_domain",
     "evaluate",
     "fit",
     "internal_report_html",
     "log_release",
     "release",
+    "release_with_model",
     "report_html",
 ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape, histogram_layout
 from threea_spark.encode.prices import BOUNDS_SHARE
 from threea_spark.model.more_rows import more_rows_in_words
@@ -71,13 +71,14 @@ class Outlook:
         return "\n".join(lines)
 
 
-def outlook(config: ReleaseConfig, *, n_rows: int) -> Outlook:
+def outlook(config: ConfigLike, *, n_rows: int) -> Outlook:
     """Works out what a release would have to live with; reads no row and needs no Spark.
 
     Args:
       config: The release's configuration.
       n_rows: Assumed.
     """
+    config = ReleaseConfig.of(config)
     plan, shape = make_plan(config), expected_shape(config, float(n_rows))
     chosen = choose(config, plan, shape)
     stages = tuple(_stages(chosen, config, plan, shape))

@@ -7,11 +7,11 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from threea_spark.anonymize.mix import Mixed
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.booking import booked, one_error
-from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.engine import delta
+from threea_spark.engine.given import require_session, require_spark_rows
 from threea_spark.engine.progress import Listener, Progress
 from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.staging import staging
@@ -24,12 +24,13 @@ from threea_spark.model.sampler import Drawn
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.budget import PrivacyPlan
-from threea_spark.privacy.statement import PrivacyStatement, statement_of
+from threea_spark.privacy.statement import statement_of
 from threea_spark.publish import write
 from threea_spark.publish.appending import Appending, largest_key
 from threea_spark.publish.ledger import Ledger, SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
 from threea_spark.publish.standing import standing_of
+from threea_spark.publish.written import IfExists, receipt_before
 from threea_spark.recipes.choice import expected
 from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
 from threea_spark.source.local import check_missing, local_source
@@ -48,7 +49,7 @@ _RELEASED_FILE_ROWS = 1_000_000
 
 
 def fit(
-    rows: DataFrame | pd.DataFrame | pa.Table, config: ReleaseConfig, *, listener: Listener | None = None
+    rows: DataFrame | pd.DataFrame | pa.Table, config: ConfigLike, *, listener: Listener | None = None
 ) -> ReleaseModel:
     """Fits a model of a table under the configured guarantee.
 
@@ -59,22 +60,24 @@ def fit(
         (`createDataFrame` of a pandas frame or of Python objects, `inferSchema`) are functions of the rows, which no
         noise covers: declare the schema, or pass the frame itself. Of a frame the domain decides the types, and its
         cells are read as `Synthesizer` reads them.
-      config: The release's configuration; the generator must be `sample`, since a mixed table is not a model. Its
-        ledger, a Delta table, is charged under `config.source`.
+      config: The release's configuration, as in `release`; the generator must be `sample`, since a mixed table is not
+        a model. Its ledger, a Delta table, is charged under `config.source`.
       listener: Shows progress.
 
     Raises:
-      ConfigError: if the generator mixes rows, the source is to be read since a version, or a frame is to be booked in
-        a ledger, which needs Spark.
+      ConfigError: if the generator mixes rows, the source is to be read since a version, a frame is to be booked in a
+        ledger, which needs Spark, or an argument has a wrong type.
       SchemaError, SourceError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
+    config = ReleaseConfig.of(config)
     if config.is_mixing:
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     if config.source.since is not None:
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
     if is_in_memory(rows):
         return _fit_in_memory(rows, config, listener)
+    require_spark_rows(rows, "rows", "a pandas frame or an Arrow table")
     return _fit_on_spark(cast("DataFrame", rows), config, listener)
 
 
@@ -86,7 +89,7 @@ def _fit_on_spark(rows: DataFrame, config: ReleaseConfig, listener: Listener | N
     with booked(ledger), staging(spark, release_id, schema) as name:
         fitted = _fitted(rows, config, plan, release_id, name, _progress(config, plan, listener))
         ledger.require_counting()
-        return _model(fitted, config, types, statement_of(fitted.meter))
+        return fitted.model(types, statement_of(fitted.meter))
 
 
 def _fit_in_memory(rows: pd.DataFrame | pa.Table, config: ReleaseConfig, listener: Listener | None) -> ReleaseModel:
@@ -106,38 +109,64 @@ def _fit_in_memory(rows: pd.DataFrame | pa.Table, config: ReleaseConfig, listene
             _new_release_id(config),
             _progress(config, plan, listener),
         )
-        return _model(fitted, config, released_types(domain) | config.added_columns, statement_of(fitted.meter))
+        return fitted.model(released_types(domain) | config.added_columns, statement_of(fitted.meter))
 
 
 def _new_release_id(config: ReleaseConfig) -> str:
     return f"{config.digest}-{secrets.token_hex(4)}"
 
 
-def release(spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None) -> Receipt:
+def release(
+    spark: SparkSession, config: ConfigLike, *, if_exists: IfExists = "error", listener: Listener | None = None
+) -> Receipt:
     """Releases a Delta table: reads one version, checks the ledger, fits, writes once, and says what it did.
 
     Args:
       spark: A session, classic or Connect.
-      config: The release's configuration.
+      config: The release's configuration: a ReleaseConfig, a mapping of its fields, or the path of its YAML.
+      if_exists: `skip` returns the receipt in the target's history if this very release, of the same version of the
+        source, was written before; nothing is read or booked. Anything else at the target is refused all the same.
       listener: Shows progress.
 
     Returns:
       The receipt, which is also stored in the target's commit metadata.
 
     Raises:
+      ConfigError: if the configuration breaks a rule, or an argument has a wrong type.
       ReleaseExistsError: if this very release was written before; nothing is read.
       TargetExistsError: if the target holds something else.
       SourceError, SchemaError, BudgetError: before any row is read.
       ReleaseFailedError: if a stage failed; neither target nor staging is left.
     """
-    return release_with_model(spark, config, listener=listener)[0]
+    return release_with_model(spark, config, if_exists=if_exists, listener=listener)[0]
 
 
 def release_with_model(
-    spark: SparkSession, config: ReleaseConfig, *, listener: Listener | None = None
+    spark: SparkSession, config: ConfigLike, *, if_exists: IfExists = "error", listener: Listener | None = None
 ) -> tuple[Receipt, ReleaseModel | None]:
-    """Does what `release` does, and also returns the model that was sampled; None where rows were mixed."""
-    ready = prepare(spark, config)
+    """Does what `release` does for the same expense, and also returns the model that the rows were drawn from.
+
+    Args:
+      spark, config, if_exists, listener: As in `release`.
+
+    Returns:
+      The receipt, and the model; None where rows were mixed, or the release was written before.
+
+    Raises:
+      ThreeAError: as `release`.
+    """
+    require_session(spark)
+    checked = ReleaseConfig.of(config)
+    before = receipt_before(spark, checked, if_exists)
+    if before is not None:
+        return before, None
+    return released(spark, checked, prepare(spark, checked), listener=listener)
+
+
+def released(
+    spark: SparkSession, config: ReleaseConfig, ready: Prepared, *, listener: Listener | None = None
+) -> tuple[Receipt, ReleaseModel | None]:
+    """Carries out a release that passed all checks; see `release_with_model`."""
     progress = _progress(config, ready.plan, listener, writes=True)
     with booked(ready.ledger), staging(spark, ready.release_id, ready.staging) as name:
         fitted = _fitted(ready.rows, config, ready.plan, ready.release_id, name, progress)
@@ -146,7 +175,7 @@ def release_with_model(
         with progress.step(WRITE_STEP):
             _write(spark, fitted, config, ready, receipt)
     log.info("internal, not covered by the guarantee: seconds by step %s", progress.seconds)
-    return receipt, None if isinstance(fitted.outcome, Mixed) else _model(fitted, config, ready.types, receipt.privacy)
+    return receipt, None if config.is_mixing else fitted.model(ready.types, receipt.privacy)
 
 
 def _progress(config: ReleaseConfig, plan: PrivacyPlan, listener: Listener | None, *, writes: bool = False) -> Progress:
@@ -166,15 +195,6 @@ def _fitted(
     return run_stages(source, config, plan, release_id, progress)
 
 
-def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy: PrivacyStatement) -> ReleaseModel:
-    if isinstance(fitted.outcome, Mixed):
-        raise ConfigError("anonymize.generator: a mixed table is not a model to sample from")
-    drawn = fitted.outcome
-    return ReleaseModel(
-        fitted.domain, drawn.encoding, drawn.sampler, types, fitted.n_rows, privacy, fitted.advice, fitted.fit.as_dict()
-    )
-
-
 def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
     """Makes the receipt before a row is written: events that cost more than the claim stop the release here."""
     statement = statement_of(fitted.meter)
@@ -184,7 +204,7 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
         source_version=ready.version,
         source_since=config.source.since,
         target=str(config.target),
-        n_released=_n_released(fitted, config),
+        n_released=fitted.n_released(config.anonymize.rows),
         generator=config.anonymize.generator,
         columns=tuple(ready.types),
         left_out=ready.left_out,
@@ -206,13 +226,6 @@ def _write(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Pr
     else:
         properties = {PROPERTY_RELEASE: receipt.release_id, **standing_of([ready.held.as_written]).properties}
         write.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
-
-
-def _n_released(fitted: Fitted, config: ReleaseConfig) -> int:
-    if isinstance(fitted.outcome, Mixed):
-        return fitted.outcome.mixer.n_groups
-    asked = config.anonymize.rows
-    return max(1, round(fitted.n_rows)) if asked == "match" else int(asked)
 
 
 def _released_rows(

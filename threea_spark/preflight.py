@@ -17,6 +17,7 @@ from threea_spark.privacy.statement import plan_in_words
 from threea_spark.privacy.unit import Missing
 from threea_spark.publish.fitting_target import check_fits, columns_of
 from threea_spark.publish.held import Held, hashed, held_in
+from threea_spark.publish.kept_model import model_path
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import PROPERTY_RELEASE
 from threea_spark.publish.standing import check_may_join
@@ -199,9 +200,11 @@ def _check_target(
     properties = delta.properties_of(spark, target)
     releases = held_in(properties, delta.commit_metadata(spark, target))
     if any(held.release_id == release_id and held.is_written for held in releases):
+        model = model_path(config, release_id)
         raise ReleaseExistsError(
             f"release {release_id} already exists at {target}: same configuration, same source version; nothing was "
-            "read. Use its rows as they are, or draw more from its saved model with `threea sample` at no cost"
+            f"read. Use its rows as they are, or draw more from its model, by default {model}, with `threea sample` at "
+            "no cost; --if-exists skip (if_exists='skip') takes such a run for done"
         )
     if config.target.mode == "create":
         made = "holds another release; choose another target, use mode: append, or drop it"

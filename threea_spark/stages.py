@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +19,15 @@ from threea_spark.encode.outline import LabelShape, TableShape, encode_prices
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import SourceRows, StagedRows
+from threea_spark.errors import ConfigError
 from threea_spark.model.constants import constant_columns, constants_in_words
+from threea_spark.model.released import ReleaseModel
 from threea_spark.model.sampler import Drawn
 from threea_spark.privacy import large_delta
 from threea_spark.privacy.budget import PrivacyPlan, Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.statement import PrivacyStatement
 from threea_spark.recipes.choice import choose
 from threea_spark.recipes.recipe import ENCODE_STEPS, DrawPairs, DrawWide, Mix, Recipe
 from threea_spark.run import Run
@@ -53,6 +56,28 @@ class Fitted:
     fit: DomainFit
     advice: tuple[str, ...]
     meter: PrivacyMeter
+
+    def n_released(self, asked: int | str) -> int:
+        """Rows of the released table: one for each group, as many as asked for, or as the source holds (`match`)."""
+        if isinstance(self.outcome, Mixed):
+            return self.outcome.mixer.n_groups
+        return max(1, round(self.n_rows)) if asked == "match" else int(asked)
+
+    def model(self, types: Mapping[str, str], privacy: PrivacyStatement) -> ReleaseModel:
+        """The model that rows are drawn from.
+
+        Args:
+          types: Spark's simple type string by released column.
+          privacy: The guarantee.
+
+        Raises:
+          ConfigError: if rows were mixed.
+        """
+        drawn = self.outcome
+        if isinstance(drawn, Mixed):
+            raise ConfigError("anonymize.generator: a mixed table is not a model to sample from")
+        fit = self.fit.as_dict()
+        return ReleaseModel(self.domain, drawn.encoding, drawn.sampler, types, self.n_rows, privacy, self.advice, fit)
 
 
 def run_stages(

@@ -11,7 +11,6 @@ from sklearn.base import BaseEstimator
 
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.config.yaml_files import read_yaml
 from threea_spark.errors import ConfigError
 from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import fit as fit_table
@@ -135,11 +134,10 @@ class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         return model
 
     def _config(self) -> ReleaseConfig:
-        domain = self.domain if isinstance(self.domain, Domain | Mapping) else read_yaml(self.domain)
-        plain = domain.model_dump() if isinstance(domain, Domain) else dict(domain)
         sections = dict(self.sections or {})
         if taken := sorted({"source", "target", "privacy", "domain"} & set(sections)):
             raise ConfigError(f"sections: {taken[0]!r} is set by the other parameters; drop it from sections")
         privacy = {"epsilon": self.epsilon, "delta": self.delta, "unit": self.unit}
-        content = {"source": _NOWHERE, "target": _RELEASED, "privacy": privacy, "domain": plain, **sections}
+        domain = self.domain if isinstance(self.domain, Mapping) else Domain.of(self.domain)
+        content = {"source": _NOWHERE, "target": _RELEASED, "privacy": privacy, "domain": domain, **sections}
         return ReleaseConfig.from_dict(content, where="Synthesizer")

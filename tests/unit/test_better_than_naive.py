@@ -16,8 +16,8 @@ from threea_spark.approximate.marginals import Marginals, marginals_of
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.odds import cell_log_odds
 from threea_spark.approximate.prices import raise_prices
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.config.stage_settings import AdaptConfig
 from threea_spark.encode.categories import CategoryField
 from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.codec import Encoding

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from threea_spark.cli.console import ConfigOption, JsonOption, say
+from threea_spark.cli.console import ConfigOption, JsonOption, err, escaped, say
 from threea_spark.cli.progress import shown_progress
 from threea_spark.config.release import ReleaseConfig
 
@@ -25,9 +25,10 @@ def fit(
     needs Spark.
     """
     from threea_spark.model.store import require_empty
-    from threea_spark.outputs import require_writable, save_model
+    from threea_spark.outputs import require_writable
     from threea_spark.pipeline import fit as fit_rows
     from threea_spark.planned import make_plan
+    from threea_spark.publish.kept_model import saved
     from threea_spark.source.files import check_kind, read_file
 
     parsed = ReleaseConfig.from_yaml(config)
@@ -37,5 +38,5 @@ def fit(
     make_plan(parsed)
     with shown_progress() as listener:
         fitted = fit_rows(read_file(rows), parsed, listener=listener)
-    save_model(fitted, model)
+    err.print(escaped(saved(fitted, model)))
     say(fitted.privacy.in_words(), json.dumps(fitted.privacy.as_dict(), indent=1) if as_json else None)

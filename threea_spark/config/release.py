@@ -14,12 +14,13 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.config.bounded import AUTO, Auto
 from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import PROBABILITY_TYPE, added_names, names_taken
 from threea_spark.config.reading import Frozen, parse_model
-from threea_spark.config.stage_settings import AdaptConfig, AnonymizeConfig, ApproximateConfig, EncodeConfig
+from threea_spark.config.stage_settings import AnonymizeConfig, ApproximateConfig, EncodeConfig
 from threea_spark.config.tables import PlaceConfig, SourceConfig, TargetConfig, clash_of
 from threea_spark.config.yaml_files import content_of, read_yaml
 from threea_spark.privacy.accounting import Relation

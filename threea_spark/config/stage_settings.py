@@ -1,4 +1,4 @@
-"""The settings of the stages: what a release does to its rows, one frozen model for each stage.
+"""The settings of Encode, Approximate and Anonymize, one frozen model for each stage; see config/adapt.py for Adapt.
 
 Every `auto` is resolved by a documented rule from public numbers (recipes/rules.py) and stated in the receipt.
 """
@@ -34,22 +34,6 @@ class ApproximateConfig(Frozen):
     covariance: Literal["isotropic", "diagonal", "full"] | Auto = Field(default=AUTO, description="a component's shape")
     min_cluster_size: Rows | Auto = Field(default=AUTO, description="minimum number of rows per component")
     iterations: int = Field(default=4, ge=1, le=100, description="passes over the rows, if there are clusters")
-
-
-class AdaptConfig(Frozen):
-    """Kernel Inducing Points and the label function."""
-
-    method: Literal["kip", "none"] = Field(default="kip", description="none: no label function")
-    support_size: Annotated[int, Field(ge=2, le=10_000)] | Auto = Field(default=AUTO, description="inducing points")
-    alpha: float = Field(default=0.1, ge=0, le=1, description="share of the density term; 1 keeps the points")
-    targets: Literal["private", "released", "plain"] = Field(default="private", description="rows that the points fit")
-    learn_labels: bool = Field(default=True, description="whether the points' labels move too")
-    steps: int = Field(default=60, ge=1, le=10_000, description="noisy steps that move the points")
-    rows: Literal["all", "sample"] = Field(default="all", description="rows that teach the label function")
-    max_rows: Rows = Field(default=200_000, description="maximum number of rows on the driver, of a sample")
-    depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
-    activation: Literal["relu", "erf"] = Field(default="relu", description="activation of the kernel's network")
-    ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
 
 
 class AnonymizeConfig(Frozen):

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from threea_spark.booking import booked
-from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.encode.misfits import Misfit, MisfitLayout, misfit_layout
 from threea_spark.engine import delta
+from threea_spark.engine.given import require_session
 from threea_spark.engine.rows import SourceRows
 from threea_spark.errors import ConfigError, PrivacyError
 from threea_spark.preflight import checked_types
@@ -80,13 +81,13 @@ class DomainCheck:
 
 
 def check_domain(
-    spark: SparkSession, config: ReleaseConfig, *, epsilon: float = DEFAULT_EPSILON, unbooked: bool = False
+    spark: SparkSession, config: ConfigLike, *, epsilon: float = DEFAULT_EPSILON, unbooked: bool = False
 ) -> DomainCheck:
     """Counts, for each column, the rows that the domain does not fit, under a guarantee of its own; writes no table.
 
     Args:
       spark: A session, classic or Connect.
-      config: The release's configuration: source, domain, delta, unit and ledger are its own.
+      config: The release's configuration, as in `release`: source, domain, delta, unit and ledger are its own.
       epsilon: What the check may spend, beside any release.
       unbooked: Allows a check without a ledger, whose expense is then for you to add up.
 
@@ -96,6 +97,8 @@ def check_domain(
       SourceError, SchemaError, BudgetError: before any row is read.
       ReleaseFailedError: if reading failed; what was booked counts.
     """
+    require_session(spark)
+    config = ReleaseConfig.of(config)
     if config.privacy.ledger is None and not unbooked:
         raise ConfigError(
             f"privacy.ledger: a domain check spends epsilon {epsilon:g} beside any release, and nothing would record "

@@ -6,7 +6,7 @@ from threea_spark.errors import ConfigError
 
 
 def require_session(given: object) -> None:
-    """Tells whether this is a Spark session, classic or Connect, by what it can do: the two have no common class.
+    """Checks that this is a Spark session, classic or Connect, by what it can do: the two have no common class.
 
     Raises:
       ConfigError: if it is not.
@@ -19,7 +19,7 @@ def require_session(given: object) -> None:
 
 
 def require_spark_rows(given: object, name: str, others: str) -> None:
-    """Tells whether this is a Spark DataFrame, classic or Connect, by what it can do.
+    """Checks that this is a Spark DataFrame, classic or Connect, by what it can do.
 
     Args:
       given: What a caller passed.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import Domain
-from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.engine.delta import Place, latest_version, read_latest, read_version
+from threea_spark.engine.given import require_session, require_spark_rows
 from threea_spark.engine.quiet import unprinted_query_errors
 from threea_spark.errors import SourceError
 from threea_spark.evaluation.models import class_chances, label_of, predicted_numbers
@@ -110,20 +112,23 @@ class JudgedRows:
 
 
 def evaluate(
-    spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int = MAX_ROWS
+    spark: SparkSession, config: ConfigLike, held_out: DataFrame | str | Path, *, max_rows: int = MAX_ROWS
 ) -> Evaluation:
     """Evaluates a release by the models that can be trained on it.
 
     Args:
       spark: A session.
-      config: The configuration of the release that was written.
+      config: The configuration of the release that was written, as in `release`.
       held_out: Real rows the release never read: a DataFrame, a table name, or the path of a Delta table.
       max_rows: Maximum number of rows collected on the driver from each table.
 
     Raises:
+      ConfigError: if the configuration breaks a rule, or an argument has a wrong type.
       SourceError: if the release, the source or the held-out rows cannot be read, or there is no label.
       EnvironmentNotReadyError: if lightgbm is missing.
     """
+    require_session(spark)
+    config = ReleaseConfig.of(config)
     if config.domain.task == "none":
         raise SourceError("evaluate: domain.task is none, so there is no label to predict")
     rows = read_rows(spark, config, held_out, max_rows=max_rows)
@@ -151,7 +156,9 @@ def label_scores(rows: JudgedRows, domain: Domain, label: str) -> LabelScores:
     return LabelScores(label, released, real)
 
 
-def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int) -> JudgedRows:
+def read_rows(
+    spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str | Path, *, max_rows: int
+) -> JudgedRows:
     """Collects uniform samples of the three tables on the driver, in the domain's columns. PRIVATE.
 
     Args:
@@ -163,13 +170,14 @@ def read_rows(spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | 
     source = Place.of(config.source.table, config.source.path)
     target = Place.of(config.target.table, config.target.path)
     version = latest_version(spark, source, config.source.version)
+    real = _frame(spark, held_out)
     released = read_latest(spark, target)
     domain, names = config.domain, names_in_order(released, config.domain)
     with unprinted_query_errors():
         return JudgedRows(
             released=local_rows(released, domain, names, max_rows),
             real=local_rows(read_version(spark, source, version), domain, names, max_rows),
-            held_out=local_rows(_frame(spark, held_out), domain, names, max_rows),
+            held_out=local_rows(real, domain, names, max_rows),
         )
 
 
@@ -212,5 +220,8 @@ def _regression_scores(predicted: Float64Array, y_test: pd.Series) -> Scores:
     return Scores(r2=float(r2_score(y_test[known], predicted[known])))
 
 
-def _frame(spark: SparkSession, held_out: DataFrame | str) -> DataFrame:
-    return read_latest(spark, Place.named(held_out)) if isinstance(held_out, str) else held_out
+def _frame(spark: SparkSession, held_out: DataFrame | str | Path) -> DataFrame:
+    if isinstance(held_out, str | Path):
+        return read_latest(spark, Place.named(str(held_out)))
+    require_spark_rows(held_out, "held_out", "a table name, or the path of a Delta table")
+    return held_out

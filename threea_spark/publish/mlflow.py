@@ -6,9 +6,7 @@ no user, machine, script or system metric is recorded, and a run's times are tho
 
 from __future__ import annotations
 
-import importlib
 import logging
-import os
 import re
 import sys
 import tempfile
@@ -17,10 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.config.yaml_files import written_yaml
 from threea_spark.errors import ConfigError, EnvironmentNotReadyError
 from threea_spark.publish.mlflow_fields import TAG_RECEIPT, fingerprint, metrics_of, params_of, tags_of
+from threea_spark.publish.mlflow_model import save_for_mlflow
+from threea_spark.publish.mlflow_store import experiment_id, reason_of, require_mlflow
 from threea_spark.publish.receipt import Receipt
 
 if TYPE_CHECKING:
@@ -31,13 +31,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("threea_spark")
 
 RECEIPT_FILE, CONFIG_FILE, REPORT_FILE, MODEL_FOLDER = "receipt.json", "config.yaml", "report.html", "model"
-_NO_TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"
 
 
 def log_release(
     receipt: Receipt,
     *,
-    config: ReleaseConfig,
+    config: ConfigLike,
     model: ReleaseModel | None = None,
     report: str | None = None,
     experiment: str | None = None,
@@ -48,9 +47,10 @@ def log_release(
 
     Args:
       receipt: The release's receipt.
-      config: The release's configuration.
-      model: Its model, stored as the folder `model`; `ReleaseModel.load(mlflow.artifacts.download_artifacts(...))`
-        reads it.
+      config: The release's configuration, as in `release`.
+      model: Its model, logged as the folder `model`: a `python_function` that a registry takes, whose predict draws as
+        many rows as the `n_rows` of its input says. `ReleaseModel.load(mlflow.artifacts.download_artifacts(...))` reads
+        the same folder.
       report: Its public report as HTML, from `report_html`.
       experiment: Name of the experiment, created if missing; if None, MLflow's active experiment or
         MLFLOW_EXPERIMENT_NAME.
@@ -63,6 +63,7 @@ def log_release(
         nothing is logged.
       EnvironmentNotReadyError: if mlflow is missing, or its store did not accept the run. The release is kept.
     """
+    config = ReleaseConfig.of(config)
     _check_one_release(receipt, config, model, report)
     require_mlflow()
     with tempfile.TemporaryDirectory(prefix="threea-mlflow-") as name:
@@ -73,23 +74,9 @@ def log_release(
         except Exception as error:  # from MLflow, its store, its database or the network
             log.debug("MLflow did not accept the run", exc_info=True)
             raise EnvironmentNotReadyError(
-                f"MLflow did not accept the run ({type(error).__name__}); the release is kept. Check "
-                "MLFLOW_TRACKING_URI and the experiment, then log it with threea_spark.log_release"
+                f"MLflow did not accept the run: {reason_of(error)}; the release is kept. Check MLFLOW_TRACKING_URI "
+                "and the experiment, then log it with threea_spark.log_release"
             ) from None
-
-
-def require_mlflow() -> None:
-    """Imports mlflow, with telemetry off unless the environment sets it or mlflow was imported before.
-
-    Raises:
-      EnvironmentNotReadyError: if it is missing.
-    """
-    if "mlflow" not in sys.modules:
-        os.environ.setdefault(_NO_TELEMETRY, "true")
-    try:
-        importlib.import_module("mlflow")
-    except ImportError:
-        raise EnvironmentNotReadyError("mlflow is missing; pip install 'threea-spark[mlflow]'") from None
 
 
 @contextmanager
@@ -128,7 +115,7 @@ def _write_files(
     if report is not None:
         (folder / REPORT_FILE).write_text(report, encoding="utf-8")
     if model is not None:
-        model.save(folder / MODEL_FOLDER)
+        save_for_mlflow(model, folder / MODEL_FOLDER)
 
 
 def _logged(folder: Path, receipt: Receipt, config: ReleaseConfig, experiment: str | None) -> str:
@@ -137,12 +124,12 @@ def _logged(folder: Path, receipt: Receipt, config: ReleaseConfig, experiment: s
     from mlflow.entities import Metric, Param
 
     client = MlflowClient()
-    experiment_id = _experiment_id(client, experiment)
+    own = experiment_id(client, experiment)
     known = f"tags.`{TAG_RECEIPT}` = '{fingerprint(receipt)}' and attributes.status = 'FINISHED'"
-    for run in client.search_runs([experiment_id], known, max_results=1):
+    for run in client.search_runs([own], known, max_results=1):
         _add_files(client, run.info.run_id, folder)
         return str(run.info.run_id)
-    info = client.create_run(experiment_id, tags=tags_of(receipt), run_name=receipt.release_id).info
+    info = client.create_run(own, tags=tags_of(receipt), run_name=receipt.release_id).info
     run_id = str(info.run_id)
     try:
         client.log_batch(
@@ -156,15 +143,6 @@ def _logged(folder: Path, receipt: Receipt, config: ReleaseConfig, experiment: s
         raise
     client.set_terminated(run_id, "FINISHED")
     return run_id
-
-
-def _experiment_id(client: MlflowClient, name: str | None) -> str:
-    if name is None:
-        from mlflow.tracking.fluent import _get_experiment_id  # the active one, the environment's, or a notebook's
-
-        return str(_get_experiment_id())
-    found = client.get_experiment_by_name(name)
-    return str(client.create_experiment(name) if found is None else found.experiment_id)
 
 
 def _add_files(client: MlflowClient, run_id: str, folder: Path) -> None:

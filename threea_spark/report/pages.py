@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threea_spark.config.release import ReleaseConfig
+from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.engine.delta import Place, commit_metadata, read_latest
+from threea_spark.engine.given import require_session
 from threea_spark.errors import SourceError
 from threea_spark.publish.receipt import Receipt, receipt_in
 from threea_spark.publish.standing import standing_at
@@ -21,7 +22,7 @@ _MAX_CELLS = 12_000_000  # so that a wide table fits on the driver too
 
 
 def report_html(
-    spark: SparkSession, config: ReleaseConfig, receipt: Receipt | None = None, *, max_rows: int = MAX_ROWS
+    spark: SparkSession, config: ConfigLike, receipt: Receipt | None = None, *, max_rows: int = MAX_ROWS
 ) -> str:
     """Renders the report of a written release; on Databricks, `displayHTML(report_html(spark, config))`.
 
@@ -30,7 +31,7 @@ def report_html(
 
     Args:
       spark: A session, classic or Connect.
-      config: The release's configuration.
+      config: The release's configuration, as in `release`.
       receipt: The release's receipt; found in the target's commits if None.
       max_rows: Maximum number of released rows collected on the driver; fewer for a wide table.
 
@@ -43,6 +44,8 @@ def report_html(
     from threea_spark.report.public import public_page
     from threea_spark.report.summary import summary_of
 
+    require_session(spark)
+    config = ReleaseConfig.of(config)
     found = receipt if receipt is not None else receipt_of(spark, config)
     columns = {*config.domain.columns, *config.domain.keys, *config.added_columns}
     if found.target != str(config.target) or set(found.columns) != columns:
@@ -57,13 +60,13 @@ def report_html(
 
 
 def internal_report_html(
-    spark: SparkSession, config: ReleaseConfig, held_out: DataFrame | str, *, max_rows: int = MAX_ROWS
+    spark: SparkSession, config: ConfigLike, held_out: DataFrame | str | Path, *, max_rows: int = MAX_ROWS
 ) -> str:
     """Renders the INTERNAL report: real rows against released ones, and models tested on held-out real rows.
 
     Args:
       spark: A session, classic or Connect.
-      config: The configuration of the release that was written.
+      config: The configuration of the release that was written, as in `release`.
       held_out: Real rows the release never read: a DataFrame, a table name, or the path of a Delta table.
       max_rows: Maximum number of rows collected on the driver from each table; fewer for a wide table.
 
@@ -78,6 +81,8 @@ def internal_report_html(
     from threea_spark.report.comparison import compare
     from threea_spark.report.internal import internal_page
 
+    require_session(spark)
+    config = ReleaseConfig.of(config)
     rows = read_rows(spark, config, held_out, max_rows=_fitting(config, max_rows))
     return internal_page(str(config.target), compare(rows, config.domain))
 
