@@ -40,15 +40,23 @@ def test_the_whole_way_through_the_command_line(spark, tmp_path):
     write_delta(spark, clinic(800), tmp_path / "source")
     write_delta(spark, clinic(300, seed=9), tmp_path / "held_out")
     config = write_config(tmp_path)
-    done = here("release", "-c", config, "--save-model", tmp_path / "model")
+    done = here("release", "-c", config)
     assert done.exit_code == 0, done.output
     assert "differential privacy for everything that read a row" in done.stdout
     assert "[1/5]" in done.stderr
-    assert json.loads((tmp_path / "out.receipt.json").read_text())["n_released"] > 700
+    n_released = json.loads((tmp_path / "out.receipt.json").read_text())["n_released"]
+    assert n_released > 700
     assert "Release report" in (tmp_path / "out.report.html").read_text()
     assert isinstance(here("release", "-c", config).exception, ReleaseExistsError)
+    (tmp_path / "out.receipt.json").unlink()
+    for options in ([], ["--dry-run"], ["--save-model", tmp_path / "out.model"]):
+        again = here("release", "-c", config, "--if-exists", "skip", "--json", *options)
+        assert again.exit_code == 0, again.output
+        assert json.loads(again.stdout)["n_released"] == n_released
+        assert "was written before" in again.stderr or "--dry-run" in options
+    assert json.loads((tmp_path / "out.receipt.json").read_text())["n_released"] == n_released
     more = tmp_path / "more"
-    asked = ("sample", "--model", tmp_path / "model", "--target", more, "--rows", 50, "--json")
+    asked = ("sample", "--model", tmp_path / "out.model", "--target", more, "--rows", 50, "--json")
     drawn = here(*asked, "--where", "died=yes", "--where", "age=30..80")
     assert drawn.exit_code == 0, drawn.output
     assert json.loads(drawn.stdout)["rows"] == 50
@@ -71,7 +79,7 @@ def test_spark_submit_runs_the_job(spark, tmp_path):
         "--conf", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
         "--conf", "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "--conf", "spark.ui.enabled=false", "--conf", f"spark.sql.warehouse.dir={tmp_path / 'warehouse'}",
-        str(ROOT / "jobs" / "release.py"), "--config", submitted, "--save-model", str(tmp_path / "model"),
+        str(ROOT / "jobs" / "release.py"), "--config", submitted,
     ]  # fmt: skip
     environment = {**QUIET, "PYSPARK_PYTHON": sys.executable}
     done = subprocess.run(submit, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
@@ -79,5 +87,5 @@ def test_spark_submit_runs_the_job(spark, tmp_path):
     assert "differential privacy for everything that read a row" in done.stdout
     assert (tmp_path / "out.receipt.json").exists()
     assert (tmp_path / "out.report.html").exists()
-    assert len(ReleaseModel.load(tmp_path / "model").sample_local(7)) == 7
+    assert len(ReleaseModel.load(tmp_path / "out.model").sample_local(7)) == 7
     assert not any((tmp_path / "warehouse").glob("threea_staging*"))

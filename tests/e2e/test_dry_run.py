@@ -5,11 +5,13 @@ import json
 
 import pytest
 import yaml
+from pyspark.errors import AnalysisException
 from tables import clinic, config_of
 from typer.testing import CliRunner
 
 from threea_spark import ReleaseConfig
 from threea_spark.cli.main import app
+from threea_spark.engine.not_delta import why_no_delta
 from threea_spark.errors import BudgetError, ConfigError, SchemaError, SourceError, TargetExistsError
 from threea_spark.preflight import prepare
 from threea_spark.source.draft import drafted, release_text
@@ -119,6 +121,9 @@ def other_tables(spark, one_table, tmp_path):
     spark.sql("CREATE TEMP VIEW threea_passing AS SELECT * FROM threea_names.stays")
     spark.sql("CREATE TABLE threea_names.files USING parquet AS SELECT * FROM threea_names.stays")
     spark.range(3).write.parquet(str(tmp_path / "parquet"))
+    (tmp_path / "parquet" / "stays" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "file").write_text("no Parquet")
     yield tmp_path
     spark.catalog.dropTempView("threea_passing")
 
@@ -131,8 +136,15 @@ def test_what_is_no_delta_table_says_what_it_is_and_how_to_store_it(spark, other
         ({"table": "threea_passing"}, ["threea_passing is a temporary view; ", f"{copy} threea_passing"]),
         ({"table": "threea_names.files"}, ["is a table of format parquet; ", f"{copy} threea_names.files"]),
         ({"path": folder}, ["holds Parquet files, but is no Delta table; ", f"{copy} parquet.`{folder}`", "CONVERT"]),
+        ({"path": f"{other_tables}/text"}, ["text is not a readable Delta table; check the path"]),
         ({"path": f"{folder}/none"}, [f"source.path: {folder}/none is not a readable Delta table; check the path"]),
-        ({"table": "threea_names.none"}, ["threea_names.none is not a readable Delta table; check the table"]),
+        (
+            {"path": f"{folder}/stay"},
+            [f"source.path: {folder}/stay is not a readable Delta table; did you mean 'stays'?"],
+        ),
+        ({"table": "threea_names.none"}, ["threea_names.none is not found; check the name of the table"]),
+        ({"table": "threea_names.styas"}, ["threea_names.styas is not found; did you mean 'threea_names.stays'?"]),
+        ({"table": "threea_name.stays"}, ["is not found; there is no schema `threea_name` in this session"]),
     ]:
         with pytest.raises(SourceError) as caught:
             prepare(spark, placed(place, {"path": str(other_tables / "out")}))
@@ -144,6 +156,21 @@ def test_what_is_no_delta_table_says_what_it_is_and_how_to_store_it(spark, other
         for place in ({"table": "threea_names.seen"}, {"table": "threea_names.files"}, {"path": folder}):
             with pytest.raises(TargetExistsError, match="and releases are Delta tables; choose another target"):
                 prepare(spark, placed(source, place, mode))
+
+
+@pytest.mark.parametrize("words", ["HISTORY", "DELTA_CONFIGURE_SPARK_SESSION_WITH_EXTENSION_AND_CATALOG"])
+def test_a_session_without_delta_is_told_from_a_table_that_is_not_there(spark, words):
+    """Without Delta's extension DESCRIBE HISTORY looks for a table of that name, and raises what Spark raises here."""
+    with pytest.raises(AnalysisException) as without_delta:
+        spark.sql("DESCRIBE TABLE HISTORY")
+    error = without_delta.value if words == "HISTORY" else AnalysisException(words)
+    found = why_no_delta(spark, "threea_names.stays", is_path=False, error=error)
+    assert found.what == "cannot be looked up, since this session has no Delta"
+    assert "threea_spark.build_session()" in found.fix
+    assert "spark.sql.extensions=io.delta" in found.fix
+    with pytest.raises(AnalysisException) as missing:
+        spark.sql("DESCRIBE HISTORY threea_names.none")
+    assert why_no_delta(spark, "threea_names.none", is_path=False, error=missing.value).what == "is not found"
 
 
 def test_a_draft_of_a_view_says_that_it_has_to_be_stored(spark, other_tables):

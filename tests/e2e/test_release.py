@@ -2,10 +2,11 @@ import json
 import traceback
 
 import pytest
+import yaml
 from pyspark.sql import functions as F
 from tables import COLUMNS, clinic, config_of, write_delta
 
-from threea_spark import ReleaseConfig, evaluate, fit, release, report_html
+from threea_spark import ReleaseConfig, evaluate, fit, release, release_with_model, report_html
 from threea_spark.booking import booked
 from threea_spark.errors import (
     BudgetError,
@@ -67,9 +68,20 @@ def test_receipt_stands_in_commit_properties_and_file(spark, source, tmp_path):
 
 
 def test_the_same_release_again_reads_and_rewrites_nothing(spark, source, tmp_path):
-    run(spark, source, tmp_path / "out")
-    with pytest.raises(ReleaseExistsError, match="exists"):
-        run(spark, source, tmp_path / "out")
+    config = config_of(source, tmp_path / "out", adapt={"method": "none"})
+    (tmp_path / "release.yaml").write_text(yaml.safe_dump(config))
+    receipt, model = release_with_model(spark, config, if_exists="skip")  # nothing to skip yet
+    assert model.privacy == receipt.privacy
+    assert len(model.sample_local(9)) == 9
+    with pytest.raises(ReleaseExistsError, match=r"by default .*/out\.model, with `threea sample` .* --if-exists skip"):
+        release(spark, str(tmp_path / "release.yaml"))
+    seen = []
+    listener = lambda name, *_: seen.append(name)  # noqa: E731
+    assert release(spark, tmp_path / "release.yaml", if_exists="skip", listener=listener).to_json() == receipt.to_json()
+    assert release_with_model(spark, config, if_exists="skip")[1] is None
+    assert seen == []
+    with pytest.raises(TargetExistsError, match="holds another release"):
+        release(spark, {**config, "privacy": {**config["privacy"], "epsilon": 2.0}}, if_exists="skip")
     assert len(spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path / 'out'}`").collect()) == 2
 
 
@@ -362,7 +374,7 @@ def test_evaluation_compares_with_real_rows_and_is_marked_internal(spark, source
     config = ReleaseConfig.from_dict(config_of(source, tmp_path / "out"))
     receipt = release(spark, config)
     held_out = write_delta(spark, clinic(400, seed=6), tmp_path / "held_out")
-    found = evaluate(spark, config, str(held_out))
+    found = evaluate(spark, config.model_dump(), held_out)
     assert found.internal
     assert found.real.auc > 0.85
     assert found.released.auc > 0.6

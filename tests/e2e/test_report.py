@@ -139,7 +139,7 @@ def test_a_configuration_that_was_not_released_has_no_report(spark, released):
     with pytest.raises(SourceError, match="no receipt"):
         report_html(spark, ReleaseConfig.from_dict(config))
     config["target"] = {"path": str(released / "nowhere")}
-    with pytest.raises(SourceError, match="not a readable table"):
+    with pytest.raises(SourceError, match="is not a readable Delta table; check the path"):
         report_html(spark, ReleaseConfig.from_dict(config))
 
 

@@ -1,10 +1,10 @@
 """Releases logged to a real MLflow store, in SQLite: it holds the receipt, the model and no value of a row."""
 
 import dataclasses
-import json
 import os
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
 from planting import COLUMNS, TEXTS, files_with_planted, planted_rows
@@ -108,7 +108,9 @@ def test_the_files_are_those_of_the_release(mlflow, released, parts):
     assert (released / "out.receipt.json").read_bytes() == open(f"{got}/receipt.json", "rb").read()
     assert open(f"{got}/report.html").read() == report
     assert ReleaseConfig.from_yaml(f"{got}/config.yaml") == config
-    assert sorted(os.listdir(f"{got}/model")) == ["arrays.npz", "model.json"]
+    files = ["MLmodel", "arrays.npz", "model.json", "python_env.yaml", "requirements.txt"]
+    assert sorted(os.listdir(f"{got}/model")) == files
+    assert sorted(os.listdir(released / "model")) == ["arrays.npz", "model.json"]
 
 
 def test_the_model_in_the_store_draws_the_same_rows(spark, mlflow, parts):
@@ -117,6 +119,11 @@ def test_the_model_in_the_store_draws_the_same_rows(spark, mlflow, parts):
     drawn = [model.sample(spark, 200, seed=7).toPandas() for model in (loaded, parts[2])]
     assert len(drawn[0]) == 200
     assert drawn[0].equals(drawn[1])
+    function = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    assert function.predict(pd.DataFrame({"n_rows": [200]}), params={"seed": 7}).equals(
+        parts[2].sample_local(200, seed=7)
+    )
+    assert mlflow.register_model(f"runs:/{run.info.run_id}/model", "clinic").version == 1
 
 
 def test_a_release_is_found_again_and_given_only_what_it_lacks(mlflow, parts):
@@ -153,16 +160,14 @@ def test_a_run_whose_files_cannot_be_written_is_marked_and_logged_anew(mlflow, p
     assert sorted(run.info.status for run in runs_of(mlflow, "broken")) == ["FAILED", "FINISHED"]
 
 
-@pytest.mark.slow
-def test_a_release_is_kept_when_its_store_fails(spark, released, tmp_path, monkeypatch):
+def test_nothing_is_spent_if_the_store_does_not_open(spark, released, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
     config = written_config(tmp_path, released / "source", adapt={"method": "none"})
     done = threea("release", "-c", config, "--no-report", "--mlflow")
-    assert done.exit_code == 0, done.output
-    assert done.output.count("the release is kept, but it could not be logged to MLflow") == 1
-    assert "Traceback" not in done.output
-    assert json.loads((tmp_path / "out.receipt.json").read_text())["n_released"] > 0
+    assert isinstance(done.exception, EnvironmentNotReadyError)
+    assert "Nothing was read or booked" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_store_holds_no_value_of_a_row_and_the_search_would_find_one(mlflow, released, tmp_path):

@@ -7,20 +7,24 @@ from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import functions as F
 
+from threea_spark.engine.delta import Place, exists, history_of, latest_version, read_latest
 from threea_spark.engine.quiet import unprinted_query_errors
+from threea_spark.errors import SourceError
 
 PLANTED = "PLANTED-7f3a91"
 
 
 @pytest.fixture
 def logged():
-    """All that pyspark's logger of failed queries hands to its handlers."""
+    """All that pyspark's loggers of failed queries hand to their handlers."""
     records, handler = [], logging.Handler()
     handler.emit = lambda record: records.append(record.getMessage())
-    logger = PySparkLogger.getLogger("DataFrameQueryContextLogger")
-    logger.addHandler(handler)
+    loggers = [PySparkLogger.getLogger(f"{kind}QueryContextLogger") for kind in ("DataFrame", "SQL")]
+    for logger in loggers:
+        logger.addHandler(handler)
     yield records
-    logger.removeHandler(handler)
+    for logger in loggers:
+        logger.removeHandler(handler)
 
 
 def fail(spark):
@@ -33,6 +37,21 @@ def test_a_failed_query_is_not_logged(spark, logged):
     with unprinted_query_errors():
         fail(spark)
     assert logged == []
+
+
+@pytest.mark.connect
+def test_a_table_that_is_not_there_is_an_error_and_no_log(spark, logged):
+    missing = Place.named("threea_nowhere")
+    for ask in (read_latest, lambda spark, place: latest_version(spark, place, None)):
+        with pytest.raises(SourceError, match="threea_nowhere is not found; check the name of the table"):
+            ask(spark, missing)
+    assert not exists(spark, missing)
+    assert history_of(spark, missing) == ()
+    assert logged == []
+    with pytest.raises(PySparkException):
+        spark.sql("DESCRIBE HISTORY threea_nowhere").collect()
+    if "connect" not in type(spark).__module__:
+        assert "threea_nowhere" in "".join(logged)
 
 
 def test_without_it_pyspark_logs_the_value(spark, logged):

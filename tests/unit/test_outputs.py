@@ -11,6 +11,7 @@ from threea_spark import ReleaseConfig
 from threea_spark.errors import ConfigError, ModelError
 from threea_spark.model.released import ReleaseModel
 from threea_spark.outputs import Outputs
+from threea_spark.publish.kept_model import model_path
 
 
 @pytest.fixture
@@ -78,3 +79,44 @@ def test_a_model_that_finds_no_place_does_not_stop_the_rest(config, blocked, tmp
     )
     assert "its model is lost" in " ".join(capsys.readouterr().err.split())
     assert (tmp_path / "r.json").exists()
+
+
+def test_the_model_is_saved_beside_the_receipt_unless_it_is_not_wanted(config, tmp_path, capsys):
+    made = receipt(table(10)[1])
+    Outputs(with_report=False).write(None, config, made, model_of())
+    assert ReleaseModel.load(tmp_path / "out.model").n_rows == model_of().n_rows
+    assert f"model written to {tmp_path}/out.model" in capsys.readouterr().err
+    other = ReleaseConfig.from_dict(config_of(tmp_path / "in", tmp_path / "other"))
+    Outputs(with_report=False, with_model=False).write(None, other, made, model_of())
+    assert not (tmp_path / "other.model").exists()
+    with pytest.raises(ConfigError, match="--no-model: contradicts"):
+        Outputs(model=tmp_path / "model", with_model=False).check(config)
+
+
+def test_each_appended_release_has_a_model_of_its_own_and_a_table_in_a_catalog_one_by_its_release(tmp_path):
+    content = config_of(tmp_path / "in", tmp_path / "out")
+    for target, name in (
+        ({"path": str(tmp_path / "out"), "mode": "append"}, f"{tmp_path}/out.abc-v3.model"),
+        ({"table": "main.released.stays"}, "model-abc-v3"),
+        ({"path": "s3://bucket/out"}, "model-abc-v3"),
+        ({"path": "dbfs:/out"}, "model-abc-v3"),
+    ):
+        assert str(model_path(ReleaseConfig.of({**content, "target": target}), "abc-v3")) == name
+    mixed = ReleaseConfig.of(config_of(tmp_path / "in", tmp_path / "out", anonymize={"generator": "mix"}))
+    assert Outputs().model_folder(mixed, "abc-v3") is None
+
+
+def test_a_place_that_is_taken_is_refused_by_its_options_also_the_default_one(config, tmp_path, blocked):
+    Outputs().check_model(config, "abc-v3")
+    (tmp_path / "out.model").mkdir()
+    (tmp_path / "out.model" / "kept").write_text("")
+    Outputs().check(config)  # the release may have been written before, which is told first
+    with pytest.raises(ModelError, match=r"out\.model: is not empty; .* --save-model, move it away, or pass"):
+        Outputs().check_model(config, "abc-v3")
+    Outputs(with_model=False).check_model(config, "abc-v3")
+    Outputs(model=tmp_path / "out.model", if_exists="skip").check(config)
+    with pytest.raises(ModelError):
+        Outputs(model=tmp_path / "out.model", if_exists="skip").check_model(config, "abc-v3")
+    elsewhere = ReleaseConfig.of(config_of(tmp_path / "in", blocked))
+    with pytest.raises(ConfigError, match=r"--save-model: .* cannot be written"):
+        Outputs().check_model(elsewhere, "abc-v3")

@@ -1,6 +1,7 @@
 """What MLflow would be told of a release, what is refused, and what a missing or autologging MLflow does."""
 
 import dataclasses
+import os
 import re
 import sys
 
@@ -13,11 +14,15 @@ from tables import config_of
 from test_model_store import model_of
 
 from threea_spark import ReleaseConfig, log_release
-from threea_spark.errors import ConfigError
+from threea_spark.errors import ConfigError, EnvironmentNotReadyError
 from threea_spark.evaluation.models import MODELS, class_chances
+from threea_spark.model.released import ReleaseModel
+from threea_spark.outputs import Outputs
 from threea_spark.privacy.budget import Accounting
 from threea_spark.publish.mlflow import autologging_off
 from threea_spark.publish.mlflow_fields import metrics_of, params_of, tags_of
+from threea_spark.publish.mlflow_model import save_for_mlflow
+from threea_spark.publish.mlflow_store import open_experiment, reason_of
 
 KEY = r"[\w .:/-]{1,250}"
 
@@ -125,12 +130,90 @@ def test_a_missing_mlflow_is_one_clear_error_before_the_source_is_looked_for(tmp
         assert done.stderr == "error: mlflow is missing; pip install 'threea-spark[mlflow]'\n"
 
 
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory):
+    """MLflow on a real store: a database and a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        store = tmp_path_factory.mktemp("store")
+        patch.chdir(store)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}/store.db")
+        patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+        yield pytest.importorskip("mlflow")
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_a_wide_release_with_hostile_names_is_taken_by_a_real_store(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow")
+def test_a_store_is_opened_before_anything_is_spent_and_says_why_not(mlflow, tmp_path, monkeypatch):
+    client = mlflow.MlflowClient()
+    assert client.get_experiment(open_experiment("new")).name == "new"
+    assert open_experiment("new") == open_experiment("new")
+    assert client.get_experiment(open_experiment(None)).name == "Default"
+    client.delete_experiment(open_experiment("gone"))
+    with pytest.raises(EnvironmentNotReadyError, match="experiment 'gone' is deleted; restore it"):
+        open_experiment("gone")
+    (tmp_path / "file").write_text("")
+    for uri, why in (
+        (f"sqlite:///{tmp_path}/file/x/store.db", "Not a directory"),
+        (f"file://{tmp_path}/runs", "maintenance mode"),
+        ("http://127.0.0.1:9", "Connection refused"),
+        ("odd://me:secret@nowhere/x", r"unsupported URI 'odd://\*\*\*@nowhere/x'"),
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(EnvironmentNotReadyError, match=why) as caught:
+            open_experiment("x")
+        assert "Nothing was read or booked" in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def test_a_database_without_its_library_is_named(monkeypatch):
+    error = ValueError("got unsupported URI 'sqlite:///x.db' for model registry data storage")
+    assert reason_of(error) == f"{error} (ValueError)"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "sqlalchemy" else name)
+    assert "needs SQLAlchemy, pip install sqlalchemy alembic" in reason_of(error)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_store_that_fails_after_the_release_loses_no_model(mlflow, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder")
+    mlflow.create_experiment("broken", artifact_location=f"file://{tmp_path}/file")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    model, (config, made) = model_of(), release()
+    made = dataclasses.replace(made, privacy=model.privacy, columns=tuple(model.types))
+    outputs = Outputs(tmp_path / "r.json", with_report=False, with_model=False, mlflow_experiment="broken")
+    outputs.check(config)  # the store answers
+    outputs.write(None, config, made, model)
+    said = capsys.readouterr().err
+    assert "warning: MLflow did not accept the run: " in said
+    assert "the release is kept" in said
+    (spare,) = tmp_path.glob("threea-model-*")
+    assert str(spare) in said
+    assert ReleaseModel.load(spare).n_rows == model.n_rows
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_is_a_python_function_that_a_registry_takes(mlflow, tmp_path):
+    model, pd = model_of(), pytest.importorskip("pandas")
+    save_for_mlflow(model, tmp_path / "model")
+    drawn = model.sample_local(7, seed=3)
+    assert ReleaseModel.load(tmp_path / "model").sample_local(7, seed=3).equals(drawn)
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert loaded.predict(pd.DataFrame({"n_rows": [7]}), params={"seed": 3}).equals(drawn)
+    assert len(loaded.predict(pd.DataFrame())) == model.matching_rows
+    assert loaded.metadata.signature.outputs.input_names() == list(model.types)
+    with pytest.raises(ConfigError, match="pass one row"):
+        loaded.predict(pd.DataFrame({"n_rows": [1, 2]}))
+    client = mlflow.MlflowClient()
+    run = client.create_run(open_experiment("models")).info.run_id
+    client.log_artifacts(run, str(tmp_path / "model"), "model")
+    mlflow.register_model(f"runs:/{run}/model", "clinic")
+    registered = mlflow.pyfunc.load_model("models:/clinic/1")
+    assert registered.predict(pd.DataFrame({"n_rows": [7]}), params={"seed": 3}).equals(drawn)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_wide_release_with_hostile_names_is_taken_by_a_real_store(mlflow):
     config, made = release(n_more=300, names=HOSTILE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store.db")
     page = public(n_more=300, names=HOSTILE, release_id=made.release_id)
     run_id = log_release(made, config=config, report=page, experiment="wide")
     assert mlflow.get_run(run_id).data.params == params_of(config, made)

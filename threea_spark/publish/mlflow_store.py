@@ -21,7 +21,8 @@ log = logging.getLogger("threea_spark")
 
 _NO_TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"
 _RETRIES, _FEW_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"
-_MAX_LENGTH = 300
+_HEAD, _TAIL = 180, 120
+"""Characters of a long message that are kept: libraries put what went wrong first or last."""
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 _DATABASE = re.compile(r"(sqlite|postgresql|mysql|mssql)[\w+]*://")
 
@@ -86,7 +87,7 @@ def experiment_id(client: MlflowClient, name: str | None) -> str:
 def reason_of(error: Exception) -> str:
     """Returns what MLflow or its store said, in one line without passwords, and what a database store still needs."""
     said = _PASSWORD.sub("***@", " ".join(str(error).split()))
-    short = said if len(said) <= _MAX_LENGTH else f"{said[:_MAX_LENGTH]}..."
+    short = said if len(said) <= _HEAD + _TAIL else f"{said[:_HEAD]} ... {said[-_TAIL:]}"
     if _DATABASE.search(said) and importlib.util.find_spec("sqlalchemy") is None:
         return f"a database as a store needs SQLAlchemy, pip install sqlalchemy alembic ({short})"
     return f"{short} ({type(error).__name__})" if short else type(error).__name__
