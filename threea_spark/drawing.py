@@ -20,7 +20,7 @@ from threea_spark.model.sampler import Drawn, RowSampler
 from threea_spark.privacy.budget import Stage
 from threea_spark.recipes import rules
 from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, LabelFunctions
-from threea_spark.run import Run
+from threea_spark.recipes.run import Run
 
 _DIAGNOSED_ROWS = 5_000
 

@@ -10,7 +10,7 @@ from threea_spark.approximate import clusters
 from threea_spark.approximate.clusters import FittedMixture
 from threea_spark.privacy.budget import Stage
 from threea_spark.recipes.recipe import Clusters, Mix
-from threea_spark.run import Run
+from threea_spark.recipes.run import Run
 
 
 def mix(chosen: Mix, run: Run) -> tuple[Mixed, list[str]]:

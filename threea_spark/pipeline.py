@@ -7,29 +7,20 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.booking import booked, one_error
 from threea_spark.config.release import ConfigLike, ReleaseConfig
-from threea_spark.engine import delta
 from threea_spark.engine.given import require_session, require_spark_rows
 from threea_spark.engine.progress import Listener, Progress
 from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.staging import staging
 from threea_spark.errors import ConfigError
-from threea_spark.model.blocks import BlockDraw
-from threea_spark.model.draw import sampled_rows
 from threea_spark.model.released import ReleaseModel
-from threea_spark.model.row_keys import RowKeys
-from threea_spark.model.sampler import Drawn
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.statement import statement_of
-from threea_spark.publish import write
-from threea_spark.publish.appending import Appending, largest_key
-from threea_spark.publish.ledger import Ledger, SourceHistory
-from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
-from threea_spark.publish.standing import standing_of
+from threea_spark.publish.ledger import Ledger
+from threea_spark.publish.receipt import Receipt, package_versions
 from threea_spark.publish.written import IfExists, receipt_before
 from threea_spark.recipes.choice import expected
 from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
@@ -37,6 +28,7 @@ from threea_spark.source.local import check_missing, local_source
 from threea_spark.source.pandas import arrow_table, is_in_memory, released_types
 from threea_spark.source.rows import spark_source
 from threea_spark.stages import Fitted, run_stages
+from threea_spark.writing import write_release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +36,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger("threea_spark")
-
-_RELEASED_FILE_ROWS = 1_000_000
 
 
 def fit(
@@ -173,7 +163,7 @@ def released(
         receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
         ready.ledger.require_counting()
         with progress.step(WRITE_STEP):
-            _write(spark, fitted, config, ready, receipt)
+            write_release(spark, fitted, config, ready, receipt)
     log.info("internal, not covered by the guarantee: seconds by step %s", progress.seconds)
     return receipt, None if config.is_mixing else fitted.model(ready.types, receipt.privacy)
 
@@ -215,31 +205,3 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
         versions=package_versions(),
         domain_fit=fitted.fit.as_dict(),
     )
-
-
-def _write(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared, receipt: Receipt) -> None:
-    """Writes the released rows in one commit, the receipt in its metadata."""
-    rows, target, text = _released_rows(spark, fitted, config, ready, receipt), ready.target, receipt.to_json()
-    if config.target.mode == "append" and delta.exists(spark, target):
-        on_its_way = Appending(spark, target, ready.held, SourceHistory.of(spark, config).keeps_apart)
-        on_its_way.write(lambda: write.append(rows, target, text, release_id=receipt.release_id), text)
-    else:
-        properties = {PROPERTY_RELEASE: receipt.release_id, **standing_of([ready.held.as_written]).properties}
-        write.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
-
-
-def _released_rows(
-    spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared, receipt: Receipt
-) -> DataFrame:
-    types = ready.types
-    first_key = largest_key(spark, ready.target, config.domain.keys) + 1
-    outcome, label, seed = fitted.outcome, config.domain.label, secrets.randbits(62)  # public randomness
-    keys = RowKeys(config.domain.keys, seed, first_key)
-    if isinstance(outcome, Drawn):
-        sampler, encoding, further = outcome.sampler, outcome.encoding, config.domain.further_labels
-        n_rows = receipt.n_released
-        drawn = BlockDraw(sampler, encoding, label, types, n_rows, seed, further_labels=further, keys=keys)
-        return sampled_rows(spark, drawn)
-    exchange = mixing(outcome.mixer, outcome.granted, outcome.encoding, label, types, seed, keys)
-    n_files = max(1, receipt.n_released // _RELEASED_FILE_ROWS)
-    return write.without_layout(fitted.staged.exchanged(exchange), seed, n_files)

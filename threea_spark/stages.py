@@ -30,7 +30,7 @@ from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.statement import PrivacyStatement
 from threea_spark.recipes.choice import choose
 from threea_spark.recipes.recipe import ENCODE_STEPS, DrawPairs, DrawWide, Mix, Recipe
-from threea_spark.run import Run
+from threea_spark.recipes.run import Run
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ def test_a_ledger_refuses_before_any_read_when_the_rest_does_not_suffice(spark, 
 
 @pytest.mark.connect
 def test_a_failing_write_leaves_neither_target_nor_staging_and_stays_spent(spark, source, tmp_path, monkeypatch):
-    from threea_spark import pipeline
+    from threea_spark import writing
 
     def broken(*arguments):
         def fail(batches):
@@ -213,7 +213,7 @@ def test_a_failing_write_leaves_neither_target_nor_staging_and_stays_spent(spark
         rows = spark.range(0, 4, 1, 2).mapInArrow(fail, "age int")
         return rows
 
-    monkeypatch.setattr(pipeline, "sampled_rows", broken)
+    monkeypatch.setattr(writing, "sampled_rows", broken)
     ledger = {"path": str(tmp_path / "ledger"), "budget": {"epsilon": 4.0, "delta": 3e-5}}
     with pytest.raises(ReleaseFailedError) as caught:
         run(spark, source, tmp_path / "out", privacy={"ledger": ledger})
