@@ -51,7 +51,7 @@ _QUIET_AND_SMALL = {
 
 
 def build_session(
-    app: str, *, master: str | None = None, scratch: Path | None = None, extra: dict[str, str] | None = None
+    app: str = "threea", *, master: str | None = None, scratch: Path | None = None, extra: dict[str, str] | None = None
 ) -> SparkSession:
     """Returns the active session, or starts one with Delta.
 

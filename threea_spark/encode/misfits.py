@@ -93,7 +93,7 @@ class Misfit:
 
 _WORDS: dict[Kind, tuple[str, str]] = {
     "not listed": ("is none of the listed values", "check case, blanks and type, or list what is missing"),
-    "null": ("is null, which the domain rules out", "set nullable: true, or fill it in a view"),
+    "null": ("is null, which the domain rules out", "set nullable: true, or fill it in the table"),
     "below": ("lies below its lower bound and counts as the bound", "check its unit, or lower the bound"),
     "above": ("lies above its upper bound and counts as the bound", "check its unit, or raise the bound"),
 }

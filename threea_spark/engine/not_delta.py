@@ -22,7 +22,7 @@ _STORED = (
 )
 _NO_DELTA = (
     "cannot be looked up, since this session has no Delta",
-    "take the session of threea_spark.build_session(), or start yours with Delta's package and "
+    "stop it and take that of threea_spark.build_session(), or start it with Delta's package and "
     "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension, "
     "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
 )
