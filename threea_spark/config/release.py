@@ -219,7 +219,7 @@ class ReleaseConfig(Frozen):
         return parse_model(cls, content, where=where)
 
 
-ConfigLike: TypeAlias = "ReleaseConfig | Mapping[str, Any] | str | os.PathLike[str]"
+ConfigLike: TypeAlias = ReleaseConfig | Mapping[str, Any] | str | os.PathLike[str]
 """What `ReleaseConfig.of` takes, and with it every function that takes a configuration."""
 
 

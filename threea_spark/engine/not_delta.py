@@ -126,7 +126,8 @@ def _not_in_catalog(spark: SparkSession, name: str) -> NoDelta:
     try:
         if schema and not spark.catalog.databaseExists(schema):
             return NoDelta("is not found", f"there is no schema {schema} in this session", is_there=False)
-        names = [table.name for table in (spark.catalog.listTables(schema) if schema else spark.catalog.listTables())]
+        tables = spark.sql(f"SHOW TABLES IN {schema}" if schema else "SHOW TABLES").collect()  # bounded: names
+        names = [str(table["tableName"]) for table in tables]
     except Exception:  # a catalog that does not exist, or may not be listed
         names = []
     near = mistyped_name(own, names)
