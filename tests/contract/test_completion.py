@@ -48,7 +48,7 @@ def test_bash_completes_with_the_script(environment, tmp_path):
         ("threea re", 1, {"release", "report"}),
         ("threea ledger ", 2, {"show", "grant", "void"}),
         ("threea domain draft --c", 3, {"--config"}),
-        ("threea release --no", 2, {"--no-report"}),
+        ("threea release --no", 2, {"--no-model", "--no-report"}),
     ],
 )
 def test_what_the_script_asks_is_answered(tmp_path, typed, word, completed):
