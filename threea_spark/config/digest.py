@@ -23,6 +23,8 @@ def digest_of(content: dict[str, Any]) -> str:
     if content["source"]["since"] is None:
         del content["source"]["since"]
     del content["source"]["staging_schema"]  # where private rows are staged does not affect the release
+    if content["privacy"]["ledger"] is not None:
+        del content["privacy"]["ledger"]["grants"]  # who grants does not either
     content["privacy"]["partition"] = "private"
     if not content["privacy"]["allow_large_delta"]:
         del content["privacy"]["allow_large_delta"]
