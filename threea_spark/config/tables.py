@@ -84,6 +84,9 @@ class TargetConfig(PlaceConfig):
     """The Delta table that receives the released rows."""
 
     mode: Literal["create", "append"] = Field(default="create", description="nothing is ever overwritten")
+    source_comments: bool = Field(
+        default=False, description="copies the comments of the source's columns to a new table; only if they are public"
+    )
 
 
 def clash_of(source: PlaceKey, target: PlaceKey, ledger: Mapping[str, PlaceKey]) -> str | None:
