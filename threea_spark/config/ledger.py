@@ -9,6 +9,7 @@ from pydantic import Field
 from threea_spark.config.reading import Frozen
 from threea_spark.config.table_names import PlaceKey
 from threea_spark.config.tables import PlaceConfig
+from threea_spark.errors import ConfigError
 
 
 class BudgetConfig(Frozen):
@@ -42,3 +43,22 @@ class LedgerConfig(PlaceConfig):
     def keys(self) -> dict[str, PlaceKey]:
         """The normalized names of the ledger's tables, by field."""
         return {field: place.key for field, place in self.places}
+
+
+def require_ledger(configured: LedgerConfig | None, ledger: str, grants: str | None) -> None:
+    """Refuses a configuration that is not booked where whoever set up a job says.
+
+    Args:
+      configured: The configuration's ledger, if any.
+      ledger: The ledger's table, or its path.
+      grants: The officers' table of grants, or its path; None if grants are in the ledger.
+
+    Raises:
+      ConfigError: naming both.
+    """
+    places = {"privacy.ledger": ledger} | ({} if grants is None else {"privacy.ledger.grants": grants})
+    if configured is None or configured.keys != {field: PlaceConfig.named(text).key for field, text in places.items()}:
+        beside = "without `grants`" if grants is None else f"with grants: {grants}"
+        raise ConfigError(
+            f"privacy.ledger: this job releases only what is booked in {ledger}, {beside}; change privacy.ledger"
+        )
