@@ -46,7 +46,7 @@ def test_bash_completes_with_the_script(environment, tmp_path):
     ("typed", "word", "completed"),
     [
         ("threea re", 1, {"release", "report"}),
-        ("threea ledger ", 2, {"show", "grant", "void"}),
+        ("threea ledger ", 2, {"show", "grant", "void", "view"}),
         ("threea domain draft --c", 3, {"--config"}),
         ("threea release --no", 2, {"--no-report"}),
     ],
