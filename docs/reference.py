@@ -18,6 +18,7 @@ from threea_spark.cli import main
 MODULES = (
     "threea_spark",
     "threea_spark.config.release",
+    "threea_spark.config.ledger",
     "threea_spark.config.domain",
     "threea_spark.config.columns",
     "threea_spark.model.released",

@@ -108,7 +108,7 @@ budgets AS (
 SELECT source, unit, granted_epsilon, granted_delta, granted_at, granted_by, releases, epsilon, delta,
   CASE WHEN granted_epsilon IS NULL THEN NULL
        WHEN note <> '' OR delta > granted_delta * (1 + 1e-9) THEN 0
-       ELSE greatest(0, granted_epsilon - epsilon) END,
+       ELSE greatest(0, granted_epsilon - epsilon) END AS epsilon_left,
   conditional, note FROM budgets"""
 
 _COLUMNS = "kind, source, source_id, unit, release_id, content, at, hash"
