@@ -46,7 +46,7 @@ class Seen:
 
     def is_still_in(self, chain: Sequence[Entry]) -> bool:
         """Tells whether a chain extends the one that was seen."""
-        return self.entry < len(chain) and self.hash == head_of(chain[: self.entry + 1])
+        return self.hash == head_of(chain[: self.entry + 1])
 
     def as_content(self) -> dict[str, dict[str, str | int]]:
         """Returns what an officer's entry adds to its content."""
