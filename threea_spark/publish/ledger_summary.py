@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from threea_spark.publish.receipt import Receipt
 
 COMPOSED = (
-    "spent and left are composed by privacy loss distributions, so releases together spend less than the sum of their "
-    "epsilons"
+    "releases compose by privacy loss distributions, below the sum of their epsilons: two of epsilon 1 may fit in 1.5, "
+    "so a release may claim more than what is left"
 )
 
 
@@ -52,7 +52,7 @@ def summary(spark: SparkSession, config: ReleaseConfig) -> dict[str, Any]:
         "left_epsilon": _left(budget, spent),
         "at_delta": delta,
         "conditional_releases": len(account.unbounded),
-        "notes": [*account.notes(), *_of_one_hand(account, own), *([COMPOSED] if len(account.spent) > 1 else [])],
+        "notes": [*account.notes(), *_of_one_hand(account, own), *([COMPOSED] if account.spent else [])],
         "head": head_of(chains.ledger),
         "entries": list(_releases(account, budget, delta, apart=apart)),
         "officers": [_by_officer(entry) for entry in own],
