@@ -2,10 +2,11 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from report_pages import receipt, table
 from typer.testing import CliRunner
 
 from threea_spark.cli.main import app
@@ -180,13 +181,13 @@ def test_a_changed_past_is_refused_by_delta_and_found_by_the_chain(spark, config
     grant(spark, config, Budget(1.2, 2e-6))
     opened(spark, config, "r1").start()
     opened(spark, config, "r2").fail()  # nothing started, nothing marked
-    table = f"delta.`{config.privacy.ledger.path}`"
+    ledger = f"delta.`{config.privacy.ledger.path}`"
     grant(spark, config, Budget(1.3, 2e-6))
     with pytest.raises(Exception, match=r"(?i)append"):
-        spark.sql(tampering.format(table))
+        spark.sql(tampering.format(ledger))
     assert statuses(spark, config) == ["started"]
-    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.appendOnly' = 'false')")
-    spark.sql(tampering.format(table))
+    spark.sql(f"ALTER TABLE {ledger} SET TBLPROPERTIES ('delta.appendOnly' = 'false')")
+    spark.sql(tampering.format(ledger))
     with pytest.raises(LedgerError, match="entry 1 does not fit"):
         opened(spark, config, "r3").start()
 
@@ -256,18 +257,13 @@ def test_only_the_officers_table_grants_and_voids(spark, apart):
         opened(spark, ReleaseConfig.from_dict(cut), "r3").start()
 
 
-@dataclass
-class Kept:
-    release_id: str
-    ledger: dict
-
-
 def test_a_receipt_tells_whether_the_ledger_still_has_its_entry(spark, apart):
     config, one, two = apart
-    check_receipt(spark, config, Kept("r1", one.receipt_entry))
+    domain = table(4)[1]
+    check_receipt(spark, config, receipt(domain, ledger=one.receipt_entry))
     for entry in ({**one.receipt_entry, "hash": two.started.hash}, {**one.receipt_entry, "entry": 99}):
-        with pytest.raises(LedgerError, match="is not the one on the receipt of release r1"):
-            check_receipt(spark, config, Kept("r1", entry))
+        with pytest.raises(LedgerError, match="is not the one on the receipt of release 0123456789abcdef-v3"):
+            check_receipt(spark, config, receipt(domain, ledger=entry))
 
 
 def test_views_of_a_ledger_say_no_more_is_left_than_the_ledger_does(spark, apart):
@@ -306,9 +302,12 @@ def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, 
         return done.stdout
 
     assert "epsilon 3, delta 4e-06" in said("ledger", "grant", "--epsilon", "3", "--delta", "4e-6")
-    opened(spark, config, "r1").start()
-    assert "started   r1" in said("ledger", "show")
-    assert "r1  epsilon 1, delta 1e-06, end_to_end; epsilon 2" in said("ledger", "show")
+    first = opened(spark, config, "r1")
+    first.start()
+    receipt(table(4)[1], ledger=first.receipt_entry).write(tmp_path / "receipt.json")
+    shown = said("ledger", "show", "--receipt", str(tmp_path / "receipt.json"))
+    assert "started   r1  epsilon 1, delta 1e-06, end_to_end; epsilon 2" in shown
+    assert f"; by {user_of(spark)}" in shown
     assert "entry 1 (release r1) no longer counts" in said("ledger", "void", "--entry", "1", "--reason", "cluster lost")
     assert json.loads(said("ledger", "show", "--json"))["spent_epsilon"] == 0.0
     allowing = said("ledger", "grant", "--epsilon", "3", "--delta", "4e-6", "--allow-conditional")
@@ -321,6 +320,7 @@ def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, 
     assert json.loads(said("ledger", "show", "--json"))["spent_epsilon"] is None
     spark.sql("CREATE TABLE threea_staging_of_a_lost_driver (a INT) USING delta")
     try:
+        assert said("ledger", "view", "--name", "threea_of_an_officer") == "view threea_of_an_officer created\n"
         assert "0 left behind" in said("cleanup", "--hours", "1")
         assert "threea_staging_of_a_lost_driver" in said("cleanup", "--hours", "0")
         (left,) = json.loads(said("cleanup", "--hours", "0", "--json"))
@@ -329,4 +329,5 @@ def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, 
         assert "dropped" in said("cleanup", "--hours", "0", "--yes")
         assert not spark.catalog.tableExists("threea_staging_of_a_lost_driver")
     finally:
+        spark.sql("DROP VIEW IF EXISTS threea_of_an_officer")
         spark.sql("DROP TABLE IF EXISTS threea_staging_of_a_lost_driver")
