@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Init script of the classic cluster, run on every node before the wheel is installed.
-# It installs neural-tangents without its dependencies (which include TensorFlow), and jax with CUDA on the driver only.
+# Init script of the classic clusters, run on every node before the wheel is installed.
+# It installs neural-tangents without its dependencies (which include TensorFlow), and jax with CUDA on a driver with GPU.
 set -euo pipefail
 pip=/databricks/python/bin/pip
 "$pip" install --no-deps neural-tangents==0.6.5
 "$pip" install 'lightgbm>=4.3'
-if [[ "${DB_IS_DRIVER:-}" == TRUE ]]; then
+if [[ "${DB_IS_DRIVER:-}" == TRUE ]] && command -v nvidia-smi >/dev/null; then
   "$pip" install 'jax[cuda12]>=0.5.3'
 fi

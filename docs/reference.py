@@ -20,6 +20,7 @@ MODULES = (
     "threea_spark.config.release",
     "threea_spark.config.stage_settings",
     "threea_spark.config.adapt",
+    "threea_spark.config.ledger",
     "threea_spark.config.domain",
     "threea_spark.config.columns",
     "threea_spark.model.released",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from threea_spark import ReleaseConfig
+from threea_spark.config.ledger import require_ledger
 from threea_spark.errors import ThreeAError
 from threea_spark.outputs import Outputs, release_with_outputs
 from threea_spark.planned import make_plan
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         config = ReleaseConfig.from_yaml(arguments.config)
+        if arguments.ledger is not None:
+            require_ledger(config.privacy.ledger, arguments.ledger, arguments.grants)
         outputs.check(config)
         make_plan(config)  # a claim that cannot be certified is refused before Spark starts
         spark = build_session("threea-release")
@@ -57,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--if-exists", choices=["error", "skip"], default="error", help="if this very release was written before"
     )
+    parser.add_argument("--ledger", help="refuse a configuration that is not booked in this ledger")
+    parser.add_argument("--grants", help="with --ledger: and one whose budgets are not granted in this table")
     return parser
 
 

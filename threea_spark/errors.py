@@ -67,7 +67,7 @@ class ModelError(ThreeAError):
 
 
 class LedgerError(ThreeAError):
-    """The ledger was changed by something else, or has no such entry."""
+    """The ledger was changed by something else, cannot be written, or has no such entry."""
 
     exit_code = 12
 

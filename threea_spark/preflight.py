@@ -184,7 +184,8 @@ def _check_apart(spark: SparkSession, config: ReleaseConfig) -> None:
         return known.setdefault(found, key) if found else key
 
     ledger = config.privacy.ledger
-    problem = clash_of(key_of(config.source), key_of(config.target), None if ledger is None else key_of(ledger))
+    books = {} if ledger is None else {field: key_of(place) for field, place in ledger.places}
+    problem = clash_of(key_of(config.source), key_of(config.target), books)
     if problem is not None:
         raise ConfigError(problem)
 

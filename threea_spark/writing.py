@@ -13,7 +13,7 @@ from threea_spark.model.draw import sampled_rows
 from threea_spark.model.row_keys import RowKeys
 from threea_spark.model.sampler import Drawn
 from threea_spark.preflight import Prepared
-from threea_spark.publish import write
+from threea_spark.publish import described, write
 from threea_spark.publish.appending import Appending, largest_key
 from threea_spark.publish.ledger import SourceHistory
 from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt
@@ -29,7 +29,7 @@ _RELEASED_FILE_ROWS = 1_000_000
 def write_release(
     spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared, receipt: Receipt
 ) -> None:
-    """Writes the released rows in one commit, the receipt in its metadata.
+    """Writes the released rows in one commit, the receipt in its metadata; then labels the table.
 
     Args:
       spark: A session, classic or Connect.
@@ -39,12 +39,22 @@ def write_release(
       receipt: Says what is written.
     """
     rows, target, text = _released_rows(spark, fitted, config, ready, receipt), ready.target, receipt.to_json()
+    unit = receipt.privacy.unit
     if config.target.mode == "append" and delta.exists(spark, target):
-        on_its_way = Appending(spark, target, ready.held, SourceHistory.of(spark, config).keeps_apart)
-        on_its_way.write(lambda: write.append(rows, target, text, release_id=receipt.release_id), text)
+
+        def commit() -> None:
+            described.tag_table(spark, target, unit)  # before its rows, so that no tag says less than the table holds
+            write.append(rows, target, text, release_id=receipt.release_id)
+
+        Appending(spark, target, ready.held, SourceHistory.of(spark, config).keeps_apart).write(commit, text)
     else:
-        properties = {PROPERTY_RELEASE: receipt.release_id, **standing_of([ready.held.as_written]).properties}
+        whole = standing_of([ready.held.as_written]).properties
+        properties = {PROPERTY_RELEASE: receipt.release_id, **whole, described.PROPERTY_UNIT: described.plain(unit)}
+        if config.target.source_comments:
+            rows = described.with_comments(rows, described.comments_of(ready.rows))
         write.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
+        described.comment_on_table(spark, target, receipt)
+    described.tag_table(spark, target, unit)
 
 
 def _released_rows(

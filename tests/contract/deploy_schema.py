@@ -146,9 +146,28 @@ class Task(Strict):
         return self
 
 
+class Permission(Strict):
+    group_name: Reference
+    level: Literal["CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER"]
+
+
+class Notifications(Strict):
+    on_failure: list[Reference] = Many
+
+
+class Schedule(Strict):
+    quartz_cron_expression: Annotated[str, Field(pattern=r"^\S+( \S+){5,6}$")]
+    timezone_id: str
+    pause_status: Literal["PAUSED", "UNPAUSED"]
+
+
 class Job(Strict):
     name: str
     max_concurrent_runs: int = Field(ge=1)
+    tags: dict[Key, str]
+    permissions: list[Permission] = Many
+    email_notifications: Notifications
+    schedule: Schedule
     parameters: list[Parameter]
     job_clusters: list[JobCluster] = []
     environments: list[Environment] = []

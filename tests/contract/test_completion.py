@@ -39,14 +39,14 @@ def test_a_script_for_each_shell_completes_threea(tmp_path, shell):
 def test_bash_completes_with_the_script(environment, tmp_path):
     command = ["bash", "-c", COMPLETING, "bash", script_for("bash", tmp_path), "threea ledger ", "2"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {"show", "grant", "void"}
+    assert set(done.stdout.split()) == {"show", "grant", "void", "view"}
 
 
 @pytest.mark.parametrize(
     ("typed", "word", "completed"),
     [
         ("threea re", 1, {"release", "report"}),
-        ("threea ledger ", 2, {"show", "grant", "void"}),
+        ("threea ledger ", 2, {"show", "grant", "void", "view"}),
         ("threea domain draft --c", 3, {"--config"}),
         ("threea release --no", 2, {"--no-model", "--no-report"}),
     ],

@@ -7,7 +7,7 @@ from tables import clinic, config_of, write_delta
 from threea_spark import ReleaseConfig, fit, release, report_html
 from threea_spark.engine.delta import Place, properties_of
 from threea_spark.errors import BudgetError, ConfigError, SourceError
-from threea_spark.publish.ledger import summary
+from threea_spark.publish.ledger_summary import summary
 
 QUICKEST = {"adapt": {"method": "none"}}
 UNIT = {"column": "patient", "max_rows": 3}

@@ -21,7 +21,9 @@ from threea_spark.errors import (
 )
 from threea_spark.model.released import ReleaseModel
 from threea_spark.planned import make_plan
-from threea_spark.publish.ledger import Ledger, summary, void
+from threea_spark.publish.ledger import Ledger
+from threea_spark.publish.ledger_summary import summary
+from threea_spark.publish.officer import void
 from threea_spark.publish.receipt import Receipt
 
 pytestmark = pytest.mark.usefixtures("no_staging_left")

@@ -10,6 +10,7 @@ from threea_spark.engine.delta import Place, commit_metadata, properties_of
 from threea_spark.errors import ReleaseExistsError, ReleaseFailedError, TargetExistsError
 from threea_spark.preflight import prepare
 from threea_spark.publish import write as publish
+from threea_spark.publish.described import PROPERTY_UNIT, comments_of, plain, table_comment, tags_of
 from threea_spark.report.pages import receipt_of
 
 SOURCE, TARGET = "threea_catalog.stays", "threea_catalog.released"
@@ -19,7 +20,8 @@ SOURCE, TARGET = "threea_catalog.stays", "threea_catalog.released"
 def schema(spark):
     spark.sql("CREATE SCHEMA threea_catalog")
     frame = clinic(600).rename(columns={"cost.usd": "cost", "ward name": "ward"})
-    spark.createDataFrame(frame).write.format("delta").saveAsTable(SOURCE)
+    commented = spark.createDataFrame(frame).withMetadata("age", {"comment": "in years; it's at admission"})
+    commented.write.format("delta").saveAsTable(SOURCE)
     yield
     spark.sql("DROP SCHEMA threea_catalog CASCADE")
 
@@ -37,11 +39,20 @@ def config(**stages):
 @pytest.mark.parametrize("generator", ["sample", "mix"])
 def test_a_release_by_name_is_whole_and_says_what_it_is(spark, schema, generator):
     asked = config(anonymize={"generator": generator})
+    if generator == "mix":
+        target = {"table": TARGET, "source_comments": True}
+        asked = ReleaseConfig.from_dict({**asked.model_dump(mode="json"), "target": target})
+        assert asked.digest == config(anonymize={"generator": generator}).digest
     receipt = release(spark, asked)
     place = Place.named(TARGET)
     assert spark.table(TARGET).count() == receipt.n_released
     assert commit_metadata(spark, place).count(receipt.to_json()) == 1
-    assert properties_of(spark, place).items() >= receipt.properties.items()
+    properties = properties_of(spark, place)
+    assert properties.items() >= {**receipt.properties, PROPERTY_UNIT: plain(receipt.privacy.unit)}.items()
+    assert spark.sql(f"DESCRIBE DETAIL {TARGET}").collect()[0]["description"] == table_comment(receipt)
+    said = {"age": "in years; it's at admission"} if generator == "mix" else {}
+    assert comments_of(spark.table(TARGET)) == said
+    assert tags_of(properties, "one row")["threea_receipt"] == receipt.release_id
     assert receipt_of(spark, asked) == receipt
     left = {table.name for table in spark.catalog.listTables("threea_catalog")}
     assert left == {"stays", "released"}
@@ -65,6 +76,7 @@ def test_another_release_is_appended_with_its_own_receipt(spark, schema):
     assert properties["threea.releases"] == ",".join(sorted(found))
     assert 3.0 < float(properties["threea.epsilon"]) < 5.0  # the first claims 3, the second 2
     assert properties["threea.delta"] == "2e-05"
+    assert spark.sql(f"DESCRIBE DETAIL {TARGET}").collect()[0]["description"] == table_comment(first)
     with pytest.raises(ReleaseExistsError):
         release(spark, appended)
 

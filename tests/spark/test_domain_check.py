@@ -11,7 +11,8 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.doctor.domain_check import check_domain
 from threea_spark.errors import BudgetError, ConfigError
 from threea_spark.privacy.account import Budget
-from threea_spark.publish.ledger import grant, summary
+from threea_spark.publish.ledger_summary import summary
+from threea_spark.publish.officer import grant
 
 N_ROWS = 4_000
 

@@ -96,6 +96,7 @@ def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):
         "ledger show",
         "ledger grant",
         "ledger void",
+        "ledger view",
     ],
 )
 def test_every_command_has_help(tmp_path, command):

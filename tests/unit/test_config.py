@@ -166,6 +166,14 @@ RULES = [
         {"privacy__ledger": {"path": "/lake/released/ledger"}},
         "(whole file): privacy.ledger: lies inside the folder of the target; choose another place",
     ),
+    (
+        {"privacy__ledger": {"table": "gov.ledger", "grants": "GOV.`ledger`"}},
+        "(whole file): privacy.ledger.grants: is the ledger; choose another place for the ledger",
+    ),
+    (
+        {"privacy__ledger": {"table": "gov.ledger", "grants": "/lake/stays/grants"}},
+        "(whole file): privacy.ledger.grants: lies inside the folder of the private source; choose another place",
+    ),
     ({"epsilon": 1.0}, "epsilon: is not a known field; drop it or correct its spelling"),
     ({"domain": ...}, "domain: is missing; add it"),
     ({"domain": 3}, "domain: must be a mapping of fields, got 3"),
@@ -265,6 +273,11 @@ def test_private_rows_are_staged_where_it_is_configured_or_beside_the_source(sou
 def test_where_private_rows_are_staged_is_no_part_of_the_name():
     staged = ReleaseConfig.from_dict(config_with(source__staging_schema="main.private"))
     assert staged.digest == ReleaseConfig.from_dict(GIVEN).digest
+
+
+def test_who_grants_is_no_part_of_the_name():
+    own, apart = (config_with(privacy__ledger={"table": "l", **more}) for more in ({}, {"grants": "gov.grants"}))
+    assert ReleaseConfig.from_dict(own).digest == ReleaseConfig.from_dict(apart).digest
 
 
 def test_the_unit_carries_its_bound_to_the_accounting():

@@ -7,12 +7,14 @@ import pytest
 from some import some
 
 from threea_spark.errors import BudgetError, LedgerError
-from threea_spark.privacy.account import Budget, account_of
+from threea_spark.privacy import account as accounts
+from threea_spark.privacy.account import Budget
 from threea_spark.privacy.accounting import Relation, gaussian_event
 from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.cohorts import EVERYONE, Cohort
 from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry, verify
 from threea_spark.privacy.gaussian import gaussian_mu
+from threea_spark.privacy.officers import Chains
 from threea_spark.privacy.spend import Spend
 
 ONE = gaussian_mu(1.0, 1e-6)
@@ -27,11 +29,18 @@ def conditional(name="c"):
     return spend(name, accounting=Accounting.CONDITIONAL)
 
 
-def chain_of(*entries, holder=STAYS):
+AT = "2026-01-01T00:00:00.000+00:00"
+
+
+def chain_of(*entries, holder=STAYS, by="ann"):
     chain = []
     for kind, content in entries:
-        chain.append(next_entry(chain, kind, holder, content=content, at="2026-01-01T00:00:00.000+00:00"))
+        chain.append(next_entry(chain, kind, holder, content=content, at=AT, by=by))
     return chain
+
+
+def account_of(chain, holder):
+    return accounts.account_of(Chains(tuple(chain)), holder)
 
 
 @pytest.fixture
@@ -69,6 +78,22 @@ def test_a_changed_entry_that_is_sealed_anew_is_found_at_the_next(chain):
 def test_removed_repeated_and_moved_entries_are_found(chain, order):
     with pytest.raises(LedgerError, match="does not fit"):
         verify([chain[place] for place in order])
+
+
+def test_a_chain_that_0_2_0_wrote_is_whole_and_goes_on_with_entries_that_name_people():
+    heads = ("2e192690c49aa854", "791564eef2622221", "670f6064e36ef36b")  # as 0.2.0 hashed it, before `by` was there
+    start = (
+        '{"events": [{"noise_multiplier": 5.0}], "delta_outside": 0.0, "relation": "add_or_remove_one", "accounting": '
+        '"end_to_end", "epsilon": 0.9, "delta": 1e-07, "numeric": 0.0}'
+    )
+    contents = ('{"epsilon": 2.0, "delta": 1e-06}', start, '{"entry": 1}')
+    old = chain_of(*zip((Kind.GRANT, Kind.START, Kind.FINISH), contents, strict=True), by=None)
+    assert tuple(entry.hash[:16] for entry in old) == heads
+    both = [*old, next_entry(old, Kind.START, STAYS, content=start, at=AT, by="ann")]
+    verify(both)
+    for number, name in ((0, "ann"), (3, None), (3, "bob")):  # a name added, removed and changed
+        with pytest.raises(LedgerError, match=f"entry {number} does not fit"):
+            verify([*both[:number], replace(both[number], by=name), *both[number + 1 :]])
 
 
 def test_parts_of_an_entry_cannot_run_into_each_other():

@@ -22,7 +22,10 @@ def digest_of(content: dict[str, Any]) -> str:
     """
     if content["source"]["since"] is None:
         del content["source"]["since"]
-    del content["source"]["staging_schema"]  # where private rows are staged does not affect the release
+    # where private rows are staged, who grants and how columns are labelled does not affect the rows that are released
+    del content["source"]["staging_schema"], content["target"]["source_comments"]
+    if content["privacy"]["ledger"] is not None:
+        del content["privacy"]["ledger"]["grants"]
     content["privacy"]["partition"] = "private"
     if not content["privacy"]["allow_large_delta"]:
         del content["privacy"]["allow_large_delta"]

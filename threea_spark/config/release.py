@@ -19,9 +19,10 @@ from threea_spark.config.bounded import AUTO, Auto
 from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import PROBABILITY_TYPE, added_names, names_taken
+from threea_spark.config.ledger import LedgerConfig
 from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.stage_settings import AnonymizeConfig, ApproximateConfig, EncodeConfig
-from threea_spark.config.tables import PlaceConfig, SourceConfig, TargetConfig, clash_of
+from threea_spark.config.tables import SourceConfig, TargetConfig, clash_of
 from threea_spark.config.yaml_files import content_of, read_yaml
 from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import Accounting, Stage
@@ -39,19 +40,6 @@ class UnitConfig(Frozen):
     missing: Literal["together", "drop", "refuse"] = Field(
         default="together", description="rows without an identifier: one unit, never read, or not allowed"
     )
-
-
-class BudgetConfig(Frozen):
-    """The total budget of the source over all releases."""
-
-    epsilon: float = Field(gt=0, description="total over all releases")
-    delta: float = Field(gt=0, lt=1, description="total over all releases")
-
-
-class LedgerConfig(PlaceConfig):
-    """The Delta table that records what was granted and spent."""
-
-    budget: BudgetConfig | None = Field(default=None, description="can only lower the budget granted by an officer")
 
 
 class PrivacyConfig(Frozen):
@@ -140,7 +128,7 @@ class ReleaseConfig(Frozen):
         if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
             raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")
         ledger = self.privacy.ledger
-        if problem := clash_of(self.source.key, self.target.key, None if ledger is None else ledger.key):
+        if problem := clash_of(self.source.key, self.target.key, {} if ledger is None else ledger.keys):
             raise ValueError(problem)
         unit, max_rows = self.privacy.privacy_unit.column, self.privacy.privacy_unit.max_rows
         problem = declared_problem(self.privacy.delta, max_rows, self.source.rows)

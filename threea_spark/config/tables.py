@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
@@ -27,6 +28,11 @@ class PlaceConfig(Frozen):
 
     def __str__(self) -> str:
         return self.table or str(self.path)
+
+    @classmethod
+    def named(cls, text: str) -> PlaceConfig:
+        """Returns the place that one word names: a path if it contains a slash or a scheme, else a table."""
+        return PlaceConfig(path=text) if "/" in text or ":" in text else PlaceConfig(table=text)
 
     @property
     def key(self) -> PlaceKey:
@@ -78,21 +84,26 @@ class TargetConfig(PlaceConfig):
     """The Delta table that receives the released rows."""
 
     mode: Literal["create", "append"] = Field(default="create", description="nothing is ever overwritten")
+    source_comments: bool = Field(
+        default=False, description="copies the comments of the source's columns to a new table; only if they are public"
+    )
 
 
-def clash_of(source: PlaceKey, target: PlaceKey, ledger: PlaceKey | None) -> str | None:
+def clash_of(source: PlaceKey, target: PlaceKey, ledger: Mapping[str, PlaceKey]) -> str | None:
     """Returns `field: problem; fix` if two of a release's places overlap, otherwise None.
 
     Args:
-      source, target, ledger: The release's places; `ledger` is None if there is none.
+      source, target: The release's places.
+      ledger: The ledger's tables, by the field that names each.
     """
     if how := clash(target, source):
         return f"target: {_IN_WORDS[how].format('the private source')}; choose another target"
-    if ledger is None:
-        return None
-    for name, place in (("the private source", source), ("the target", target)):
-        if how := clash(ledger, place):
-            return f"privacy.ledger: {_IN_WORDS[how].format(name)}; choose another place for the ledger"
+    others = {"the private source": source, "the target": target}
+    for field, own in ledger.items():
+        for name, place in others.items():
+            if how := clash(own, place):
+                return f"{field}: {_IN_WORDS[how].format(name)}; choose another place for the ledger"
+        others["the ledger"] = own
     return None
 
 

@@ -44,7 +44,7 @@ class DomainCheck:
       n_rows: DP number of rows.
       misfits: DP shares of rows that a column's declaration does not fit, column after column.
       privacy: The guarantee.
-      ledger: Number and hash of the start in the ledger; None if it was not booked.
+      ledger: The start in the ledger: number, hash, and the budget around it; None if it was not booked.
     """
 
     check_id: str

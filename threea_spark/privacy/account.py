@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from threea_spark.errors import BudgetError, LedgerError
 from threea_spark.privacy.cohorts import EVERYONE, concerning_one_unit
 from threea_spark.privacy.entries import Entry, Holder, Kind
+from threea_spark.privacy.officers import Chains
 from threea_spark.privacy.spend import Spend, check_budget, check_relations, have_one_relation, total_epsilon
 
 STARTED, FINISHED, FAILED, VOID = "started", "finished", "failed", "void"
@@ -38,16 +39,25 @@ class Budget:
             del content["allow_conditional"]
         return json.dumps(content)
 
+    @classmethod
+    def from_json(cls, text: str) -> Budget:
+        """Rebuilds a budget from a grant's content."""
+        content = json.loads(text)
+        return cls(content["epsilon"], content["delta"], content.get("allow_conditional", False))
+
 
 @dataclass(frozen=True)
 class Booking:
-    """One started release and its outcome."""
+    """One started release: what it spends, its outcome, and its entry."""
 
-    number: int
     spend: Spend
-    unit: str
     status: str
-    at: str
+    entry: Entry
+
+    @property
+    def number(self) -> int:
+        """The number of its entry."""
+        return self.entry.number
 
 
 @dataclass(frozen=True)
@@ -58,11 +68,13 @@ class Account:
       granted: The newest grant; None if no officer has granted a budget.
       bookings: Started releases of the source, whatever their unit, oldest first.
       unit: The account's unit of privacy.
+      needs_grant: Whether only a grant lets a release start, not a budget in its configuration.
     """
 
     granted: Budget | None
     bookings: tuple[Booking, ...]
     unit: str
+    needs_grant: bool = False
 
     @property
     def counting(self) -> tuple[Spend, ...]:
@@ -72,7 +84,7 @@ class Account:
           BudgetError: if one of them protects another unit.
         """
         counting = [booking for booking in self.bookings if booking.status != VOID]
-        if others := sorted({booking.unit for booking in counting} - {self.unit}):
+        if others := sorted({booking.entry.unit for booking in counting} - {self.unit}):
             raise BudgetError(
                 f"ledger: earlier releases of this source protect another unit ({', '.join(others)}), this one "
                 f"{self.unit}; they cannot be composed. Use the same privacy.unit"
@@ -145,10 +157,11 @@ class Account:
             conditional releases, or relations differ anywhere in the account.
         """
         budgets = [budget for budget in (self.granted, limit) if budget is not None]
-        if not budgets:
+        if not budgets or (self.needs_grant and self.granted is None):
+            beside = "" if self.needs_grant else ", or set privacy.ledger.budget"
             raise BudgetError(
-                "ledger: no budget was granted for this source and unit; ask an officer to run `threea ledger grant`, "
-                "or set privacy.ledger.budget"
+                "ledger: no budget was granted for this source and unit; ask an officer to run `threea ledger grant`"
+                + beside
             )
         if not self.allows_conditional:
             _check_bounded(wanted, self.unbounded)
@@ -174,13 +187,13 @@ class Account:
         return found[0]
 
 
-def account_of(chain: Sequence[Entry], holder: Holder) -> Account:
-    """Reads one account from a verified chain.
+def account_of(chains: Chains, holder: Holder) -> Account:
+    """Reads one account from a ledger's verified chains.
 
     A release that was voided and then failed stays void. One that was voided while it ran but finished anyway has
     been published, and counts again until it is voided after that.
     """
-    own = [entry for entry in chain if holder.owns(entry)]
+    own = [entry for entry in chains.in_order() if holder.owns(entry)]
     grants = [entry for entry in own if entry.kind == Kind.GRANT and entry.unit == holder.unit]
     status: dict[int, str] = {}
     for entry in own:
@@ -189,10 +202,9 @@ def account_of(chain: Sequence[Entry], holder: Holder) -> Account:
             is_late = entry.kind == Kind.FAIL and status.get(number) == VOID
             status[number] = VOID if is_late else _STATUS[entry.kind]
     started = [entry for entry in own if entry.kind == Kind.START]
-    bookings = tuple(
-        Booking(e.number, _spend_of(e, holder), e.unit, status.get(e.number, STARTED), e.at) for e in started
-    )
-    return Account(Budget(**json.loads(grants[-1].content)) if grants else None, bookings, holder.unit)
+    bookings = tuple(Booking(_spend_of(e, holder), status.get(e.number, STARTED), e) for e in started)
+    granted = Budget.from_json(grants[-1].content) if grants else None
+    return Account(granted, bookings, holder.unit, chains.officers is not None)
 
 
 def _spend_of(entry: Entry, holder: Holder) -> Spend:

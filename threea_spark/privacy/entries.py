@@ -53,6 +53,7 @@ class Entry:
       content: JSON: a grant's budget, a start's spend, or the number and reason of an entry that refers to a start.
       at: The writer's UTC time, ISO 8601.
       previous: Hash of the previous entry, GENESIS for the first.
+      by: The user of the writer's session; None in entries of 0.2.0 and before, which are hashed without it.
       hash: Hash of all fields above.
     """
 
@@ -65,6 +66,7 @@ class Entry:
     content: str
     at: str
     previous: str
+    by: str | None = None
     hash: str = ""
 
     def sealed(self) -> Entry:
@@ -72,18 +74,34 @@ class Entry:
         return Entry(**{**asdict(self), "hash": self.expected_hash()})
 
     def expected_hash(self) -> str:
-        """Returns the SHA-256 of all other fields, as a JSON list, so that field boundaries are unambiguous."""
-        fields = [value for name, value in asdict(self).items() if name != "hash"]
-        return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+        """Returns the SHA-256 of all other fields, as a JSON list, so that field boundaries are unambiguous.
+
+        An entry that names nobody has one field less, so that a name can neither be added later nor removed.
+        """
+        fields = {name: value for name, value in asdict(self).items() if name != "hash"}
+        if self.by is None:
+            del fields["by"]
+        return hashlib.sha256(json.dumps(list(fields.values())).encode()).hexdigest()
 
 
 def next_entry(
-    chain: Sequence[Entry], kind: Kind, holder: Holder, *, content: str, at: str, release_id: str = ""
+    chain: Sequence[Entry],
+    kind: Kind,
+    holder: Holder,
+    *,
+    content: str,
+    at: str,
+    by: str | None = None,
+    release_id: str = "",
 ) -> Entry:
     """Creates the entry that extends a chain."""
-    previous = chain[-1].hash if chain else GENESIS
     names = (holder.source, holder.source_id, holder.unit)
-    return Entry(len(chain), kind.value, *names, release_id, content, at, previous).sealed()
+    return Entry(len(chain), kind.value, *names, release_id, content, at, head_of(chain), by).sealed()
+
+
+def head_of(chain: Sequence[Entry]) -> str:
+    """Returns the hash of the newest entry; GENESIS if there is none."""
+    return chain[-1].hash if chain else GENESIS
 
 
 def verify(chain: Sequence[Entry]) -> None:

@@ -1,22 +1,26 @@
-"""The ledger as releases and privacy officers use it; a start is committed before any noise is drawn."""
+"""The ledger as releases use it; a start is committed before any noise is drawn."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from threea_spark.config.release import LedgerConfig, ReleaseConfig
+from threea_spark.config.ledger import LedgerConfig
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine.delta import Place, history_of, table_id
 from threea_spark.engine.history import first_that_takes_rows
-from threea_spark.errors import ConfigError, LedgerError
-from threea_spark.privacy.account import VOID, Booking, Budget, account_of
+from threea_spark.errors import LedgerError
+from threea_spark.privacy.account import VOID, Budget, account_of
+from threea_spark.privacy.balance import Balance, balance_of
 from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.cohorts import EVERYONE, Cohort, versions_between
-from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry
+from threea_spark.privacy.entries import Entry, Holder, Kind, next_entry
+from threea_spark.privacy.officers import Chains
 from threea_spark.privacy.spend import Spend, planned_spend
-from threea_spark.publish.ledger_table import ChainTable, now
+from threea_spark.publish.ledger_books import Books
+from threea_spark.publish.ledger_table import now, user_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,12 +48,14 @@ class SourceHistory:
 class Ledger:
     """One release's view of the ledger; does nothing if no ledger is configured."""
 
-    table: ChainTable | None
+    books: Books | None
     limit: Budget | None
     spend: Spend
     holder: Holder | None = None
     source: SourceHistory | None = None
+    by: str | None = None
     started: Entry | None = None
+    balance: Balance | None = None
 
     @classmethod
     def open(
@@ -65,8 +71,8 @@ class Ledger:
         ledger, spend = config.privacy.ledger, planned_spend(plan, release_id, cohort)
         if ledger is None:
             return cls(None, None, spend)
-        history = SourceHistory.of(spark, config)
-        return cls(_table(spark, ledger), _limit(ledger), spend, holder_of(spark, config), history)
+        holder, history = holder_of(spark, config), SourceHistory.of(spark, config)
+        return cls(Books.of(spark, ledger), limit_of(ledger), spend, holder, history, user_of(spark))
 
     def start(self) -> None:
         """Books the release before a row is read.
@@ -75,15 +81,15 @@ class Ledger:
           BudgetError: if it exceeds the remaining budget, or the ledger is too busy to be written.
           LedgerError: if something else has modified the ledger.
         """
-        if self.table is None or self.holder is None:
+        if self.books is None or self.holder is None:
             return
         holder = self.holder
 
-        def checked(chain: list[Entry]) -> Entry:
-            self._check(chain, holder)
-            return self._entry(chain, Kind.START, holder, self.spend.to_json())
+        def checked(chains: Chains) -> Entry:
+            self.balance = self._checked(chains, holder)
+            return self._entry(chains, Kind.START, holder, self.spend.to_json())
 
-        self.started = self.table.append(checked)
+        self.started = self.books.append(checked)
 
     def check(self) -> bool:
         """Makes the same checks as `start` but books nothing; tells whether there is a ledger.
@@ -91,15 +97,17 @@ class Ledger:
         Raises:
           BudgetError, LedgerError: as `start`.
         """
-        if self.table is None or self.holder is None:
+        if self.books is None or self.holder is None:
             return False
-        self._check(self.table.read(), self.holder)
+        self._checked(self.books.read(), self.holder)
         return True
 
-    def _check(self, chain: list[Entry], holder: Holder) -> None:
-        account = account_of(chain, holder)
+    def _checked(self, chains: Chains, holder: Holder) -> Balance | None:
+        """Returns what the release will leave; raises if that is too little."""
+        account = account_of(chains, holder)
         apart = self.source is not None and self.source.keeps_apart([*account.spent, self.spend])
         account.check(self.spend, self.limit, apart=apart)
+        return balance_of(account, self.spend, self.limit, apart=apart)
 
     def require_counting(self) -> None:
         """Checks, right before anything is published, that the release's own entry still exists and was not voided.
@@ -107,14 +115,14 @@ class Ledger:
         Raises:
           LedgerError: if it was voided, or the ledger was rewritten without it.
         """
-        if self.table is None or self.started is None or self.holder is None:
+        if self.books is None or self.started is None or self.holder is None:
             return
-        chain, number = self.table.read(), self.started.number
-        if len(chain) <= number or chain[number] != self.started:
+        chains, number = self.books.read(), self.started.number
+        if len(chains.ledger) <= number or chains.ledger[number] != self.started:
             raise LedgerError(
                 f"ledger: entry {number} is no longer this release's; nothing was written. Look at the ledger's history"
             )
-        if account_of(chain, self.holder).booking(number).status == VOID:
+        if account_of(chains, self.holder).booking(number).status == VOID:
             raise LedgerError(
                 f"ledger: entry {number} was voided while the release ran; nothing was written. Run it "
                 "again; it will be charged again"
@@ -129,18 +137,25 @@ class Ledger:
         self._mark(Kind.FAIL)
 
     @property
-    def receipt_entry(self) -> dict[str, int | str] | None:
-        """The start's number and hash, for the receipt: anyone who keeps it can detect a rewritten ledger."""
-        return None if self.started is None else {"entry": self.started.number, "hash": self.started.hash}
+    def receipt_entry(self) -> dict[str, int | float | str] | None:
+        """The start's entry, for the receipt: its number, its hash, and the budget before and after it (`Balance`).
+
+        Anyone who keeps the hash can detect a ledger that was rewritten or cut.
+        """
+        if self.started is None:
+            return None
+        budget = {} if self.balance is None else self.balance.as_dict()
+        return {"entry": self.started.number, "hash": self.started.hash, **budget}
 
     def _mark(self, kind: Kind) -> None:
-        if self.table is None or self.started is None or self.holder is None:
+        if self.books is None or self.started is None or self.holder is None:
             return
         holder, content = self.holder, json.dumps({"entry": self.started.number})
-        self.table.append(lambda chain: self._entry(chain, kind, holder, content))
+        self.books.append(lambda chains: self._entry(chains, kind, holder, content))
 
-    def _entry(self, chain: list[Entry], kind: Kind, holder: Holder, content: str) -> Entry:
-        return next_entry(chain, kind, holder, content=content, at=now(), release_id=self.spend.release_id)
+    def _entry(self, chains: Chains, kind: Kind, holder: Holder, content: str) -> Entry:
+        release_id = self.spend.release_id
+        return next_entry(chains.ledger, kind, holder, content=content, at=now(), by=self.by, release_id=release_id)
 
 
 def holder_of(spark: SparkSession, config: ReleaseConfig) -> Holder:
@@ -149,77 +164,8 @@ def holder_of(spark: SparkSession, config: ReleaseConfig) -> Holder:
     return Holder(str(place), table_id(spark, place), str(config.privacy.privacy_unit))
 
 
-def grant(spark: SparkSession, config: ReleaseConfig, budget: Budget) -> Entry:
-    """Sets the total budget of the configured source and unit; the newest grant applies."""
-    return _append(spark, config, Kind.GRANT, budget.to_json())
-
-
-def void(spark: SparkSession, config: ReleaseConfig, number: int, reason: str) -> Entry:
-    """Excludes a started release from what counts, for a reason that stays on record.
-
-    Raises:
-      LedgerError: if there is no such started release of the configured source.
-    """
-    booking = account_of(_configured(spark, config).read(), holder_of(spark, config)).booking(number)
-    content = json.dumps({"entry": number, "reason": reason})
-    return _append(spark, config, Kind.VOID, content, release_id=booking.spend.release_id)
-
-
-def summary(spark: SparkSession, config: ReleaseConfig) -> dict[str, object]:
-    """Summarises the spend on the configured source: entries, their composition by PLD, the budget. Reads no row of it.
-
-    `spent_epsilon` is inf if no epsilon bounds everything that counts; `notes` say why, and what was left out.
-    """
-    chain, holder = _configured(spark, config).read(), holder_of(spark, config)
-    account, limit = account_of(chain, holder), _limit(config.privacy.ledger)
-    apart = SourceHistory.of(spark, config).keeps_apart(account.spent)
-    delta = (account.granted or limit or Budget(0.0, config.privacy.delta)).delta
-    return {
-        "source": holder.source,
-        "unit": holder.unit,
-        "granted": None if account.granted is None else asdict(account.granted),
-        "limit": None if limit is None else {"epsilon": limit.epsilon, "delta": limit.delta},
-        "spent_epsilon": account.spent_epsilon(delta, apart=apart),
-        "at_delta": delta,
-        "conditional_releases": len(account.unbounded),
-        "notes": account.notes(),
-        "head": chain[-1].hash if chain else GENESIS,
-        "entries": [_line(booking) for booking in account.bookings],
-    }
-
-
-def _line(booking: Booking) -> dict[str, object]:
-    spend = booking.spend
-    return {
-        "entry": booking.number,
-        "release_id": spend.release_id,
-        "unit": booking.unit,
-        "status": booking.status,
-        "at": booking.at,
-        "epsilon": spend.epsilon,
-        "delta": spend.delta,
-        "accounting": spend.accounting.value,
-    }
-
-
-def _append(spark: SparkSession, config: ReleaseConfig, kind: Kind, content: str, *, release_id: str = "") -> Entry:
-    holder = holder_of(spark, config)
-    return _configured(spark, config).append(
-        lambda chain: next_entry(chain, kind, holder, content=content, at=now(), release_id=release_id)
-    )
-
-
-def _table(spark: SparkSession, config: LedgerConfig) -> ChainTable:
-    return ChainTable(spark, Place.of(config.table, config.path))
-
-
-def _configured(spark: SparkSession, config: ReleaseConfig) -> ChainTable:
-    if config.privacy.ledger is None:
-        raise ConfigError("privacy.ledger: not configured; add `ledger: {table: ...}`")
-    return _table(spark, config.privacy.ledger)
-
-
-def _limit(config: LedgerConfig | None) -> Budget | None:
+def limit_of(config: LedgerConfig | None) -> Budget | None:
+    """Returns the limit that a configuration sets, if any."""
     if config is None or config.budget is None:
         return None
     return Budget(config.budget.epsilon, config.budget.delta)
