@@ -13,6 +13,7 @@ from threea_spark.booking import booked, one_error
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine import delta
 from threea_spark.engine.progress import Listener, Progress
+from threea_spark.engine.session_user import session_user, utc_now
 from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.staging import staging
 from threea_spark.errors import ConfigError
@@ -24,11 +25,12 @@ from threea_spark.model.sampler import Drawn
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.budget import PrivacyPlan
+from threea_spark.privacy.large_delta import fewest_units
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
 from threea_spark.publish import write
 from threea_spark.publish.appending import Appending, largest_key
 from threea_spark.publish.ledger import Ledger, SourceHistory
-from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions
+from threea_spark.publish.receipt import PROPERTY_RELEASE, Receipt, package_versions, public_values
 from threea_spark.publish.standing import standing_of
 from threea_spark.recipes.choice import expected
 from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
@@ -141,7 +143,7 @@ def release_with_model(
     progress = _progress(config, ready.plan, listener, writes=True)
     with booked(ready.ledger), staging(spark, ready.release_id, ready.staging) as name:
         fitted = _fitted(ready.rows, config, ready.plan, ready.release_id, name, progress)
-        receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
+        receipt = replace(_receipt(spark, fitted, config, ready), ledger=ready.ledger.receipt_entry)
         ready.ledger.require_counting()
         with progress.step(WRITE_STEP):
             _write(spark, fitted, config, ready, receipt)
@@ -175,7 +177,7 @@ def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy
     )
 
 
-def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
+def _receipt(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
     """Makes the receipt before a row is written: events that cost more than the claim stop the release here."""
     statement = statement_of(fitted.meter)
     return Receipt(
@@ -194,6 +196,11 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
         diagnostics=fitted.advice,
         versions=package_versions(),
         domain_fit=fitted.fit.as_dict(),
+        at=utc_now(),
+        by=session_user(spark),
+        config_digest=config.digest,
+        config=public_values(config),
+        n_units=None if ready.plan.is_conditional else fewest_units(fitted.n_rows, ready.plan.unit.max_rows),
     )
 
 
