@@ -1,7 +1,9 @@
 """Whole pages from made-up releases, for tests of what they say and of how they look."""
 
 import dataclasses
+import re
 from contextlib import nullcontext
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -113,6 +115,11 @@ def public(n_more=0, names=(), **changes):
     """The public page of a made-up release."""
     frame, domain = table(n_more=n_more, names=names)
     return public_page(receipt(domain, **changes), summary_of(frame, domain, len(frame)), domain)
+
+
+def page_text(html):
+    """The words of a page, in order."""
+    return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)).split())
 
 
 def internal(n_more=0, names=(), n_rows=200, title="main.released.stays"):

@@ -10,6 +10,7 @@ from threea_spark.privacy.budget import Accounting
 from threea_spark.publish.held import Held
 from threea_spark.publish.standing import standing_of
 from threea_spark.report.charts.svg import clipped, inert, templates
+from threea_spark.report.pair_tables import MAX_TABLES
 from threea_spark.report.public import MAX_CHARTS, OPEN_CHARTS, public_page
 from threea_spark.report.summary import summary_of
 
@@ -144,7 +145,7 @@ def test_six_hundred_columns_stay_small_and_are_folded_away():
     assert len(html.encode()) < 2_000_000
     page = Page(html)
     assert page.problems == []
-    assert len(page.charts) == MAX_CHARTS + 4
+    assert len(page.charts) == MAX_CHARTS + 4 + MAX_TABLES
     open_part = html.split("Columns 25 to 72")[0]
     assert len(Page(open_part).charts) == OPEN_CHARTS + 3
     assert f"{len(domain.columns) - MAX_CHARTS} more columns have no chart" in html

@@ -93,8 +93,8 @@ def outlook_words(delta: float, max_rows: int, n_rows: int, *, is_allowed: bool)
 
 
 def fewest_units(n_rows: float, max_rows: int) -> int:
-    """Returns the fewest units that a DP number of rows can belong to, at least 0."""
-    return max(0, math.ceil(round(n_rows) / max_rows))
+    """Returns the fewest units that a DP number of rows can belong to, at least 1."""
+    return max(1, math.ceil(round(n_rows) / max_rows))
 
 
 def in_people(delta: float, n_units: int | None) -> str:

@@ -70,8 +70,8 @@ def _far(summary: TableSummary, domain: Domain) -> str:
         return ""
     ends = _named([column.name for column in far], lambda place: f" ({_range(far[place])})")
     return (
-        f"long tails: the highest 1 % of the released values spread wider than the rest of {ends}. Noise may have "
-        "made some of them. Where values are known to end earlier, lower the upper bound"
+        f"long tails: the highest 1 % of the released values lie far apart in {ends}. Noise may have made "
+        "some of them. Where values are known to end earlier, lower the upper bound"
     )
 
 

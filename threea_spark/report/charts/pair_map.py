@@ -56,4 +56,4 @@ def _description(table: PairTable) -> str:
         for label, shares in zip(table.given_labels, table.shares, strict=True)
         for place, share in [(int(np.argmax(shares)), float(np.max(shares)))]
     ]
-    return f"Most frequent {clipped(table.name)} by {clipped(table.given)}. {'; '.join(said)}."
+    return f"Most frequent {clipped(table.name)} by {clipped(table.given)}. {'. '.join(said)}."

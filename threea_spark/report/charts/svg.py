@@ -29,7 +29,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clip=clipped, coded=coded, percent=percent, rounded_up=rounded_up)
+    environment.filters.update(clip=clipped, coded=coded, percent=percent, rounded_up=rounded_up, score=_score)
     return environment
 
 
@@ -59,6 +59,10 @@ def inert(text: str) -> str:
 def coded(text: str) -> Markup:
     """Shows what stands between backticks as code; everything else is escaped as usual."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(inert(text)))))  # noqa: S704 - escaped before
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def polyline(points: Iterable[tuple[float, float]]) -> str:
