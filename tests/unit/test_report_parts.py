@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from report_pages import receipt, statement, table
+from report_pages import page_text, receipt, statement, table
 
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.errors import ConfigError
+from threea_spark.model.released import ReleaseModel
 from threea_spark.privacy.asked import NOTHING_ASKED, asked_in_words, words_of
 from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.large_delta import fewest_units, in_people
@@ -19,6 +22,7 @@ from threea_spark.report.bins import OTHER, OTHERS, Values
 from threea_spark.report.charts.pair_map import pair_map
 from threea_spark.report.dictionary import dictionary_of
 from threea_spark.report.findings import advice_on
+from threea_spark.report.model_page import model_report_html
 from threea_spark.report.pair_tables import MAX_LEVELS, MAX_TABLES, grouped, pair_table, strongest_tables
 from threea_spark.report.signing import signing_of
 from threea_spark.report.spread import spread_in_words, spread_of
@@ -272,3 +276,22 @@ def test_a_map_shows_each_share_and_says_the_largest():
     assert chart.count('class="tone ') == 4
     hostile = dataclasses.replace(found, labels=("<script>", "y"))
     assert "<script>" not in pair_map(hostile)
+
+
+# The report of a model
+
+
+def test_a_model_has_a_report_without_spark():
+    model = ReleaseModel.load(Path(__file__).parent / "model_of_0_2_0")
+    page = model_report_html(model, n_rows=300)
+    text = page_text(page)
+    for said in (
+        "rows that were passed to fit", "300 artificial rows", "date and author not recorded", "Dictionary of the",
+        "No ledger was kept", f"Epsilon {model.privacy.epsilon:g} at delta",
+    ):  # fmt: skip
+        assert said in text, said
+    assert "version -1" not in text
+    assert page == model_report_html(model, n_rows=300)
+    assert page != model_report_html(model, n_rows=300, seed=1)
+    with pytest.raises(ConfigError):
+        model_report_html(model, n_rows=0)

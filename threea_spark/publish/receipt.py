@@ -16,6 +16,8 @@ from threea_spark.privacy.statement import PrivacyStatement
 from threea_spark.privacy.wrapping import wrapped
 
 FORMAT = 1
+NO_VERSION = -1
+"""The source version of rows that were passed in memory."""
 _LEFT_OUT_WHERE_EMPTY = ("rules", "at", "by", "config_digest", "config", "n_units")
 """Fields that versions before them do not know."""
 _PACKAGES = ("threea-spark", "pyspark", "delta-spark", "jax", "dp-accounting", "numpy")
@@ -31,7 +33,7 @@ class Receipt:
 
     Attributes:
       release_id: Identifies configuration and source version; the same release always has the same one.
-      source, source_version, target: The tables and the version that was read.
+      source, source_version, target: The tables and the version that was read; `NO_VERSION` of rows in memory.
       n_released: Number of rows written.
       generator: sample, mix or random.
       columns, left_out: Columns released, and columns of the source that the domain does not name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from threea_spark.privacy.large_delta import in_people
-from threea_spark.publish.receipt import Receipt, budget_in_words, rows_in_words
+from threea_spark.publish.receipt import NO_VERSION, Receipt, budget_in_words, rows_in_words
 from threea_spark.report.charts.scales import percent_at_most
 from threea_spark.report.trade_off import right_answers
 from threea_spark.report.words import is_whole, pairs_of, unit_in_words
@@ -41,7 +41,7 @@ def signing_of(receipt: Receipt) -> Signing:
     best = percent_at_most(right_answers(pairs_of(statement)))
     facts = [
         ("Made", _made(receipt)),
-        ("Source", f"{receipt.source}, version {receipt.source_version}{_increment(receipt)}"),
+        ("Source", _source(receipt)),
         ("Target", receipt.target),
         ("Released", f"{receipt.n_released:,} artificial rows of {len(receipt.columns):,} columns"),
         *([("Rows", f"{text[0].upper()}{text[1:]}.")] if (text := rows_in_words(receipt)) else []),
@@ -63,8 +63,11 @@ def _made(receipt: Receipt) -> str:
     return f"{when}, by {receipt.by}" if receipt.by else f"{when}; the session did not tell by whom"
 
 
-def _increment(receipt: Receipt) -> str:
-    return "" if receipt.source_since is None else f"; only units absent from version {receipt.source_since}"
+def _source(receipt: Receipt) -> str:
+    if receipt.source_version == NO_VERSION:
+        return receipt.source
+    since = "" if receipt.source_since is None else f"; only units absent from version {receipt.source_since}"
+    return f"{receipt.source}, version {receipt.source_version}{since}"
 
 
 def _in_plain_words(best: str, *, whole: bool) -> str:
