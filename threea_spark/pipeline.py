@@ -11,6 +11,7 @@ from threea_spark.booking import booked, one_error
 from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.engine.given import require_session, require_spark_rows
 from threea_spark.engine.progress import Listener, Progress
+from threea_spark.engine.session_user import session_user, utc_now
 from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.staging import staging
 from threea_spark.errors import ConfigError
@@ -18,9 +19,10 @@ from threea_spark.model.released import ReleaseModel
 from threea_spark.planned import make_plan
 from threea_spark.preflight import Prepared, checked_staging_schema, checked_types, prepare
 from threea_spark.privacy.budget import PrivacyPlan
+from threea_spark.privacy.large_delta import fewest_units
 from threea_spark.privacy.statement import statement_of
 from threea_spark.publish.ledger import Ledger
-from threea_spark.publish.receipt import Receipt, package_versions
+from threea_spark.publish.receipt import Receipt, package_versions, public_values
 from threea_spark.publish.written import IfExists, receipt_before
 from threea_spark.recipes.choice import expected
 from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
@@ -160,7 +162,7 @@ def released(
     progress = _progress(config, ready.plan, listener, writes=True)
     with booked(ready.ledger), staging(spark, ready.release_id, ready.staging) as name:
         fitted = _fitted(ready.rows, config, ready.plan, ready.release_id, name, progress)
-        receipt = replace(_receipt(fitted, config, ready), ledger=ready.ledger.receipt_entry)
+        receipt = replace(_receipt(spark, fitted, config, ready), ledger=ready.ledger.receipt_entry)
         ready.ledger.require_counting()
         with progress.step(WRITE_STEP):
             write_release(spark, fitted, config, ready, receipt)
@@ -185,7 +187,7 @@ def _fitted(
     return run_stages(source, config, plan, release_id, progress)
 
 
-def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
+def _receipt(spark: SparkSession, fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
     """Makes the receipt before a row is written: events that cost more than the claim stop the release here."""
     statement = statement_of(fitted.meter)
     return Receipt(
@@ -204,4 +206,9 @@ def _receipt(fitted: Fitted, config: ReleaseConfig, ready: Prepared) -> Receipt:
         diagnostics=fitted.advice,
         versions=package_versions(),
         domain_fit=fitted.fit.as_dict(),
+        at=utc_now(),
+        by=session_user(spark),
+        config_digest=config.digest,
+        config=public_values(config),
+        n_units=None if ready.plan.is_conditional else fewest_units(fitted.n_rows, ready.plan.unit.max_rows),
     )

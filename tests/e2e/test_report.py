@@ -62,9 +62,20 @@ def test_the_public_report_holds_the_receipt_and_nothing_only_real_rows_hold(rel
     page = (released / "out.report.html").read_text()
     receipt = json.loads((released / "out.receipt.json").read_text())
     assert receipt["release_id"] in page
+    assert receipt["at"][:19].replace("T", " ") in page
+    assert f"by {receipt['by']}" in page
+    assert receipt["config_digest"] in page
+    assert f"{receipt['n_units']:,} units at least" in page
     assert f"{receipt['n_released']:,}" in page
     assert rounded_up(receipt["privacy"]["epsilon_spent"]) in page
-    for text in (*OPEN, "Not covered", "Dong, Roth and Su (2022)", "Associations between released columns"):
+    for text in (
+        *OPEN,
+        "Summary for approval",
+        "It does not cover",
+        "Dictionary of the released table",
+        "Dong, Roth and Su (2022)",
+        "Associations between released columns",
+    ):
         assert text in page, text
     wanted = real_values(hospital()) | real_values(hospital(500, seed=6))
     assert len(wanted) > 1000
@@ -86,6 +97,8 @@ def test_the_search_finds_what_the_internal_report_holds(released):
     assert "1,500" in page  # the exact number of real rows
     assert "LightGBM on real rows" in page
     assert "95 % interval" in page
+    for text in ("tables of 10 pairs, mean", "Any column as the label", "This proves nothing about privacy."):
+        assert text in page, text
 
 
 def test_the_report_of_a_release_is_the_one_made_again_from_its_commits(released):

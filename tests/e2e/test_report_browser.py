@@ -128,15 +128,42 @@ def test_a_page_of_six_hundred_columns_opens_within_a_second(tmp_path):
     assert min(times) < 1000.0
 
 
-def test_the_banner_stands_on_every_printed_page(pages, tmp_path):
+@pytest.fixture(scope="module")
+def printed(pages, tmp_path_factory):
+    """The lines of every printed page."""
     if shutil.which("pdftotext") is None:
         pytest.skip("no pdftotext found; install poppler-utils to read printed pages")
-    for kind in ("internal", "public"):
-        (tmp_path / f"{kind}.html").write_text(pages[kind], encoding="utf-8")
-        chromium(tmp_path, f"--print-to-pdf={tmp_path / kind}.pdf", (tmp_path / f"{kind}.html").as_uri())
+    folder, found = tmp_path_factory.mktemp("printed"), {}
+    for kind, html in pages.items():
+        (folder / f"{kind}.html").write_text(html, encoding="utf-8")
+        chromium(folder, f"--print-to-pdf={folder / kind}.pdf", (folder / f"{kind}.html").as_uri())
         text = subprocess.run(
-            ["pdftotext", tmp_path / f"{kind}.pdf", "-"], capture_output=True, text=True, check=True
+            ["pdftotext", "-layout", folder / f"{kind}.pdf", "-"], capture_output=True, text=True, check=True
         ).stdout
-        printed = text.rstrip("\f").split("\f")
-        assert len(printed) >= 3
-        assert all(("INTERNAL: computed from real rows" in page) == (kind == "internal") for page in printed)
+        sheets = text.rstrip("\f").split("\f")
+        found[kind] = [[line.strip() for line in sheet.split("\n") if line.strip()] for sheet in sheets]
+        assert len(sheets) >= 3
+    return found
+
+
+def test_the_banner_stands_on_every_printed_page(printed):
+    for kind, sheets in printed.items():
+        marked = ["INTERNAL: computed from real rows" in " ".join(sheet) for sheet in sheets]
+        assert all(mark == (kind == "internal") for mark in marked), kind
+
+
+@pytest.mark.parametrize("kind", ["public", "conditional"])
+def test_the_summary_to_sign_fills_the_first_sheet_alone(printed, kind):
+    first, second = (" ".join(sheet) for sheet in printed[kind][:2])
+    for words in ("Summary for approval", "It does not cover", "Name and role", "Signature"):
+        assert words in first, words
+    assert "What was released" not in first
+    assert "Signature" not in second
+
+
+def test_no_heading_is_left_at_the_foot_of_a_sheet(pages, printed):
+    for kind, sheets in printed.items():
+        headings = set(re.findall(r"<h2>([^<]*)</h2>", pages[kind]))
+        assert len(headings) >= 5
+        feet = [line for sheet in sheets for line in sheet[-2:] if not re.fullmatch(r"[\d/ ]+|.*file:///.*", line)]
+        assert not headings & set(feet), kind

@@ -1,7 +1,9 @@
 """Whole pages from made-up releases, for tests of what they say and of how they look."""
 
 import dataclasses
+import re
 from contextlib import nullcontext
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -91,7 +93,20 @@ def receipt(domain, **changes):
         resolved={"components_per_class": 3, "alpha": 0.1},
         diagnostics=("adapt: the label function is nearly constant: raise epsilon",),
         versions={"threea-spark": "0.1.0"},
-        ledger={"entry": 0, "hash": "ab" * 32},
+        ledger={
+            "entry": 0,
+            "hash": "ab" * 32,
+            "granted_epsilon": 3.0,
+            "granted_delta": 1e-4,
+            "spent_epsilon_before": 0.5,
+            "spent_epsilon_after": 1.2,
+            "left_epsilon": 1.8,
+        },
+        at="2026-03-01T09:30:00+00:00",
+        by="ada@clinic.example",
+        config_digest="0123456789abcdef",
+        config={"anonymize": {"rows": "match"}, "privacy": {"unit": {"column": "patient_id", "max_rows": 4}}},
+        n_units=100,
     )
     return dataclasses.replace(plain, **changes)
 
@@ -99,7 +114,12 @@ def receipt(domain, **changes):
 def public(n_more=0, names=(), **changes):
     """The public page of a made-up release."""
     frame, domain = table(n_more=n_more, names=names)
-    return public_page(receipt(domain, **changes), summary_of(frame, domain, len(frame)))
+    return public_page(receipt(domain, **changes), summary_of(frame, domain, len(frame)), domain)
+
+
+def page_text(html):
+    """The words of a page, in order."""
+    return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)).split())
 
 
 def internal(n_more=0, names=(), n_rows=200, title="main.released.stays"):

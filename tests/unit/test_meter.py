@@ -191,7 +191,7 @@ def test_the_conditional_mode_books_each_sum_of_a_pass_and_each_sample_that_is_e
         assert meter.expose(Stage.ADAPT, held.seen_as(lambda rate: 7 * rate)) == 7.0
     exact = NonPrivateDpEvent()
     assert meter.events_by_stage() == {Stage.APPROXIMATE: [exact, exact], Stage.ADAPT: [exact]}
-    assert [meter.n_sums(stage) for stage in (Stage.APPROXIMATE, Stage.ADAPT)] == [2, 1]
+    assert [len(meter.asked(stage)) for stage in (Stage.APPROXIMATE, Stage.ADAPT)] == [2, 1]
 
 
 def test_the_conditional_mode_still_noises_the_mixing_step():

@@ -234,9 +234,11 @@ def test_a_line_is_drawn_where_its_numbers_are():
 
 def test_bars_are_as_long_as_their_shares():
     chart = bar_list("t", ["all", "half"], np.array([1.0, 0.5]), np.array([0.5, 0.0]), top=1.0)
-    assert "M114 2h134v7" in chart
-    assert "M114 10h67v6" in chart
-    assert "M114 20h67v7" in chart
+    assert "M114 2h92v7" in chart
+    assert "M114 10h46v6" in chart
+    assert "M114 20h46v7" in chart
+    assert "100.0\u00a0% | 50.0\u00a0%" in chart  # both numbers, the real one second
+    assert "M114 3h134v12" in bar_list("t", ["all"], np.array([1.0]), top=1.0)
 
 
 def test_a_heat_map_shades_by_sign_and_strength_and_lists_the_strongest():

@@ -10,6 +10,7 @@ from threea_spark.privacy.budget import Accounting
 from threea_spark.publish.held import Held
 from threea_spark.publish.standing import standing_of
 from threea_spark.report.charts.svg import clipped, inert, templates
+from threea_spark.report.pair_tables import MAX_TABLES
 from threea_spark.report.public import MAX_CHARTS, OPEN_CHARTS, public_page
 from threea_spark.report.summary import summary_of
 
@@ -140,11 +141,11 @@ def test_a_page_can_be_read_without_seeing_it(pages, kind):
 
 def test_six_hundred_columns_stay_small_and_are_folded_away():
     frame, domain = table(n_rows=60, n_more=900)
-    html = public_page(receipt(domain), summary_of(frame, domain, len(frame)))
+    html = public_page(receipt(domain), summary_of(frame, domain, len(frame)), domain)
     assert len(html.encode()) < 2_000_000
     page = Page(html)
     assert page.problems == []
-    assert len(page.charts) == MAX_CHARTS + 4
+    assert len(page.charts) == MAX_CHARTS + 4 + MAX_TABLES
     open_part = html.split("Columns 25 to 72")[0]
     assert len(Page(open_part).charts) == OPEN_CHARTS + 3
     assert f"{len(domain.columns) - MAX_CHARTS} more columns have no chart" in html
@@ -224,7 +225,7 @@ def test_an_internal_page_compares_models_columns_and_clouds(pages):
 
 def test_an_appended_table_says_how_many_rows_it_holds():
     frame, domain = table()
-    html = public_page(receipt(domain), summary_of(frame, domain, 1234))
+    html = public_page(receipt(domain), summary_of(frame, domain, 1234), domain)
     assert "the table now holds 1,234 rows, which this release did not write alone" in html
     assert "a random sample of 400 released rows of 1,234" in html
 
@@ -235,7 +236,7 @@ def held(release_id, epsilon, accounting="end_to_end", **more):
 
 def page_of(*releases):
     frame, domain = table()
-    return Page(public_page(receipt(domain), summary_of(frame, domain, 1234), standing_of(releases))).words
+    return Page(public_page(receipt(domain), summary_of(frame, domain, 1234), domain, standing_of(releases))).words
 
 
 def test_rows_of_several_releases_are_not_presented_as_one_s():

@@ -73,7 +73,7 @@ class AdaptStatus(Enum):
 
     CONVERGED = "converged: the objective no longer falls"
     MAX_STEPS = "stopped at the last step while the objective still fell; raise steps or learning_rate"
-    COMPLETED = "all private steps ran; their loss is never looked at, so judge the points by the release's evaluation"
+    COMPLETED = "all private steps ran"
     UNTOUCHED = "alpha is 1: the points stay where they started and no row was read; lower alpha to adapt them"
     NONFINITE = "the kernel solve gave NaN or inf; raise diag_reg or lower learning_rate"
 

@@ -73,7 +73,7 @@ def _fitted(
 ) -> tuple[Any, pd.DataFrame | Float64Array]:
     """Returns the fitted model, and the test rows as it reads them."""
     if model == "LightGBM":
-        lightgbm = _lightgbm()
+        lightgbm = lightgbm_module()
         kind = lightgbm.LGBMRegressor if domain.task == "regression" else lightgbm.LGBMClassifier
         fitted = kind(n_jobs=2, verbose=-1).fit(tree_features(train, domain, train), labels)
         return fitted, tree_features(test, domain, train)
@@ -87,7 +87,12 @@ def _fitted(
         return linear.fit(features.matrix(train.loc[few]), labels.loc[few]), features.matrix(test)
 
 
-def _lightgbm() -> Any:  # noqa: ANN401 - the module
+def lightgbm_module() -> Any:  # noqa: ANN401 - the module
+    """Imports lightgbm.
+
+    Raises:
+      EnvironmentNotReadyError: if it is missing.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # lightgbm's own imports warn on some versions of scipy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from threea_spark.errors import PrivacyError
 
 MAX_DELTA = 0.01
@@ -88,3 +90,24 @@ def outlook_words(delta: float, max_rows: int, n_rows: int, *, is_allowed: bool)
             f"{n_rows:,} rows: {then}"
         )
     return tuple(lines)
+
+
+def fewest_units(n_rows: float, max_rows: int) -> int:
+    """Returns the fewest units that a DP number of rows can belong to, at least 1."""
+    return max(1, math.ceil(round(n_rows) / max_rows))
+
+
+def in_people(delta: float, n_units: int | None) -> str:
+    """Compares delta with the number of units, for those who answer for it.
+
+    Args:
+      delta: The claimed delta.
+      n_units: The fewest units that the rows can belong to, DP; None where no DP number is known.
+    """
+    one_in = f"delta {delta:g} is one in {1.0 / delta:,.0f}"
+    if n_units is None:
+        return f"{one_in}; the number of units is not part of this receipt"
+    known = f"{one_in}; the rows that were read belong to {n_units:,} units at least, by a noisy count"
+    if delta > one_in_units(n_units, 1):
+        return f"{known}. Delta is above one over that number: real values of individuals may be released"
+    return f"{known}. Delta is below one over that number, as it should be"

@@ -58,6 +58,7 @@ class PrivacyMeter:
     moved_draws: int = 0
     _booked: dict[Stage, list[DpEvent]] = field(default_factory=dict, init=False)
     _contexts: set[Context] = field(default_factory=set, init=False)
+    _asked: dict[Stage, list[str]] = field(default_factory=dict, init=False)
     _open_sample: list[GaussianDpEvent] | None = field(default=None, init=False)
     _sampled_stage: Stage | None = field(default=None, init=False)
 
@@ -78,7 +79,7 @@ class PrivacyMeter:
         """Answers several queries in one pass over the rows; each is priced and noised by itself, as in `ask`."""
         queries = [query for query, _ in asked]
         if self.plan.is_conditional and all(query.stage is not Stage.ANONYMIZE for query in queries):
-            events = [self._book_exact(query.stage) for query in queries]
+            events = [self._book_exact(query.stage, query.name) for query in queries]
             sums = rows.sums(queries)
             return [Measured(own.astype(np.float64), 0.0, event) for own, event in zip(sums, events, strict=True)]
         mechanisms = [self._granted(query, mu) for query, mu in asked]
@@ -104,7 +105,7 @@ class PrivacyMeter:
         """
         plan = self.plan
         if plan.is_conditional:
-            self._book_exact(query.stage)
+            self._book_exact(query.stage, query.name)
             above = plan.unit.max_rows * (query.min_units - 1)
             return tuple(rows.frequent_values(query.column, query.max_values, above=above))
         mechanism = self._granted(query, mu)
@@ -158,7 +159,7 @@ class PrivacyMeter:
 
     def expose(self, stage: Stage, held: HeldRows[R]) -> R:
         """Hands over a sample's rows without noise, and books that; only the conditional mode may, and says so."""
-        self._book_exact(stage)
+        self._book_exact(stage, "rows")
         return held.exposed()
 
     def _granted(self, query: Query, mu: float) -> NoisySum:
@@ -177,6 +178,7 @@ class PrivacyMeter:
         mechanism = self._mechanism(query, mu)
         self._check_numerics(mechanism)
         self._contexts.add(context)
+        self._asked.setdefault(stage, []).append(name)
         self._book(stage, mechanism.event)
         return mechanism
 
@@ -200,12 +202,13 @@ class PrivacyMeter:
             )
         self.squared_numeric_error, self.moved_draws = error, draws
 
-    def _book_exact(self, stage: Stage) -> DpEvent:
+    def _book_exact(self, stage: Stage, name: str) -> DpEvent:
         """Books a reading without noise; only the conditional mode may make one, and the statement says so."""
         if not self.plan.is_conditional:
             raise PrivacyError(f"{stage.value}: readings without noise exist in the conditional mode only")
         event = NonPrivateDpEvent()
         self._booked.setdefault(stage, []).append(event)
+        self._asked.setdefault(stage, []).append(name)
         return event
 
     def spent_mu(self, stage: Stage) -> float:
@@ -214,10 +217,9 @@ class PrivacyMeter:
         inner = [event.event if isinstance(event, PoissonSampledDpEvent) else event for event in events]
         return compose_mu(gaussian_mu_of(e, self.plan.relation) for e in inner if isinstance(e, GaussianDpEvent))
 
-    def n_sums(self, stage: Stage) -> int:
-        """How many sums of the stage ran; those of one sample are booked as one event and counted each."""
-        exact = sum(isinstance(event, NonPrivateDpEvent) for event in self._booked.get(stage, []))
-        return exact + sum(context[1] == stage.value for context in self._contexts)
+    def asked(self, stage: Stage) -> tuple[str, ...]:
+        """Names of the stage's sums that ran, in order; those of one sample are booked as one event and named each."""
+        return tuple(self._asked.get(stage, ()))
 
     def remaining_mu(self, stage: Stage) -> float:
         """What the stage may still spend."""

@@ -11,33 +11,27 @@ from dp_accounting import GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEv
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import Relation, delta_curve
+from threea_spark.privacy.asked import asked_in_words
 from threea_spark.privacy.budget import PrivacyPlan, Stage, certified_epsilon, planned_events
 from threea_spark.privacy.meter import TOLERANCE, PrivacyMeter
+from threea_spark.privacy.wrapping import INDENT, wrapped
 
+_PAIRS_A_LINE = 3
 _CURVE = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 _CLAIM_SHARES = tuple(step / 16.0 for step in range(1, 25))
 """Fractions of the claimed epsilon: extra points, so that the curve is as fine for a large claim as for a small one."""
 
-COVERED = {
-    Stage.ENCODE: (
-        "row count, class counts, column histograms, category names and bounds found in the data, functional pairs, "
-        "shares of rows that the domain does not fit"
-    ),
-    Stage.APPROXIMATE: "sizes, marginals, tables of pairs, means and moments of classes or clusters, correlations",
-    Stage.ADAPT: "label function, or a further count of the classes' columns; in wide tables a second look",
-    Stage.ANONYMIZE: "released statistics or mixed rows",
-}
 NOT_COVERED = (
     "the configuration and the domain (column names, bounds, listed categories): public by declaration",
     "other releases of this source: their privacy losses add up, and only a ledger keeps track of the sum",
     "the fact that the release ran, and how long it took",
-    "figures of `threea evaluate` and of `threea report --held-out`, which are internal and never published",
+    "figures of threea evaluate and of threea report --held-out, which are internal and never published",
 )
 _CONDITIONAL = (
     "NOT COVERED: clusters, their centres and sizes, the number of groups, class shares, the cells of every column "
-    "(exact quantiles) and the category names of open columns (verbatim) were computed from the private rows without "
-    "noise, and the released rows reveal them. The guarantee holds for the mixing step "
-    "alone, given this partition; a row's influence on the partition is not bounded."
+    "(exact quantiles) and the category names of open columns (verbatim). They were computed from the private rows "
+    "without noise, and the released rows reveal them. The guarantee holds for the mixing step alone, given this "
+    "partition. A row's influence on the partition is not bounded."
 )
 
 
@@ -113,12 +107,11 @@ class PrivacyStatement:
         ]
         for spend in self.stages:
             lines.append(f"  {spend.stage:<11} {_cost_in_words(spend)}: {spend.covers}")
-        lines.append(
-            "  curve       "
-            + ", ".join(f"epsilon {e:g}: delta {_two_digits_up(d)}" for e, d in self.curve if e in _CURVE and d < 1.0)
-        )
+        pairs = [f"epsilon {e:g}: delta {_two_digits_up(d)}" for e, d in self.curve if e in _CURVE and d < 1.0]
+        rows = [", ".join(pairs[first : first + _PAIRS_A_LINE]) for first in range(0, len(pairs), _PAIRS_A_LINE)]
+        lines.append("  curve       " + f",\n{INDENT}".join(rows))
         lines += [f"  not covered {text}" for text in self.not_covered]
-        return "\n".join(lines)
+        return wrapped("\n".join(lines))
 
 
 def statement_of(meter: PrivacyMeter) -> PrivacyStatement:
@@ -187,8 +180,9 @@ def _spends(meter: PrivacyMeter) -> Iterator[StageSpend]:
         if not events and not planned:
             continue
         exact = any(isinstance(event, NonPrivateDpEvent) for event in events)
+        names = meter.asked(stage)
         mu, ran = (None, None) if exact else (planned, meter.spent_mu(stage))
-        yield StageSpend(stage.value, COVERED[stage], meter.n_sums(stage), mu, _sampling_rate(plan, stage), ran)
+        yield StageSpend(stage.value, asked_in_words(names), len(names), mu, _sampling_rate(plan, stage), ran)
 
 
 def _sampling_rate(plan: PrivacyPlan, stage: Stage) -> float:
@@ -202,7 +196,8 @@ def _cost_in_words(spend: StageSpend) -> str:
     sampled = f" on a sample of {spend.sampling_probability:.3g}" if spend.sampling_probability < 1.0 else ""
     less = spend.mu_ran is not None and spend.mu_ran < spend.mu * (1.0 - TOLERANCE)
     ran = f", of which {rounded_up(spend.mu_ran)} ran" if less and spend.mu_ran is not None else ""
-    return f"mu {rounded_up(spend.mu)}{sampled}{ran}, {spend.mechanisms} sums"
+    sums = "1 noisy sum" if spend.mechanisms == 1 else f"{spend.mechanisms} noisy sums"
+    return f"mu {rounded_up(spend.mu)}{sampled}{ran}, {sums}"
 
 
 def rounded_up(value: float, digits: int = 4) -> str:

@@ -1,7 +1,8 @@
 """Logs one MLflow run per release: its configuration, receipt, public report and model, and nothing else.
 
 All of it is public or was released under the guarantee. Runs are created with MLflow's client, never as the active run:
-no user, machine, script or system metric is recorded, and a run's times are those of logging, not of the release.
+no user, machine, script or system metric is recorded beside the receipt, which says who made the release, and when. A
+run's times are those of logging.
 """
 
 from __future__ import annotations

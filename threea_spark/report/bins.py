@@ -18,6 +18,8 @@ Kind: TypeAlias = Literal["number", "time", "category"]
 MAX_BINS = 24
 MAX_CATEGORIES = 10
 OTHERS = "all others"
+OTHER = "other"
+"""Stands for every value of an open column that was not found."""
 _TAIL = 0.005
 _MAX_WHOLE_RANGE = 2.0**40
 
@@ -132,7 +134,8 @@ def _category_bins(samples: Sequence[Values]) -> Bins:
     ordered = sorted(total, key=lambda name: (-total[name], name))
     if len(ordered) <= MAX_CATEGORIES:
         return Bins("category", categories=tuple(ordered))
-    return Bins("category", categories=tuple(ordered[: MAX_CATEGORIES - 1]), has_others=True)
+    shown = [name for name in ordered if name != OTHER]  # it stands for others already: one row, not two
+    return Bins("category", categories=tuple(shown[: MAX_CATEGORIES - 1]), has_others=True)
 
 
 def _counted(values: Values) -> Counter[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from markupsafe import Markup
 
+from threea_spark.evaluation.any_label import TargetFigure
 from threea_spark.evaluation.comparison import ModelFigure
 from threea_spark.report.charts.bar_charts import spread_chart
 from threea_spark.report.charts.charts import Axis, Series, line_chart, point_cloud
@@ -13,6 +16,7 @@ from threea_spark.report.charts.scales import percent
 from threea_spark.report.charts.svg import clipped, templates
 from threea_spark.report.comparison import Clouds, ColumnComparison, Comparison
 from threea_spark.report.public import MAX_CHARTS, OPEN_CHARTS, STRONGEST_PAIRS, Card, grouped
+from threea_spark.report.spread import spread_in_words
 
 _N_FARTHEST = 10
 _EDGE = 0.005  # share of points that may be beyond each edge of the chart
@@ -32,6 +36,8 @@ def internal_page(title: str, comparison: Comparison) -> str:
       comparison: Everything to show. INTERNAL.
     """
     cards = [_card(column) for column in comparison.columns[:MAX_CHARTS]]
+    fidelity = comparison.fidelity
+    worst = sorted(fidelity.pairs.items(), key=lambda item: item[1].released)[:STRONGEST_PAIRS]
     return templates().get_template("internal.html").render(
         release=title,
         comparison=comparison,
@@ -45,9 +51,22 @@ def internal_page(title: str, comparison: Comparison) -> str:
         heat=heat_map("Difference of strengths", comparison.pair_names, comparison.pair_differences),
         strongest=strongest(comparison.pair_names, comparison.pair_differences, STRONGEST_PAIRS),
         left_out=len(comparison.columns) - len(comparison.pair_names),
+        fidelity=fidelity,
+        worst_pairs=[(*names, score) for names, score in worst],
+        targets=comparison.targets,
+        kept=kept_overall(comparison.targets),
+        nearest=comparison.nearest,
+        validity=comparison.validity,
+        quality=comparison.quality,
         clouds=cloud_chart(comparison.clouds),
         n_shown=len(comparison.clouds.released) + len(comparison.clouds.real),
     )  # fmt: skip
+
+
+def kept_overall(targets: Sequence[TargetFigure]) -> float | None:
+    """The mean share that is kept of what real rows teach, over the columns that they teach; None if there are none."""
+    kept = [target.kept for target in targets if target.is_learnable]
+    return float(np.mean(kept)) if kept else None
 
 
 def roc_chart(models: tuple[ModelFigure, ...]) -> Markup | None:
@@ -90,8 +109,12 @@ def cloud_chart(clouds: Clouds) -> Markup:
 
 
 def _card(column: ColumnComparison) -> Card:
+    released, real = column.spreads
     note = f"distance {column.distance:.3f}"
     if column.released_nulls > 0.0 or column.real_nulls > 0.0:
         note += f"; null: {percent(column.released_nulls)} released, {percent(column.real_nulls)} real"
+    if column.bins.kind != "category":
+        kind = column.bins.kind
+        note += f". Released: {spread_in_words(kind, released)}. Real: {spread_in_words(kind, real)}"
     chart = spread_chart(clipped(column.name), column.bins, column.released, column.real)
     return Card(column.name, chart, note)

@@ -56,7 +56,8 @@ def report_html(
     target = Place.of(config.target.table, config.target.path)
     rows = read_latest(spark, target)
     frame = local_rows(rows, config.domain, names_in_order(rows, config.domain), _fitting(config, max_rows))
-    return public_page(found, summary_of(frame, config.domain, rows.count()), standing_at(spark, target))
+    summary = summary_of(frame, config.domain, rows.count())
+    return public_page(found, summary, config.domain, standing_at(spark, target))
 
 
 def internal_report_html(

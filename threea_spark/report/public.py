@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from threea_spark.config.domain import Domain
 from threea_spark.model.more_rows import more_rows_in_words
 from threea_spark.privacy.budget import Accounting
 from threea_spark.publish.receipt import Receipt
@@ -14,11 +15,19 @@ from threea_spark.publish.standing import Standing
 from threea_spark.report import guarantee, words
 from threea_spark.report.charts.bar_charts import spread_chart
 from threea_spark.report.charts.heat_map import heat_map, strongest
+from threea_spark.report.charts.pair_map import pair_map
 from threea_spark.report.charts.scales import percent
 from threea_spark.report.charts.svg import templates
+from threea_spark.report.dictionary import dictionary_of
 from threea_spark.report.domain_fit import domain_fit_table
+from threea_spark.report.findings import advice_on
+from threea_spark.report.pair_tables import MIN_STRENGTH
+from threea_spark.report.settings import settings_in_words
+from threea_spark.report.signing import signing_of
 from threea_spark.report.summary import ColumnSummary, TableSummary
 
+OPEN_ENTRIES = 60
+"""Number of columns whose entries in the dictionary are shown open."""
 OPEN_CHARTS = 24
 """Number of charts that are shown open; the rest is collapsed in groups."""
 GROUP_CHARTS = 48
@@ -57,12 +66,23 @@ class Group:
     cards: Sequence[Card]
 
 
-def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | None = None) -> str:
+@dataclass(frozen=True)
+class Map:
+    """The heat map of one pair of columns."""
+
+    given: str
+    name: str
+    strength: float
+    chart: Markup
+
+
+def public_page(receipt: Receipt, summary: TableSummary, domain: Domain, standing: Standing | None = None) -> str:
     """Renders the report as one HTML document.
 
     Args:
       receipt: The release's receipt.
       summary: The summary of the released rows.
+      domain: As the release declared it.
       standing: The claim for the table as a whole, with all its releases; None if it holds only this one.
 
     Returns:
@@ -70,9 +90,16 @@ def public_page(receipt: Receipt, summary: TableSummary, standing: Standing | No
     """
     cards = [column_card(column) for column in summary.columns[:MAX_CHARTS]]
     pairs = summary.pairs
-    statement = receipt.privacy
+    statement, entries = receipt.privacy, dictionary_of(receipt, domain, summary)
     return templates().get_template("public.html").render(
         receipt=receipt,
+        signing=signing_of(receipt),
+        advice=advice_on(receipt, domain, summary),
+        dictionary=entries[:OPEN_ENTRIES],
+        more_columns=entries[OPEN_ENTRIES:],
+        settings=settings_in_words(receipt.resolved),
+        maps=[Map(own.given, own.name, own.strength, pair_map(own)) for own in summary.tables],
+        least=f"{MIN_STRENGTH:g}",
         statement=statement,
         made=_GENERATORS.get(receipt.generator, receipt.generator),
         more_rows=more_rows_in_words(str(receipt.resolved.get("recipe")), receipt.n_released),

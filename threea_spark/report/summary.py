@@ -12,6 +12,8 @@ from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import Domain
 from threea_spark.report.associations import associations, with_one
 from threea_spark.report.bins import Bins, Kind, Values, bins_of
+from threea_spark.report.pair_tables import PairTable, strongest_tables
+from threea_spark.report.spread import Spread, spread_of
 from threea_spark.source.reading import column_as_read, numbers_as_read
 
 if TYPE_CHECKING:
@@ -31,12 +33,14 @@ class ColumnSummary:
       bins: How its values are grouped.
       shares: Each group's share of the values that are not null, shape (k,).
       null_share: Share of the rows that are null.
+      spread: What its values are, for the dictionary and for advice.
     """
 
     name: str
     bins: Bins
     shares: Float64Array
     null_share: float
+    spread: Spread
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,14 @@ class TableSummary:
       n_rows: Number of rows, all of them released.
       n_sampled: Number of rows that the rest is computed from.
       columns, pairs: Summaries of the columns and of their associations.
+      tables: Tables of the most strongly associated pairs.
     """
 
     n_rows: int
     n_sampled: int
     columns: tuple[ColumnSummary, ...]
     pairs: PairSummary
+    tables: tuple[PairTable, ...]
 
 
 def summary_of(frame: pd.DataFrame, domain: Domain, n_rows: int) -> TableSummary:
@@ -81,7 +87,9 @@ def summary_of(frame: pd.DataFrame, domain: Domain, n_rows: int) -> TableSummary
       n_rows: Number of rows in the whole released table.
     """
     columns = values_of(frame, domain)
-    return TableSummary(n_rows, len(frame), tuple(map(column_summary, columns)), pair_summary(columns, domain.label))
+    pairs = pair_summary(columns, domain.label)
+    tables = strongest_tables(columns, pairs.names, pairs.strengths, domain.label)
+    return TableSummary(n_rows, len(frame), tuple(map(column_summary, columns)), pairs, tuple(tables))
 
 
 def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
@@ -100,7 +108,7 @@ def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
 def column_summary(values: Values) -> ColumnSummary:
     """Summarises one column."""
     bins = bins_of([values])
-    return ColumnSummary(values.name, bins, bins.shares(values), values.null_share)
+    return ColumnSummary(values.name, bins, bins.shares(values), values.null_share, spread_of(values))
 
 
 def pair_summary(columns: Sequence[Values], label: str | None) -> PairSummary:

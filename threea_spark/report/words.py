@@ -41,16 +41,16 @@ def guarantee_in_words(statement: PrivacyStatement) -> list[str]:
     """Explains the guarantee to readers without mathematical background, one paragraph per entry."""
     best = percent_at_most(right_answers(pairs_of(statement)))
     apart = (
-        "which contain different rows for one unit ('in the data' means in the first of the two)"
+        "They differ in the rows of one unit, which is in the data if the first of them is."
         if "replace_one" in statement.relation
-        else "one with and one without the unit"
+        else "One holds the unit and the other does not."
     )
     promise = (
-        "The release looks nearly the same whether or not any one unit's data were in it: random noise hides the "
+        "The release looks nearly the same whether or not any one unit's rows were in it. Random noise hides the "
         "difference."
         if is_whole(statement)
         else "The groups that rows were put into are taken as given, and what they reveal is not part of this "
-        "guarantee. Given the groups, the noisy averages look nearly the same whether or not any one unit's data were "
+        "guarantee. Given the groups, the noisy averages look nearly the same whether or not any one unit's rows were "
         "in them."
     )
     scope = (
@@ -59,15 +59,21 @@ def guarantee_in_words(statement: PrivacyStatement) -> list[str]:
         else "This holds for the last step alone. It does not bound what attackers learn from the whole release."
     )
     return [
-        f"The guarantee protects {statement.unit}. We call this a unit. {promise}",
+        f"{unit_in_words(statement)} We call this a unit. {promise}",
         "Imagine attackers who know every other row of the source, and have unlimited time and computing power. They "
-        f"have two candidates for the source, {apart}, and must say which of them was "
-        f"released. If both are equally likely, they are right in at most {best} of such cases. A coin toss is "
-        "right in 50\u00a0%.",
-        "Careful attackers rarely accuse. The table shows the largest share of the units in the data that they can "
-        "find, for each share of the units not in the data that they wrongly accuse. Attackers who guess blindly "
-        f"find the same share as they wrongly accuse. {scope}",
+        f"have two candidates for the source. {apart} They must say which of the two was released. If both are "
+        f"equally likely, they are right in at most {best} of such cases. A coin toss is right in 50\u00a0%.",
+        "Careful attackers rarely accuse. The table shows how many of the units in the data they can find at most. "
+        "That depends on how many of the units not in the data they wrongly accuse. Attackers who guess blindly find "
+        f"the same share as they wrongly accuse. {scope}",
     ]
+
+
+def unit_in_words(statement: PrivacyStatement) -> str:
+    """Says in a sentence who is protected."""
+    if statement.unit == "one row":
+        return "Each row is protected."
+    return f"Each unit is protected: {statement.unit}."
 
 
 def reach_of(statement: PrivacyStatement) -> list[Reach]:

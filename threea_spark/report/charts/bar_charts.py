@@ -16,6 +16,7 @@ _WIDTH = 300
 _HIGH, _LEFT, _RIGHT = 84, 2, 298
 _ROW = 18
 _LABEL, _MAX_LABEL_LENGTH, _BAR_END = 114, 15, 248
+_BOTH_END = 206  # of bars beside two numbers
 
 
 def spread_chart(name: str, bins: Bins, released: Float64Array, real: Float64Array | None = None) -> Markup:
@@ -50,21 +51,28 @@ def bar_list(
       top: Share that fills the whole width; the largest one if None.
     """
     both = first if second is None else np.concatenate([first, second])
-    across = Scale(0.0, top or max(float(both.max(initial=0.0)), 1e-9), _LABEL, _BAR_END)
+    end = _BAR_END if second is None else _BOTH_END
+    across = Scale(0.0, top or max(float(both.max(initial=0.0)), 1e-9), _LABEL, end)
     rows = [
         {
             "label": clipped(label, _MAX_LABEL_LENGTH),
             "full": clipped(label),
-            "text": percent(float(first[index])),
+            "text": _shares_in_words(first, second, index),
             "y": index * _ROW,
             "width": across.at(float(first[index])) - _LABEL,
             "second": None if second is None else across.at(float(second[index])) - _LABEL,
         }
         for index, label in enumerate(labels)
     ]
-    said = ", ".join(f"{row['full']} {row['text']}" for row in rows)
+    said = " ".join(f"{row['full']} {row['text']}." for row in rows)
     height = max(_ROW * len(rows), _ROW)
     return drawn("bar_list", title=title, description=said, width=_WIDTH, height=height, left=_LABEL, rows=rows)
+
+
+def _shares_in_words(first: Float64Array, second: Float64Array | None, index: int) -> str:
+    if second is None:
+        return percent(float(first[index]))
+    return f"{percent(float(first[index]))} | {percent(float(second[index]))}"
 
 
 def _histogram(name: str, bins: Bins, released: Float64Array, real: Float64Array | None) -> Markup:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from threea_spark.privacy.statement import rounded_up
 from threea_spark.report.charts.scales import percent
 
 _MAX_TEXT_LENGTH = 200
+_CODE = re.compile("`([^`]*)`")
 _REPLACEMENT = "\ufffd"
 _DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -27,7 +29,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clip=clipped, percent=percent, plain=_plain, rounded_up=rounded_up)
+    environment.filters.update(clip=clipped, coded=coded, percent=percent, rounded_up=rounded_up, score=_score)
     return environment
 
 
@@ -54,8 +56,13 @@ def inert(text: str) -> str:
     return "".join(map(safe, text)) if not text.isascii() or not text.isprintable() else text
 
 
-def _plain(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else clipped(str(value))
+def coded(text: str) -> Markup:
+    """Shows what stands between backticks as code; everything else is escaped as usual."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(inert(text)))))  # noqa: S704 - escaped before
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def polyline(points: Iterable[tuple[float, float]]) -> str:
