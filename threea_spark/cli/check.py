@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say
-from threea_spark.config.release import ReleaseConfig
 
 
 def check(
@@ -26,6 +25,7 @@ def check(
     Run it before a release whose domain you are not sure of. It reads the source under the release's unit and delta,
     and writes no table.
     """
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.doctor.domain_check import check_domain, check_plan
     from threea_spark.outputs import require_writable
     from threea_spark.session import build_session

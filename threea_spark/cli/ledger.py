@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, escaped, out, say
-from threea_spark.config.release import ReleaseConfig
 
 ledger_app = typer.Typer(
     help="Budgets of sources: granted and spent. A hash chains each entry to the previous one.",
@@ -23,6 +22,7 @@ def show(config: ConfigOption, master: MasterOption = None, as_json: JsonOption 
 
     It verifies the whole chain first.
     """
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.publish.ledger import summary
     from threea_spark.session import build_session
 
@@ -46,6 +46,7 @@ def grant(
     A conditional release reads rows without noise, so no epsilon bounds it: it is refused unless the grant explicitly
     allows it, and is then listed beside what was spent, not included in it.
     """
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.privacy.account import Budget
     from threea_spark.publish.ledger import grant as give
     from threea_spark.session import build_session
@@ -65,6 +66,7 @@ def void(
     master: MasterOption = None,
 ) -> None:
     """Stops counting a started release. Only if nothing that it drew has left: no rows, no model, no log."""
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.publish.ledger import void as take_out
     from threea_spark.session import build_session
 

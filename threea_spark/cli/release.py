@@ -10,11 +10,11 @@ import typer
 
 from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say
 from threea_spark.cli.progress import shown_progress
-from threea_spark.config.release import ReleaseConfig
-from threea_spark.outputs import Outputs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from threea_spark.config.release import ReleaseConfig
 
 
 def release(
@@ -30,6 +30,8 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
+    from threea_spark.config.release import ReleaseConfig
+    from threea_spark.outputs import Outputs
     from threea_spark.pipeline import release_with_model
     from threea_spark.planned import make_plan
     from threea_spark.session import build_session

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
+
+_SIMILARITY = 0.75
 
 
 def near_name(name: str, others: Iterable[str]) -> str | None:
-    """The name that differs in case or in blanks around it alone; None if there is none."""
-    return next((other for other in others if other.strip().lower() == name.strip().lower()), None)
+    """The name that differs in case or in blanks around it alone, else the most similar one; None if none is near."""
+    plain = {other.strip().lower(): other for other in reversed(list(others))}
+    wanted = name.strip().lower()
+    if wanted in plain:
+        return plain[wanted]
+    found = get_close_matches(wanted, plain, n=1, cutoff=_SIMILARITY)
+    return plain[found[0]] if found else None

@@ -19,9 +19,8 @@ from threea_spark.config.label_columns import PROBABILITY_TYPE, added_names, nam
 from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.tables import PlaceConfig, Rows, SourceConfig, TargetConfig, clash_of
 from threea_spark.config.yaml_files import read_yaml
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage
 from threea_spark.privacy.large_delta import declared_problem
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import Missing, PrivacyUnit
 
 Cells: TypeAlias = Annotated[int, Field(ge=2, le=256)]
