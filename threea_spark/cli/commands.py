@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer
@@ -13,7 +14,10 @@ IN_ORDER_OF_USE = (
 
 
 class Command(TyperCommand):
-    """A command whose help shows no type beside a flag."""
+    """A command whose help has paragraphs without line breaks, and no type beside a flag."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - those of a click command
+        super().__init__(*arguments, **{**options, "help": _one_line_a_paragraph(options.get("help"))})
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - of click, or of what typer holds of it
         """Lists the options."""
@@ -44,6 +48,10 @@ def whole_number(text: str) -> int:
             f"write a whole number of at least 1, such as 1000000 or 1e6; got {text[:40]!r}"
         ) from None
     return int(number)
+
+
+def _one_line_a_paragraph(text: str | None) -> str | None:
+    return None if text is None else re.sub(r"(?<!\n)\n(?!\n)", " ", text.strip())
 
 
 def _without_types(options: list[Any]) -> list[Any]:

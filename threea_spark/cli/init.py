@@ -134,10 +134,8 @@ def in_words(path: Path, config: ReleaseConfig, *, has_default_delta: bool) -> s
     """
     privacy, domain = config.privacy, config.domain
     unit = privacy.privacy_unit
-    at_most = f"at most {unit.max_rows} row{'s' if unit.max_rows > 1 else ''} of each is read"
-    who = (
-        "each row is a person of its own" if unit.column is None else f"all rows with the same {unit.column}; {at_most}"
-    )
+    kept = f"at most {unit.max_rows} rows of each are read" if unit.max_rows > 1 else "one row of each is read"
+    who = "each row is a person of its own" if unit.column is None else f"rows with the same {unit.column}; {kept}"
     people = "; for more than 1,000,000 people add --rows" if has_default_delta else ""
     label = "none" if domain.label is None else f"{domain.label}, {domain.task}"
     return "\n".join(

@@ -63,6 +63,6 @@ def _alternatives(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - annotatio
 
 
 def _has_tag(model: type[BaseModel], part: int | str) -> bool:
-    """Whether pydantic names a model so among the alternatives: by one of its literals, its class or its first field."""
+    """Whether pydantic names a model so among the alternatives: by a literal, its class or its first field."""
     literals = [field.annotation for field in model.model_fields.values() if get_origin(field.annotation) is Literal]
     return part == model.__name__ or part in model.model_fields or any(part in get_args(own) for own in literals)

@@ -24,9 +24,9 @@ ROW = "row"
 Task = Literal["classification", "regression", "none"]
 
 _TEXT = """# Release of {place}, written by `threea init` from its schema alone: no row was read. It runs as it is.
-# Nobody has declared bounds or categories, so they are found in the rows: `auto` and `open`, from noisy counts that take
-# a part of the budget. Write in what is publicly known instead, such as `lower: 0, upper: 120` or `values: [A, B]`: it
-# costs nothing and holds for rare rows too. Never look it up in the rows: that would leak them.
+# Nobody has declared bounds or categories, so a release finds them (`auto`, `open`) by noisy counts, which take a part
+# of the budget. Declare what is publicly known, such as `lower: 0, upper: 120` or `values: [A, B]`: that costs nothing,
+# and holds for rare rows too. Never look it up in the rows: that would leak them.
 source: {source}
 target: {target}
 privacy:
@@ -135,7 +135,7 @@ def _domain(found: Mapping[str, str], choices: Choices) -> str:
     for name, simple in found.items():
         lines.append(f"  {quoted(name)}: {label}\n" if name == choices.label else _column(name, simple, choices))
     if not any(line.startswith("  ") and not line.startswith("  #") for line in lines):
-        raise ConfigError("--table: no column is left to release but identifiers and types that cannot be; see --help")
+        raise ConfigError("--table: no column is left: all are identifiers, free text or of a type without release")
     return "".join(lines) + proposed_rules(found)
 
 
@@ -159,8 +159,8 @@ def _task_and_label(found: Mapping[str, str], choices: Choices) -> tuple[Task, s
         return "regression", f"{{type: {_number(kind)}, lower: auto, upper: auto}}"
     if is_number and task is None:
         raise ConfigError(
-            f"--label: {name!r} holds whole numbers; add --label-values 0,1 (or whatever they are) if they are classes, "
-            "or --task regression if models predict the number"
+            f"--label: {name!r} holds whole numbers; add --label-values 0,1 (the classes, which must be public), or "
+            "--task regression if models predict the number"
         )
     raise ConfigError(
         f"--label-values: the values of {name!r} must be public, since they are not looked up in the rows; list them, "
