@@ -56,7 +56,7 @@ def released_rows(
     empty = _empty(domain)
     known = {name: spec for name, spec in domain["columns"].items() if name not in empty}
     told = {**domain, "columns": known}
-    content = _content(arguments, train, told if key["declared"] else undeclared(told))
+    content = _content(arguments, train, told if key.get("declared", True) else undeclared(told))
     in_memory = key["engine"] == "memory"
     made = _in_memory(content, train) if in_memory else _on_spark(_session(arguments.master), content, train)
     return made[0].assign(**dict.fromkeys(empty)), made[1]

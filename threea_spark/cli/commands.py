@@ -37,15 +37,15 @@ class Group(TyperGroup):
         return _without_types(super().get_params(ctx))
 
 
-def whole_number(text: str) -> int:
-    """Reads a whole number of at least 1, written as YAML takes it: 1000000, 1_000_000 or 1e6."""
+def whole_number(text: str | int) -> int:
+    """Reads a whole number of at least 1, written as YAML takes it: 1000000 or 1e6; an option's default is a number."""
     try:
-        number = float(text.replace("_", ""))
+        number = float(text)
         if not (number >= 1.0 and number == int(number)):
             raise ValueError
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"write a whole number of at least 1, such as 1000000 or 1e6; got {text[:40]!r}"
+            f"write a whole number of at least 1, such as 1000000 or 1e6; got {str(text)[:40]!r}"
         ) from None
     return int(number)
 

@@ -113,6 +113,7 @@ def _write(path: Path, table: str, choices: Choices, master: str | None) -> Rele
     if other is not None:
         raise SourceError(f"--table: {table} {other.what}; {other.fix}")
     text = first_release_text(table, found, choices)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     try:
         parsed = ReleaseConfig.from_yaml(path)

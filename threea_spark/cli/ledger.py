@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from threea_spark.cli.commands import Command
 from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, escaped, out, say
 
 ledger_app = typer.Typer(
@@ -16,7 +17,7 @@ ledger_app = typer.Typer(
 )
 
 
-@ledger_app.command("show")
+@ledger_app.command("show", cls=Command)
 def show(config: ConfigOption, master: MasterOption = None, as_json: JsonOption = False) -> None:
     """Shows the budget granted and spent for a release's source, composed by privacy loss distributions.
 
@@ -31,7 +32,7 @@ def show(config: ConfigOption, master: MasterOption = None, as_json: JsonOption 
     say(_in_words(found), json.dumps(_finite(found), indent=1) if as_json else None)
 
 
-@ledger_app.command("grant")
+@ledger_app.command("grant", cls=Command)
 def grant(
     config: ConfigOption,
     epsilon: Annotated[float, typer.Option(min=0.0, help="Total over all releases.", show_default=False)],
@@ -58,7 +59,7 @@ def grant(
     out.print(escaped(f"entry {entry.number}: {entry.source}, unit {entry.unit}: {granted}"))
 
 
-@ledger_app.command("void")
+@ledger_app.command("void", cls=Command)
 def void(
     config: ConfigOption,
     entry: Annotated[int, typer.Option(min=0, help="Number of the release's start entry.", show_default=False)],

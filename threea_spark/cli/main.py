@@ -93,9 +93,11 @@ def plan(
 ) -> None:
     """Shows what the budget buys without reading a row: noise by stage, cluster sizes, expected signal to noise."""
     from threea_spark.config.release import ReleaseConfig
+
+    parsed = ReleaseConfig.from_yaml(config)  # what is wrong with it is said before the rest is loaded
     from threea_spark.forecast import outlook
 
-    found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
+    found = outlook(parsed, n_rows=rows)
     say(found.in_words(), json.dumps(found.as_dict(), indent=1) if as_json else None)
 
 
@@ -108,11 +110,12 @@ def evaluate(
 ) -> None:
     """Trains models on released and on real rows and tests them on held-out real rows. INTERNAL figures."""
     from threea_spark.config.release import ReleaseConfig
-    from threea_spark.evaluation.evaluate import evaluate as judge
     from threea_spark.session import build_session
 
     parsed = ReleaseConfig.from_yaml(config)
     spark = build_session("threea-evaluate", master=master)
+    from threea_spark.evaluation.evaluate import evaluate as judge
+
     with shown_step("training models on released and on real rows, which takes a minute or more ..."):
         found = judge(spark, parsed, held_out)
     say(found.in_words(), found.to_json() if as_json else None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say
+from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say, tell
 from threea_spark.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -31,12 +31,14 @@ def release(
 ) -> None:
     """Releases a table: checks, fits, writes Delta once, prints the receipt, writes a report."""
     from threea_spark.config.release import ReleaseConfig
+
+    parsed = ReleaseConfig.from_yaml(config)
+    tell("checking the plan ...")  # before what takes a second to load
     from threea_spark.outputs import Outputs
     from threea_spark.pipeline import release_with_model
     from threea_spark.planned import make_plan
     from threea_spark.session import build_session
 
-    parsed = ReleaseConfig.from_yaml(config)
     outputs = Outputs(receipt, report, not no_report, save_model, mlflow, mlflow_experiment)
     outputs.check(parsed)
     make_plan(parsed)  # a claim that cannot be certified is refused before Spark starts

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from threea_spark.cli.console import ConfigOption, MasterOption, err, escaped
+from threea_spark.cli.console import ConfigOption, MasterOption, err, escaped, tell
 from threea_spark.cli.progress import shown_step
 
 log = logging.getLogger("threea_spark")
@@ -29,12 +29,14 @@ def report(
     With --held-out it also writes a second, INTERNAL file that compares released with real rows.
     """
     from threea_spark.config.release import ReleaseConfig
+
+    parsed = ReleaseConfig.from_yaml(config)
+    tell("looking for the receipt ...")  # before what takes a second to load
     from threea_spark.outputs import report_path
     from threea_spark.publish.receipt import Receipt
     from threea_spark.report.pages import internal_path, internal_report_html, receipt_of, report_html, write_html
     from threea_spark.session import build_session
 
-    parsed = ReleaseConfig.from_yaml(config)
     given = None if receipt is None else Receipt.read(receipt)
     spark = build_session("threea-report", master=master)
     found = given or receipt_of(spark, parsed)

@@ -120,7 +120,7 @@ class Domain(Frozen):
         if self.task == "classification":
             if not column.is_categorical or column.is_open:
                 raise ValueError(
-                    f"label {self.label!r}: classification needs listed values, such as "
+                    f"label {self.label!r}: classification needs a categorical label with listed values, such as "
                     '{type: categorical, values: ["no", "yes"]}; to predict a number, write `task: regression`'
                 )
             if len(column.values) > MAX_CLASSES:
