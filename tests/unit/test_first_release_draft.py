@@ -6,8 +6,18 @@ import pytest
 import yaml
 
 from threea_spark import ReleaseConfig, fit
+from threea_spark.cli.init import in_words
+from threea_spark.encode.bounds import bounds_layout
+from threea_spark.encode.fit import value_query
+from threea_spark.encode.found import finding_bounds, finding_values
+from threea_spark.encode.misfits import stands_out
+from threea_spark.encode.outline import encode_prices
 from threea_spark.errors import ConfigError
+from threea_spark.planned import make_plan
 from threea_spark.privacy.large_delta import one_in_units, proposed_delta
+from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.terms import Stage
 from threea_spark.source.first_release import Choices, first_release_text
 
 SCHEMA = {
@@ -107,6 +117,32 @@ def test_any_column_name_is_read_back_as_it_is(tmp_path, name):
     path = tmp_path / "release.yaml"
     path.write_text(drafted({name: "double", "died": "string", "unit id": "string"}, f"./{name}", unit="unit id"))
     assert list(ReleaseConfig.from_yaml(path).domain.columns) == [name, "died"]
+
+
+def test_what_finding_needs_is_what_the_search_goes_by():
+    config = config_of(drafted())
+    plan = make_plan(config)
+    bounds, values = finding_bounds(config, plan), finding_values(config, plan)
+    assert (bounds.n_columns, values.n_columns) == (4, 1)
+    assert (bounds.share, values.share) == (pytest.approx(0.15 * 0.05, rel=1e-6), pytest.approx(0.3 * 0.05, rel=1e-6))
+    layout = bounds_layout(config.domain)
+    stddev = bounds.least_rows / stands_out(layout.size)
+    for times, is_clear in ((0.99, False), (1.01, True)):
+        counts = np.zeros(layout.size)
+        counts[np.cumsum([0, *(own.n_bins for own in layout.columns[:-1])])] = times * bounds.least_rows
+        assert {own.is_clear for own in layout.found(counts, stddev, config.domain).values()} == {is_clear}
+    meter = PrivacyMeter(plan, KeyedNoise(new_key()), "r")
+    price = encode_prices(config, plan.mu_of(Stage.ENCODE)).values
+    assert values.least_rows == pytest.approx(meter.least_count(value_query("ward", config.domain), price))
+
+
+def test_the_summary_warns_of_few_rows_only(tmp_path):
+    for rows, warns in ((None, False), (500, True), (1_000_000, False)):
+        words = in_words(tmp_path / "r.yaml", config_of(drafted(rows=rows)), has_default_delta=rows is None)
+        assert ("warning  about 500 rows are few" in words) == warns
+        assert ("more than 1,000,000 people" in words) == (rows is None)
+    declared = config_of(drafted({"urgent": "boolean", "died": "string", "patient_id": "int"}))
+    assert "bounds" not in in_words(tmp_path / "r.yaml", declared, has_default_delta=True)
 
 
 def test_rows_follow_the_table_though_nothing_was_declared():

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from threea_spark.config.release import ReleaseConfig
     from threea_spark.source.first_release import Choices
 
+_MIN_TIMES = 10.0
+"""Rows of a table, as a multiple of those that it takes to find a bound or a category, from which most is found."""
+
 _ASKS_FOR_UNIT = (
     "--unit: whose presence must stay hidden? Name the column that identifies a person, such as --unit patient_id, or "
     "write --unit row if each row is a person of its own"
@@ -52,8 +55,29 @@ def init(
     Bounds and categories are found under the release's own guarantee, which takes a part of its budget. Where they are
     publicly known, declare them in the file, or start with `threea domain draft`, which asks for them.
     """
+    from threea_spark.source.first_release import Choices
+
+    _check(config, label, unit, task, max_rows)
+    choices = Choices(
+        label=label,
+        label_values=_listed(label_values),
+        task=task,  # type: ignore[arg-type] # checked above, as is the unit
+        unit=unit,  # type: ignore[arg-type]
+        max_rows=max_rows or 1,
+        rows=rows,
+        epsilon=epsilon,
+        delta=delta,
+        target=target,
+        ledger=ledger,
+    )
+    parsed = _write(config, table, choices, master)
+    say(in_words(config, parsed, has_default_delta=delta is None and rows is None))
+
+
+def _check(config: Path, label: str | None, unit: str | None, task: str | None, max_rows: int | None) -> None:
+    """Refuses, before Spark starts, what does not fit together whatever the table is."""
     from threea_spark.outputs import require_writable
-    from threea_spark.source.first_release import ROW, Choices, Task
+    from threea_spark.source.first_release import ROW, Task
 
     if config.exists():
         raise ConfigError(f"--config: {config} exists; drop it or choose another")
@@ -65,23 +89,7 @@ def init(
     if (label is None) != (task == "none"):
         raise ConfigError(_ASKS_FOR_LABEL if label is None else "--task: none takes no --label; drop one of them")
     if unit == ROW and max_rows is not None:
-        raise ConfigError(
-            "--max-rows: a row is one row; drop it, or name the column that identifies a person as --unit"
-        )
-    choices = Choices(
-        label=label,
-        label_values=_listed(label_values),
-        task=task,  # type: ignore[arg-type] # checked above
-        unit=unit,
-        max_rows=max_rows or 1,
-        rows=rows,
-        epsilon=epsilon,
-        delta=delta,
-        target=target,
-        ledger=ledger,
-    )
-    parsed = _write(config, table, choices, master)
-    say(in_words(config, parsed, has_default_delta=delta is None and rows is None))
+        raise ConfigError("--max-rows: a row is one row; drop it, or name a person's column as --unit")
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
@@ -148,30 +156,35 @@ def in_words(path: Path, config: ReleaseConfig, *, has_default_delta: bool) -> s
             f"  unit     {who}",
             f"  budget   epsilon {privacy.epsilon:g}, delta {privacy.delta:g}{people}",
             f"  columns  {len(domain.columns)} to release; the others, with the reason, are comments in the file",
-            *_costs(config),
+            *_costs(path, config),
             f"next: threea release -c {path}   (or first threea plan -c {path}: what the budget buys)",
         ]
     )
 
 
-def _costs(config: ReleaseConfig) -> list[str]:
-    """What is found rather than declared, with its share of the budget."""
-    from threea_spark.encode.outline import encode_prices
+def _costs(path: Path, config: ReleaseConfig) -> list[str]:
+    """What is found rather than declared: its share of the budget, and how many rows it takes to be found."""
+    from threea_spark.encode.found import finding_bounds, finding_values
     from threea_spark.planned import make_plan
-    from threea_spark.privacy.terms import Stage
 
-    plan = make_plan(config)
-    prices, whole = encode_prices(config, plan.mu_of(Stage.ENCODE)), plan.whole_mu**2
-    n_bounds, n_open = len(config.domain.columns_without_bounds), len(config.domain.open_columns)
-    found = []
-    if n_bounds:
-        found.append(f"bounds of {n_bounds} column{'s' if n_bounds > 1 else ''} ({prices.bounds**2 / whole:.2%})")
-    if n_open:
-        share = n_open * prices.values**2 / whole
-        found.append(f"categories of {n_open} column{'s' if n_open > 1 else ''} ({share:.2%})")
-    if not found:
-        return []
-    return [
-        f"  found    in the rows, for a part of the budget: {' and '.join(found)}. Values beyond the bounds that are "
-        f"found count as the bound, rare categories as 'other'. What is publicly known, declare: it costs nothing"
-    ]
+    plan, lines = make_plan(config), []
+    if (bounds := finding_bounds(config, plan)) is not None:
+        lines.append(
+            f"  bounds   of {_columns(bounds.n_columns)} are found, for {bounds.share:.2%} of the budget: "
+            f"tails of fewer than about {bounds.least_rows:,.0f} rows may be cut off"
+        )
+    if (values := finding_values(config, plan)) is not None:
+        lines.append(
+            f"  values   of {_columns(values.n_columns)} are found, for {values.share:.2%} of the budget: "
+            f"those of fewer than about {values.least_rows:,.0f} rows become 'other'"
+        )
+    least = max((own.least_rows for own in (bounds, values) if own is not None), default=0.0)
+    if config.source.rows is not None and config.source.rows < _MIN_TIMES * least:
+        lines.append(f"  warning  about {config.source.rows:,} rows are few for that: declare, or raise --epsilon")
+    if lines:
+        lines.append(f"  advice   declare in {path} what is publicly known: it costs nothing, and rare values stay")
+    return lines
+
+
+def _columns(number: int) -> str:
+    return f"{number} column{'s' if number > 1 else ''}"
