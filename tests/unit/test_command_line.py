@@ -62,7 +62,9 @@ def test_a_missing_file_and_a_missing_option_are_said_plainly(tmp_path):
     assert done.returncode == 2
     assert "nowhere.yaml" in done.stderr
     assert "Traceback" not in done.stderr
-    assert threea("release", cwd=tmp_path).returncode == 2
+    by_default = threea("release", cwd=tmp_path)
+    assert by_default.returncode == 2
+    assert "release.yaml" in by_default.stderr
 
 
 def test_plan_shows_what_the_budget_buys_without_spark(tmp_path):

@@ -18,7 +18,10 @@ QUIET_VARIABLE = "THREEA_QUIET"
 _LABEL = re.compile(r"\s*\S+\s{2,}")
 _MIN_WIDTH = 40
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="YAML of the release.", show_default=False)]
+CONFIG = Path("release.yaml")
+"""The file that `threea init` writes, and that a release and what follows it read, unless another is named."""
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="YAML of the release.")]
 MasterOption = Annotated[
     str | None,
     typer.Option("--master", help="Spark master, connect:local[2], or sc://host:port; also set by THREEA_MASTER."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from threea_spark.cli.commands import whole_number
-from threea_spark.cli.console import MasterOption, say
+from threea_spark.cli.console import CONFIG, MasterOption, say
 from threea_spark.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def init(
     ] = None,
     target: Annotated[str | None, typer.Option(help="Table to create; by default <table>_released.")] = None,
     ledger: Annotated[str | None, typer.Option(help="Delta table that keeps the source's budget.")] = None,
-    config: Annotated[Path, typer.Option("--config", "-c", help="YAML to write.")] = Path("release.yaml"),
+    config: Annotated[Path, typer.Option("--config", "-c", help="YAML to write.")] = CONFIG,
     master: MasterOption = None,
 ) -> None:
     """Writes a release YAML that runs as it is, from a table's schema alone; reads no row.
@@ -146,6 +146,7 @@ def in_words(path: Path, config: ReleaseConfig, *, has_default_delta: bool) -> s
     kept = f"at most {unit.max_rows} rows of each are read" if unit.max_rows > 1 else "one row of each is read"
     who = "each row is a person of its own" if unit.column is None else f"rows with the same {unit.column}; {kept}"
     people = "; for more than 1,000,000 people add --rows" if has_default_delta else ""
+    named = "" if path == CONFIG else f" -c {path}"
     label = "none" if domain.label is None else f"{domain.label}, {domain.task}"
     return "\n".join(
         [
@@ -157,7 +158,7 @@ def in_words(path: Path, config: ReleaseConfig, *, has_default_delta: bool) -> s
             f"  budget   epsilon {privacy.epsilon:g}, delta {privacy.delta:g}{people}",
             f"  columns  {len(domain.columns)} to release; the others, with the reason, are comments in the file",
             *_costs(path, config),
-            f"next: threea release -c {path}   (or first threea plan -c {path}: what the budget buys)",
+            f"next: threea release{named}   (or first threea plan{named}: what the budget buys)",
         ]
     )
 

@@ -18,7 +18,7 @@ import typer
 from threea_spark import __version__
 from threea_spark.cli.check import check
 from threea_spark.cli.commands import Command, Group, whole_number
-from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, err, escaped, out, say
+from threea_spark.cli.console import CONFIG, ConfigOption, JsonOption, MasterOption, err, escaped, out, say
 from threea_spark.cli.doctor import doctor
 from threea_spark.cli.fit import fit
 from threea_spark.cli.init import init
@@ -85,7 +85,7 @@ def options_before_any_command(
 
 @app.command(cls=Command)
 def plan(
-    config: ConfigOption,
+    config: ConfigOption = CONFIG,
     rows: Annotated[
         int, typer.Option(parser=whole_number, metavar="N", help="Public row count to assume; no row is read.")
     ] = 100_000,
@@ -103,8 +103,8 @@ def plan(
 
 @app.command(cls=Command)
 def evaluate(
-    config: ConfigOption,
     held_out: Annotated[str, typer.Option(help="Real rows that the release never read: a table or a Delta path.")],
+    config: ConfigOption = CONFIG,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say, tell
+from threea_spark.cli.console import CONFIG, ConfigOption, JsonOption, MasterOption, say, tell
 from threea_spark.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def release(
-    config: ConfigOption,
+    config: ConfigOption = CONFIG,
     master: MasterOption = None,
     receipt: Annotated[Path | None, typer.Option(help="Where to write the receipt's JSON.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the report's HTML.")] = None,

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from threea_spark.cli.console import ConfigOption, MasterOption, err, escaped, tell
+from threea_spark.cli.console import CONFIG, ConfigOption, MasterOption, err, escaped, tell
 from threea_spark.cli.progress import shown_step
 
 log = logging.getLogger("threea_spark")
 
 
 def report(
-    config: ConfigOption,
+    config: ConfigOption = CONFIG,
     receipt: Annotated[Path | None, typer.Option(help="The receipt; by default from the target's history.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write the HTML; beside the target by default.")] = None,
     held_out: Annotated[
