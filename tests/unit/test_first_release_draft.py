@@ -93,6 +93,7 @@ def test_the_task_follows_from_the_label(changes, task):
     [
         ({"label_values": ()}, "--label-values: the values of 'died' must be public"),
         ({"label": "grade", "label_values": ()}, "add --label-values 0,1"),
+        ({"found": {**SCHEMA, "died": "decimal(38,0)"}, "label_values": ()}, "add --label-values 0,1"),
         ({"label": "tags"}, "'tags' is array<string>, which cannot be released"),
         ({"label": "dyed"}, "--label: 'dyed' is not a column of the table; did you mean 'died'?"),
         ({"label": "outcome"}, "name the column that models predict; the columns are patient_id, age, cost"),
@@ -155,7 +156,7 @@ def test_rows_follow_the_table_though_nothing_was_declared():
     text = drafted({"age": "int", "ward": "string", "died": "string"}, unit="row", epsilon=8.0)
     config = ReleaseConfig.from_dict({**yaml.safe_load(text), "adapt": {"method": "none"}})
     released = fit(rows, config).sample_local(4_000)
-    assert released["age"].between(0, 128).all()
+    assert released["age"].between(16, 128).mean() > 0.97  # the next power of two may be taken with them
     assert released["ward"].isin(["north", "south"]).mean() > 0.97  # `other` and null hold noise
     old = released["age"] > 60
     shares = [(released["died"] == "yes")[own].mean() for own in (old, ~old)]

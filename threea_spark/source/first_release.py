@@ -5,6 +5,7 @@ What nobody declared is found under the release's own guarantee: bounds are `aut
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -155,8 +156,8 @@ def _task_and_label(found: Mapping[str, str], choices: Choices) -> tuple[Task, s
         listed = ", ".join(quoted(value) for value in values)
         return "classification", f"{{type: categorical, values: [{listed}]}}   # a row without one counts as the first"
     is_number = kind in NUMERIC_TYPES
-    if (task == "regression" and is_number) or (task is None and is_number and kind not in WHOLE_TYPES):
-        return "regression", f"{{type: {_number(kind)}, lower: auto, upper: auto}}"
+    if (task == "regression" and is_number) or (task is None and is_number and not _is_whole(found[name])):
+        return "regression", f"{{type: {_number(found[name])}, lower: auto, upper: auto}}"
     if is_number and task is None:
         raise ConfigError(
             f"--label: {name!r} holds whole numbers; add --label-values 0,1 (the classes, which must be public), or "
@@ -169,9 +170,11 @@ def _task_and_label(found: Mapping[str, str], choices: Choices) -> tuple[Task, s
 
 
 def _column(name: str, simple: str, choices: Choices) -> str:
+    if name == choices.unit:
+        return f"  # {quoted(name)} identifies people: never released\n"
     kind, looks_like = base_type(simple), what_it_looks_like(name, simple)
     if kind in NUMERIC_TYPES:
-        described = f"{{type: {_number(kind)}, lower: auto, upper: auto, nullable: true}}"
+        described = f"{{type: {_number(simple)}, lower: auto, upper: auto, nullable: true}}"
     elif kind in TIME_TYPES:
         described = "{type: timestamp, lower: auto, upper: auto, nullable: true}"
     elif kind == "boolean":
@@ -180,12 +183,14 @@ def _column(name: str, simple: str, choices: Choices) -> str:
         described = "{type: categorical, values: open, nullable: true}"
     else:
         return f"  # {quoted(name)}: {plain(simple)} cannot be released; store it as plain columns\n"
-    if name == choices.unit:
-        return f"  # {quoted(name)} identifies people: never released\n"
     if looks_like is not None:
         return f"  # {quoted(name)}: {described}   # looks like {looks_like}: left out\n"
     return f"  {quoted(name)}: {described}\n"
 
 
-def _number(kind: str) -> str:
-    return "integer" if kind in WHOLE_TYPES else "float"
+def _number(simple: str) -> str:
+    return "integer" if _is_whole(simple) else "float"
+
+
+def _is_whole(simple: str) -> bool:
+    return base_type(simple) in WHOLE_TYPES or re.fullmatch(r"decimal\(\d+,0\)", simple) is not None
