@@ -96,7 +96,7 @@ def build_session(
         raise EnvironmentNotReadyError(
             f"Spark did not start on {chosen!r} ({type(error).__name__}); check that Java 17 is installed, that "
             f"{delta_coordinate()} can be downloaded from a Maven repository (or lies in ~/.ivy2), and, for Connect, "
-            f"that pyspark[connect] is installed; see {_kept_log(folder)}"
+            f"that pyspark[connect] is installed; see {folder / LOG_FILE if scratch else _kept_log(folder)}"
         ) from None
 
 
@@ -127,9 +127,10 @@ def _folder_until_exit() -> Path:
 
 
 def _kept_log(folder: Path) -> Path:
-    """Moves the log of a session that did not start, and holds no row, to where it is not removed."""
+    """Copies the log of a session that did not start, so holds no row, to where it is not removed."""
     kept = Path(tempfile.mkdtemp(prefix="threea-log-")) / LOG_FILE
-    shutil.copyfile(folder / LOG_FILE, kept)
+    with suppress(OSError):  # there is none if the folder could not be written
+        shutil.copyfile(folder / LOG_FILE, kept)
     return kept
 
 
