@@ -55,10 +55,22 @@ def released_rows(
     """
     empty = _empty(domain)
     known = {name: spec for name, spec in domain["columns"].items() if name not in empty}
-    content = _content(arguments, train, {**domain, "columns": known})
+    told = {**domain, "columns": known}
+    content = _content(arguments, train, told if key.get("declared", True) else undeclared(told))
     in_memory = key["engine"] == "memory"
     made = _in_memory(content, train) if in_memory else _on_spark(_session(arguments.master), content, train)
     return made[0].assign(**dict.fromkeys(empty)), made[1]
+
+
+def undeclared(domain: Mapping[str, Any]) -> dict[str, Any]:
+    """What `threea init` would write: bounds to be found, open categories, null anywhere, and the label's values."""
+    columns = {}
+    for name, spec in domain["columns"].items():
+        is_category = spec["type"] == "categorical"
+        kept = {"values": spec["values"] if name == domain["label"] else "open"}
+        found = kept if is_category else {"lower": "auto", "upper": "auto"}
+        columns[name] = {"type": spec["type"], **found, "nullable": name != domain["label"]}
+    return {**domain, "columns": columns}
 
 
 def _empty(domain: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """Utility of releases on a folder of tables: train on released rows, test on real ones, beside what others reach.
 
     python benchmarks/utility.py --data folder --json out.json [--tables a b] [--seeds 0 1 2] [--adapt none]
-        [--fidelity] [--in-memory]
+        [--fidelity] [--in-memory] [--undeclared]
 
 The folder holds CATALOG.json and one Parquet file a table; beside it lies a protocol.py with load, split and score
 (given by --protocol, or found as ../bench/protocol.py): the split and the score are the protocol's, never ours. Results
@@ -10,7 +10,8 @@ unless it failed. Figures of other methods come from --peers, or from ../bench/p
 
 With --fidelity each record also holds the figures of fidelity.py and any_label.py: whether the rows are right as a
 table, and for every column as the label (real rows: of the held-out rows, and of the training rows). With --in-memory
-releases run in this process, without Spark; the rows follow the same distribution.
+releases run in this process, without Spark; the rows follow the same distribution. With --undeclared the release is
+told types and the label's values alone, as `threea init` writes it: bounds are found, and categories are open.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Record = dict[str, Any]
 PEER_SLACK = 1.15  # peers that spent a little more than asked still count: some bin on top of their budget
 MIN_DISTANCE = 0.05  # below it real rows teach a model nothing, so that a share of the distance says nothing
 DELTA = 1e-5
-FORMER = {"delta": DELTA, "engine": "spark"}  # of records from before these were part of the key
+FORMER = {"delta": DELTA, "engine": "spark", "declared": True}  # of records from before these were part of the key
 HEADER = ("table", "runs", "ours", "real", "dp-nb", "best peer lgbm", "best peer linear", "ahead", "of real", "seconds")
 FIDELITY = {"tv2_q": min, "sd_pairs": max, "any_share": max}  # by figure: which of two is better
 FIDELITY_HEADER = ("table", *(name for figure in FIDELITY for name in (figure, "best peer")))
@@ -102,7 +103,8 @@ def keys_of(arguments: argparse.Namespace, table: str, seed: int) -> dict[str, R
         keys = {"real": {**plain, "generator": "real"}, "dp-nb": {**spent, "generator": "dp-nb"}}
     if arguments.generator != "none":
         asked = {name: getattr(arguments, name) for name in ("generator", "adapt", "override")}
-        keys["ours"] = {**spent, **asked, "engine": "memory" if arguments.in_memory else "spark"}
+        engine = "memory" if arguments.in_memory else "spark"
+        keys["ours"] = {**spent, **asked, "engine": engine, "declared": not arguments.undeclared}
     return keys
 
 
@@ -231,6 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True, help="real rows and dp-nb")
     parser.add_argument("--master", default="local[2]")
     parser.add_argument("--in-memory", action="store_true", help="release without Spark")
+    parser.add_argument("--undeclared", action="store_true", help="declare no bounds and no categories")
     parser.add_argument("--fidelity", action="store_true", help="also measure whether the rows are right as a table")
     return parser
 

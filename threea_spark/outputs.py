@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine.progress import Listener
 from threea_spark.errors import ConfigError, ModelError, ThreeAError
+from threea_spark.publish.if_exists import IfExists
 from threea_spark.publish.kept_model import beside_target, model_path, rescued, saved
 from threea_spark.publish.receipt import Receipt
-from threea_spark.publish.written import IfExists, receipt_before
+from threea_spark.publish.written import receipt_before
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -21,9 +21,10 @@ from threea_spark.preflight import Prepared, checked_staging_schema, checked_typ
 from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.large_delta import fewest_units
 from threea_spark.privacy.statement import statement_of
+from threea_spark.publish.if_exists import IfExists
 from threea_spark.publish.ledger import Ledger
 from threea_spark.publish.receipt import Receipt, package_versions, public_values
-from threea_spark.publish.written import IfExists, receipt_before
+from threea_spark.publish.written import receipt_before
 from threea_spark.recipes.choice import expected
 from threea_spark.recipes.recipe import ENCODE_STEPS, WRITE_STEP
 from threea_spark.source.local import check_missing, local_source

@@ -5,14 +5,16 @@ On a cluster or in a Databricks notebook the existing session is used as it is; 
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +25,7 @@ from threea_spark.errors import EnvironmentNotReadyError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-log = logging.getLogger("threea_spark")
+log = logging.getLogger("threea_spark.session")
 
 LOG_FILE = "spark.log"
 """Collects what the JVM prints, in the folder of a local session."""
@@ -59,7 +61,7 @@ def build_session(
       app: Name of the application.
       master: A Spark master such as local[2] or yarn, or a Connect address such as sc://host:15002 or
         connect:local[2]; if None, the environment variable THREEA_MASTER, or local[*].
-      scratch: Folder for the warehouse and Spark's own files; if None, a new temporary folder.
+      scratch: Folder for the warehouse and Spark's own files; if None, a temporary folder that goes when Python ends.
       extra: Additional Spark configuration; ignored for an existing session.
 
     Raises:
@@ -67,14 +69,14 @@ def build_session(
     """
     if importlib.util.find_spec("pyspark") is None:
         raise EnvironmentNotReadyError("pyspark is missing; pip install 'threea-spark[spark]', or run on a cluster")
+    if (active := _active_session()) is not None:
+        return active
+    log.info("starting Spark ...")
     from pyspark.sql import SparkSession
 
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        return active
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ:
         return SparkSession.builder.appName(app).getOrCreate()  # Databricks or spark-submit has configured it
-    folder = scratch or Path(tempfile.mkdtemp(prefix=SCRATCH))
+    folder = scratch or _folder_until_exit()
     chosen = master or os.environ.get(MASTER_VARIABLE) or _LOCAL_MASTER
     remote = chosen.startswith("sc://") or chosen.startswith("connect:")
     builder = SparkSession.builder.appName(app)
@@ -93,10 +95,43 @@ def build_session(
         log.debug("Spark did not start", exc_info=True)
         raise EnvironmentNotReadyError(
             f"Spark did not start on {chosen!r} ({type(error).__name__}); check that Java 17 is installed, that "
-            "Delta's jars can be downloaded (or pass them with --jars), and, for Connect, that pyspark[connect] is "
-            "installed; "
-            f"see {folder / LOG_FILE}"
+            f"{delta_coordinate()} can be downloaded from a Maven repository (or lies in ~/.ivy2), and, for Connect, "
+            f"that pyspark[connect] is installed; see {folder / LOG_FILE if scratch else _kept_log(folder)}"
         ) from None
+
+
+def _active_session() -> SparkSession | None:
+    """The active session; without importing pyspark, which takes a while, where nobody has."""
+    sql = sys.modules.get("pyspark.sql")
+    active: SparkSession | None = None if sql is None else sql.SparkSession.getActiveSession()
+    return active
+
+
+def _folder_until_exit() -> Path:
+    """A new temporary folder, which may come to hold values of rows; it is removed when Python ends.
+
+    The session is stopped first: pyspark, which was imported before, ends the JVM only after this.
+    """
+    folder, owner = Path(tempfile.mkdtemp(prefix=SCRATCH)), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() != owner:  # a fork of this process
+            return
+        with suppress(Exception):  # whatever state the session is in, the folder goes
+            if (active := _active_session()) is not None:
+                active.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
+
+
+def _kept_log(folder: Path) -> Path:
+    """Copies the log of a session that did not start, so holds no row, to where it is not removed."""
+    kept = Path(tempfile.mkdtemp(prefix="threea-log-")) / LOG_FILE
+    with suppress(OSError):  # there is none if the folder could not be written
+        shutil.copyfile(folder / LOG_FILE, kept)
+    return kept
 
 
 @contextmanager

@@ -37,7 +37,7 @@ FOLDERS = sorted(
 )
 MAX_AT_THE_ROOT = 15
 TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
-TOP_LEVEL = {name.removesuffix(".py") for name in TREES if "/" not in name and name != "__init__.py"}
+TOP_LEVEL = {name.removesuffix(".py") for name in TREES if "/" not in name and not name.startswith("__")}
 LINES = {name: (PACKAGE / name).read_text(encoding="utf-8").splitlines() for name in TREES}
 
 HEAVY = {"pyspark", "pandas", "jax", "neural_tangents", "lightgbm", "delta", "mlflow"}
@@ -185,7 +185,7 @@ def test_imports_go_one_way(name):
     own = room_of(name.removesuffix(".py").replace("/", "."))
     for module, line in imports(TREES[name]):
         below = module.removeprefix("threea_spark.")
-        if below == module or (name == "__init__.py"):
+        if below == module or name in ("__init__.py", "__main__.py"):  # `python -m` is the command line
             continue
         theirs = room_of(below)
         if theirs is None and below.split(".")[0] not in TOP_LEVEL:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from threea_spark.cli.main import app
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.engine.session_user import session_user, utc_now
 from threea_spark.errors import BudgetError, ConfigError, LedgerError
 from threea_spark.planned import make_plan
 from threea_spark.privacy.account import Budget
@@ -18,7 +19,6 @@ from threea_spark.privacy.entries import Kind, next_entry
 from threea_spark.publish.ledger import Ledger, holder_of
 from threea_spark.publish.ledger_books import Books
 from threea_spark.publish.ledger_summary import check_receipt, summary
-from threea_spark.publish.ledger_table import now, user_of
 from threea_spark.publish.ledger_view import create_views
 from threea_spark.publish.officer import grant, void
 
@@ -82,7 +82,7 @@ def test_grant_start_finish_fail_and_void_stand_in_one_chain(spark, config):
         "spent_epsilon_after": found["spent_epsilon"],
         "left_epsilon": found["left_epsilon"],
     }
-    assert {entry["by"] for entry in (*found["entries"], *found["officers"])} == {user_of(spark)}
+    assert {entry["by"] for entry in (*found["entries"], *found["officers"])} == {session_user(spark)}
     assert [entry["left_epsilon"] for entry in found["entries"]] == [None, pytest.approx(1.2 - found["spent_epsilon"])]
     with pytest.raises(LedgerError, match="not a started release"):
         void(spark, config, 0, "a grant is none")
@@ -207,7 +207,7 @@ def test_a_table_that_is_no_ledger_is_refused_by_name(spark, source, tmp_path):
 
 def test_all_of_many_at_once_start_in_a_ledger_of_0_2_0_with_entries_that_name_people(spark, config):
     columns = "number, kind, source, source_id, unit, release_id, content, at, previous, hash"
-    old = next_entry([], Kind.GRANT, holder_of(spark, config), content=Budget(9.0, 2e-6).to_json(), at=now())
+    old = next_entry([], Kind.GRANT, holder_of(spark, config), content=Budget(9.0, 2e-6).to_json(), at=utc_now())
     row = tuple(getattr(old, name) for name in columns.split(", "))
     typed = ", ".join(f"{name} {'bigint' if name == 'number' else 'string'}" for name in columns.split(", "))
     spark.createDataFrame([row], typed).write.format("delta").save(config.privacy.ledger.path)
@@ -216,7 +216,7 @@ def test_all_of_many_at_once_start_in_a_ledger_of_0_2_0_with_entries_that_name_p
         list(pool.map(lambda name: opened(spark, config, name).start(), names))
     chain = Books.configured(spark, config).read().ledger
     assert chain[0] == old
-    assert [entry.by for entry in chain] == [None, *[user_of(spark)] * 3]
+    assert [entry.by for entry in chain] == [None, *[session_user(spark)] * 3]
     assert sorted(entry.release_id for entry in chain[1:]) == names
     assert statuses(spark, config) == ["started"] * 3
 
@@ -307,7 +307,7 @@ def test_an_officer_grants_reads_and_voids_from_the_command_line(spark, config, 
     receipt(table(4)[1], ledger=first.receipt_entry).write(tmp_path / "receipt.json")
     shown = said("ledger", "show", "--receipt", str(tmp_path / "receipt.json"))
     assert "started   r1  epsilon 1, delta 1e-06, end_to_end; epsilon 2" in shown
-    assert f"; by {user_of(spark)}" in shown
+    assert f"; by {session_user(spark)}" in shown
     assert "entry 1 (release r1) no longer counts" in said("ledger", "void", "--entry", "1", "--reason", "cluster lost")
     assert json.loads(said("ledger", "show", "--json"))["spent_epsilon"] == 0.0
     allowing = said("ledger", "grant", "--epsilon", "3", "--delta", "4e-6", "--allow-conditional")

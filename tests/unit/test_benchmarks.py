@@ -231,6 +231,7 @@ def test_a_run_that_is_done_is_not_run_again(tmp_path, protocol):
         ({"adapt": "none"}, 1),
         ({"override": "{approximate: {components: 4}}"}, 1),
         ({"in_memory": True}, 1),
+        ({"undeclared": True}, 1),
         ({"generator": "none"}, 0),
     ],
 )
@@ -281,6 +282,20 @@ def test_a_release_in_memory_says_so_and_has_the_rows_that_were_asked_for(tmp_pa
     assert (len(rows), set(rows)) == (3_000, set(DOMAIN["columns"]))
     assert seconds > 0.0
     assert utility.keys_of(_arguments(tmp_path), "t", 0)["ours"]["engine"] == "spark"
+
+
+def test_a_release_that_is_told_nothing_is_told_types_and_the_labels_values(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(trained, "_in_memory", lambda content, rows: seen.append(content) or (rows, 0.0))
+    for undeclared in (False, True):
+        arguments = _arguments(tmp_path, in_memory=True, undeclared=undeclared)
+        key = utility.keys_of(arguments, "t", 0)["ours"]
+        trained.trained_rows(key, arguments, _rows(60), DOMAIN)
+    told, untold = (content["domain"] for content in seen)
+    assert told["columns"] == DOMAIN["columns"]
+    assert (untold["label"], untold["columns"]["died"]) == ("died", DOMAIN["columns"]["died"])
+    assert untold["columns"]["age"] == {"type": "integer", "lower": "auto", "upper": "auto", "nullable": True}
+    assert untold["columns"]["ward"] == {"type": "categorical", "values": "open", "nullable": True}
 
 
 def test_a_category_without_values_comes_back_as_nulls(tmp_path, monkeypatch):

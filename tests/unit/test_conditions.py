@@ -75,7 +75,7 @@ def test_classes_have_the_shares_that_were_asked_for_in_no_order():
 @pytest.mark.parametrize(
     ("where", "shares", "said"),
     [
-        ({"agee": 3}, None, "'agee' is not among the released columns; choose one"),
+        ({"agee": 3}, None, "'agee' is not among the released columns; did you mean 'age'"),
         ({"Age": 3}, None, r"'Age' is not among the released columns; did you mean 'age'\?"),
         ({"ward": "d"}, None, "no category 'd'"),
         ({"ward": None}, None, "'ward' is never null, for the domain does not say"),

@@ -70,6 +70,7 @@ def test_the_given_configuration_is_sound():
     assert not config.selects_categories
 
 
+UNIT = "row, or a mapping such as {column: patient_id, max_rows: 1}"
 RULES = [
     ({"privacy__epsilon": ...}, "privacy.epsilon: is missing; add it"),
     ({"privacy__delta": ...}, "privacy.delta: is missing; add it"),
@@ -83,8 +84,14 @@ RULES = [
     ({"privacy__delta": 0}, "privacy.delta: must be above 0.0, got 0"),
     ({"privacy__delta": 1}, "privacy.delta: must be below 1.0, got 1"),
     ({"privacy__delta": NAN}, "privacy.delta: must be a finite number, got nan"),
-    ({"privacy__unit": "person"}, "privacy.unit: must be 'row' or a mapping of fields, got 'person'"),
-    ({"privacy__unit": None}, "privacy.unit: must be 'row' or a mapping of fields, got None"),
+    (
+        {"privacy__unit": "person"},
+        "privacy.unit: must be row, or a mapping such as {column: patient_id, max_rows: 1}, got 'person'",
+    ),
+    (
+        {"privacy__unit": None},
+        "privacy.unit: must be row, or a mapping such as {column: patient_id, max_rows: 1}, got None",
+    ),
     ({"privacy__unit": {"column": "p"}}, "privacy.unit.max_rows: is missing; add it"),
     ({"privacy__unit": {"column": "p", "max_rows": 0}}, "privacy.unit.max_rows: must be at least 1, got 0"),
     ({"privacy__unit": {"column": "p", "max_rows": 1.5}}, "privacy.unit.max_rows: must be a whole number, got 1.5"),
@@ -114,8 +121,8 @@ RULES = [
     ({"privacy__ledger": {"table": "l", "budget": {"epsilon": 1}}}, "privacy.ledger.budget.delta: is missing; add it"),
     ({"privacy__partition": "public_or_disjoint"}, "privacy.partition: was removed in 0.2.0: the partition is always"),
     ({"privacy__partition": "private"}, "privacy.partition: was removed in 0.2.0: the partition is always"),
-    ({"source": {}}, "source: give either `table` or `path`"),
-    ({"source": {"table": "a", "path": "b"}}, "source: give either `table` or `path`"),
+    ({"source": {}}, "source: names no place; write `table: main.ehr.stays` or `path: ./stays`"),
+    ({"source": {"table": "a", "path": "b"}}, "source: names both a table and a path; keep"),
     ({"source__version": -1}, "source.version: must be at least 0, got -1"),
     (
         {"source__staging_schema": "main..x"},

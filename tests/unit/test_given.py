@@ -9,7 +9,7 @@ from tables import config_of
 
 import threea_spark
 from threea_spark import Domain, ReleaseConfig, check_domain, evaluate, fit, internal_report_html, release, report_html
-from threea_spark.config.near_names import mistyped_name
+from threea_spark.config.near_names import near_name
 from threea_spark.errors import ConfigError
 from threea_spark.forecast import outlook
 
@@ -94,11 +94,11 @@ def test_arguments_in_the_wrong_place_are_named(content):
         release(Session(), content, if_exists="overwrite")
 
 
-def test_a_mistyped_name_is_found_and_another_one_is_not():
+def test_a_near_name_is_found_and_another_one_is_not():
     names = ["stays", "Stays_2024", "patients", "q"]
-    assert mistyped_name("STAYS", names) == "stays"
-    assert mistyped_name("stay", names) == "stays"
-    assert mistyped_name("patinets", names) == "patients"
-    assert mistyped_name("stays_2023", names) == "Stays_2024"
-    assert mistyped_name("costs", names) is None
-    assert mistyped_name("stays", []) is None
+    assert near_name("STAYS", names) == "stays"
+    assert near_name("stay", names) == "stays"
+    assert near_name("patinets", names) == "patients"
+    assert near_name("stays_2023", names) == "Stays_2024"
+    assert near_name("costs", names) is None
+    assert near_name("stays", []) is None

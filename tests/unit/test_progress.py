@@ -1,11 +1,13 @@
 """Progress on a terminal, in a log, and for whoever listens."""
 
 import io
+import logging
 
 import pytest
 from rich.console import Console
 
-from threea_spark.cli.progress import shown_progress
+from threea_spark.cli.console import wrapped
+from threea_spark.cli.progress import announce_spark, shown_progress, shown_step
 from threea_spark.engine.progress import Progress, counted
 
 
@@ -83,3 +85,31 @@ def test_a_step_that_fails_leaves_no_listener_behind():
         fails()
     assert list(counted(2)) == [0, 1]
     assert heard == []
+
+
+def test_every_bar_ends_full_unless_its_step_failed(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    assert shown(terminal=True).rstrip().rpartition("[2/2]")[2].count("3/3") == 1
+    text = io.StringIO()
+    with shown_progress(Console(file=text, force_terminal=True, width=100)) as listener:
+        listener("write", 1, 1)
+    assert "1/1" in text.getvalue().rpartition("write")[2]
+
+
+def test_a_step_of_unknown_length_and_the_start_of_spark_are_told_unless_quiet(monkeypatch, capsys):
+    announce_spark()
+    session = logging.getLogger("threea_spark.session")
+    for quiet, told in (("", ["training ...", "starting Spark ..."]), ("1", [])):
+        monkeypatch.setenv("THREEA_QUIET", quiet)
+        with shown_step("training ..."):
+            session.info("starting Spark ...")
+        assert capsys.readouterr().err.splitlines() == told
+
+
+def test_lines_break_between_words_under_the_text_that_goes_on():
+    text = "guarantee\n  covers      histograms, category names and rows\n  - no word is cut"
+    assert wrapped(text, 42) == (
+        "guarantee\n  covers      histograms, category names\n              and rows\n  - no word is cut"
+    )
+    assert wrapped("x" * 99, 50) == "x" * 99
+    assert wrapped(text, 80) == text

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say
-from threea_spark.config.release import ReleaseConfig
+from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say, tell
 
 
 def check(
@@ -26,11 +25,14 @@ def check(
     Run it before a release whose domain you are not sure of. It reads the source under the release's unit and delta,
     and writes no table.
     """
+    from threea_spark.config.release import ReleaseConfig
+
+    parsed = ReleaseConfig.from_yaml(config)
+    tell("checking the plan ...")  # before what takes a second to load
     from threea_spark.doctor.domain_check import check_domain, check_plan
     from threea_spark.outputs import require_writable
     from threea_spark.session import build_session
 
-    parsed = ReleaseConfig.from_yaml(config)
     if receipt is not None:
         require_writable("--receipt", receipt)
     check_plan(parsed, epsilon)  # a claim that cannot be certified is refused before Spark starts

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from threea_spark.cli.console import JsonOption, MasterOption, out
+from threea_spark.cli.progress import shown_step
 from threea_spark.doctor.checks import Finding, Level, as_json, brief, wrong
 from threea_spark.engine.quiet import unprinted_query_errors
 from threea_spark.errors import ClusterNotReadyError
@@ -52,7 +53,7 @@ def check_up(*, write_to: str | None, master: str | None, json_wanted: bool) -> 
     require_answer(master)
     spark = build_session("threea-doctor", master=master)
     try:
-        with unprinted_query_errors():
+        with unprinted_query_errors(), shown_step("checking driver, workers, Delta and GPU, for a minute or two ..."):
             findings = diagnose(spark, write_to)
     except Exception as error:  # such as a server that dies during the check
         log.debug("the check itself failed", exc_info=True)

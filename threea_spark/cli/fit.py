@@ -10,7 +10,6 @@ import typer
 
 from threea_spark.cli.console import ConfigOption, JsonOption, err, escaped, say
 from threea_spark.cli.progress import shown_progress
-from threea_spark.config.release import ReleaseConfig
 
 
 def fit(
@@ -24,6 +23,7 @@ def fit(
     The configuration is that of a release, under the same guarantee; its source and target are not read. A ledger
     needs Spark.
     """
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.model.store import require_empty
     from threea_spark.outputs import require_writable
     from threea_spark.pipeline import fit as fit_rows

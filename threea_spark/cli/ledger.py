@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
+from threea_spark.cli.commands import Command
 from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, escaped, out, say
 from threea_spark.cli.ledger_words import budget_in_words, finite, summary_in_words
-from threea_spark.config.release import ReleaseConfig
 
 ledger_app = typer.Typer(
     help="Budgets of sources: granted, spent and left, and by whom. A hash chains each entry to the previous one.",
@@ -21,7 +21,7 @@ ledger_app = typer.Typer(
 )
 
 
-@ledger_app.command("show")
+@ledger_app.command("show", cls=Command)
 def show(
     config: ConfigOption,
     receipt: Annotated[
@@ -35,6 +35,7 @@ def show(
 
     It verifies the whole chain first.
     """
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.publish.ledger_summary import check_receipt, summary
     from threea_spark.publish.receipt import Receipt
     from threea_spark.session import build_session
@@ -48,7 +49,7 @@ def show(
     say(summary_in_words(found), json.dumps(finite(found), indent=1) if as_json else None)
 
 
-@ledger_app.command("grant")
+@ledger_app.command("grant", cls=Command)
 def grant(
     config: ConfigOption,
     epsilon: Annotated[float, typer.Option(min=0.0, help="Total over all releases.", show_default=False)],
@@ -64,6 +65,7 @@ def grant(
     rows without noise, so no epsilon bounds it: it is refused unless the grant explicitly allows it, and is then listed
     beside what was spent, not included in it.
     """
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.privacy.account import Budget
     from threea_spark.publish.officer import grant as give
     from threea_spark.session import build_session
@@ -75,7 +77,7 @@ def grant(
     out.print(escaped(f"entry {entry.number}: {entry.source}, unit {entry.unit}: {granted}; by {entry.by}"))
 
 
-@ledger_app.command("void")
+@ledger_app.command("void", cls=Command)
 def void(
     config: ConfigOption,
     entry: Annotated[int, typer.Option(min=0, help="Number of the release's start entry.", show_default=False)],
@@ -83,6 +85,7 @@ def void(
     master: MasterOption = None,
 ) -> None:
     """Stops counting a started release. Only if nothing that it drew has left: no rows, no model, no log."""
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.publish.officer import void as take_out
     from threea_spark.session import build_session
 
@@ -91,7 +94,7 @@ def void(
     out.print(escaped(f"entry {done.number}: entry {entry} (release {done.release_id}) no longer counts; by {done.by}"))
 
 
-@ledger_app.command("view")
+@ledger_app.command("view", cls=Command)
 def view(
     config: ConfigOption,
     name: Annotated[str, typer.Option(help="The view of budgets: a row for each source and unit.", show_default=False)],
@@ -105,6 +108,7 @@ def view(
     SQL cannot compose privacy loss distributions, so these add epsilons up, which is more than was spent: `threea
     ledger show` has the exact figures. A view does not verify the chain of hashes.
     """
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.publish.ledger_view import create_views
     from threea_spark.session import build_session
 

@@ -1,6 +1,7 @@
-"""The command line: threea plan | domain | release | sample | evaluate | report | cleanup | doctor | ledger.
+"""The command line `threea`, also `python -m threea_spark`; the commands are listed in commands.py.
 
-Every error is a single message with its own exit code (see errors.py); `--debug` also shows the traceback.
+Every error is a single message with its own exit code (see errors.py); `--debug` also shows the traceback. Nothing
+heavy is imported before a command runs, so that help is there at once.
 """
 
 from __future__ import annotations
@@ -14,36 +15,37 @@ from typing import Annotated
 
 import typer
 
+from threea_spark import __version__
 from threea_spark.cli.check import check
-from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, err, escaped, say
+from threea_spark.cli.commands import Command, Group, whole_number
+from threea_spark.cli.console import CONFIG, ConfigOption, JsonOption, MasterOption, err, escaped, out, say
 from threea_spark.cli.doctor import doctor
 from threea_spark.cli.fit import fit
+from threea_spark.cli.init import init
 from threea_spark.cli.ledger import ledger_app
+from threea_spark.cli.progress import announce_spark, shown_step
 from threea_spark.cli.release import release
 from threea_spark.cli.report import report
 from threea_spark.cli.sample import sample
-from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError, ThreeAError
 
 HELP = """Releases training tables from Delta under a differential privacy guarantee for everything that read a row.
 
-Start with `threea domain draft`, then `threea plan` and `threea domain check`, then `threea release`. Every error is a
-single message with its own exit code: 2 configuration, 3 source, 4 schema, 5 target exists, 6 this release exists,
-7 budget, 8 privacy plan, 9 a stage failed, 10 model, 11 environment, 12 ledger changed, 13 `threea doctor` found a
-problem.
-`--debug` shows tracebacks, which may contain private values.
+Start with `threea init`, then `threea release`. Where bounds are publicly known, `threea domain draft` asks for them, \
+and `threea plan` shows what the budget buys.
+
+Every error is a single message with its own exit code: 2 configuration, 3 source, 4 schema, 5 target exists, \
+6 this release exists, 7 budget, 8 privacy plan, 9 a stage failed, 10 model, 11 environment, 12 ledger changed, \
+13 `threea doctor` found a problem.
 """
 
-app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
-domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help=HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+domain_app = typer.Typer(cls=Group, help="Describe a table's public domain.", no_args_is_help=True)
 app.add_typer(domain_app, name="domain")
-app.add_typer(ledger_app, name="ledger")
-app.command()(release)
-app.command()(report)
-app.command()(fit)
-app.command()(sample)
-app.command("doctor")(doctor)
-domain_app.command("check")(check)
+app.add_typer(ledger_app, name="ledger", cls=Group)
+for _command in (init, release, report, fit, sample, doctor):
+    app.command(cls=Command)(_command)
+domain_app.command("check", cls=Command)(check)
 
 
 def main() -> None:
@@ -53,6 +55,7 @@ def main() -> None:
         sys.argv.remove("--debug")
         logging.basicConfig(level=logging.DEBUG)
         logging.getLogger("py4j").setLevel(logging.INFO)
+    announce_spark()
     try:
         app(standalone_mode=True, prog_name="threea")
     except ThreeAError as error:
@@ -62,36 +65,63 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
 
 
-@app.command()
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"threea_spark {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_before_any_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks, which may hold private values; may stand anywhere.")
+    ] = False,
+) -> None:
+    """Declares, for the help, the options that `main` and a callback handle."""
+
+
+@app.command(cls=Command)
 def plan(
-    config: ConfigOption,
-    rows: Annotated[int, typer.Option(min=1, help="Public row count to assume; no row is read.")] = 100_000,
+    config: ConfigOption = CONFIG,
+    rows: Annotated[
+        int, typer.Option(parser=whole_number, metavar="N", help="Public row count to assume; no row is read.")
+    ] = 100_000,
     as_json: JsonOption = False,
 ) -> None:
     """Shows what the budget buys without reading a row: noise by stage, cluster sizes, expected signal to noise."""
+    from threea_spark.config.release import ReleaseConfig
+
+    parsed = ReleaseConfig.from_yaml(config)  # what is wrong with it is said before the rest is loaded
     from threea_spark.forecast import outlook
 
-    found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
+    found = outlook(parsed, n_rows=rows)
     say(found.in_words(), json.dumps(found.as_dict(), indent=1) if as_json else None)
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(
-    config: ConfigOption,
     held_out: Annotated[str, typer.Option(help="Real rows that the release never read: a table or a Delta path.")],
+    config: ConfigOption = CONFIG,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trains models on released and on real rows and tests them on held-out real rows. INTERNAL figures."""
-    from threea_spark.evaluation.evaluate import evaluate as judge
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.session import build_session
 
     parsed = ReleaseConfig.from_yaml(config)
-    found = judge(build_session("threea-evaluate", master=master), parsed, held_out)
+    spark = build_session("threea-evaluate", master=master)
+    from threea_spark.evaluation.evaluate import evaluate as judge
+
+    with shown_step("training models on released and on real rows, which takes a minute or more ..."):
+        found = judge(spark, parsed, held_out)
     say(found.in_words(), found.to_json() if as_json else None)
 
 
-@app.command()
+@app.command(cls=Command)
 def cleanup(
     config: ConfigOption,
     hours: Annotated[float, typer.Option(min=0.0, help="Minimum age; spares releases that are still running.")] = 24,
@@ -100,6 +130,7 @@ def cleanup(
     as_json: JsonOption = False,
 ) -> None:
     """Lists, and with --yes drops, private staging that a killed driver left behind."""
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.publish.cleanup import drop, leftovers
     from threea_spark.session import build_session
 
@@ -114,7 +145,7 @@ def cleanup(
     say("\n".join(lines), plain if as_json else None)
 
 
-@domain_app.command("draft")
+@domain_app.command("draft", cls=Command)
 def domain_draft(
     table: Annotated[str, typer.Option(help="A Delta table's name or path.", show_default=False)],
     config: Annotated[

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, say
+from threea_spark.cli.console import CONFIG, ConfigOption, JsonOption, MasterOption, say, tell
 from threea_spark.cli.progress import shown_progress
-from threea_spark.config.release import ReleaseConfig
-from threea_spark.publish.written import IfExists
+from threea_spark.publish.if_exists import IfExists
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from threea_spark.config.release import ReleaseConfig
     from threea_spark.outputs import Outputs
 
 
 def release(
-    config: ConfigOption,
+    config: ConfigOption = CONFIG,
     master: MasterOption = None,
     receipt: Annotated[Path | None, typer.Option(help="Where to write the receipt's JSON.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the report's HTML.")] = None,
@@ -36,11 +36,14 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Releases a table: checks, fits, writes Delta once, prints the receipt, saves the model, writes a report."""
+    from threea_spark.config.release import ReleaseConfig
+
+    parsed = ReleaseConfig.from_yaml(config)
+    tell("checking the plan ...")  # before what takes a second to load
     from threea_spark.outputs import Outputs, release_with_outputs
     from threea_spark.planned import make_plan
     from threea_spark.session import build_session
 
-    parsed = ReleaseConfig.from_yaml(config)
     outputs = Outputs(
         receipt, report, not no_report, save_model, not no_model, mlflow, mlflow_experiment, if_exists=if_exists
     )

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from threea_spark.cli.console import ConfigOption, MasterOption, err, escaped
-from threea_spark.config.release import ReleaseConfig
-from threea_spark.outputs import report_path
-from threea_spark.publish.receipt import Receipt
-
-if TYPE_CHECKING:
-    pass
+from threea_spark.cli.console import CONFIG, ConfigOption, MasterOption, err, escaped, tell
+from threea_spark.cli.progress import shown_step
 
 log = logging.getLogger("threea_spark")
 
 
 def report(
-    config: ConfigOption,
+    config: ConfigOption = CONFIG,
     receipt: Annotated[Path | None, typer.Option(help="The receipt; by default from the target's history.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write the HTML; beside the target by default.")] = None,
     held_out: Annotated[
@@ -33,16 +28,23 @@ def report(
 
     With --held-out it also writes a second, INTERNAL file that compares released with real rows.
     """
+    from threea_spark.config.release import ReleaseConfig
+
+    parsed = ReleaseConfig.from_yaml(config)
+    tell("looking for the receipt ...")  # before what takes a second to load
+    from threea_spark.outputs import report_path
+    from threea_spark.publish.receipt import Receipt
     from threea_spark.report.pages import internal_path, internal_report_html, receipt_of, report_html, write_html
     from threea_spark.session import build_session
 
-    parsed = ReleaseConfig.from_yaml(config)
     given = None if receipt is None else Receipt.read(receipt)
     spark = build_session("threea-report", master=master)
     found = given or receipt_of(spark, parsed)
     path = out or report_path(parsed, found.release_id)
-    write_html(report_html(spark, parsed, found), path)
+    with shown_step("reading the released table ..."):
+        write_html(report_html(spark, parsed, found), path)
     err.print(escaped(f"report written to {path}"))
     if held_out is not None:
-        write_html(internal_report_html(spark, parsed, held_out), internal_path(path))
+        with shown_step("comparing with held-out rows, which takes a minute or more ..."):
+            write_html(internal_report_html(spark, parsed, held_out), internal_path(path))
         err.print(escaped(f"INTERNAL report, not for publication, written to {internal_path(path)}"))

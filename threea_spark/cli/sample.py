@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from threea_spark.cli.commands import whole_number
 from threea_spark.cli.console import JsonOption, MasterOption, say
+from threea_spark.cli.progress import shown_step
 from threea_spark.cli.values import parsed_shares, parsed_where
 from threea_spark.errors import ConfigError
 
@@ -21,7 +23,10 @@ def sample(
     model: Annotated[Path, typer.Option(help="Folder of a saved model.", show_default=False)],
     target: Annotated[str | None, typer.Option(help="Path of the Delta table to create, by Spark.")] = None,
     out: Annotated[Path | None, typer.Option(help="Parquet or CSV file to write instead, without Spark.")] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Rows to draw; defaults to the source's row count.")] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="N", help="Rows to draw; defaults to the source's row count."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw; public, not part of any noise.")] = 0,
     where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE, LOWEST..HIGHEST or null; repeatable.")] = None,
     class_share: Annotated[list[str] | None, typer.Option(help="CLASS=SHARE, once per class; they sum to 1.")] = None,
@@ -43,11 +48,12 @@ def sample(
     wanted, shares = parsed_where(where or []), parsed_shares(class_share or [])
     conditions_of(loaded.domain, wanted, shares)  # before Spark starts
     place = out if out is not None else Path()
-    if target is None:
-        _write_file(loaded, place, rows, seed, wanted, shares)
-    else:
-        _write_table(loaded, target, rows, seed, wanted, shares, master)
     statement, n_rows, written = loaded.privacy, rows or loaded.matching_rows, target or str(place)
+    with shown_step(f"drawing {n_rows:,} rows ..."):
+        if target is None:
+            _write_file(loaded, place, rows, seed, wanted, shares)
+        else:
+            _write_table(loaded, target, rows, seed, wanted, shares, master)
     said = {"rows": n_rows, "target": written, "seed": seed, "epsilon": statement.epsilon, "delta": statement.delta}
     say(f"{n_rows:,} rows written to {written}; no privacy was spent", json.dumps(said) if as_json else None)
 

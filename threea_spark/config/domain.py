@@ -120,7 +120,10 @@ class Domain(Frozen):
     def _check_label_type(self, column: Column) -> None:
         if self.task == "classification":
             if not column.is_categorical or column.is_open:
-                raise ValueError(f"label {self.label!r}: classification needs a categorical label with listed values")
+                raise ValueError(
+                    f"label {self.label!r}: classification needs a categorical label with listed values, such as "
+                    '{type: categorical, values: ["no", "yes"]}; to predict a number, write `task: regression`'
+                )
             if len(column.values) > MAX_CLASSES:
                 raise ValueError(f"label {self.label!r}: at most {MAX_CLASSES} classes, got {len(column.values)}")
         elif column.is_categorical or column.is_timestamp:

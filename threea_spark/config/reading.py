@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from threea_spark.config.known_fields import near_field
 from threea_spark.config.printable import unprintable
 from threea_spark.config.todo import unfilled_fields, unfilled_lines
 from threea_spark.config.yaml_files import plain, plain_path
@@ -28,6 +29,14 @@ _REMOVED = {
     "privacy.partition": "was removed in 0.2.0: the partition is always fitted on the private rows; drop it",
 }
 """Fields of earlier versions, and what replaced them."""
+
+_EXAMPLES = {
+    "privacy.unit": "row, or a mapping such as {column: patient_id, max_rows: 1}",
+    "source": "a mapping such as {table: main.ehr.stays}, or {path: ./stays}",
+    "target": "a mapping such as {table: main.released.stays}, or {path: ./stays_released}",
+    "privacy.ledger": "a mapping such as {table: main.governance.privacy_ledger}",
+}
+"""Fields that take a mapping, with what to write."""
 
 _RULES = {
     "bool_parsing": "true or false",
@@ -86,7 +95,9 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        breaches = [_breach(item, content) for item in error.errors(include_url=False)]
+        breaches = [_breach(item, content, model) for item in error.errors(include_url=False)]
+        meant = {(*b.field[:-1], b.near) for b in breaches if b.near is not None}
+        breaches = [b for b in breaches if not (b.item["type"] == "missing" and b.field in meant)]
         unfilled = list(unfilled_fields(content))
         other = [b for b in breaches if not any(field[: len(b.field)] == b.field for field in unfilled)]
         told = [f"  {plain(name)}: {sentence}" for name, sentence in unfilled_lines(unfilled).items()]
@@ -96,14 +107,22 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
 
 @dataclass(frozen=True)
 class _Breach:
-    """One broken rule; `union` is the field, if any, whose alternatives were tried on the way to it."""
+    """One broken rule.
+
+    Attributes:
+      field: Its keys and indices.
+      union: The field, if any, whose alternatives were tried on the way to it.
+      item: What pydantic says of it.
+      near: The known field that was probably meant by one that is not known.
+    """
 
     field: tuple[str, ...]
     union: tuple[str, ...] | None
     item: ErrorDetails
+    near: str | None
 
 
-def _breach(item: ErrorDetails, content: object) -> _Breach:
+def _breach(item: ErrorDetails, content: object, model: type[BaseModel]) -> _Breach:
     """Follows the location through the content; parts that are not a key or index there name pydantic's branches."""
     field: list[str] = []
     union: tuple[str, ...] | None = None
@@ -120,28 +139,31 @@ def _breach(item: ErrorDetails, content: object) -> _Breach:
                 union = tuple(field)
             continue
         field.append(str(part))
-    return _Breach(tuple(field), union, item)
+    near = near_field(model, item["loc"]) if item["type"] == "extra_forbidden" else None
+    return _Breach(tuple(field), union, item, near)
 
 
 def _lines(breaches: Sequence[_Breach]) -> Iterator[str]:
     """One line per field; a union's branches become one sentence, unless one of them names the wrong inner field."""
     for breach in breaches:
         if breach.union is None:
-            yield _line(breach.field, [breach.item])
+            yield _line(breach.field, [breach.item], breach.near)
             continue
         siblings = [other for other in breaches if other.union == breach.union]
         inner = [other for other in siblings if other.field != breach.union]
         if not inner:
             yield _line(breach.union, [other.item for other in siblings])
         elif breach in inner:
-            yield _line(breach.field, [breach.item])
+            yield _line(breach.field, [breach.item], breach.near)
 
 
-def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
+def _line(field: Sequence[str], items: Sequence[ErrorDetails], near: str | None = None) -> str:
     name = plain(".".join(field)) or "(whole file)"
     first = items[0]
     if first["type"] == "extra_forbidden" and name in _REMOVED:
         return f"  {name}: {_REMOVED[name]}"
+    if near is not None:
+        return f"  {name}: is not a known field; did you mean {near!r}?"
     if first["type"] in _WHOLE:
         return f"  {name}: {_WHOLE[first['type']]}"
     if any(item["type"] not in _RULES for item in items):
@@ -152,7 +174,8 @@ def _line(field: Sequence[str], items: Sequence[ErrorDetails]) -> str:
     given = first.get("input")
     short = given is None or isinstance(given, (int, float, str))
     shown = f", got {given!r}"[:_MAX_LENGTH] if short else ""
-    return f"  {name}: must be {' or '.join(dict.fromkeys(rules))}{shown}; change it to that"
+    wanted = _EXAMPLES.get(name) or " or ".join(dict.fromkeys(rules))
+    return f"  {name}: must be {wanted}{shown}; change it to that"
 
 
 def _rule(item: ErrorDetails) -> str:

@@ -24,9 +24,8 @@ from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.stage_settings import AnonymizeConfig, ApproximateConfig, EncodeConfig
 from threea_spark.config.tables import SourceConfig, TargetConfig, clash_of
 from threea_spark.config.yaml_files import content_of, read_yaml
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage
 from threea_spark.privacy.large_delta import declared_problem
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import Missing, PrivacyUnit
 
 _SHARES_TOLERANCE = 1e-6

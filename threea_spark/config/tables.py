@@ -22,8 +22,10 @@ class PlaceConfig(Frozen):
 
     @model_validator(mode="after")
     def _one_place(self) -> PlaceConfig:
-        if (self.table is None) == (self.path is None):
-            raise ValueError("give either `table` or `path`")
+        if self.table is not None and self.path is not None:
+            raise ValueError("names both a table and a path; keep `table` for a catalog name, `path` for a folder")
+        if self.table is None and self.path is None:
+            raise ValueError("names no place; write `table: main.ehr.stays` or `path: ./stays`")
         return self
 
     def __str__(self) -> str:

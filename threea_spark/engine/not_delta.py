@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from threea_spark.config.near_names import mistyped_name
+from threea_spark.config.near_names import near_name
 from threea_spark.config.table_names import parts_of, quoted_chain, quoted_name
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _at_path(spark: SparkSession, path: str) -> NoDelta:
             "holds Parquet files, but is no Delta table", f"{_STORED}FROM {parquet}, or by CONVERT TO DELTA {parquet}"
         )
     folder = _local_folder(path)
-    near = None if folder is None else mistyped_name(folder.name, _tables_beside(folder))
+    near = None if folder is None else near_name(folder.name, _tables_beside(folder))
     return NoDelta("is not a readable Delta table", _did_you_mean(near, "the path"), is_there=False)
 
 
@@ -130,7 +130,7 @@ def _not_in_catalog(spark: SparkSession, name: str) -> NoDelta:
         names = [str(table["tableName"]) for table in tables]
     except Exception:  # a catalog that does not exist, or may not be listed
         names = []
-    near = mistyped_name(own, names)
+    near = near_name(own, names)
     whole = None if near is None else ".".join([*above, near])
     return NoDelta("is not found", _did_you_mean(whole, "the name of the table"), is_there=False)
 

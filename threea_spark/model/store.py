@@ -108,6 +108,8 @@ def load(folder: str | Path, names: Collection[str]) -> dict[str, Any]:
       ModelError: if it is missing, damaged, or of a format this version does not know.
     """
     source = Path(folder)
+    if not source.is_dir():
+        raise ModelError(f"{folder}: there is no such folder; check the path")
     try:
         document = json.loads((source / _DOCUMENT).read_text(encoding="utf-8"))
         with np.load(source / _ARRAYS, allow_pickle=False) as stored:

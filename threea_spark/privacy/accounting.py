@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
 
 from dp_accounting import (
     ComposedDpEvent,
@@ -24,6 +23,7 @@ from scipy.optimize import brentq
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.gaussian import compose_mu
+from threea_spark.privacy.terms import Relation as Relation
 
 _MAX_INTERVAL = 1e-3  # connect-the-dots rounding errs by the interval's square
 _INTERVALS_PER_EPSILON = 400
@@ -32,23 +32,6 @@ _MIN_LOG_SCALE = -40.0
 _LOG_SCALE_TOLERANCE = 1e-5
 CLAIM_SLACK = 1e-3
 """Calibration aims this fraction below the claimed epsilon, so that rounding in the accountant never exceeds it."""
-
-
-class Relation(Enum):
-    """Which tables are neighbours: those that differ by one unit, or by the rows of one unit."""
-
-    ADD_OR_REMOVE_ONE = "add_or_remove_one"
-    REPLACE_ONE = "replace_one"
-
-    @property
-    def distance(self) -> int:
-        """How far apart two neighbours may be, in multiples of the add-or-remove sensitivity."""
-        return 2 if self is Relation.REPLACE_ONE else 1
-
-    @property
-    def accountant_relation(self) -> NeighboringRelation:
-        """The same relation as dp-accounting's enum member."""
-        return NeighboringRelation[self.name]
 
 
 def gaussian_event(mu: float, relation: Relation) -> GaussianDpEvent:
@@ -130,5 +113,5 @@ def is_amplified(events: Iterable[DpEvent]) -> bool:
 
 def _accountant(events: Sequence[DpEvent], relation: Relation, near: float) -> PLDAccountant:
     interval = min(_MAX_INTERVAL, near / _INTERVALS_PER_EPSILON)
-    accountant = PLDAccountant(relation.accountant_relation, value_discretization_interval=interval)
+    accountant = PLDAccountant(NeighboringRelation[relation.name], value_discretization_interval=interval)
     return accountant.compose(ComposedDpEvent(merge_gaussians(events, relation)))

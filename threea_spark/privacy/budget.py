@@ -10,15 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from dp_accounting import DpEvent, PoissonSampledDpEvent
 from scipy.optimize import brentq
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.accounting import CLAIM_SLACK, Relation, calibrate_scale, epsilon_of, gaussian_event
+from threea_spark.privacy.accounting import CLAIM_SLACK, calibrate_scale, epsilon_of, gaussian_event
 from threea_spark.privacy.gaussian import compose_mu, gaussian_epsilon, gaussian_mu
 from threea_spark.privacy.noise import numeric_epsilon, unreachable_mass
+from threea_spark.privacy.terms import Accounting as Accounting
+from threea_spark.privacy.terms import Relation
+from threea_spark.privacy.terms import Stage as Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 _MAX_INNER_MU = 4.0  # beyond it the sampled mechanism's tail, not its bulk, sets the price
@@ -28,22 +30,6 @@ NUMERIC_SHARE = 1e-4
 SELECTION_SHARE = 0.1
 _MIN_NEAR = 0.05
 _MIN_MU = 1e-9
-
-
-class Stage(Enum):
-    """The stages that read rows, in order."""
-
-    ENCODE = "encode"
-    APPROXIMATE = "approximate"
-    ADAPT = "adapt"
-    ANONYMIZE = "anonymize"
-
-
-class Accounting(Enum):
-    """What the printed guarantee covers."""
-
-    END_TO_END = "end_to_end"
-    CONDITIONAL = "conditional"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,18 @@ MAX_DELTA = 0.01
 _FIX = "lower privacy.delta, or add `allow_large_delta: true` beside it if the person responsible agrees"
 
 
+PROPOSED_DELTA = 1e-6
+"""What is proposed where nothing is known of the number of people: small enough for a million of them."""
+
+
+def proposed_delta(rows: int | None) -> float:
+    """Proposes a delta: 1e-6, or a tenth of one over the public number of rows, cut to one digit, if that is less."""
+    if rows is None or 0.1 / rows >= PROPOSED_DELTA:
+        return PROPOSED_DELTA
+    digit = 10.0 ** math.floor(math.log10(0.1 / rows))
+    return math.floor(0.1 / rows / digit) * digit
+
+
 def one_in_units(n_rows: float, max_rows: int) -> float:
     """Returns one over the minimum number of units that the rows can belong to; infinite if there may be no rows.
 

@@ -11,6 +11,7 @@ from threea_spark.config.ledger import LedgerConfig
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine.delta import Place, history_of, table_id
 from threea_spark.engine.history import first_that_takes_rows
+from threea_spark.engine.session_user import session_user, utc_now
 from threea_spark.errors import LedgerError
 from threea_spark.privacy.account import VOID, Budget, account_of
 from threea_spark.privacy.balance import Balance, balance_of
@@ -20,7 +21,6 @@ from threea_spark.privacy.entries import Entry, Holder, Kind, next_entry
 from threea_spark.privacy.officers import Chains
 from threea_spark.privacy.spend import Spend, planned_spend
 from threea_spark.publish.ledger_books import Books
-from threea_spark.publish.ledger_table import now, user_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -72,7 +72,7 @@ class Ledger:
         if ledger is None:
             return cls(None, None, spend)
         holder, history = holder_of(spark, config), SourceHistory.of(spark, config)
-        return cls(Books.of(spark, ledger), limit_of(ledger), spend, holder, history, user_of(spark))
+        return cls(Books.of(spark, ledger), limit_of(ledger), spend, holder, history, session_user(spark))
 
     def start(self) -> None:
         """Books the release before a row is read.
@@ -155,7 +155,7 @@ class Ledger:
 
     def _entry(self, chains: Chains, kind: Kind, holder: Holder, content: str) -> Entry:
         release_id = self.spend.release_id
-        return next_entry(chains.ledger, kind, holder, content=content, at=now(), by=self.by, release_id=release_id)
+        return next_entry(chains.ledger, kind, holder, content=content, at=utc_now(), by=self.by, release_id=release_id)
 
 
 def holder_of(spark: SparkSession, config: ReleaseConfig) -> Holder:

@@ -6,13 +6,11 @@ and the caller then decides again on the table's new state.
 
 from __future__ import annotations
 
-import getpass
 import logging
 import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from threea_spark.engine.delta import Place, exists, read_latest
@@ -123,20 +121,6 @@ class ChainTable:
                 "who may write it: releases write the ledger, officers alone privacy.ledger.grants"
             ) from None
         return True
-
-
-def now() -> str:
-    """Returns this machine's UTC time, ISO 8601."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
-def user_of(spark: SparkSession) -> str:
-    """Returns the session's user: the catalog's own where it has users, else the one that runs Spark."""
-    try:
-        return str(spark.sql("SELECT current_user() AS name").collect()[0]["name"])  # bounded: one row
-    except Exception:  # a catalog that knows no users: an entry without a name is better than no entry
-        log.debug("the session does not tell its user", exc_info=True)
-        return getpass.getuser()
 
 
 def _condition(error: Exception) -> str:

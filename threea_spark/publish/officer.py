@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.engine.session_user import session_user, utc_now
 from threea_spark.privacy.account import Budget, account_of
 from threea_spark.privacy.entries import Entry, Kind, next_entry
 from threea_spark.privacy.officers import Seen
 from threea_spark.publish.ledger import holder_of
 from threea_spark.publish.ledger_books import Books
-from threea_spark.publish.ledger_table import now, user_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,10 +36,10 @@ def void(spark: SparkSession, config: ReleaseConfig, number: int, reason: str) -
 def _append(
     spark: SparkSession, config: ReleaseConfig, kind: Kind, content: dict[str, Any], *, release_id: str = ""
 ) -> Entry:
-    holder, by = holder_of(spark, config), user_of(spark)
+    holder, by = holder_of(spark, config), session_user(spark)
 
     def made(chain: list[Entry], seen: Seen | None) -> Entry:
         text = json.dumps(content if seen is None else {**content, **seen.as_content()})
-        return next_entry(chain, kind, holder, content=text, at=now(), by=by, release_id=release_id)
+        return next_entry(chain, kind, holder, content=text, at=utc_now(), by=by, release_id=release_id)
 
     return Books.configured(spark, config).append_as_officer(made)

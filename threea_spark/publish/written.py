@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, get_args
 
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine.delta import Place, commit_metadata, latest_version, no_delta
 from threea_spark.errors import ConfigError
+from threea_spark.publish.if_exists import IfExists
 from threea_spark.publish.receipt import Receipt, receipt_in
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-IfExists: TypeAlias = Literal["error", "skip"]
-"""What becomes of a release that was written before: an error, or its receipt."""
 
 
 def receipt_before(spark: SparkSession, config: ReleaseConfig, if_exists: IfExists) -> Receipt | None:

@@ -38,7 +38,7 @@ _DOMAIN = """label: TODO            # the column that a model will predict, or a
 task: classification   # regression: label a number | none: drop the label
 columns:
 """
-_WHOLE = ("tinyint", "smallint", "int", "bigint")
+WHOLE_TYPES = ("tinyint", "smallint", "int", "bigint")
 
 
 def drafted(spark: SparkSession, place: str, text_of: Callable[[str, Mapping[str, str]], str]) -> str:
@@ -52,7 +52,7 @@ def drafted(spark: SparkSession, place: str, text_of: Callable[[str, Mapping[str
     Raises:
       SourceError: if the table cannot be read.
     """
-    found, other = _schema(spark, place), no_delta(spark, Place.named(place))
+    found, other = schema_at(spark, place), no_delta(spark, Place.named(place))
     text = text_of(place, found)
     return text if other is None else f"# {plain_path(place)} {other.what}, and {other.fix}\n{text}"
 
@@ -70,7 +70,12 @@ def release_text(place: str, found: Mapping[str, str]) -> str:
     return head + textwrap.indent(_domain(found), "  ")
 
 
-def _schema(spark: SparkSession, place: str) -> dict[str, str]:
+def schema_at(spark: SparkSession, place: str) -> dict[str, str]:
+    """Returns Spark's simple type string by column of a table; reads no row.
+
+    Raises:
+      SourceError: if the table cannot be read.
+    """
     return schema_of(read_latest(spark, Place.named(place)))
 
 
@@ -87,7 +92,7 @@ def _line(name: str, simple: str) -> str:
 def _described(name: str, simple: str) -> str:
     kind = base_type(simple)
     key = quoted(name)
-    if kind in _WHOLE:
+    if kind in WHOLE_TYPES:
         return f"  {key}: {{type: integer, lower: TODO, upper: TODO, nullable: true}}\n"
     if kind in NUMERIC_TYPES:
         return f"  {key}: {{type: float, lower: TODO, upper: TODO, nullable: true}}\n"
