@@ -171,7 +171,15 @@ def _model(fitted: Fitted, config: ReleaseConfig, types: dict[str, str], privacy
         raise ConfigError("anonymize.generator: a mixed table is not a model to sample from")
     drawn = fitted.outcome
     return ReleaseModel(
-        fitted.domain, drawn.encoding, drawn.sampler, types, fitted.n_rows, privacy, fitted.advice, fitted.fit.as_dict()
+        fitted.domain,
+        drawn.encoding,
+        drawn.sampler,
+        types,
+        fitted.n_rows,
+        privacy,
+        fitted.advice,
+        fitted.fit.as_dict(),
+        fitted.tables,
     )
 
 
