@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from threea_spark.pipeline import fit, release
     from threea_spark.publish.mlflow import log_release
     from threea_spark.publish.receipt import Receipt
+    from threea_spark.publish.statistics import export_statistics
     from threea_spark.report.pages import internal_report_html, report_html
     from threea_spark.synthesizer import Synthesizer
 
@@ -38,6 +39,7 @@ _HOMES = {
     "Synthesizer": "threea_spark.synthesizer",
     "check_domain": "threea_spark.doctor.domain_check",
     "evaluate": "threea_spark.evaluation.evaluate",
+    "export_statistics": "threea_spark.publish.statistics",
     "fit": "threea_spark.pipeline",
     "internal_report_html": "threea_spark.report.pages",
     "log_release": "threea_spark.publish.mlflow",
@@ -55,6 +57,7 @@ __all__ = [
     "Synthesizer",
     "check_domain",
     "evaluate",
+    "export_statistics",
     "fit",
     "internal_report_html",
     "log_release",

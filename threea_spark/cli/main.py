@@ -1,4 +1,4 @@
-"""The command line: threea plan | domain | release | sample | evaluate | report | cleanup | doctor | ledger.
+"""The command line: threea plan | domain | release | sample | export | evaluate | report | cleanup | doctor | ledger.
 
 Every error is a single message with its own exit code (see errors.py); `--debug` also shows the traceback.
 """
@@ -17,6 +17,7 @@ import typer
 from threea_spark.cli.check import check
 from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, err, escaped, say
 from threea_spark.cli.doctor import doctor
+from threea_spark.cli.export import export
 from threea_spark.cli.fit import fit
 from threea_spark.cli.ledger import ledger_app
 from threea_spark.cli.release import release
@@ -42,6 +43,7 @@ app.command()(release)
 app.command()(report)
 app.command()(fit)
 app.command()(sample)
+app.command()(export)
 app.command("doctor")(doctor)
 domain_app.command("check")(check)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,24 +20,27 @@ from threea_spark.privacy.mechanism import Measured
 NULL = (None,)
 
 
-def intervals_of(grid: LeafGrid, cell: Int64Array, n_cells: int) -> tuple[Float64Array, BoolArray]:
+def intervals_of(
+    grid: LeafGrid, cell: Int64Array, n_cells: int, *, is_open: bool = False
+) -> tuple[Float64Array, BoolArray]:
     """Ends of cells of neighbouring leaves, and whether they belong to the cell, both of shape (n_cells, 2).
 
-    A leaf holds its lower end and not its upper one, but for whole numbers, single values and the last leaf; a single
-    value is in no other leaf.
+    A leaf holds its lower end and not its upper one, but for whole numbers and single values; a single value is in no
+    other leaf.
 
     Args:
       grid: The leaves.
       cell: Of each leaf, shape (n_leaves,), not decreasing.
       n_cells: How many cells there are; those without a leaf get NaN.
+      is_open: Whether the lower end of the first leaf is in no cell.
     """
-    after_atom = np.append(False, grid.is_atom[:-1] & (grid.low[1:] == grid.low[:-1])) & ~grid.is_atom
+    after_atom = np.append(is_open, grid.is_atom[:-1] & (grid.low[1:] == grid.low[:-1])) & ~grid.is_atom
     ends, closed = np.full((n_cells, 2), np.nan), np.zeros((n_cells, 2), dtype=np.bool_)
     first = np.searchsorted(cell, np.arange(n_cells), side="left")
     last = np.searchsorted(cell, np.arange(n_cells), side="right") - 1
     used = np.flatnonzero(last >= first)
     ends[used] = np.column_stack([grid.low[first[used]], grid.high[last[used]]])
-    is_closed = grid.is_atom | grid.whole | (np.arange(grid.n_leaves) == grid.n_leaves - 1)
+    is_closed = grid.is_atom | grid.whole
     closed[used] = np.column_stack([~after_atom[first[used]], is_closed[last[used]]])
     return ends, closed
 
@@ -58,6 +62,7 @@ def cell_names(codec: Feature, column: str, part: str = "", groups: Int64Array |
         return _categories(column, part, values)
     grid, cell = codec.cells_of_leaves()
     ends, closed = intervals_of(grid, group[cell], n_groups)
+    closed[group[cell[-1]], 1] = True  # the upper bound
     if codec.nullable:
         values[-1] = NULL
     return CellNames(column, part, codec.kind, ends, closed, tuple(values))
@@ -117,7 +122,7 @@ def encode_tables(
     cells, counts = list[CellNames](), [np.zeros(0)]
     for (column, place), field, block in zip(names, fields, found.blocks, strict=True):
         if field.has_leaves:
-            trees.append(_tree("histograms", column, field.kind, field.grid, 0, block, found.stddev))
+            trees.append(_tree(_Above("histograms", column, field.kind), field.grid, block, found.stddev))
         elif not field.is_category:
             moments.append(MomentCounts(column, field.lower, field.upper, *block[:2].tolist(), found.stddev))
         own = _listed(field, column, "" if place == 0 else field.name)
@@ -137,25 +142,35 @@ def _listed(field: Field, column: str, part: str) -> CellNames:
     return _categories(column, part, [*values, NULL] if field.nullable else values)
 
 
-def _tree(
-    name: str, column: str, kind: NumberKind, grid: LeafGrid, above: int, nodes: Float64Array, stddev: float
-) -> TreeCounts:
+class _Above(NamedTuple):
+    """What a tree is about, and where it hangs: fields of TreeCounts."""
+
+    name: str
+    column: str
+    kind: NumberKind
+    levels: int = 0
+    is_open: bool = False
+
+
+def _tree(above: _Above, grid: LeafGrid, nodes: Float64Array, stddev: float) -> TreeCounts:
     """Keeps the nodes above leaves that exist; what follows the last level is left out."""
     depth = next(levels for levels in range(1, N_LEVELS + 1) if tree.n_nodes(levels + 1) > len(nodes))
     kept, start = list[Float64Array](), 0
     for level in range(1, depth + 1):
         kept.append(nodes[start : start + -(-grid.n_leaves // BRANCHING ** (depth - level))])
         start += BRANCHING**level
-    return TreeCounts(name, column, kind, grid, depth, above, np.concatenate(kept), stddev)
+    return TreeCounts(*above[:3], grid, depth, above.levels, above.is_open, np.concatenate(kept), stddev)
 
 
 def _finer_trees(fields: Sequence[Field], look: FinerLook, answer: Measured) -> Iterator[TreeCounts]:
     """One tree for each leaf that was split."""
     ends = np.cumsum([column.size for column in look.columns])[:-1]
     for column, own in zip(look.columns, np.split(answer.value, ends), strict=True):
-        field = fields[column.place]
+        field, codec = fields[column.place], column.codec
         if not field.has_leaves:
             continue
-        for grid, nodes in zip(column.children, np.split(own, len(column.coarse)), strict=True):
-            above = field.grid.n_levels
-            yield _tree("finer", column.codec.name, column.codec.kind, grid, above, nodes, answer.stddev)
+        split = zip(column.coarse.tolist(), column.children, np.split(own, len(column.coarse)), strict=True)
+        for leaf, grid, nodes in split:
+            _, closed = intervals_of(codec.grid, np.arange(codec.grid.n_leaves), codec.grid.n_leaves)
+            above = _Above("finer", codec.name, codec.kind, field.grid.n_levels, not bool(closed[leaf, 0]))
+            yield _tree(above, grid, nodes, answer.stddev)

@@ -109,6 +109,7 @@ class TreeCounts:
       grid: The leaves.
       depth: Levels of the tree.
       above: Levels that lie above this tree: those of the tree of which it splits one leaf.
+      is_open: Whether the lower end of the first leaf belongs to another tree's single value.
       counts: Noisy rows at the nodes, level by level from the top; nodes without a leaf are left out.
       stddev: Standard deviation of the noise on each.
     """
@@ -119,6 +120,7 @@ class TreeCounts:
     grid: LeafGrid
     depth: int
     above: int
+    is_open: bool
     counts: Float64Array
     stddev: float
 

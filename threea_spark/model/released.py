@@ -170,6 +170,19 @@ class ReleaseModel:
         levels = {name: column.values for name, column in one.items() if column.is_category}
         return to_xy(rows, self.domain.for_label(label), levels)
 
+    def statistics(self) -> dict[str, pd.DataFrame]:
+        """The noisy counts that the model was made of, with their standard errors: free, whoever asks and how often.
+
+        Returns:
+          Frames named release, columns, histograms, categories and pairs; docs/statistics.md explains their columns.
+
+        Raises:
+          ModelError: if the model keeps none, as those of versions before 0.3.0.
+        """
+        from threea_spark.model.statistics import statistics_of
+
+        return {name: table.to_pandas() for name, table in statistics_of(self).items()}
+
     def rows_drawn(
         self,
         n_rows: int | None = None,
