@@ -124,7 +124,8 @@ def encode_tables(
         if field.has_leaves:
             trees.append(_tree(_Above("histograms", column, field.kind), field.grid, block, found.stddev))
         elif not field.is_category:
-            moments.append(MomentCounts(column, field.lower, field.upper, *block[:2].tolist(), found.stddev))
+            first, second = float(block[0]), float(block[1])
+            moments.append(MomentCounts(column, field.lower, field.upper, first, second, found.stddev))
         own = _listed(field, column, "" if place == 0 else field.name)
         if own.n_cells:
             cells.append(own)

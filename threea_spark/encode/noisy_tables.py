@@ -173,7 +173,7 @@ class NoisyTables:
     moments: tuple[MomentCounts, ...] = ()
 
     def __post_init__(self) -> None:
-        stddevs = [own.stddev for own in (*self.trees, *self.moments)]
+        stddevs = [*[own.stddev for own in self.trees], *[own.stddev for own in self.moments]]
         stddevs += [float(own.stddev.min(initial=np.inf)) for own in self.counts]
         if not min([self.n_rows_stddev, *stddevs]) > 0.0:
             raise PrivacyError("counts without noise are internal and are never kept with a model")

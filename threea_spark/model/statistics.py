@@ -87,7 +87,7 @@ def _levels(model: ReleaseModel, tree: TreeCounts) -> Iterator[pa.Table]:
         n_cells = len(counts)
         ends, closed = intervals_of(tree.grid, node, n_cells, is_open=tree.is_open)
         cells = CellNames(tree.column, "", tree.kind, ends, closed, ((),) * n_cells)
-        used = None if leaf_rows is None else np.bincount(node, leaf_rows, n_cells)
+        used = None if leaf_rows is None else np.bincount(node, leaf_rows, n_cells).astype(np.float64)
         rows = as_rows(cells, model.domain)
         yield _histogram_rows(rows, level, counts, np.full(n_cells, tree.stddev), used, tree.name)
 
@@ -153,8 +153,8 @@ def _pair(model: ReleaseModel, table: NoisyTable) -> pa.Table:
 
 def _categories(model: ReleaseModel, tables: NoisyTables, listed: pa.Table) -> pa.Table:
     """Values of categories, and where they come from; nulls of numbers are left out."""
-    numbers = pa.array([own.column for own in (*tables.trees, *tables.moments)], TEXT)
-    is_number = pc.and_(pc.is_in(listed["column"], numbers), pc.is_null(listed["part"]))
+    names = [*[own.column for own in tables.trees], *[own.column for own in tables.moments]]
+    is_number = pc.and_(pc.is_in(listed["column"], pa.array(names, TEXT)), pc.is_null(listed["part"]))
     rows = listed.filter(pc.and_(pc.equal(listed["measured_by"], "histograms"), pc.invert(is_number)))
     names, parts, kinds = (rows[name].to_pylist() for name in ("column", "part", "kind"))
     opened = model.domain.open_columns
