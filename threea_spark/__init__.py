@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from threea_spark.report.pages import internal_report_html, report_html
     from threea_spark.synthesizer import Synthesizer
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "Domain": "threea_spark.config.domain",
