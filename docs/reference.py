@@ -29,6 +29,7 @@ MODULES = (
     "threea_spark.report.pages",
     "threea_spark.synthesizer",
     "threea_spark.publish.mlflow",
+    "threea_spark.publish.statistics",
     "threea_spark.errors",
     "threea_spark.cli.main",
 )

@@ -37,7 +37,9 @@ def script(name):
     """A script of deploy/, as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "deploy" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.dont_write_bytecode", True)  # other tests read every file of deploy/
+        spec.loader.exec_module(module)
     return module
 
 
