@@ -45,7 +45,8 @@ def as_rows(cells: CellNames, domain: Domain) -> CellRows:
         ends[:, 1] += 1.0
         closed[:, 1] = False
     is_time &= cells.column in domain.columns  # else a duration in seconds
-    no_interval, is_open = ~cells.is_interval, cells.column in domain.open_columns and not cells.part
+    no_interval, declared = ~cells.is_interval, domain.columns.get(cells.column)
+    is_open = declared is not None and declared.is_open
     in_words = [
         _values_in_words(values) if no_interval[place] else _interval_in_words(*ends[place].tolist(), is_time=is_time)
         for place, values in enumerate(cells.values)

@@ -5,8 +5,9 @@ docs/statistics.md explains each column of the tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,10 @@ import pyarrow.compute as pc
 
 from threea_spark.arrays import Float64Array
 from threea_spark.config.coded import not_coded
-from threea_spark.encode.cell_names import intervals_of
+from threea_spark.encode.cell_names import feature_names, intervals_of
 from threea_spark.encode.codec import Feature
 from threea_spark.encode.noisy_tables import CellNames, NoisyTable, NoisyTables, TreeCounts
+from threea_spark.encode.quantile_codec import QuantileCodec
 from threea_spark.errors import ModelError
 from threea_spark.model.cells_in_words import CellRows, as_rows
 from threea_spark.model.statistics_schemas import NUMBER, SCHEMAS, SIDE, TEXT, TEXTS
@@ -24,6 +26,8 @@ from threea_spark.model.statistics_schemas import NUMBER, SCHEMAS, SIDE, TEXT, T
 if TYPE_CHECKING:
     from threea_spark.model.released import ReleaseModel
 
+Codecs: TypeAlias = Mapping[tuple[str, str], Feature]
+"""By column and part."""
 _ORIGINS = {"null": "null", "other": "all values that were not found"}
 _PAIRS_COUNTED = {
     "pairs": "every pair of columns, in groups of cells; the most telling pairs once more, cell by cell",
@@ -37,11 +41,11 @@ def statistics_of(model: ReleaseModel) -> dict[str, pa.Table]:
     Raises:
       ModelError: if the model keeps no noisy counts.
     """
-    tables = require_tables(model)
+    tables, codecs = require_tables(model), _codecs(model)
     listed = pa.concat_tables(
-        [_histogram(model, table) for table in tables.one_way()] or [SCHEMAS["histograms"].empty_table()]
+        [_histogram(model, codecs, table) for table in tables.one_way()] or [SCHEMAS["histograms"].empty_table()]
     )
-    trees = [own for tree in tables.trees for own in _levels(model, tree)]
+    trees = [own for tree in tables.trees for own in _levels(model, codecs[tree.column, ""], tree)]
     return {
         "release": _release(model, tables),
         "columns": _columns(model, tables),
@@ -71,18 +75,16 @@ def require_tables(model: ReleaseModel, name: str = "the model") -> NoisyTables:
     return model.tables
 
 
-def _codec(model: ReleaseModel, column: str, part: str) -> Feature:
-    """The codec that rows are drawn by."""
-    label = model.encoding.label
-    if label is not None and label.name == column:
-        return label
-    first, *parts = model.encoding.column(column).features
-    return first if not part else next(own for own in parts if own.name == part)
+def _codecs(model: ReleaseModel) -> Codecs:
+    """The codecs that rows are drawn by."""
+    encoding = model.encoding
+    features = encoding.features if encoding.label is None else (*encoding.features, encoding.label)
+    return dict(zip(feature_names(encoding), features, strict=True))
 
 
-def _levels(model: ReleaseModel, tree: TreeCounts) -> Iterator[pa.Table]:
+def _levels(model: ReleaseModel, codec: Feature, tree: TreeCounts) -> Iterator[pa.Table]:
     """Rows of each level of a tree."""
-    leaf_rows = _consistent_rows(model, tree)
+    leaf_rows = _consistent_rows(model, codec.by_quantiles, tree)
     for level, node, counts in tree.levels():
         n_cells = len(counts)
         ends, closed = intervals_of(tree.grid, node, n_cells, is_open=tree.is_open)
@@ -92,9 +94,8 @@ def _levels(model: ReleaseModel, tree: TreeCounts) -> Iterator[pa.Table]:
         yield _histogram_rows(rows, level, counts, np.full(n_cells, tree.stddev), used, tree.name)
 
 
-def _consistent_rows(model: ReleaseModel, tree: TreeCounts) -> Float64Array | None:
+def _consistent_rows(model: ReleaseModel, codec: QuantileCodec | None, tree: TreeCounts) -> Float64Array | None:
     """Rows of each leaf by the distribution that the column is coded by, shape (n_leaves,); None without leaves."""
-    codec = _codec(model, tree.column, "").by_quantiles
     if codec is None:
         return None
     own, grid = codec.grid, tree.grid
@@ -108,10 +109,10 @@ def _consistent_rows(model: ReleaseModel, tree: TreeCounts) -> Float64Array | No
     return np.bincount(grid.index(middle[inside]), rows[inside], grid.n_leaves).astype(np.float64)
 
 
-def _histogram(model: ReleaseModel, table: NoisyTable) -> pa.Table:
+def _histogram(model: ReleaseModel, codecs: Codecs, table: NoisyTable) -> pa.Table:
     """Rows of a table of one column."""
     (cells,) = table.cells
-    codec, used = _codec(model, cells.column, cells.part), np.full(cells.n_cells, np.nan)
+    codec, used = codecs[cells.column, cells.part], np.full(cells.n_cells, np.nan)
     if codec.is_category and table.name == "histograms":
         used = codec.level_mass
     elif not codec.is_category and codec.by_quantiles is not None:
@@ -157,7 +158,7 @@ def _categories(model: ReleaseModel, tables: NoisyTables, listed: pa.Table) -> p
     is_number = pc.and_(pc.is_in(listed["column"], pa.array(names, TEXT)), pc.is_null(listed["part"]))
     rows = listed.filter(pc.and_(pc.equal(listed["measured_by"], "histograms"), pc.invert(is_number)))
     names, parts, kinds = (rows[name].to_pylist() for name in ("column", "part", "kind"))
-    opened = model.domain.open_columns
+    opened = {name for name, column in model.domain.columns.items() if column.is_open}
     origins = [
         _ORIGINS.get(kind) or ("part of a time" if part else "found in the rows" if name in opened else "declared")
         for name, part, kind in zip(names, parts, kinds, strict=True)
@@ -169,7 +170,7 @@ def _categories(model: ReleaseModel, tables: NoisyTables, listed: pa.Table) -> p
 def _columns(model: ReleaseModel, tables: NoisyTables) -> pa.Table:
     """One row for each column of the domain, and for each that rules count in place of others."""
     schema, domain, means = SCHEMAS["columns"], model.domain, dict(_means(tables))
-    coded, paired = domain.coded.features, [cells.column for own in tables.pairs() for cells in own.cells]
+    coded, paired = domain.coded.features, Counter(cells.column for own in tables.pairs() for cells in own.cells)
     kinds = {tree.column: "histogram" for tree in tables.trees}
     kinds |= {own.column: "mean" for own in tables.moments}
     follows = not_coded(domain)
@@ -183,7 +184,7 @@ def _columns(model: ReleaseModel, tables: NoisyTables) -> pa.Table:
         elif name not in domain.columns:
             counted += ", counted by a rule in place of columns of the table"
         mean, error = means.get(name, (None, None))
-        rows.append((name, column.type, counted, mean, error, paired.count(name)))
+        rows.append((name, column.type, counted, mean, error, paired[name]))
     by_column = zip(zip(*rows, strict=True), schema, strict=True)
     return pa.table([pa.array(own, field.type) for own, field in by_column], schema=schema)
 
