@@ -9,7 +9,7 @@ SYNC   := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 CONNECT := THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test tests-of-all-kinds tests-classic tests-connect tests-connect-all mutants test-matrix matrix-one lint types unit docs bench bench-scale audit faults vulnerabilities clean
+.PHONY: help env demo test tests-of-all-kinds tests-classic tests-connect tests-connect-all mutants test-matrix matrix-one lint types unit docs dist bench bench-scale audit faults vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ matrix-one: # NAME, PYTHON, PINS: one cell of the matrix
 
 docs: $(STAMP) ## Builds the reference of Python and the command line as HTML in out/docs
 	$(BIN)/python docs/reference.py out/docs
+
+dist: $(STAMP) ## Builds sdist and wheel into dist/, twice, and checks that both builds are equal
+	$(BIN)/python deploy/dist.py
 
 bench: $(STAMP) ## Measures utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)

@@ -33,6 +33,7 @@ MODULES = (
     "threea_spark.synthesizer",
     "threea_spark.publish.mlflow",
     "threea_spark.session",
+    "threea_spark.publish.statistics",
     "threea_spark.errors",
     "threea_spark.cli.main",
 )

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from threea_spark.pipeline import fit, release, release_with_model
     from threea_spark.publish.mlflow import log_release
     from threea_spark.publish.receipt import Receipt
+    from threea_spark.publish.statistics import export_statistics
     from threea_spark.report.pages import internal_report_html, report_html
     from threea_spark.session import build_session
     from threea_spark.synthesizer import Synthesizer
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "Domain": "threea_spark.config.domain",
@@ -40,6 +41,7 @@ _HOMES = {
     "build_session": "threea_spark.session",
     "check_domain": "threea_spark.doctor.domain_check",
     "evaluate": "threea_spark.evaluation.evaluate",
+    "export_statistics": "threea_spark.publish.statistics",
     "fit": "threea_spark.pipeline",
     "internal_report_html": "threea_spark.report.pages",
     "log_release": "threea_spark.publish.mlflow",
@@ -59,6 +61,7 @@ __all__ = [
     "build_session",
     "check_domain",
     "evaluate",
+    "export_statistics",
     "fit",
     "internal_report_html",
     "log_release",

@@ -40,7 +40,7 @@ def draw_pairs(chosen: DrawPairs, run: Run) -> tuple[Drawn, list[str]]:
             second_share=chosen.second_share,
             rng=run.rng,
         )
-    drawn, found = Drawn(encoding, model.sampler()), advice.diagnose_joint(encoding, model)
+    drawn, found = Drawn(encoding, model.sampler(), model.counted), advice.diagnose_joint(encoding, model)
     if chosen.functions.learned:
         marginals = encoding.cell_layout.split(model.products.weights @ model.cell_probabilities)
         problem = Problem(encoding, model.class_odds(), marginals, model.class_weights, drawn.sampler, n_rows)
@@ -85,6 +85,7 @@ def draw(chosen: Draw, run: Run) -> tuple[Drawn, list[str]]:
         counted = approximate.row_sampler(run.encoding, components, shrinks_faint=not few)
         labelled = replace(counted, labels=drawn.sampler.labels, sequence=drawn.sampler.sequence)
         drawn = replace(drawn, sampler=labelled)
+    drawn = replace(drawn, tables=approximate.counted_tables(encoding, components))
     found += advice.diagnose_components(run.encoding, components, run.encoded.n_rows)
     return drawn, found + _labels_kept(chosen.functions, run)
 
@@ -114,10 +115,10 @@ def _labelled(
             config, size = run.config.adapt, chosen.support_size
             adapted = learn.learn_labels(run.staged, problem, config, size, run.meter, run.rng, mu=mu)
             view = problem.label_view
-            drawn = Drawn(
-                drawn.encoding if view.feature is not None else replace(drawn.encoding, label=adapted.encoding.label),
-                view.labelled(drawn.sampler, adapted.labels),
-            )
+            encoding = drawn.encoding
+            if view.feature is None:
+                encoding = replace(encoding, label=adapted.encoding.label)
+            drawn = replace(drawn, encoding=encoding, sampler=view.labelled(drawn.sampler, adapted.labels))
             rows, _ = view.read_drawn(*drawn.sampler.draw_cells(run.encoding, _DIAGNOSED_ROWS, run.rng))
             of = f"{name}: " if chosen.functions.are_several else ""
             signs = status_advice(adapted.status) + advice.diagnose_labels(adapted.labels, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from threea_spark.encode.bounds import bounded
 from threea_spark.encode.codec import ColumnCodec
 from threea_spark.encode.domain_fit import DomainFit
 from threea_spark.encode.fit import EncodedTable, found_bounds, measure_encoding
+from threea_spark.encode.noisy_tables import NoisyTables
 from threea_spark.encode.outline import LabelShape, TableShape, encode_prices
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.progress import Progress
@@ -46,6 +47,7 @@ class Fitted:
       fit: What the declaration of each column does not fit, and the bounds that were found. RELEASED.
       advice: Signs that the release lost more than it had to.
       meter: All that was spent.
+      tables: The noisy counts behind it; None where rows are mixed, or counts were exact. RELEASED.
     """
 
     recipe: Recipe
@@ -56,6 +58,7 @@ class Fitted:
     fit: DomainFit
     advice: tuple[str, ...]
     meter: PrivacyMeter
+    tables: NoisyTables | None
 
     def n_released(self, asked: int | str) -> int:
         """Rows of the released table: one for each group, as many as asked for, or as the source holds (`match`)."""
@@ -76,8 +79,17 @@ class Fitted:
         drawn = self.outcome
         if isinstance(drawn, Mixed):
             raise ConfigError("anonymize.generator: a mixed table is not a model to sample from")
-        fit = self.fit.as_dict()
-        return ReleaseModel(self.domain, drawn.encoding, drawn.sampler, types, self.n_rows, privacy, self.advice, fit)
+        return ReleaseModel(
+            self.domain,
+            drawn.encoding,
+            drawn.sampler,
+            types,
+            self.n_rows,
+            privacy,
+            self.advice,
+            self.fit.as_dict(),
+            self.tables,
+        )
 
 
 def run_stages(
@@ -121,7 +133,14 @@ def run_stages(
     fit = DomainFit(encoded.misfits, bounds, encoded.open_values)
     found = [*fit.advice(), *_constants(outcome, config), *found]
     told = (*large, *found, *conditional, *missing)
-    return Fitted(chosen, outcome, staged, encoded.n_rows, config.domain, fit, told, meter)
+    tables = _kept_tables(encoded, outcome)
+    return Fitted(chosen, outcome, staged, encoded.n_rows, config.domain, fit, told, meter, tables)
+
+
+def _kept_tables(encoded: EncodedTable, outcome: Drawn | Mixed) -> NoisyTables | None:
+    if encoded.tables is None or isinstance(outcome, Mixed):
+        return None
+    return replace(encoded.tables, counts=(*encoded.tables.counts, *outcome.tables))
 
 
 def _constants(outcome: Drawn | Mixed, config: ReleaseConfig) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from deploy_schema import Bundle, Resources, SparkApplication, refusals
 
+import threea_spark
 from threea_spark.session import delta_coordinate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -272,8 +273,7 @@ def test_the_image_has_the_spark_of_the_application():
     (image,) = re.findall(r"ARG SPARK_IMAGE=apache/spark:([\d.]+)-python3", TEXTS["deploy/kubernetes/Dockerfile"])
     assert image == APPLICATION["spec"]["sparkVersion"]
     assert delta_coordinate(image) in APPLICATION["spec"]["deps"]["packages"]
-    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE).group(1)
-    assert APPLICATION["spec"]["image"].rpartition(":")[2] == version
+    assert APPLICATION["spec"]["image"].rpartition(":")[2] == threea_spark.__version__
 
 
 def test_the_readme_names_what_exists():

@@ -13,7 +13,9 @@ from threea_spark.approximate.marginals import Marginals, marginals_of, marginal
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.odds import cell_log_odds, cell_order
 from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.encode.cell_names import class_tables
 from threea_spark.encode.codec import Encoding
+from threea_spark.encode.noisy_tables import CellCounts
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.sampler import RowSampler
@@ -62,6 +64,17 @@ class ComponentModel:
             return self.by_class.weights
         weights = np.bincount(np.maximum(self.mixture.class_of, 0), self.marginals.sizes, n_classes)
         return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def counted_tables(encoding: Encoding, model: ComponentModel) -> tuple[CellCounts, ...]:
+    """The noisy tables of every column with the label, summed over the components of each class. Post-processing."""
+    own, classes = model.marginals, np.maximum(model.mixture.class_of, 0)
+    if model.by_class is not None:
+        own, classes = model.by_class, np.arange(model.by_class.n_components)
+    counts = np.zeros((encoding.n_classes, encoding.n_cells))
+    np.add.at(counts, classes, own.counts)
+    n_components = np.bincount(classes, minlength=encoding.n_classes)
+    return (class_tables("marginals", encoding, counts, own.stddev * np.sqrt(n_components)),)
 
 
 def single_components(encoding: Encoding, *, per_class: bool) -> Mixture:

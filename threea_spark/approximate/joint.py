@@ -10,9 +10,17 @@ import numpy as np
 from threea_spark.approximate.null_patterns import keeping_null_patterns
 from threea_spark.approximate.odds import cell_log_odds, cell_order
 from threea_spark.approximate.products import CellTables, PairTables, Products, informative_pairs
-from threea_spark.approximate.tables import TableColumns, pairs_query, table_columns, tables_query
+from threea_spark.approximate.tables import (
+    TableColumns,
+    chosen_counts,
+    grouped_counts,
+    pairs_query,
+    table_columns,
+    tables_query,
+)
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
+from threea_spark.encode.noisy_tables import CellCounts
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.sampler import RowSampler
 from threea_spark.privacy.meter import PrivacyMeter
@@ -40,12 +48,14 @@ class JointModel:
       products: The mixture of products.
       stddev: Standard deviation of the noise on a count of the second look, in rows.
       n_rows: DP number of rows.
+      counted: The tables of both looks.
     """
 
     columns: TableColumns
     products: Products
     stddev: float
     n_rows: float
+    counted: tuple[CellCounts, ...] = ()
 
     @property
     def class_weights(self) -> Float64Array:
@@ -131,7 +141,8 @@ def measure_joint(
     finer = Evidence(columns, evidence.one_way_stddev, evidence.pairs, cells)
     fit = fit_products(finer, settings, rng, fit.parameters)
     products = keeping_null_patterns(columns, fit.products, evidence.pairs, evidence.one_way_stddev)
-    return JointModel(columns, products, second.stddev, n_rows)
+    counted = grouped_counts(columns, first), chosen_counts(columns, chosen, second)
+    return JointModel(columns, products, second.stddev, n_rows, counted)
 
 
 def _pair_tables(columns: TableColumns, shares: Float64Array, stddev: float) -> PairTables:

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
+from threea_spark.encode.cell_names import cell_names, feature_names
 from threea_spark.encode.codec import Encoding, Feature
+from threea_spark.encode.noisy_tables import CellCounts
 from threea_spark.engine.packed import PackedRows
 from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.mechanism import Measured
 from threea_spark.privacy.query import RowBound, SumQuery
 
 Pair = tuple[int, int]
@@ -168,6 +172,31 @@ def tables_query(columns: TableColumns, chosen: Sequence[Pair]) -> SumQuery[Pack
 
     bound = RowBound.count(len(chosen))
     return SumQuery(stage=Stage.APPROXIMATE, name="tables", bound=bound, size=sum(sizes), contribution=contribution)
+
+
+def grouped_counts(columns: TableColumns, answer: Measured) -> CellCounts:
+    """Names the noisy counts of `pairs_query`."""
+    counted, starts = columns.in_other_tables(), np.cumsum([0, *columns.n_groups])
+    full = np.zeros(counted.shape)
+    full[counted] = answer.value
+    own = [slice(start, end) for start, end in pairwise(starts.tolist())]
+    tables = [full[own[a], own[b]].ravel() for a, b in columns.pairs]
+    return _counts("pairs", columns, columns.pairs, tables, answer.stddev, grouped=True)
+
+
+def chosen_counts(columns: TableColumns, chosen: Sequence[Pair], answer: Measured) -> CellCounts:
+    """Names the noisy counts of `tables_query`."""
+    return _counts("tables", columns, chosen, [answer.value], answer.stddev, grouped=False)
+
+
+def _counts(
+    name: str, columns: TableColumns, pairs: Sequence[Pair], counts: list[Float64Array], stddev: float, *, grouped: bool
+) -> CellCounts:
+    own = zip(columns.codecs, feature_names(columns.encoding), columns.groups, strict=True)
+    cells = tuple(cell_names(codec, *names, groups if grouped else None) for codec, names, groups in own)
+    flat = np.concatenate([np.zeros(0), *counts])
+    places = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return CellCounts(name, cells, places, flat, np.full(len(flat), stddev))
 
 
 def _masses(codec: Feature) -> Float64Array:

@@ -20,6 +20,7 @@ from threea_spark.cli.check import check
 from threea_spark.cli.commands import Command, Group, whole_number
 from threea_spark.cli.console import CONFIG, ConfigOption, JsonOption, MasterOption, err, escaped, out, say
 from threea_spark.cli.doctor import doctor
+from threea_spark.cli.export import export
 from threea_spark.cli.fit import fit
 from threea_spark.cli.init import init
 from threea_spark.cli.ledger import ledger_app
@@ -43,7 +44,7 @@ app = typer.Typer(cls=Group, help=HELP, no_args_is_help=True, add_completion=Tru
 domain_app = typer.Typer(cls=Group, help="Describe a table's public domain.", no_args_is_help=True)
 app.add_typer(domain_app, name="domain")
 app.add_typer(ledger_app, name="ledger", cls=Group)
-for _command in (init, release, report, fit, sample, doctor):
+for _command in (init, release, report, fit, sample, export, doctor):
     app.command(cls=Command)(_command)
 domain_app.command("check", cls=Command)(check)
 

@@ -11,13 +11,15 @@ from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.between.row_rules import FUNCTIONS, RowRules
 from threea_spark.encode.bounds import Found, bounds_layout
+from threea_spark.encode.cell_names import encode_tables
 from threea_spark.encode.codec import Encoding, Feature
 from threea_spark.encode.details import measure_written
 from threea_spark.encode.domain_fit import OpenValues
-from threea_spark.encode.finer import finer_look
+from threea_spark.encode.finer import FinerLook, finer_look
 from threea_spark.encode.granularity import GranularityLayout
 from threea_spark.encode.histogram import HistogramLayout, Histograms, column_field
 from threea_spark.encode.misfits import Misfit, MisfitLayout, misfit_layout
+from threea_spark.encode.noisy_tables import NoisyTables
 from threea_spark.encode.packing import Reader
 from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import CELL_STDDEVS, LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
@@ -45,6 +47,7 @@ class EncodedTable:
       rows_to_learn: DP number of rows outside the label's largest class; all rows where the label is no category.
       misfits: DP shares of rows that a column's declaration does not fit, column after column.
       open_values: What was found of each open column.
+      tables: The noisy counts themselves; None in conditional mode, where they are exact.
       unclear: By decided column of functional rules: how many values of `from` have no clear pair, and how many exist.
     """
 
@@ -55,6 +58,7 @@ class EncodedTable:
     rows_to_learn: float
     misfits: tuple[Misfit, ...]
     open_values: tuple[OpenValues, ...]
+    tables: NoisyTables | None
     unclear: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -93,7 +97,8 @@ def measure_encoding(
     wrong, classes = answers.get("misfits"), answers.get("classes")
     reader, unclear = _with_functions(reader, answers.get(FUNCTIONS))
     found = HistogramLayout(reader.fields).rows(counts.value, counts.stddev)
-    codecs = _codecs(rows, config, reader, found, answers.get("granularity"), meter, prices)
+    codecs, finer = _codecs(rows, config, reader, found, answers.get("granularity"), meter, prices)
+    plan = meter.plan
     largest = 0.0 if classes is None else float(classes.value.max())
     return EncodedTable(
         reader.encoding(codecs, clip_norm_of(config)),
@@ -103,6 +108,7 @@ def measure_encoding(
         max(found.n_rows - largest, 0.0),
         () if wrong is None else misfits.misfits(wrong.value, wrong.stddev, found.n_rows),
         tuple(_open_values(reader, domain, codecs, found, meter, prices.values)),
+        None if plan.is_conditional else encode_tables(reader.columns, found, plan.unit.max_rows, finer),
         unclear,
     )
 
@@ -115,7 +121,7 @@ def _codecs(
     granularity: Measured | None,
     meter: PrivacyMeter,
     prices: EncodePrices,
-) -> tuple[Feature, ...]:
+) -> tuple[tuple[Feature, ...], tuple[FinerLook, Measured] | None]:
     """Makes a codec of each field, and looks again where spikes stand out or leaves hold too many rows."""
     n_cells = [default_cells(config)] * len(reader.fields)
     if reader.has_label:
@@ -124,10 +130,11 @@ def _codecs(
     codecs = HistogramLayout(reader.fields).fit(found, n_cells=n_cells, written=written)
     look = finer_look(codecs, found.n_rows, found.stddev) if prices.finer else None
     if look is None:
-        return codecs
+        return codecs, None
     least = [max(found.n_rows / cells, CELL_STDDEVS * found.stddev) for cells in n_cells]
     finer = meter.ask(look.query(reader), rows, prices.finer)
-    return look.refined(codecs, finer.value, finer.stddev, n_rows=found.n_rows, cell_rows=least)
+    refined = look.refined(codecs, finer.value, finer.stddev, n_rows=found.n_rows, cell_rows=least)
+    return refined, (look, finer)
 
 
 def _with_functions(reader: Reader, pairs: Measured | None) -> tuple[Reader, dict[str, tuple[int, int]]]:

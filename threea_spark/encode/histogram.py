@@ -6,6 +6,7 @@ and one for each category, so its squared norm is at most 1 + 3 * numbers + cate
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,11 +73,13 @@ class Histograms:
       blocks: One for each field, shape (n_nodes,).
       n_rows: DP number of rows.
       stddev: Standard deviation of the noise on each count.
+      n_rows_stddev: Standard deviation of the noise on `n_rows`.
     """
 
     blocks: tuple[Float64Array, ...]
     n_rows: float
     stddev: float
+    n_rows_stddev: float
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ class HistogramLayout:
         """
         noisy, stddev = noisy / self.unit, stddev / self.unit
         blocks = np.split(noisy, self.offsets[:-1])[1:]
-        return Histograms(tuple(blocks), self._pooled_rows(float(noisy[0]), blocks), stddev)
+        n_rows, variance = self._pooled_rows(float(noisy[0]), blocks)
+        return Histograms(tuple(blocks), n_rows, stddev, stddev * math.sqrt(variance))
 
     def fit(
         self, found: Histograms, *, n_cells: Sequence[int], written: Sequence[Written | None] | None = None
@@ -147,12 +151,16 @@ class HistogramLayout:
             for field, block, cells, own in parts
         )
 
-    def _pooled_rows(self, own: float, blocks: list[Float64Array]) -> float:
-        """Pools all the readings of the number of rows by inverse variance: each column sums to it as well."""
+    def _pooled_rows(self, own: float, blocks: list[Float64Array]) -> tuple[float, float]:
+        """Pools all the readings of the number of rows by inverse variance: each column sums to it as well.
+
+        Returns:
+          The number of rows, and its variance in squared noises of one count.
+        """
         readings, variances = [own], [1.0]
         for field, block in zip(self.fields, blocks, strict=True):
             if len(summed := field.row_readings(block)):
                 readings.append(float(summed.sum()))
                 variances.append(float(len(summed)))
         weights = 1.0 / np.array(variances)
-        return max(1.0, float(np.dot(weights, readings) / weights.sum()))
+        return max(1.0, float(np.dot(weights, readings) / weights.sum())), float(1.0 / weights.sum())

@@ -12,6 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.feature import SCORE_LIMIT
+from threea_spark.encode.grid import LeafGrid
 from threea_spark.encode.numbers import NumberCodec, NumberField
 from threea_spark.encode.steps import NumberKind
 from threea_spark.encode.written import StepMixture
@@ -133,6 +134,16 @@ class AffineCodec(NumberCodec):
         """Draws a value inside each cell by a normal distribution cut to it."""
         below, above = ndtr(self._ends[cell]), ndtr(self._ends[cell + 1])
         return self._in_step(self.value(np.asarray(ndtri(below + uniform * (above - below)), dtype=np.float64)))
+
+    def cells_of_leaves(self) -> tuple[LeafGrid, Int64Array]:
+        """The values between the scores at which cells begin, within the bounds."""
+        whole = self.kind != "float"
+        edges = np.clip(self.mean + self.scale * self.cell_edges, self.lower, self.upper)
+        low, high = np.append(self.lower, edges), np.append(edges, self.upper)
+        if whole:
+            low, high = np.ceil(low), np.append(np.ceil(edges) - 1.0, np.floor(self.upper))
+        used = np.flatnonzero(low <= high) if whole else np.flatnonzero(low < high)
+        return LeafGrid(low[used], high[used], whole), used.astype(np.int64)
 
     def value(self, score: Float64Array) -> Float64Array:
         """Maps scores back to values within the bounds; whole numbers are rounded."""

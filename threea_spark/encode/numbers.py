@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from threea_spark.arrays import BoolArray, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Numbers, numbers_of
 from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID, SCORE_LIMIT, FeatureCodec, FeatureField
+from threea_spark.encode.grid import LeafGrid
 from threea_spark.encode.steps import NumberKind
 from threea_spark.encode.written import StepMixture
 
@@ -86,6 +87,13 @@ class NumberCodec(FeatureCodec):
         Args:
           cell: Shape (n,), in [0, n_value_cells).
           uniform: Shape (n,), in [0, 1).
+        """
+
+    @abstractmethod
+    def cells_of_leaves(self) -> tuple[LeafGrid, Int64Array]:
+        """Neighbouring intervals of values, and the cell whose rows' scores lie in the middle of each, not decreasing.
+
+        Cells so far out that the limit of scores leaves them no row are not among them.
         """
 
     @cached_property
@@ -226,6 +234,11 @@ class PointCodec(NumberCodec):
     def value(self, score: Float64Array) -> Float64Array:
         """Maps every score to the point."""
         return np.full(score.shape, self.point)
+
+    def cells_of_leaves(self) -> tuple[LeafGrid, Int64Array]:
+        """One interval, from bound to bound."""
+        whole = self.kind != "float"
+        return LeafGrid(np.array([self.lower]), np.array([self.upper]), whole), np.zeros(1, dtype=np.int64)
 
     def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Returns the point, whatever the cell and the uniform numbers, shape (n,)."""

@@ -74,6 +74,12 @@ class QuantileCodec(NumberCodec):
         leaf, fraction = self._place(self.cdf[self.cell_starts[cell]] + uniform * self.cell_mass[cell])
         return self.grid.value(leaf, fraction) if self._written is None else self._written.value(leaf, fraction)
 
+    def cells_of_leaves(self) -> tuple[LeafGrid, Int64Array]:
+        """The leaves, and the cell in which the middle of each is counted."""
+        low, high = self.grid.low, self.grid.high
+        middle = np.floor(0.5 * low + 0.5 * high) if self.grid.whole else 0.5 * low + 0.5 * high
+        return self.grid, self.cells_of_values(middle)
+
     @property
     def by_quantiles(self) -> QuantileCodec:
         """This codec."""

@@ -13,6 +13,7 @@ import numpy as np
 from threea_spark.config.domain import Domain
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
+from threea_spark.encode.noisy_tables import NoisyTables
 from threea_spark.errors import ConfigError, ModelError
 from threea_spark.model import store
 from threea_spark.model.blocks import BlockDraw
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MAX_LOCAL_ROWS = 10_000_000
-_LATER_PARTS = {"advice", "domain_fit"}
+_LATER_PARTS = {"advice", "domain_fit", "tables"}
 """Parts that models of earlier versions lack."""
 
 
@@ -45,6 +46,7 @@ class ReleaseModel:
       privacy: The guarantee that covers every number above.
       advice: Signs that the release lost more than it had to, from public and DP numbers.
       domain_fit: How the domain meets the rows (encode/domain_fit.py), from DP numbers.
+      tables: The noisy counts that it was made of; None in models of versions before 0.3.0. RELEASED.
     """
 
     domain: Domain
@@ -55,6 +57,7 @@ class ReleaseModel:
     privacy: PrivacyStatement
     advice: tuple[str, ...] = ()
     domain_fit: Mapping[str, Any] = field(default_factory=dict)
+    tables: NoisyTables | None = None
 
     @property
     def matching_rows(self) -> int:
@@ -167,6 +170,19 @@ class ReleaseModel:
         levels = {name: column.values for name, column in one.items() if column.is_category}
         return to_xy(rows, self.domain.for_label(label), levels)
 
+    def statistics(self) -> dict[str, pd.DataFrame]:
+        """The noisy counts that the model was made of, with their standard errors: free, whoever asks and how often.
+
+        Returns:
+          Frames named release, columns, histograms, categories and pairs; docs/statistics.md explains their columns.
+
+        Raises:
+          ModelError: if the model keeps none, as those of versions before 0.3.0.
+        """
+        from threea_spark.model.statistics import statistics_of
+
+        return {name: table.to_pandas() for name, table in statistics_of(self).items()}
+
     def rows_drawn(
         self,
         n_rows: int | None = None,
@@ -216,6 +232,7 @@ class ReleaseModel:
                 "privacy": self.privacy,
                 **({"advice": self.advice} if self.advice else {}),
                 **({"domain_fit": dict(self.domain_fit)} if self.domain_fit else {}),
+                **({"tables": self.tables} if self.tables else {}),
             },
             folder,
         )

@@ -15,6 +15,7 @@ from threea_spark.encode.between.links import CellLink, restricted
 from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
+from threea_spark.encode.noisy_tables import CellCounts
 from threea_spark.model.drawn_label import DrawnLabel
 from threea_spark.model.labels import LabelFunction, NumberLabels
 
@@ -102,10 +103,12 @@ class Drawn:
     Attributes:
       encoding: The table's codes, as far as the sampler draws them.
       sampler: Draws rows.
+      tables: Noisy tables of cells that it was made of.
     """
 
     encoding: Encoding
     sampler: RowSampler
+    tables: tuple[CellCounts, ...] = ()
 
 
 def draw_rows(

@@ -22,6 +22,7 @@ from threea_spark.encode.between.functions import FunctionTable
 from threea_spark.encode.between.row_rules import RowRules
 from threea_spark.encode.grid import LeafGrid
 from threea_spark.encode.moments import AffineCodec
+from threea_spark.encode.noisy_tables import CellCounts, CellNames, MomentCounts, NoisyTables, TreeCounts
 from threea_spark.encode.numbers import PointCodec
 from threea_spark.encode.quantile_codec import QuantileCodec
 from threea_spark.encode.steps import Step
@@ -48,12 +49,16 @@ _CLASSES: dict[str, type] = {
     "AffineCode": AffineCodec,
     "Architecture": Architecture,
     "CategoryCode": StoredCategory,
+    "CellCounts": CellCounts,
+    "CellNames": CellNames,
     "DrawnLabel": DrawnLabel,
     "Encoding": StoredEncoding,
     "FunctionTable": FunctionTable,
     "KernelInput": KernelInput,
     "LabelFunction": LabelFunction,
     "LeafGrid": LeafGrid,
+    "MomentCounts": MomentCounts,
+    "NoisyTables": NoisyTables,
     "NumberLabels": NumberLabels,
     "PointCode": PointCodec,
     "PrivacyStatement": PrivacyStatement,
@@ -64,6 +69,7 @@ _CLASSES: dict[str, type] = {
     "StageSpend": StageSpend,
     "Step": Step,
     "StepMixture": StepMixture,
+    "TreeCounts": TreeCounts,
 }
 """By the name in format 1, which a class keeps when it is renamed."""
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
