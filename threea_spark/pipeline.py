@@ -7,6 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from threea_spark.adapt.reference_kernel import check_kernel
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.booking import booked, one_error
@@ -66,13 +67,14 @@ def fit(
     Raises:
       ConfigError: if the generator mixes rows, the source is to be read since a version, or a frame is to be booked in
         a ledger, which needs Spark.
-      SchemaError, SourceError, BudgetError: before any row is read.
+      SchemaError, SourceError, BudgetError, EnvironmentNotReadyError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
     if config.is_mixing:
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     if config.source.since is not None:
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
+    check_kernel(config.adapt)
     if is_in_memory(rows):
         return _fit_in_memory(rows, config, listener)
     return _fit_on_spark(cast("DataFrame", rows), config, listener)

@@ -13,8 +13,8 @@ from threea_spark.approximate.components import class_look
 from threea_spark.approximate.look import measure_class_means
 from threea_spark.approximate.mixture import starting_mixture
 from threea_spark.approximate.tables import pairs_query, table_columns, tables_query
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.config.domain import Domain
-from threea_spark.config.release import AdaptConfig
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout

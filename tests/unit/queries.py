@@ -9,7 +9,7 @@ from threea_spark.adapt.targets import Weights
 from threea_spark.approximate.joint import JointModel
 from threea_spark.approximate.products import Products
 from threea_spark.approximate.tables import table_columns
-from threea_spark.config.release import AdaptConfig
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.privacy.query import GroupQuery, RowBound, SumQuery
 
 ZEROS = np.zeros(4, dtype=np.int64)

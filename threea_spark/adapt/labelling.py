@@ -22,7 +22,7 @@ from threea_spark.adapt.problem import Problem
 from threea_spark.adapt.scaled_number import ScaledNumber
 from threea_spark.adapt.targets import Targets, Weights
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.config.release import AdaptConfig
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.model.labels import LabelFunction, NumberLabels

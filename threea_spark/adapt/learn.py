@@ -17,7 +17,7 @@ from threea_spark.adapt.problem import Problem
 from threea_spark.adapt.settings import AdaptStatus, KernelRows
 from threea_spark.adapt.targets import Targets
 from threea_spark.arrays import Float64Array
-from threea_spark.config.release import AdaptConfig
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows

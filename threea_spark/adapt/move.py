@@ -11,7 +11,7 @@ from threea_spark.adapt.settings import AdaptStatus, KernelRows, KipResult, KipS
 from threea_spark.approximate.clusters import FittedMixture
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.arrays import Float64Array
-from threea_spark.config.release import AdaptConfig
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
@@ -110,6 +110,7 @@ def _kip_settings(config: AdaptConfig, steps: int, learning_rate: float) -> KipS
         learn_labels=config.learn_labels,
         diag_reg=config.ridge,
         architecture=architecture(config),
+        kernel=config.kernel,
     )
 
 

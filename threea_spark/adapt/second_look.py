@@ -15,7 +15,7 @@ from threea_spark.approximate import class_means, correlation
 from threea_spark.approximate.class_means import ClassMeans
 from threea_spark.approximate.look import Look, measure_class_means
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
-from threea_spark.config.release import AdaptConfig
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.engine.packed import PackedRows

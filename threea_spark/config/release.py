@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.config.bounded import AUTO, Auto
 from threea_spark.config.digest import digest_of
 from threea_spark.config.domain import Domain
@@ -122,22 +123,6 @@ class ApproximateConfig(Frozen):
     covariance: Literal["isotropic", "diagonal", "full"] | Auto = Field(default=AUTO, description="a component's shape")
     min_cluster_size: Rows | Auto = Field(default=AUTO, description="minimum number of rows per component")
     iterations: int = Field(default=4, ge=1, le=100, description="passes over the rows, if there are clusters")
-
-
-class AdaptConfig(Frozen):
-    """Kernel Inducing Points and the label function."""
-
-    method: Literal["kip", "none"] = Field(default="kip", description="none: no label function")
-    support_size: Annotated[int, Field(ge=2, le=10_000)] | Auto = Field(default=AUTO, description="inducing points")
-    alpha: float = Field(default=0.1, ge=0, le=1, description="share of the density term; 1 keeps the points")
-    targets: Literal["private", "released", "plain"] = Field(default="private", description="rows that the points fit")
-    learn_labels: bool = Field(default=True, description="whether the points' labels move too")
-    steps: int = Field(default=60, ge=1, le=10_000, description="noisy steps that move the points")
-    rows: Literal["all", "sample"] = Field(default="all", description="rows that teach the label function")
-    max_rows: Rows = Field(default=200_000, description="maximum number of rows on the driver, of a sample")
-    depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
-    activation: Literal["relu", "erf"] = Field(default="relu", description="activation of the kernel's network")
-    ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
 
 
 class AnonymizeConfig(Frozen):
