@@ -68,7 +68,7 @@ def read(cells, name):
 
 
 NULLS = [None, np.nan, pd.NA, pd.NaT, Decimal("NaN"), Decimal("sNaN"), np.datetime64("NaT"), np.float32("nan")]
-NOTHING = [b"a", [1], {"a": 1}, {1}, (1, 2), object(), 1j, np.array([1, 2]), np.timedelta64("NaT")]
+NOTHING = [b"a", [1], {"a": 1}, {1}, (1, 2), object(), 1j, np.array([1, 2]), np.timedelta64("NaT", "ns")]
 
 
 @pytest.mark.parametrize("name", list(DOMAIN.columns))

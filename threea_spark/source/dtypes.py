@@ -117,7 +117,7 @@ def _cast(cells: pd.Series, dtype: Any) -> pd.Series:  # noqa: ANN401
         return cells.astype(dtype)
     if dtype.kind == "b":
         return cells.str.lower().map({"true": True, "false": False}).astype(dtype)
-    numbers = pd.to_numeric(cells) if cells.dtype == object else cells
+    numbers = cells if pd.api.types.is_numeric_dtype(cells.dtype) else pd.to_numeric(cells)
     plain = np.dtype(getattr(dtype, "numpy_dtype", dtype))
     ends = np.iinfo(plain) if dtype.kind in "iu" else np.finfo(plain)
     within = numbers.clip(ends.min, ends.max)  # public bounds may be wider than the dtype
