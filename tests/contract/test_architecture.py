@@ -74,6 +74,7 @@ READ_ELSEWHERE = {  # calls by such a name that read no row, or whose price the 
     ("anonymize/mixed_rows.py", "noised"): "noise that the meter granted, added where a group's rows meet",
     ("source/reading.py", "sample"): "Spark's own, of a released table or of a test set for the evaluation",
     ("cli/sample.py", "sample"): "draws rows from a saved model",
+    ("estimators/spark_ml.py", "sample"): "draws rows from a released model",
 }
 RUNS_SPARK = {
     "mapInArrow", "mapInPandas", "applyInArrow", "applyInPandas", "collect", "toArrow", "toPandas", "toLocalIterator",

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 
-from threea_spark.adapt.kernel import KernelFn, kernel_fn, x64
-from threea_spark.adapt.reference_kernel import reference_kernel_fn
+from threea_spark.adapt.kernel import KernelFn, x64
+from threea_spark.adapt.reference_kernel import chosen_kernel
 from threea_spark.adapt.row_gradient import Chunk, gradient_query, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, KernelRows, KipResult, KipSettings
 from threea_spark.arrays import Float64Array
@@ -55,7 +55,7 @@ def row_losses(
     """
     with x64():
         arrays = [jnp.asarray(part, jnp.float64) for part in (x_support, y_support, x_target, y_target)]
-        return np.asarray(_row_losses(*arrays, settings.diag_reg, _kernel(settings)))
+        return np.asarray(_row_losses(*arrays, settings.diag_reg, chosen_kernel(settings)))
 
 
 def plain(
@@ -168,11 +168,6 @@ def _noisy_gradient(
     return by_x, by_y
 
 
-def _kernel(settings: KipSettings) -> KernelFn:
-    make = kernel_fn if settings.kernel == "closed_form" else reference_kernel_fn
-    return make(settings.architecture)
-
-
 @functools.partial(jax.jit, static_argnames="kernel")
 def _row_losses(
     x_support: jax.Array,
@@ -208,7 +203,7 @@ def _loss_and_gradient(
     loss, by_x, by_y = 0.0, np.zeros_like(x), np.zeros_like(y)
     for chunk in chunks:
         part, (part_x, part_y) = _chunk_loss_and_gradient(
-            jnp.asarray(x), jnp.asarray(y), chunk, settings.diag_reg, _kernel(settings)
+            jnp.asarray(x), jnp.asarray(y), chunk, settings.diag_reg, chosen_kernel(settings)
         )
         loss, by_x, by_y = loss + float(part), by_x + np.asarray(part_x), by_y + np.asarray(part_y)
     return loss / n_rows, by_x / n_rows, by_y / n_rows

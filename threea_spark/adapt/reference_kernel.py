@@ -14,6 +14,7 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any
 
+from threea_spark.adapt.settings import KipSettings
 from threea_spark.config.adapt import AdaptConfig
 from threea_spark.errors import EnvironmentNotReadyError
 from threea_spark.model.ntk import Architecture
@@ -48,6 +49,13 @@ def reference_kernel_fn(architecture: Architecture) -> KernelFn:
         return jnp.asarray(network(x1, x2, "ntk"))
 
     return kernel
+
+
+def chosen_kernel(settings: KipSettings) -> KernelFn:
+    """The kernel that steps without noise differentiate: the closed form, or the library's if that is asked for."""
+    from threea_spark.adapt.kernel import kernel_fn
+
+    return (kernel_fn if settings.kernel == "closed_form" else reference_kernel_fn)(settings.architecture)
 
 
 def check_kernel(config: AdaptConfig) -> None:

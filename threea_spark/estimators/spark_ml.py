@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark import keyword_only
@@ -30,7 +29,8 @@ from pyspark.ml.util import (
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.config.yaml_files import read_yaml
-from threea_spark.errors import ConfigError, ModelError
+from threea_spark.engine.stored_files import read_folder, write_folder
+from threea_spark.errors import ConfigError
 from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import fit
 from threea_spark.privacy.statement import PrivacyStatement
@@ -176,9 +176,7 @@ class _Writer(MLWriter):
         DefaultParamsWriter.saveMetadata(self._model, path, spark)
         with tempfile.TemporaryDirectory() as folder:
             self._model.released.save(folder)
-            files = [(file.name, file.read_bytes()) for file in sorted(Path(folder).iterdir())]
-        rows = spark.createDataFrame(files, "name string, content binary")
-        rows.coalesce(1).write.parquet(f"{path}/{_FILES}")
+            write_folder(spark, folder, f"{path}/{_FILES}")
 
 
 class _Reader(MLReader[SparkSynthesizerModel]):
@@ -191,10 +189,7 @@ class _Reader(MLReader[SparkSynthesizerModel]):
         spark = self.sparkSession
         metadata = DefaultParamsReader.loadMetadata(path, spark)
         with tempfile.TemporaryDirectory() as folder:
-            for name, content in spark.read.parquet(f"{path}/{_FILES}").toLocalIterator():
-                if Path(name).name != name:
-                    raise ModelError(f"{path}: is not a saved model, or damaged; save it again")
-                Path(folder, name).write_bytes(content)
+            read_folder(spark, f"{path}/{_FILES}", folder)
             model = SparkSynthesizerModel(ReleaseModel.load(folder))
         model._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(model, metadata)
