@@ -1,4 +1,4 @@
-# Two commands on a fresh machine with Python 3.10 to 3.12 and Java 17: `make demo` and `make test`.
+# Two commands on a fresh machine with Python 3.10 to 3.13 and Java 17: `make demo` and `make test`.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -17,12 +17,12 @@ help: ## Shows this list
 env: $(STAMP) ## Creates .venv with everything that demo and test need
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info[:2] <= (3, 12) else "Python 3.10 to 3.12 is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info[:2] <= (3, 13) else "Python 3.10 to 3.13 is needed: make PYTHON=python3.11 ...")'
 	@java -version 2>/dev/null || { echo "Java 17 is needed: install it, or set JAVA_HOME" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade "pip>=24"
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install -q --no-deps -c constraints.txt neural-tangents
+	$(BIN)/pip install -q --no-deps -c constraints.txt neural-tangents # the reference of tests/jax
 	@touch $(STAMP)
 
 demo: $(STAMP) ## Releases the flights of New York, 2013, from Delta to Delta, and evaluates the result
@@ -60,7 +60,7 @@ tests-connect-all: $(STAMP) ## All tests of the passes and of whole releases thr
 
 MATRIX := .venv-matrix
 PYTHON_OLDEST ?= python3.10
-PYTHON_NEWEST ?= python3.12
+PYTHON_NEWEST ?= python3.13
 
 test-matrix: ## Runs the tests on the oldest and the newest Python and Spark, each in its own environment (an hour)
 	$(MAKE) matrix-one NAME=oldest PYTHON=$(PYTHON_OLDEST) PINS='pyspark[connect]==4.0.* delta-spark==4.0.*'

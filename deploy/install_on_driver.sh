@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # Init script of the classic clusters, run on every node before the wheel is installed.
-# It installs neural-tangents without its dependencies (which include TensorFlow), and jax with CUDA on a driver with GPU.
+# It installs lightgbm, and jax with CUDA on a driver with a GPU.
 set -euo pipefail
 pip=/databricks/python/bin/pip
-"$pip" install --no-deps neural-tangents==0.6.5
 "$pip" install 'lightgbm>=4.3'
 if [[ "${DB_IS_DRIVER:-}" == TRUE ]] && command -v nvidia-smi >/dev/null; then
   "$pip" install 'jax[cuda12]>=0.5.3'

@@ -30,7 +30,7 @@ MODULES = (
     "threea_spark.publish.receipt",
     "threea_spark.privacy.statement",
     "threea_spark.report.pages",
-    "threea_spark.synthesizer",
+    "threea_spark.estimators.synthesizer",
     "threea_spark.publish.mlflow",
     "threea_spark.session",
     "threea_spark.publish.statistics",

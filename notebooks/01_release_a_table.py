@@ -2,7 +2,7 @@
 # MAGIC %md
 # MAGIC # Release a table
 # MAGIC Turns the table of a made-up hospital into a training table that may be shared. The cluster needs the wheel
-# MAGIC (`%pip install 'threea-spark[evaluate]'`, then `%pip install --no-deps neural-tangents==0.6.5`).
+# MAGIC (`%pip install 'threea-spark[evaluate]'`).
 
 # COMMAND ----------
 

@@ -6,7 +6,7 @@ reads a version and bounds the rows of each unit; `encode` packs rows into vecto
 draws rows; `approximate` fits components; `adapt` moves inducing points and learns the label function; `anonymize`
 mixes rows; `publish` writes Delta once, with its receipt; `evaluation` judges the result on held-out rows; `report`
 shows a release to people. Above them `recipe` chooses which steps run, `stages` runs them, and `pipeline` is `fit` and
-`release` from the first check to the last write.
+`release` from the first check to the last write; `estimators` are the doors of scikit-learn and Spark ML.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from threea_spark.config.domain import Domain
     from threea_spark.config.release import ReleaseConfig
     from threea_spark.doctor.domain_check import DomainCheck, check_domain
+    from threea_spark.estimators.synthesizer import Synthesizer
     from threea_spark.evaluation.evaluate import Evaluation, evaluate
     from threea_spark.model.released import ReleaseModel
     from threea_spark.pipeline import fit, release, release_with_model
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from threea_spark.publish.statistics import export_statistics
     from threea_spark.report.pages import internal_report_html, report_html
     from threea_spark.session import build_session
-    from threea_spark.synthesizer import Synthesizer
 
 __version__ = "0.3.0"
 
@@ -37,7 +37,7 @@ _HOMES = {
     "Receipt": "threea_spark.publish.receipt",
     "ReleaseConfig": "threea_spark.config.release",
     "ReleaseModel": "threea_spark.model.released",
-    "Synthesizer": "threea_spark.synthesizer",
+    "Synthesizer": "threea_spark.estimators.synthesizer",
     "build_session": "threea_spark.session",
     "check_domain": "threea_spark.doctor.domain_check",
     "evaluate": "threea_spark.evaluation.evaluate",

@@ -7,6 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from threea_spark.adapt.reference_kernel import check_kernel
 from threea_spark.booking import booked, one_error
 from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.engine.given import require_session, require_spark_rows
@@ -60,7 +61,7 @@ def fit(
     Raises:
       ConfigError: if the generator mixes rows, the source is to be read since a version, a frame is to be booked in a
         ledger, which needs Spark, or an argument has a wrong type.
-      SchemaError, SourceError, BudgetError: before any row is read.
+      SchemaError, SourceError, BudgetError, EnvironmentNotReadyError: before any row is read.
       ReleaseFailedError: if a stage failed.
     """
     config = ReleaseConfig.of(config)
@@ -68,6 +69,7 @@ def fit(
         raise ConfigError("anonymize.generator: fit() makes a model to sample from; use release() for mix and random")
     if config.source.since is not None:
         raise ConfigError("source.since: fit() reads all rows it is given; use release(), or drop it")
+    check_kernel(config.adapt)
     if is_in_memory(rows):
         return _fit_in_memory(rows, config, listener)
     require_spark_rows(rows, "rows", "a pandas frame or an Arrow table")

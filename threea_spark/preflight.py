@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from threea_spark.adapt.reference_kernel import check_kernel
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.config.table_names import PlaceKey
 from threea_spark.config.tables import PlaceConfig, clash_of
@@ -107,8 +108,10 @@ def prepare(spark: SparkSession, config: ReleaseConfig) -> Prepared:
 
     Raises:
       ConfigError: if source, target and ledger are not three different places.
+      EnvironmentNotReadyError: if the configured kernel needs a library that is missing.
       ReleaseExistsError, TargetExistsError, SourceError, SchemaError: see `release`.
     """
+    check_kernel(config.adapt)
     source = delta.Place.of(config.source.table, config.source.path)
     target = delta.Place.of(config.target.table, config.target.path)
     version = delta.latest_version(spark, source, config.source.version)

@@ -5,6 +5,7 @@ import pytest
 from jax.scipy.linalg import cho_factor, cho_solve
 
 from threea_spark.adapt import inducing, kernel, row_gradient
+from threea_spark.adapt.reference_kernel import reference_kernel_fn
 from threea_spark.adapt.row_gradient import gradient_query, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, KipSettings
 from threea_spark.errors import ConfigError
@@ -29,7 +30,7 @@ def problem(seed=1, n=90, s=7, d=3, c=2):
 
 def row_loss(x, y, row, label, wanted):
     """One row's loss as the paper writes it, to be differentiated automatically."""
-    network = kernel.kernel_fn(wanted.architecture)
+    network = reference_kernel_fn(wanted.architecture)
     k_ss = network(x, x)
     ridge = wanted.diag_reg * jnp.trace(k_ss) / len(x) * jnp.eye(len(x))
     solved = cho_solve(cho_factor(k_ss + ridge, lower=True), y)
@@ -287,6 +288,28 @@ def test_plain_lowers_the_loss_and_beats_the_centroids(toy):
     assert after > before + 0.03
     hidden = inducing.plain(*start, *train, settings(steps=2), targets_are_released=False)
     assert hidden.loss_trace == ()
+
+
+@BOTH
+def test_steps_without_noise_are_those_of_the_library_s_kernel(toy, activation):
+    """The paper's own mode gives what it gave with neural_tangents, so no mode needs the library."""
+    start, (rows, labels), _ = toy
+    network = Architecture(activation=activation, depth=2)
+    own, theirs, other = (
+        inducing.plain(
+            *start, rows[:128], labels[:128], settings(steps=8, learning_rate=0.05, chunk_rows=128, **chosen),
+            targets_are_released=True,
+        )
+        for chosen in (
+            {"architecture": network},
+            {"architecture": network, "kernel": "neural_tangents"},
+            {"architecture": Architecture(activation=activation)},
+        )
+    )  # fmt: skip
+    np.testing.assert_allclose(own.loss_trace, theirs.loss_trace, rtol=1e-7)  # the angle is good to 1e-8 near 0
+    np.testing.assert_allclose(own.x_support, theirs.x_support, atol=1e-6)
+    np.testing.assert_allclose(own.y_support, theirs.y_support, atol=1e-6)
+    assert np.abs(own.x_support - other.x_support).max() > 1e-4  # another network would be seen
 
 
 def noisy_run(toy, mu, **changes):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from threea_spark.adapt import kernel
+from threea_spark.adapt.reference_kernel import check_kernel, import_stax, reference_kernel_fn
+from threea_spark.config.adapt import AdaptConfig
 from threea_spark.errors import EnvironmentNotReadyError
 from threea_spark.model.ntk import Architecture, ntk
 
@@ -36,13 +38,15 @@ def difference(f, x, step=1e-6):
 @BOTH
 @DEPTHS
 @pytest.mark.parametrize("bias_std", [0.0, 0.4])
-def test_closed_form_equals_neural_tangents(activation, depth, bias_std):
+def test_both_closed_forms_equal_neural_tangents(activation, depth, bias_std):
     architecture = Architecture(activation=activation, depth=depth, weight_std=1.3, bias_std=bias_std)
-    theirs = np.asarray(kernel.kernel_fn(architecture)(jnp.asarray(ROWS), jnp.asarray(POINTS)))
+    rows, points = jnp.asarray(ROWS), jnp.asarray(POINTS)
+    theirs, itself = (np.asarray(reference_kernel_fn(architecture)(rows, of)) for of in (points, rows))
     assert theirs.dtype == np.float64
     np.testing.assert_allclose(ntk(ROWS, POINTS, architecture), theirs, rtol=1e-12)
-    itself = np.asarray(kernel.kernel_fn(architecture)(jnp.asarray(ROWS), jnp.asarray(ROWS)))
-    np.testing.assert_allclose(ntk(ROWS, ROWS, architecture), itself, rtol=1e-6)  # the arc cosine is flat at 1
+    np.testing.assert_allclose(kernel.kernel_fn(architecture)(rows, points), theirs, rtol=1e-12)
+    for own in (ntk(ROWS, ROWS, architecture), kernel.kernel_fn(architecture)(rows, rows)):
+        np.testing.assert_allclose(own, itself, rtol=1e-6)  # the arc cosine is flat at 1
 
 
 @BOTH
@@ -50,9 +54,13 @@ def test_closed_form_equals_neural_tangents(activation, depth, bias_std):
 def test_kernel_gradient_equals_finite_differences(activation, depth):
     architecture = Architecture(activation=activation, depth=depth)
     weights = RNG.normal(size=(7, 4))
-    gradient = jax.grad(lambda x: jnp.sum(weights * kernel.kernel_fn(architecture)(jnp.asarray(ROWS), x)))
+    gradient, theirs = (
+        jax.grad(lambda x, make=make: jnp.sum(weights * make(architecture)(jnp.asarray(ROWS), x)))(jnp.asarray(POINTS))
+        for make in (kernel.kernel_fn, reference_kernel_fn)
+    )
+    np.testing.assert_allclose(gradient, theirs, rtol=1e-9, atol=1e-12)
     expected = difference(lambda x: float(np.sum(weights * ntk(ROWS, x, architecture))), POINTS)
-    np.testing.assert_allclose(gradient(jnp.asarray(POINTS)), expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8)
 
 
 @BOTH
@@ -66,7 +74,7 @@ def test_slopes_give_the_gradient_by_each_point(activation, depth):
     )
     by_q, by_p1 = kernel.slopes(architecture, *products)
     mine = (by_q[:, :, None] * rows[None] + 2.0 * by_p1[:, :, None] * points[:, None, :]) / width
-    one = jax.grad(lambda point, row: kernel.kernel_fn(architecture)(row[None], point[None])[0, 0])
+    one = jax.grad(lambda point, row: reference_kernel_fn(architecture)(row[None], point[None])[0, 0])
     theirs = jax.jit(jax.vmap(lambda point: jax.vmap(lambda row: one(point, row))(rows)))(points)
     np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
 
@@ -120,22 +128,35 @@ def test_float64_is_on_inside_the_block_only():
 def forget_neural_tangents(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "neural_tangents"]:
         monkeypatch.delitem(sys.modules, name)
-    kernel._stax.cache_clear()
-    monkeypatch.setattr(kernel._stax, "cache_clear", kernel._stax.cache_clear, raising=False)
+    import_stax.cache_clear()
 
 
 def test_without_neural_tangents_the_error_names_the_install(monkeypatch):
     forget_neural_tangents(monkeypatch)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    asked = AdaptConfig(targets="released", kernel="neural_tangents")
     with pytest.raises(EnvironmentNotReadyError, match=r"pip install --no-deps neural-tangents==0\.6\.5"):
-        kernel._stax()
+        check_kernel(asked)
+    check_kernel(AdaptConfig(targets="released"))
 
 
 def test_importing_leaves_nothing_behind_but_the_package(monkeypatch):
     forget_neural_tangents(monkeypatch)
     before = set(sys.modules)
-    assert kernel._stax().__name__ == "neural_tangents.stax"
+    assert import_stax().__name__ == "neural_tangents.stax"
     new = {name.split(".")[0] for name in set(sys.modules) - before}
     assert new == {"neural_tangents"}
     assert jax.random.KeyArray is jax.Array
-    kernel._stax.cache_clear()
+    import_stax.cache_clear()
+
+
+@BOTH
+def test_where_points_coincide_the_gradient_is_the_library_s(activation):
+    """As KIP meets it: the points with themselves, and a target that is a point."""
+    architecture, weights = Architecture(activation=activation, depth=2), RNG.normal(size=(4, 4))
+    points = jnp.asarray(POINTS)
+    own, theirs = (
+        jax.grad(lambda x, make=make: jnp.sum(weights * make(architecture)(x, x)))(points)
+        for make in (kernel.kernel_fn, reference_kernel_fn)
+    )
+    np.testing.assert_allclose(own, theirs, rtol=1e-6, atol=1e-9)

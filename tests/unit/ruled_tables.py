@@ -97,11 +97,16 @@ def frame(n_rows=1_500, seed=0):
     )
 
 
+def with_none(texts):
+    """Cells of a column of text, None for null in pandas 2 and 3."""
+    return [None if cell != cell else cell for cell in texts.tolist()]
+
+
 def broken(rows):
     """Shares of rows that break a rule, by rule; empty where all keep them."""
     one = rows[["q1", "q2", "q3"]].notna().sum(axis=1)
     null = rows[["sodium", "potassium", "lab"]].isna().sum(axis=1)
-    pairs = list(zip(rows["sex"], rows["pregnant"].where(rows["pregnant"].notna(), None), strict=True))
+    pairs = list(zip(rows["sex"], with_none(rows["pregnant"]), strict=True))
     in_order = [
         ~(rows[low].notna() & rows[high].notna() & (rows[low] > rows[high]))
         for low, high in (("begin", "seen"), ("seen", "end"), ("begin", "end"))

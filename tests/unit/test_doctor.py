@@ -46,10 +46,11 @@ def test_the_python_needed_is_that_of_pyproject():
     [
         ("python", "3.10.0", Level.OK),
         ("python", "3.9.19", Level.WRONG),
-        ("python", "3.12.11", Level.OK),
-        ("python", "3.13.0", Level.WRONG),
+        ("python", "3.13.0", Level.OK),
+        ("python", "3.14.0", Level.WRONG),
         ("pandas", "2.3.3", Level.OK),
-        ("pandas", "3.0.0rc1", Level.WRONG),
+        ("pandas", "3.1.1", Level.OK),
+        ("pandas", "4.0.0rc1", Level.WRONG),
         ("pandas", "1.5.3", Level.WRONG),
         ("pandas", MISSING, Level.WRONG),
         ("pyarrow", "15.0.0", Level.OK),
@@ -71,7 +72,7 @@ def test_a_version_is_held_against_its_bounds(name, version, level):
 
 def test_a_sound_driver_has_nothing_wrong():
     assert checks.wrong(checks.check_driver(DRIVER)) == []
-    broken = dataclasses.replace(DRIVER, versions={**VERSIONS, "pandas": "3.0.1"})
+    broken = dataclasses.replace(DRIVER, versions={**VERSIONS, "pandas": "4.0.1"})
     assert checks.wrong(checks.check_driver(broken)) == ["pandas on the driver"]
 
 

@@ -17,6 +17,7 @@ from threea_spark.source.dtypes import declared_dtypes, with_dtypes
 from threea_spark.source.pandas import arrow_table
 
 N = 400
+TEXT = str(pd.Series(["a"]).dtype)  # object in pandas 2, str in pandas 3
 WHEN = {"type": "timestamp", "lower": "2020-01-01", "upper": "2021-01-01"}
 LIGHT = {"adapt": {"method": "none"}, "approximate": {"components": 1}}
 
@@ -166,8 +167,8 @@ BACK = {  # declared as, dtype of the frame, dtype of released rows
     "arrow text": (categorical("1", "2"), "string[pyarrow]", "string[pyarrow]"),
     "boolean": (categorical(True, False, nullable=True), "boolean", "boolean"),
     "numbers": (categorical(1, 2, 250), "Int16", "Int16"),
-    "numbers in text": (categorical(1, 2, "x"), "Int16", "object"),
-    "inferred": (categorical(1, 2), "int64", "object"),
+    "numbers in text": (categorical(1, 2, "x"), "Int16", TEXT),
+    "inferred": (categorical(1, 2), "int64", TEXT),
     "New York": (WHEN, "datetime64[ns, America/New_York]", "datetime64[us, America/New_York]"),
 }  # fmt: skip
 

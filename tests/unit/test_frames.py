@@ -67,8 +67,8 @@ def read(cells, name):
     return (found.cast(pa.int64()) if pa.types.is_timestamp(found.type) else found).to_pylist()
 
 
-NULLS = [None, np.nan, pd.NA, pd.NaT, Decimal("NaN"), Decimal("sNaN"), np.datetime64("NaT"), np.float32("nan")]
-NOTHING = [b"a", [1], {"a": 1}, {1}, (1, 2), object(), 1j, np.array([1, 2]), np.timedelta64("NaT")]
+NULLS = [None, np.nan, pd.NA, pd.NaT, Decimal("NaN"), Decimal("sNaN"), np.datetime64("NaT", "ns"), np.float32("nan")]
+NOTHING = [b"a", [1], {"a": 1}, {1}, (1, 2), object(), 1j, np.array([1, 2]), np.timedelta64("NaT", "ns")]
 
 
 @pytest.mark.parametrize("name", list(DOMAIN.columns))

@@ -56,7 +56,7 @@ def test_every_reader_takes_a_row_for_the_same_whatever_its_types(row):
     assert np.array_equal(linear.matrix(plain), linear.matrix(other))
     levels = {"stars": ("1", "2.0", "3"), "flag": ("true", "false"), "y": ("0", "1")}
     pd.testing.assert_frame_equal(to_xy(plain, DOMAIN, levels)[0], to_xy(other, DOMAIN, levels)[0])
-    assert to_xy(other, DOMAIN, levels)[1].tolist() == ["1", "1"]
+    assert to_xy(other, DOMAIN, levels)[1].tolist() == [1, 1]
 
 
 def test_it_is_the_reader_of_the_release_and_reading_twice_changes_nothing():

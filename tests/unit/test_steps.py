@@ -62,7 +62,7 @@ def test_no_value_leaves_its_bounds_however_far_out(lower, mixture):
 @given(st.integers(-30_000, 60_000), st.integers(0, 86_399))
 def test_beginnings_of_days_months_and_years_are_those_of_the_calendar(day, second):
     moment = np.array([day * DAY + second])
-    date = np.datetime64("1970-01-01") + day
+    date = np.datetime64("1970-01-01") + np.timedelta64(day, "D")
     starts_month, starts_year = date == date.astype("datetime64[M]"), date == date.astype("datetime64[Y]")
     year, month, midnight = TIMES[:3]
     assert midnight.holds(moment)[0] == (second == 0)

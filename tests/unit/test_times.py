@@ -157,7 +157,7 @@ def test_parts_are_read_and_released_by_the_clocks_of_the_zone():
     )
     seconds, hour, weekday = field.read(cells)
     assert np.array_equal(hour, shop.hour)
-    assert np.array_equal(weekday, shop.weekday)
+    assert np.array_equal(weekday, shop.day_of_week)
     utc = time_field(field.instant, ("hour",)).read(cells)[1]
     assert set(utc) == set(range(13, 22))
     codec = field.join([time_code(), category("hour", *map(str, range(24))), category("weekday", *map(str, range(7)))])

@@ -11,11 +11,7 @@ def found_devices() -> list[str]:
 
 
 def try_kernel() -> float:
-    """Computes one entry of the default kernel with neural_tangents, k(x, x) of the row (1,).
-
-    Raises:
-      EnvironmentNotReadyError: if neural-tangents is not installed.
-    """
+    """Computes one entry of the kernel, k(x, x) of the row (1,), on the first device."""
     import jax.numpy as jnp
 
     from threea_spark.adapt.kernel import kernel_fn

@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 
-from threea_spark.adapt.kernel import kernel_fn, x64
+from threea_spark.adapt.kernel import KernelFn, x64
+from threea_spark.adapt.reference_kernel import chosen_kernel
 from threea_spark.adapt.row_gradient import Chunk, gradient_query, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, KernelRows, KipResult, KipSettings
 from threea_spark.arrays import Float64Array
 from threea_spark.engine.progress import counted
 from threea_spark.errors import ConfigError
-from threea_spark.model.ntk import Architecture
 from threea_spark.privacy.query import HeldRows, SumQuery
 
 Ask = Callable[[SumQuery[list[Chunk]], HeldRows[list[Chunk]]], Float64Array]
@@ -46,7 +46,7 @@ def row_losses(
       y_support: Shape (s, c).
       x_target: Shape (n, d). PRIVATE where they are rows of the table.
       y_target: Shape (n, c). PRIVATE likewise.
-      settings: `diag_reg` and `architecture` are read.
+      settings: `diag_reg`, `architecture` and `kernel` are read.
 
     Returns:
       Shape (n,), as private as the targets; NaN or inf where the solve is not finite.
@@ -55,7 +55,7 @@ def row_losses(
     """
     with x64():
         arrays = [jnp.asarray(part, jnp.float64) for part in (x_support, y_support, x_target, y_target)]
-        return np.asarray(_row_losses(*arrays, settings.diag_reg, settings.architecture))
+        return np.asarray(_row_losses(*arrays, settings.diag_reg, chosen_kernel(settings)))
 
 
 def plain(
@@ -168,30 +168,29 @@ def _noisy_gradient(
     return by_x, by_y
 
 
-@functools.partial(jax.jit, static_argnames="network")
+@functools.partial(jax.jit, static_argnames="kernel")
 def _row_losses(
     x_support: jax.Array,
     y_support: jax.Array,
     x_target: jax.Array,
     y_target: jax.Array,
     diag_reg: float,
-    network: Architecture,
+    kernel: KernelFn,
 ) -> jax.Array:
-    kernel = kernel_fn(network)
     k_ss = kernel(x_support, x_support)
     ridge = diag_reg * jnp.trace(k_ss) / len(x_support)
     solved = cho_solve(cho_factor(k_ss + ridge * jnp.eye(len(x_support), dtype=k_ss.dtype), lower=True), y_support)
     return jnp.sum(jnp.square(y_target - kernel(x_target, x_support) @ solved), axis=1)
 
 
-@functools.partial(jax.jit, static_argnames="network")
+@functools.partial(jax.jit, static_argnames="kernel")
 def _chunk_loss_and_gradient(
-    x: jax.Array, y: jax.Array, chunk: Chunk, diag_reg: float, network: Architecture
+    x: jax.Array, y: jax.Array, chunk: Chunk, diag_reg: float, kernel: KernelFn
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     x_target, y_target, is_row = chunk
 
     def loss(x_: jax.Array, y_: jax.Array) -> jax.Array:
-        return jnp.sum(jnp.where(is_row, _row_losses(x_, y_, x_target, y_target, diag_reg, network), 0.0))
+        return jnp.sum(jnp.where(is_row, _row_losses(x_, y_, x_target, y_target, diag_reg, kernel), 0.0))
 
     return jax.value_and_grad(loss, argnums=(0, 1))(x, y)
 
@@ -204,7 +203,7 @@ def _loss_and_gradient(
     loss, by_x, by_y = 0.0, np.zeros_like(x), np.zeros_like(y)
     for chunk in chunks:
         part, (part_x, part_y) = _chunk_loss_and_gradient(
-            jnp.asarray(x), jnp.asarray(y), chunk, settings.diag_reg, settings.architecture
+            jnp.asarray(x), jnp.asarray(y), chunk, settings.diag_reg, chosen_kernel(settings)
         )
         loss, by_x, by_y = loss + float(part), by_x + np.asarray(part_x), by_y + np.asarray(part_y)
     return loss / n_rows, by_x / n_rows, by_y / n_rows

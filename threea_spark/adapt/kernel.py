@@ -1,18 +1,10 @@
-"""The neural tangent kernel in jax: the only file that names neural_tangents.
-
-Its last release (0.6.5) does not import as a package on current jax, while `neural_tangents.stax` alone does. So the
-package's `__init__` is passed over: a bare module with its search path is registered, and stax is imported below it.
-"""
+"""The neural tangent kernel in jax, in closed form; `reference_kernel` has the library's."""
 
 from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
-import logging
 import math
-import sys
-import types
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -20,19 +12,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from threea_spark.errors import EnvironmentNotReadyError
 from threea_spark.model.ntk import Architecture
 
-log = logging.getLogger("threea_spark")
-
-_PACKAGE = "neural_tangents"
 _TINY = 1e-30  # as in neural_tangents
 _COINCIDE = 1e-7  # below it a root is rounding alone, and its slope is taken as 0
 _ABOVE = (-8.750608600031904122785e-1, -1.615753718733365076637e1, -7.500855792314704667340e1,
           -1.228866684490136173410e2, -6.485021904942025371773e1)  # fmt: skip
 _BELOW = (1.0, 2.485846490142306297962e1, 1.650270098316988542046e2, 4.328810604912902668951e2,
           4.853903996359136964868e2, 1.945506571482613964425e2)  # fmt: skip
-_INSTALL = "pip install --no-deps neural-tangents==0.6.5"
 
 KernelFn = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -46,15 +33,10 @@ def x64() -> AbstractContextManager[Any]:
 
 @functools.cache
 def kernel_fn(architecture: Architecture) -> KernelFn:
-    """Returns the kernel of two sets of rows: (a, d), (b, d) -> (a, b), differentiable, also where rows coincide.
-
-    Raises:
-      EnvironmentNotReadyError: if neural-tangents is not installed.
-    """
-    network = _network(architecture)
+    """Returns the kernel of two sets of rows: (a, d), (b, d) -> (a, b), differentiable, also where rows coincide."""
 
     def kernel(x1: jax.Array, x2: jax.Array) -> jax.Array:
-        return jnp.asarray(network(x1, x2, "ntk"))
+        return kernel_of_products(architecture, *input_products(x1, x2))
 
     return kernel
 
@@ -152,42 +134,3 @@ def _arctan2_jvp(
     (y, x), (y_dot, x_dot) = primals, tangents
     squared = jnp.maximum(x * x + y * y, _TINY)
     return _arctan2(y, x), y_dot * (x / squared) - x_dot * (y / squared)
-
-
-@functools.cache
-def _network(architecture: Architecture) -> Callable[..., Any]:
-    stax = _stax()
-    activation = {"relu": stax.Relu, "erf": stax.Erf}[architecture.activation]
-    dense = functools.partial(stax.Dense, 1, W_std=architecture.weight_std, b_std=architecture.bias_std)
-    hidden = [layer for _ in range(architecture.depth) for layer in (dense(), activation())]
-    network: Callable[..., Any] = stax.serial(*hidden, dense())[2]
-    return network
-
-
-@functools.cache
-def _stax() -> types.ModuleType:
-    """Imports `neural_tangents.stax` without the package's `__init__`, and leaves an imported package as it is."""
-    if _PACKAGE in sys.modules:
-        return importlib.import_module(f"{_PACKAGE}.stax")
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.submodule_search_locations is None:
-        raise EnvironmentNotReadyError(f"adapting with a kernel needs neural-tangents: {_INSTALL}")
-    if not hasattr(jax.random, "KeyArray"):
-        jax.random.KeyArray = jax.Array  # type: ignore[attr-defined]  # a name stax uses in annotations only
-    bare = types.ModuleType(_PACKAGE)
-    bare.__path__ = list(spec.submodule_search_locations)
-    lent = [] if importlib.util.find_spec("frozendict") else ["frozendict"]
-    sys.modules[_PACKAGE] = bare
-    try:
-        for name in lent:  # its one other dependency; stax only wants a mapping by that name
-            sys.modules[name] = types.ModuleType(name)
-            sys.modules[name].frozendict = dict  # type: ignore[attr-defined]
-        return importlib.import_module(f"{_PACKAGE}.stax")
-    except ImportError:
-        log.debug("neural-tangents does not import", exc_info=True)
-        for name in [name for name in sys.modules if name.split(".")[0] == _PACKAGE]:
-            del sys.modules[name]
-        raise EnvironmentNotReadyError(f"neural-tangents is installed but does not import: {_INSTALL}") from None
-    finally:
-        for name in lent:
-            del sys.modules[name]

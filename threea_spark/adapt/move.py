@@ -110,6 +110,7 @@ def _kip_settings(config: AdaptConfig, steps: int, learning_rate: float) -> KipS
         learn_labels=config.learn_labels,
         diag_reg=config.ridge,
         architecture=architecture(config),
+        kernel=config.kernel,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 
 from threea_spark.arrays import Float64Array
 from threea_spark.errors import ConfigError
@@ -34,6 +35,8 @@ class KipSettings:
         less. 0 moves all. With 200 points, 60 steps and mu 0.3, turns of 25 reached the loss of turns of 50 within the
         spread over seeds, for 0.6 of the time.
       architecture: The kernel's network.
+      kernel: Whose kernel steps without noise differentiate: ours or the library's, which are equal. Noisy steps have
+        slopes of the closed form alone.
       chunk_rows: Rows in memory at a time; chunk_rows * moving_points * d floats are held a few times over.
     """
 
@@ -48,6 +51,7 @@ class KipSettings:
     label_scale: float = 1.0
     moving_points: int = 25
     architecture: Architecture = field(default_factory=Architecture)
+    kernel: Literal["closed_form", "neural_tangents"] = "closed_form"
     chunk_rows: int = 512
 
     def bound(self, n_points: int, width: int, n_classes: int) -> RowBound:

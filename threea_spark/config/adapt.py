@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from threea_spark.config.bounded import AUTO, Auto
 from threea_spark.config.reading import Frozen
@@ -24,4 +24,15 @@ class AdaptConfig(Frozen):
     max_rows: Rows = Field(default=200_000, description="maximum number of rows on the driver, of a sample")
     depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
     activation: Literal["relu", "erf"] = Field(default="relu", description="activation of the kernel's network")
+    kernel: Literal["closed_form", "neural_tangents"] = Field(
+        default="closed_form", description="whose code computes the kernel; the library's, for steps without noise only"
+    )
     ridge: float = Field(default=1e-3, gt=0, le=1e6, description="as a share of the kernel's mean trace")
+
+    @model_validator(mode="after")
+    def _kernel_fits(self) -> AdaptConfig:
+        if self.kernel == "neural_tangents" and (self.method == "none" or self.targets == "private"):
+            raise ValueError(
+                "kernel: neural_tangents is for steps without noise (targets: released or plain); use closed_form"
+            )
+        return self

@@ -31,6 +31,8 @@ def digest_of(content: dict[str, Any]) -> str:
         del content["privacy"]["allow_large_delta"]
     if not content["anonymize"]["label_probability"]:
         del content["anonymize"]["label_probability"]
+    if content["adapt"]["kernel"] == "closed_form":
+        del content["adapt"]["kernel"]
     if content["adapt"]["rows"] == "all":
         del content["adapt"]["rows"]
     unit = content["privacy"]["unit"]

@@ -19,8 +19,8 @@ TASKS = ("threea_spark.engine.spark", "threea_spark.source.rows", "threea_spark.
 """Modules whose functions and classes are sent to executors."""
 
 NEEDED = {
-    "python": ("3.10", "3.13"), "pyspark": ("4.0", "4.3"), "numpy": ("1.26", None), "scipy": ("1.11", None),
-    "pandas": ("2.0", "3"), "pyarrow": ("15", None), "pydantic": ("2.7", "3"), "dp_accounting": ("0.6", "0.7"),
+    "python": ("3.10", "3.14"), "pyspark": ("4.0", "4.3"), "numpy": ("1.26", None), "scipy": ("1.11", None),
+    "pandas": ("2.0", "4"), "pyarrow": ("15", None), "pydantic": ("2.7", "3"), "dp_accounting": ("0.6", "0.7"),
     "threadpoolctl": ("3.1", None), "ruamel.yaml": ("0.18", None),
 }  # fmt: skip
 """The first supported version and the first that is too new, as in pyproject.toml."""

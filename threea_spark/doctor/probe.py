@@ -61,7 +61,7 @@ def diagnose(spark: SparkSession, write_to: str | None) -> list[Finding]:
     found = [*checks.check_driver(driver), *checks.check_spark(spark.version, pyspark.__version__)]
     found += _look_at_workers(spark, driver)
     found += _look_at_delta(spark, write_to)
-    return [*found, _look_at_jax(), _look_at_kernel(), _look_at_lightgbm()]
+    return [*found, _look_at_jax(), _look_at_neural_tangents(), _look_at_lightgbm()]
 
 
 def read_machine() -> Machine:
@@ -223,19 +223,22 @@ def _look_at_jax() -> Finding:
     from threea_spark.adapt import devices
 
     try:
+        devices.try_kernel()
         return checks.check_devices(devices.found_devices(), "")
     except Exception as error:  # a missing package, an incompatible driver, a missing platform
         return checks.check_devices([], brief(error))
 
 
-def _look_at_kernel() -> Finding:
-    from threea_spark.adapt import devices
+def _look_at_neural_tangents() -> Finding:
+    from threea_spark.adapt.reference_kernel import INSTALL, import_stax
 
     try:
-        return Finding("neural_tangents", f"kernel k(x, x) = {devices.try_kernel():.3f}")
+        import_stax()
     except Exception as error:
-        fix = "pip install --no-deps neural-tangents==0.6.5, or set adapt.method: none"
-        return Finding("neural_tangents", brief(error), Level.WRONG, fix)
+        return Finding(
+            "neural_tangents", brief(error), Level.WARN, f"for `adapt.kernel: neural_tangents` only: {INSTALL}"
+        )
+    return Finding("neural_tangents", "imports; used for `adapt.kernel: neural_tangents` only")
 
 
 def _look_at_lightgbm() -> Finding:

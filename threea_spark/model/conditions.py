@@ -100,7 +100,10 @@ class Conditions:
 
 
 def conditions_of(
-    domain: Domain, where: Mapping[str, object] | None = None, class_shares: Mapping[Any, float] | None = None
+    domain: Domain,
+    where: Mapping[str, object] | None = None,
+    class_shares: Mapping[Any, float] | None = None,
+    found_values: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Conditions:
     """Checks conditions against the domain.
 
@@ -108,6 +111,7 @@ def conditions_of(
       domain: The model's domain.
       where: By column, what `wanted_of` reads.
       class_shares: By class of the label; they sum to 1.
+      found_values: The categories of open columns, by column; None where they are not known yet.
 
     Raises:
       ConfigError: for a column or a value that the domain does not know, or shares that are none.
@@ -122,7 +126,7 @@ def conditions_of(
             near = near_name(name, domain.columns)
             fix = "choose one of the domain's" if near is None else f"did you mean {near!r}?"
             raise ConfigError(f"where: {name!r} is not among the released columns; {fix}")
-        found[name] = wanted_of(name, column, asked)
+        found[name] = wanted_of(name, column, asked, (found_values or {}).get(name, ()))
     return Conditions(
         {name: wanted.category for name, wanted in found.items() if wanted.category is not None},
         {name: wanted.ends for name, wanted in found.items() if wanted.ends is not None},

@@ -71,7 +71,7 @@ class ReleaseModel:
         *,
         seed: int = 0,
         where: Mapping[str, object] | None = None,
-        class_shares: Mapping[str, float] | None = None,
+        class_shares: Mapping[Any, float] | None = None,
     ) -> DataFrame:
         """Draws rows with the source's columns and types. Post-processing: it costs nothing, however often.
 
@@ -97,7 +97,7 @@ class ReleaseModel:
         *,
         seed: int = 0,
         where: Mapping[str, object] | None = None,
-        class_shares: Mapping[str, float] | None = None,
+        class_shares: Mapping[Any, float] | None = None,
     ) -> pd.DataFrame:
         """Draws the rows that `sample` would, in this process and without Spark: for tables that fit into memory.
 
@@ -116,7 +116,7 @@ class ReleaseModel:
         *,
         seed: int = 0,
         where: Mapping[str, object] | None = None,
-        class_shares: Mapping[str, float] | None = None,
+        class_shares: Mapping[Any, float] | None = None,
     ) -> pa.Table:
         """Draws the rows of `sample_local` as an Arrow table, in the source's types."""
         import pyarrow as pa
@@ -135,40 +135,46 @@ class ReleaseModel:
         *,
         seed: int = 0,
         where: Mapping[str, object] | None = None,
-        class_shares: Mapping[str, float] | None = None,
+        class_shares: Mapping[Any, float] | None = None,
         label: str | None = None,
+        encoded: bool = False,
     ) -> tuple[pd.DataFrame, pd.Series]:
         """Draws rows as features and labels, ready for scikit-learn; see `as_xy` for their form.
 
         Args:
           n_rows, seed, where, class_shares: As in `sample`.
-          label: As in `as_xy`.
+          label, encoded: As in `as_xy`.
 
         Raises:
           ConfigError: as in `sample_local`, or if the domain has no label.
         """
-        return self.as_xy(self.sample_local(n_rows, seed=seed, where=where, class_shares=class_shares), label=label)
+        rows = self.sample_local(n_rows, seed=seed, where=where, class_shares=class_shares)
+        return self.as_xy(rows, label=label, encoded=encoded)
 
-    def as_xy(self, rows: pd.DataFrame, *, label: str | None = None) -> tuple[pd.DataFrame, pd.Series]:
+    def as_xy(
+        self, rows: pd.DataFrame, *, label: str | None = None, encoded: bool = False
+    ) -> tuple[pd.DataFrame, pd.Series]:
         """Brings rows, also real ones, into the form of `sample_xy`: what a model was trained on it can be tested on.
 
         Args:
           rows: Hold the domain's columns.
           label: Which label is y where there are several; None is the first. No label is a column of X.
+          encoded: Whether X holds numbers from 0 to 1 alone, for LogisticRegression, RandomForest and their like:
+            places between a column's bounds, indicators of categories and of nulls. Nothing is learned from the rows.
 
         Returns:
-          X, with numbers as float64, times as seconds since 1970 and categories in pandas' own type, and y; rows
-          without a label are left out.
+          X, unless encoded with numbers as float64, times as seconds since 1970 and categories in pandas' own type;
+          and y, of which whole numbers are int64. Rows without a label are left out.
 
         Raises:
           ConfigError: if the domain has no label, or none of this name.
           SourceError: if a column is missing.
         """
-        from threea_spark.model.xy import to_xy
+        from threea_spark.model import xy
 
-        one = self._drawn(self.sampler, np.random.default_rng(0), 1)
-        levels = {name: column.values for name, column in one.items() if column.is_category}
-        return to_xy(rows, self.domain.for_label(label), levels)
+        domain = self.domain.for_label(label)
+        features, y = xy.to_xy(rows, domain, self._levels(), self.types.get(str(domain.label), "string"))
+        return (xy.encoded(features, domain) if encoded else features), y
 
     def statistics(self) -> dict[str, pd.DataFrame]:
         """The noisy counts that the model was made of, with their standard errors: free, whoever asks and how often.
@@ -189,7 +195,7 @@ class ReleaseModel:
         *,
         seed: int = 0,
         where: Mapping[str, object] | None = None,
-        class_shares: Mapping[str, float] | None = None,
+        class_shares: Mapping[Any, float] | None = None,
     ) -> BlockDraw:
         """Checks what was asked of `sample`, and says which rows that are; nothing is drawn yet.
 
@@ -202,7 +208,8 @@ class ReleaseModel:
         wanted = self.matching_rows if n_rows is None else n_rows
         if not wanted >= 1:
             raise ConfigError(f"n_rows must be at least 1, got {wanted}")
-        conditions = conditions_of(self.domain, where, class_shares)
+        asks_open = {str(name) for name in where or {}} & set(self.domain.open_columns)
+        conditions = conditions_of(self.domain, where, class_shares, self._levels() if asks_open else {})
         label = self.domain.label
         sampler = narrowed(self.sampler, self.encoding, conditions)
         if not conditions.are_none:
@@ -210,6 +217,11 @@ class ReleaseModel:
             conditions.check_reachable(partial(self._drawn, sampler, rng))
         further, keys = self.domain.further_labels, RowKeys(self.domain.keys, seed)
         return BlockDraw(sampler, self.encoding, label, self.types, wanted, seed, conditions, further, keys)
+
+    def _levels(self) -> dict[str, tuple[str, ...]]:
+        """The categories that released rows may hold, by column."""
+        one = self._drawn(self.sampler, np.random.default_rng(0), 1)
+        return {name: column.values for name, column in one.items() if column.is_category}
 
     def _drawn(self, sampler: RowSampler, rng: np.random.Generator, n_rows: int) -> dict[str, Decoded]:
         """Draws rows that keep the rules between columns."""

@@ -10,12 +10,14 @@ import numpy as np
 
 from threea_spark.config.category_text import value_text
 from threea_spark.config.columns import CategoricalColumn, Column
+from threea_spark.config.near_names import near_name
 from threea_spark.engine.types import number_in
 from threea_spark.errors import ConfigError
 from threea_spark.source.cells import listed_spellings, micros_of, number_of, text_of
 
 _TO, _NULL = "..", "null"
 _MICROS = 1e6
+_NAMED = 10
 _DAY_SECONDS = 86_400.0
 _LAST_MOMENT = 1e-6  # before the next day begins
 
@@ -35,19 +37,20 @@ class Wanted:
     null: bool = False
 
 
-def wanted_of(name: str, column: Column, asked: object) -> Wanted:
+def wanted_of(name: str, column: Column, asked: object, found: tuple[str, ...] = ()) -> Wanted:
     """Reads one condition.
 
     Args:
       name, column: The column, as the domain declares it.
       asked: A category; a number, a date or a time; a pair (lowest, highest) of them, of which one may be None; None or
         NaN for null. Text may be any of them too, as on the command line: 60..80, 2020-01-31.., null.
+      found: The categories of an open column, as far as they are known.
 
     Raises:
       ConfigError: if the domain does not know such a value, or the column is never null.
     """
     if column.is_categorical:
-        return _category(name, column, asked)
+        return _category(name, column, asked, found)
     if _is_null(asked) or (isinstance(asked, str) and asked.strip().lower() == _NULL):
         return _null(name, column)
     return Wanted(ends=_ends(name, column, asked))
@@ -59,21 +62,23 @@ def class_named(classes: tuple[str, ...], asked: object) -> str | None:
     return text if text in classes else None
 
 
-def _category(name: str, column: CategoricalColumn, asked: object) -> Wanted:
+def _category(name: str, column: CategoricalColumn, asked: object, found: tuple[str, ...]) -> Wanted:
     if _is_null(asked):
         return _null(name, column)
-    listed = () if column.is_open else tuple(column.values)
+    listed = found if column.is_open else tuple(column.values)
     text = _listed_text(asked, listed)
     if text is None:
         try:
             text = value_text(asked)
         except ValueError as error:
             raise ConfigError(f"where: {name!r}: {error}") from None
-    if column.is_open or text in listed:
+    if text in listed or (column.is_open and not listed):
         return Wanted(category=text)
     if text.strip().lower() == _NULL:
         return _null(name, column)
-    raise ConfigError(f"where: {name!r} has no category {text[:80]!r}; choose one that the domain lists")
+    near = near_name(text, listed)
+    fix = f"choose one of {', '.join(listed[:_NAMED])}" if near is None else f"did you mean {near!r}?"
+    raise ConfigError(f"where: {name!r} has no category {text[:80]!r}; {fix}")
 
 
 def _listed_text(asked: object, listed: tuple[str, ...]) -> str | None:

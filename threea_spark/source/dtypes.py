@@ -22,7 +22,7 @@ from threea_spark.source.cells import listed_spellings, text_of
 if TYPE_CHECKING:
     import pandas as pd
 
-_INFERRED = ("int64", "float64", "bool", "object")
+_INFERRED = ("int64", "float64", "bool", "object", "str")
 _ARROW = {"b": pa.bool_(), "f": pa.float64(), "i": pa.int64(), "u": pa.int64()}
 _WORDS = ("true", "false")
 
@@ -71,8 +71,13 @@ def _released(dtype: Any, column: Column) -> Any:  # noqa: ANN401 - dtypes of pa
 
 
 @dataclass(frozen=True)
-class _Listed:
-    """A dtype of listed categories, each of which is released as the text that the domain lists."""
+class Listed:
+    """A dtype of listed categories, each of which is released as the text that the domain lists.
+
+    Attributes:
+      texts: As the domain lists them, in the order of the dtype's codes.
+      dtype: The categories in the frame's own type.
+    """
 
     texts: tuple[str, ...]
     dtype: pd.CategoricalDtype
@@ -95,13 +100,13 @@ def _categories(dtype: pd.CategoricalDtype, column: Column) -> Any:  # noqa: ANN
     kind = getattr(dtype.categories.dtype, "kind", "O")
     values = categories_as(texts, _ARROW.get(kind, pa.string()))
     known = values.to_pylist() if values.null_count == 0 else list(texts)
-    return _Listed(texts, pd.CategoricalDtype(known, ordered=bool(dtype.ordered) and set(texts) <= set(ranks)))
+    return Listed(texts, pd.CategoricalDtype(known, ordered=bool(dtype.ordered) and set(texts) <= set(ranks)))
 
 
 def _cast(cells: pd.Series, dtype: Any) -> pd.Series:  # noqa: ANN401
     import pandas as pd
 
-    if isinstance(dtype, _Listed):
+    if isinstance(dtype, Listed):
         codes = cells.map({text: code for code, text in enumerate(dtype.texts)}).fillna(-1).astype("int64")
         return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype.dtype), index=cells.index, name=cells.name)
     if isinstance(dtype, pd.CategoricalDtype):
@@ -112,7 +117,7 @@ def _cast(cells: pd.Series, dtype: Any) -> pd.Series:  # noqa: ANN401
         return cells.astype(dtype)
     if dtype.kind == "b":
         return cells.str.lower().map({"true": True, "false": False}).astype(dtype)
-    numbers = pd.to_numeric(cells) if cells.dtype == object else cells
+    numbers = cells if pd.api.types.is_numeric_dtype(cells.dtype) else pd.to_numeric(cells)
     plain = np.dtype(getattr(dtype, "numpy_dtype", dtype))
     ends = np.iinfo(plain) if dtype.kind in "iu" else np.finfo(plain)
     within = numbers.clip(ends.min, ends.max)  # public bounds may be wider than the dtype
