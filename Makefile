@@ -75,7 +75,7 @@ matrix-one: # NAME, PYTHON, PINS: one cell of the matrix
 	$(MAKE) tests-of-all-kinds VENV=$(MATRIX)/$(NAME)
 
 docs: $(STAMP) ## Builds the documentation site in out/docs, strictly, without network: open out/docs/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(STAMP) ## Measures utility on a folder of tables: make bench DATA=folder
 	$(BIN)/python benchmarks/utility.py --data $(DATA)

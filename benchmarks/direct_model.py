@@ -8,7 +8,9 @@ every question. Its AUC (R2 for a number) on held-out real rows says what a rele
 
 The split is the protocol's, as in utility.py. DP-EBM runs with its defaults, Gaussian composition, and gets the same
 public domain: bounds of numbers by `privacy_bounds`, categories as ordered lists or, with --nominal, found by DP-EBM.
-Its noise has no seed. It does not need this library: the environment holds interpret, pandas and scikit-learn.
+DP-EBM takes no missing values: a category's is a level of its own; a number's is
+the middle of its bounds and, with --null-marks, a further column says where it was. Its noise has no seed. It does not
+need this library: the environment holds interpret, pandas and scikit-learn.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import pandas as pd
 from source import load_protocol
 
 DELTA = 1e-5
+MISSING = "missing"  # a level of its own
 TABLES = ("adult", "bank_additional_full", "credit_default", "magic_telescope", "support2")
 
 
@@ -37,6 +40,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the split")
     parser.add_argument("--epsilon", type=float, default=1.0)
     parser.add_argument("--nominal", action="store_true", help="let DP-EBM find the categories")
+    parser.add_argument("--null-marks", action="store_true", help="a column for each number that may be missing")
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
     protocol = load_protocol(arguments.protocol or arguments.data.parent / "bench" / "protocol.py")
@@ -45,9 +49,10 @@ def main() -> None:
         frame, domain = protocol.load(table, arguments.data)
         for seed in arguments.seeds:
             start = time.perf_counter()
-            figures = measure(*protocol.split(frame, domain, seed), domain, arguments.epsilon, arguments.nominal)
+            figures = measure(*protocol.split(frame, domain, seed), domain, arguments)
             seconds = time.perf_counter() - start
-            records.append({"table": table, "seed": seed, "nominal": arguments.nominal, **figures, "seconds": seconds})
+            asked = {"nominal": arguments.nominal, "null_marks": arguments.null_marks}
+            records.append({"table": table, "seed": seed, **asked, **figures, "seconds": seconds})
             arguments.json.write_text(json.dumps(records, indent=1))
         for figure in figures:
             values = [record[figure] for record in records if record["table"] == table]
@@ -57,7 +62,7 @@ def main() -> None:
 
 
 def measure(
-    train: pd.DataFrame, test: pd.DataFrame, domain: Mapping[str, Any], epsilon: float, nominal: bool
+    train: pd.DataFrame, test: pd.DataFrame, domain: Mapping[str, Any], arguments: argparse.Namespace
 ) -> dict[str, float]:
     """Trains DP-EBM on real rows and tests it on others."""
     from interpret.privacy import DPExplainableBoostingClassifier, DPExplainableBoostingRegressor
@@ -65,17 +70,20 @@ def measure(
 
     label, specs = domain["label"], domain["columns"]
     names = [name for name in specs if name != label]
+    numbers = [name for name in names if specs[name]["type"] != "categorical"]
+    marked = [name for name in numbers if specs[name]["nullable"] and arguments.null_marks]
     asked: dict[str, Any] = {
-        "feature_names": names,
-        "feature_types": [_feature_type(specs[name], nominal) for name in names],
-        "privacy_bounds": {
-            name: (specs[name]["lower"], specs[name]["upper"]) for name in names if specs[name]["type"] != "categorical"
-        },
-        "epsilon": epsilon,
+        "feature_names": [*names, *(f"{name} is missing" for name in marked)],
+        "feature_types": [
+            *(_feature_type(specs[name], arguments.nominal) for name in names),
+            *[["no", "yes"]] * len(marked),
+        ],
+        "privacy_bounds": {name: (specs[name]["lower"], specs[name]["upper"]) for name in numbers},
+        "epsilon": arguments.epsilon,
         "delta": DELTA,
         "n_jobs": 1,
     }
-    x, tested_on = (_features(frame, names, specs) for frame in (train, test))
+    x, tested_on = (_features(frame, names, specs, marked) for frame in (train, test))
     if domain["task"] == "regression":
         ends = {"privacy_target_min": specs[label]["lower"], "privacy_target_max": specs[label]["upper"]}
         number = DPExplainableBoostingRegressor(**asked, **ends).fit(x, train[label].astype(float))
@@ -88,17 +96,20 @@ def measure(
 def _feature_type(spec: Mapping[str, Any], nominal: bool) -> str | list[str]:
     if spec["type"] != "categorical":
         return "continuous"
-    return "nominal" if nominal else [str(value) for value in spec["values"]]
+    return "nominal" if nominal else [*map(str, spec["values"]), *([MISSING] if spec["nullable"] else [])]
 
 
-def _features(frame: pd.DataFrame, names: list[str], specs: Mapping[str, Any]) -> pd.DataFrame:
-    """Numbers as float64, categories as text; a missing cell stays missing."""
+def _features(frame: pd.DataFrame, names: list[str], specs: Mapping[str, Any], marked: list[str]) -> pd.DataFrame:
+    """Numbers as float64, categories as text, then a mark of null for each marked column."""
     columns = {}
     for name in names:
         if specs[name]["type"] == "categorical":
-            columns[name] = frame[name].map(lambda value: None if pd.isna(value) else str(value)).astype(object)
+            columns[name] = frame[name].map(lambda value: MISSING if pd.isna(value) else str(value)).astype(object)
         else:
-            columns[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
+            middle = 0.5 * (specs[name]["lower"] + specs[name]["upper"])
+            columns[name] = pd.to_numeric(frame[name], errors="coerce").astype(float).fillna(middle)
+    for name in marked:
+        columns[f"{name} is missing"] = pd.Series(np.where(frame[name].isna(), "yes", "no"), dtype=object)
     return pd.DataFrame(columns)
 
 

@@ -19,7 +19,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 HOMES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "deploy/README.md": "clusters.md"}
-HOMES |= {"CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md", "SKILL.md": "skill.md"}
+HOMES |= {"CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md", "threea_spark/SKILL.md": "skill.md"}
 SECTIONS = {  # sections of deploy/README.md that have pages of their own
     "databricks": "databricks.md",
     "yarn-and-kubernetes-with-spark-submit": "emr.md",
@@ -27,6 +27,7 @@ SECTIONS = {  # sections of deploy/README.md that have pages of their own
     "kubernetes-with-the-spark-operator": "kubernetes.md",
 }
 LINK = re.compile(r"\]\(([^)\s:#]+)(#[^)\s]*)?\)")
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 INCLUDE = re.compile(r"<!-- include: (\S+?)#(\S+) -->")
 
 
@@ -36,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {posixpath.join("docs", file.src_uri): file for file in files.documentation_pages()}
     for source, page in HOMES.items():
         if page not in {file.src_uri for file in files} and (ROOT / source).exists():
-            made[page] = at_home((ROOT / source).read_text(), source)
+            made[page] = at_home(FRONT_MATTER.sub("", (ROOT / source).read_text()), source)
     for page, text in made.items():
         files.append(File.generated(config, page, content=text))
     folder = Path(tempfile.mkdtemp(prefix="threea-reference-"))

@@ -12,7 +12,16 @@ from threea_spark import ReleaseConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
-MADE = {"index.md", "fields.md", "commands.md", "python.md", "changelog.md", "clusters.md"}
+MADE = {
+    "index.md",
+    "fields.md",
+    "commands.md",
+    "python.md",
+    "changelog.md",
+    "contributing.md",
+    "security.md",
+    "skill.md",
+}
 LOADED = re.compile(r"<(?:script|img|iframe|source)[^>]*\ssrc=[\"']?([^\"' >]+)|<link[^>]*\shref=[\"']?([^\"' >]+)")
 
 

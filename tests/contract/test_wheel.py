@@ -30,7 +30,7 @@ def test_a_wheel_holds_every_module_and_nothing_else(wheel):
     shipped = {name for name in names if ".dist-info/" not in name}
     templates = {f.relative_to(ROOT).as_posix() for f in (ROOT / "threea_spark" / "report" / "templates").iterdir()}
     assert len(templates) > 4
-    assert shipped == modules | templates | {"threea_spark/py.typed"}
+    assert shipped == modules | templates | {"threea_spark/py.typed", "threea_spark/SKILL.md"}
     metadata = {name.split("/")[1] for name in names - shipped}
     assert metadata <= {"METADATA", "WHEEL", "RECORD", "top_level.txt", "entry_points.txt", "licenses"}
     assert [name for name in names - shipped if name.endswith("licenses/LICENSE")]
