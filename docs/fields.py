@@ -45,6 +45,7 @@ field is an error. `auto` is resolved by a rule that reads public or noisy numbe
 result.
 """
 NOT_WRITTEN = {"further_labels"}  # a list under `label` gives them
+HUGE = 1e15  # a bound beyond is that of a type, and says nothing to a reader
 SAID = {  # fields of the domain that its docstring describes as attributes
     "columns": "the released columns by name, in the order of the released table",
     "label": "the column that models predict, or a list of them; null for the task none",
@@ -125,5 +126,5 @@ def _range(field: Schema) -> str:
         "maximum": "to {:,}",
         "exclusiveMaximum": "below {:,}",
     }
-    found = [text.format(field[key]) for key, text in signs.items() if key in field]
+    found = [text.format(field[key]) for key, text in signs.items() if abs(field.get(key, HUGE)) < HUGE]
     return " " + " ".join(found) if found else ""

@@ -30,7 +30,7 @@ def draw_rows(tables: Tables, path: Path) -> None:
         shown["admitted"] = pd.to_datetime(shown["admitted"]).dt.strftime("%Y-%m-%d")
         text = [["" if pd.isna(value) else str(value) for value in row] for row in shown.to_numpy(dtype=object)]
         cells = axis.table(
-            text, colLabels=list(shown.columns), cellLoc="left", colLoc="left", loc="left", edges="horizontal"
+            text, colLabels=list(shown.columns), cellLoc="left", colLoc="left", loc="center left", edges="horizontal"
         )
         cells.auto_set_font_size(False)
         cells.set_fontsize(9)
