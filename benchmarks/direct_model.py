@@ -49,7 +49,8 @@ def main() -> None:
         frame, domain = protocol.load(table, arguments.data)
         for seed in arguments.seeds:
             start = time.perf_counter()
-            figures = measure(*protocol.split(frame, domain, seed), domain, arguments)
+            train, test = protocol.split(frame, domain, seed)
+            figures = measure(train, test, domain, arguments)
             seconds = time.perf_counter() - start
             asked = {"nominal": arguments.nominal, "null_marks": arguments.null_marks}
             records.append({"table": table, "seed": seed, **asked, **figures, "seconds": seconds})
