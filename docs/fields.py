@@ -54,6 +54,7 @@ SAID = {  # fields of the domain that its docstring describes as attributes
     "exactly_one": "the columns of which exactly one is not null",
     "together": "the columns that are null together, or not at all",
     "unique": "a column whose values are all different",
+    **dict.fromkeys(("functional", "order", "sum", "allowed"), "the rule"),
 }
 
 
@@ -74,7 +75,7 @@ def _section(heading: str, model: Schema) -> str:
     for name, field in model["properties"].items():
         if name not in NOT_WRITTEN:
             default = "" if name in needed else f"`{json.dumps(field.get('default'))}`"
-            said = field.get("description") or SAID.get(name, "the rule")
+            said = field.get("description") or SAID[name]
             lines.append(f"| `{name}` | {_type(field)} | {_short(default)} | {said} |".replace(" |  |", " | - |"))
     return "\n".join(lines) + "\n"
 

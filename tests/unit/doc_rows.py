@@ -13,7 +13,7 @@ DOMAIN = {
 }
 
 
-def stays(n_rows=2000, seed=2):
+def stays(n_rows=800, seed=2):
     """Stays of as many patients; older ones die more often."""
     rng = np.random.default_rng(seed)
     age = rng.integers(18, 95, n_rows)
