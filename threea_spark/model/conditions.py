@@ -110,7 +110,7 @@ def conditions_of(
       class_shares: By class of the label; they sum to 1.
 
     Raises:
-      ConfigError: for a column or a value that the domain does not know, or shares that are none.
+      ConfigError: for a column or a value that the domain does not know, or shares that are negative or do not sum to 1.
     """
     found: dict[str, Wanted] = {}
     for label, asked in (where or {}).items():
@@ -144,7 +144,7 @@ def _shares_of(domain: Domain, asked: Mapping[Any, float]) -> dict[str, float]:
             )
         shares[name] = shares.get(name, 0.0) + share
     if not (all(share >= 0.0 for share in shares.values()) and abs(sum(shares.values()) - 1.0) < 1e-9):
-        raise ConfigError("class_shares: shares are not negative and sum to 1")
+        raise ConfigError("class_shares: shares must not be negative and must sum to 1")
     return shares
 
 
