@@ -110,7 +110,7 @@ def conditions_of(
       class_shares: By class of the label; they sum to 1.
 
     Raises:
-      ConfigError: for a column or a value that the domain does not know, or shares that are negative or do not sum to 1.
+      ConfigError: for a column or value that the domain does not know; for shares below 0, or that do not sum to 1.
     """
     found: dict[str, Wanted] = {}
     for label, asked in (where or {}).items():
