@@ -74,8 +74,8 @@ matrix-one: # NAME, PYTHON, PINS: one cell of the matrix
 	touch $(MATRIX)/$(NAME)/.installed
 	$(MAKE) tests-of-all-kinds VENV=$(MATRIX)/$(NAME)
 
-docs: $(STAMP) ## Builds the reference of Python and the command line as HTML in out/docs
-	$(BIN)/python docs/reference.py out/docs
+docs: $(STAMP) ## Builds the documentation site in out/docs, strictly, without network: open out/docs/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 dist: $(STAMP) ## Builds sdist and wheel into dist/, twice, and checks that both builds are equal
 	$(BIN)/python deploy/dist.py

@@ -1,10 +1,11 @@
-"""Builds the HTML reference of the Python API and the command line from docstrings. Does not start Spark.
+"""Builds the reference of the Python API (HTML) and the command line (Markdown) from docstrings, without Spark.
 
-Usage: python docs/reference.py FOLDER
+Usage: python docs/reference.py FOLDER, or as part of the documentation site (site_hooks.py)
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -39,13 +40,34 @@ MODULES = (
 )
 
 
+def commands_text() -> str:
+    """Every command and option, in Markdown."""
+    commands = typer.main.get_command(main.app)
+    return get_docs_for_click(obj=commands, ctx=typer.Context(commands, info_name="threea"), name="threea")
+
+
+def commands_page() -> str:
+    """The site's page of the command line."""
+    return f"# The command line\n\n{commands_text().partition(chr(10))[2].lstrip()}"
+
+
+def python_page() -> str:
+    """The site's page of public names: what each is, and where its documentation is."""
+    lines = ["# Python", "", "What `import threea_spark` offers; each name leads to its documentation.", ""]
+    lines += ["| name | what it is |", "|---|---|"]
+    for name in sorted(threea_spark.__all__):
+        said = (inspect.getdoc(getattr(threea_spark, name)) or "").split("\n")[0].replace("|", "\\|")
+        lines.append(f"| [`{name}`](api/threea_spark.html#{name}) | {said} |")
+    lines += ["", "All modules:", ""]
+    lines += [f"- [{name}](api/{name.replace('.', '/')}.html)" for name in MODULES]
+    return "\n".join(lines) + "\n"
+
+
 def build(folder: Path) -> None:
     """Writes one page per module; the page of `threea_spark` has every public name, that of the cli every option."""
     for name in threea_spark.__all__:  # imported on first use, but pdoc looks for them in the module
         setattr(threea_spark, name, getattr(threea_spark, name))
-    commands = typer.main.get_command(main.app)
-    context = typer.Context(commands, info_name="threea")
-    main.__doc__ = get_docs_for_click(obj=commands, ctx=context, name="threea")
+    main.__doc__ = commands_text()
     vars(main).update(__docformat__="markdown", __all__=[])
     pdoc.render.configure(docformat="google", show_source=False, footer_text=f"threea_spark {threea_spark.__version__}")
     pdoc.pdoc(*MODULES, output_directory=folder)

@@ -1,7 +1,10 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Release a table
-# MAGIC Turns the table of a made-up hospital into a training table that may be shared. The cluster needs the wheel
+# MAGIC ![Six private rows of hospital stays beside six released ones](../docs/tutorial/rows.png)
+# MAGIC
+# MAGIC Private rows above, released rows below: the same columns without the patient, drawn from a model. Turns the table of
+# MAGIC a made-up hospital into a training table that may be shared. The cluster needs the wheel
 # MAGIC (`%pip install 'threea-spark[evaluate]'`).
 
 # COMMAND ----------
@@ -72,3 +75,16 @@ print(receipt.in_words())
 # COMMAND ----------
 
 display(spark.table("threea_demo.stays_released").limit(10))
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## Decide
+# MAGIC Keep the table if the receipt promises what was agreed, and the advice names no column that you need. Otherwise change
+# MAGIC the domain or the settings first: every further release spends again.
+
+# COMMAND ----------
+
+kept_promise = receipt.privacy.epsilon_spent <= config.privacy.epsilon and receipt.privacy.delta == config.privacy.delta
+lost = [line for line in receipt.diagnostics for name in receipt.columns if repr(name) in line]
+print("Decision:", "keep the table" if kept_promise and not lost else f"look closer: {lost or 'the promise differs'}")

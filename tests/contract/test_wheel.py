@@ -72,7 +72,7 @@ def test_a_wheel_holds_every_module_and_nothing_else(wheel):
     shipped = {name for name in names if ".dist-info/" not in name}
     templates = {f.relative_to(ROOT).as_posix() for f in (ROOT / "threea_spark" / "report" / "templates").iterdir()}
     assert len(templates) > 4
-    assert shipped == modules | templates | {"threea_spark/py.typed"}
+    assert shipped == modules | templates | {"threea_spark/py.typed", "threea_spark/SKILL.md"}
     own = {name.split("/")[1] for name in names - shipped}
     assert own <= {"METADATA", "WHEEL", "RECORD", "top_level.txt", "entry_points.txt", "licenses"}
     licences = {name.split("licenses/")[1] for name in names if "/licenses/" in name}

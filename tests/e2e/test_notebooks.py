@@ -66,8 +66,18 @@ def test_is_databricks_source_and_defines_nothing(name):
     assert not re.search(r"/(work|tmp|home|dbfs)/", source)
 
 
+@pytest.mark.parametrize("name", [name for name in NOTEBOOKS if not name.startswith("04")])
+def test_opens_with_a_picture_and_ends_with_a_decision(name):
+    cells = (FOLDER / name).read_text().split(CELL)
+    pictures = [FOLDER / place for place in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", cells[0])]
+    assert all(picture.is_file() for picture in pictures)
+    assert pictures or "display(figure)" in cells[1]
+    assert 'print("Decision:"' in cells[-1]
+
+
 def test_01_releases(ran, spark):
     notebook = ran("01_release_a_table.py")
+    assert "Decision: keep the table" in notebook.printed
     assert "epsilon 2" in notebook.printed
     assert "patient_id" in notebook.names["receipt"].privacy.unit
     (rows,) = notebook.shown
@@ -78,7 +88,9 @@ def test_01_releases(ran, spark):
 def test_02_reads_receipt_and_report(ran):
     notebook = ran("02_read_receipt_and_report.py")
     assert "Release " in notebook.printed
-    spent, curve = notebook.shown
+    assert "Decision: publish" in notebook.printed
+    figure, spent, curve = notebook.shown
+    assert [axis.get_xlabel() for axis in figure.axes] == ["budget spent (mu squared)", "epsilon"]
     assert {"encode", "approximate", "adapt"} <= set(spent["stage"])
     assert curve["delta"].is_monotonic_decreasing
     (page,) = notebook.pages
@@ -90,6 +102,7 @@ def test_03_trains_on_both(ran):
     notebook = ran("03_train_and_compare.py")
     released, real = (float(text) for text in re.findall(r"AUC of a model trained on \w+: ([\d.]+)", notebook.printed))
     assert 0.65 < released < real + 0.02
+    assert ("Decision: train on released rows" in notebook.printed) == (notebook.names["loss"] <= 0.03)
     (page,) = notebook.pages
     assert "INTERNAL" in page
 

@@ -32,7 +32,7 @@ def checked_message(text, where):
     first, *lines = text.split("\n")
     assert first.startswith(where), text
     if lines:
-        assert first.endswith(f": {len(lines)} field(s) to fix"), text
+        assert first.endswith(f": {len(lines)} problem{'s' * (len(lines) > 1)} to fix"), text
     for line in (first, *lines):
         assert line.isprintable(), ascii(line)
         assert len(line) <= LONGEST_LINE, len(line)
@@ -102,9 +102,9 @@ def test_a_domain_alone_is_read_or_refused_by_the_same_rules(n_inputs):
 @pytest.mark.parametrize(
     "message",
     [
-        "config: 1 field(s) to fix\n  privacy.epsilon: Input should be a valid number",
-        "config: 1 field(s) to fix\n  a\nb: is not a known field",
-        "config: 2 field(s) to fix\n  a: is not a known field",
+        "config: 1 problem to fix\n  privacy.epsilon: Input should be a valid number",
+        "config: 1 problem to fix\n  a\nb: is not a known field",
+        "config: 2 problems to fix\n  a: is not a known field",
         "For further information visit https://errors.pydantic.dev",
         "config: \x1b[31m",
         "config: " + "x" * 5_000,

@@ -59,7 +59,7 @@ def refusal(**changes):
     text = str(caught.value)
     assert not [word for word in JARGON if word in text], text
     first, *lines = text.splitlines()
-    assert first == f"config: {len(lines)} field(s) to fix"
+    assert first == f"config: {len(lines)} problem{'s' * (len(lines) > 1)} to fix"
     return lines
 
 

@@ -65,7 +65,7 @@ def test_a_broken_column_gives_one_line(column, expected):
     with pytest.raises(ConfigError) as caught:
         Domain.from_dict(domain_with(column))
     first, *lines = str(caught.value).splitlines()
-    assert first == "domain: 1 field(s) to fix"
+    assert first == "domain: 1 problem to fix"
     assert len(lines) == 1
     assert lines[0].startswith(f"  {expected}")
 

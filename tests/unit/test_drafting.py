@@ -114,7 +114,7 @@ def test_a_draft_proposes_no_column_that_looks_like_an_identifier():
 
 def test_each_field_left_is_one_line_with_its_rule_and_its_fix():
     first, *lines = refused(yaml.safe_load(release_text("stays", SCHEMA)))
-    assert first == "release.yaml: 8 field(s) to fix"
+    assert first == "release.yaml: 8 problems to fix"
     assert [line.split(": ")[0].strip() for line in lines[:4]] == [
         "privacy.epsilon", "privacy.delta", "privacy.unit", "domain.label",
     ]  # fmt: skip

@@ -150,9 +150,9 @@ def test_a_domain_may_lie_in_a_file_of_its_own(tmp_path):
 
 def test_a_broken_rule_names_its_file(tmp_path):
     path = written(tmp_path, "columns: {a: {type: integer, lower: 9, upper: 1}}\ntask: none\n")
-    with pytest.raises(ConfigError, match="1 field") as caught:
+    with pytest.raises(ConfigError, match="1 problem") as caught:
         Domain.from_yaml(path)
-    assert str(caught.value).startswith(f"{path}: 1 field(s) to fix\n  columns.a: lower must be below upper")
+    assert str(caught.value).startswith(f"{path}: 1 problem to fix\n  columns.a: lower must be below upper")
 
 
 def test_keys_are_names_as_they_are_written(tmp_path):

@@ -91,7 +91,7 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
     refused = unprintable(content)
     if refused is not None:
         field, sentence = refused
-        raise ConfigError(f"{plain_path(where)}: 1 field(s) to fix\n  {plain(field)}: {sentence}")
+        raise _config_error(where, [f"  {plain(field)}: {sentence}"])
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -102,7 +102,13 @@ def parse_model(model: type[ModelT], content: dict[str, Any], *, where: str) -> 
         other = [b for b in breaches if not any(field[: len(b.field)] == b.field for field in unfilled)]
         told = [f"  {plain(name)}: {sentence}" for name, sentence in unfilled_lines(unfilled).items()]
         lines = list(dict.fromkeys([*told, *_lines(other)]))
-        raise ConfigError("\n".join([f"{plain_path(where)}: {len(lines)} field(s) to fix", *lines])) from None
+        raise _config_error(where, lines) from None
+
+
+def _config_error(where: str, lines: list[str]) -> ConfigError:
+    """One message for all broken rules of a file."""
+    count = f"{len(lines)} problem{'' if len(lines) == 1 else 's'} to fix"
+    return ConfigError("\n".join([f"{plain_path(where)}: {count}", *lines]))
 
 
 @dataclass(frozen=True)

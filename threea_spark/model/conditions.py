@@ -114,7 +114,7 @@ def conditions_of(
       found_values: The categories of open columns, by column; None where they are not known yet.
 
     Raises:
-      ConfigError: for a column or a value that the domain does not know, or shares that are none.
+      ConfigError: for a column or value that the domain does not know; for shares below 0, or that do not sum to 1.
     """
     found: dict[str, Wanted] = {}
     for label, asked in (where or {}).items():
@@ -148,7 +148,7 @@ def _shares_of(domain: Domain, asked: Mapping[Any, float]) -> dict[str, float]:
             )
         shares[name] = shares.get(name, 0.0) + share
     if not (all(share >= 0.0 for share in shares.values()) and abs(sum(shares.values()) - 1.0) < 1e-9):
-        raise ConfigError("class_shares: shares are not negative and sum to 1")
+        raise ConfigError("class_shares: shares must not be negative and must sum to 1")
     return shares
 
 

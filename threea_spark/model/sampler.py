@@ -1,6 +1,6 @@
 """The `sample` generator: rows drawn from the released mixture, labelled by the label function.
 
-Everything here is post-processing of RELEASED numbers: drawing costs nothing and may be repeated for ever.
+Everything here is post-processing of RELEASED numbers: drawing costs nothing and may be repeated without limit.
 """
 
 from __future__ import annotations
