@@ -8,7 +8,7 @@
 import pandas as pd
 
 from threea_spark import ReleaseConfig
-from threea_spark.forecast import outlook
+from threea_spark.forecast.outlook import outlook
 
 config = ReleaseConfig.from_yaml("stays.yaml")
 N_ROWS = 40_000  # public; a guess will do

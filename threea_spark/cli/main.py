@@ -19,6 +19,7 @@ from threea_spark.cli.console import ConfigOption, JsonOption, MasterOption, err
 from threea_spark.cli.doctor import doctor
 from threea_spark.cli.fit import fit
 from threea_spark.cli.ledger import ledger_app
+from threea_spark.cli.plan import plan
 from threea_spark.cli.release import release
 from threea_spark.cli.report import report
 from threea_spark.cli.sample import sample
@@ -38,6 +39,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=True, pretty_e
 domain_app = typer.Typer(help="Describe a table's public domain.", no_args_is_help=True)
 app.add_typer(domain_app, name="domain")
 app.add_typer(ledger_app, name="ledger")
+app.command()(plan)
 app.command()(release)
 app.command()(report)
 app.command()(fit)
@@ -60,19 +62,6 @@ def main() -> None:
             err.print_exception()
         err.print(f"[bold red]error:[/bold red] {escaped(str(error))}")
         raise SystemExit(error.exit_code) from None
-
-
-@app.command()
-def plan(
-    config: ConfigOption,
-    rows: Annotated[int, typer.Option(min=1, help="Public row count to assume; no row is read.")] = 100_000,
-    as_json: JsonOption = False,
-) -> None:
-    """Shows what the budget buys without reading a row: noise by stage, cluster sizes, expected signal to noise."""
-    from threea_spark.forecast import outlook
-
-    found = outlook(ReleaseConfig.from_yaml(config), n_rows=rows)
-    say(found.in_words(), json.dumps(found.as_dict(), indent=1) if as_json else None)
 
 
 @app.command()
