@@ -2,7 +2,7 @@
 
     python benchmarks/curve_fit.py docs/experiments/curves.json
 
-Prints CURVES as it stands in threea_spark/forecast/curves.py, then the share of each table that was kept.
+Prints CURVES as it stands in threea_spark/forecast/curves.py, and the tables of docs/tuning.md.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ WANTED = 0.8
 MIN_GAIN = 0.05
 """What real rows give above guessing at least; of less, no share can be told."""
 WIDEST, NARROWEST, STEP = 0.02, 0.16, 0.02
+BANDS = (3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,28 @@ def curves_of(points: Sequence[Point]) -> Curves:
     return Curves(low, middle, high, tail, len({point.table for point in points}), len(points), round(covered, 2), ends)
 
 
+def by_signal(points: Sequence[Point], curves: Curves) -> str:
+    """Lists what was kept by signal, beside the curves, as Markdown."""
+    lines = ["| signal | releases | tables | kept: least, middle, most | curves |", "|---|---|---|---|---|"]
+    for low, high in pairwise(BANDS):
+        some = [point for point in points if low <= point.signal < high]
+        if not some:
+            continue
+        kept, at = [point.kept for point in some], math.sqrt(low * high)
+        found = " ".join(f"{value:.2f}" for value in (min(kept), float(np.median(kept)), max(kept)))
+        drawn = " ".join(f"{curve.kept(at):.2f}" for curve in (curves.low, curves.middle, curves.high))
+        n_tables = len({point.table for point in some})
+        lines.append(f"| {low} to {high} | {len(some)} | {n_tables} | {found} | {drawn} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Fits, and prints."""
     records = json.loads(Path(sys.argv[1]).read_text())
     for metric in ("auc", "r2"):
         points = points_of(records, metric)
-        sys.stdout.write(f'"{metric}": {curves_of(points)},\n')
-        by_table = defaultdict(list)
-        for point in sorted(points, key=lambda point: point.signal):
-            by_table[point.table].append(
-                f"{point.n_rows}@{point.epsilon:g} {math.log10(point.signal):.1f} {point.kept:.2f}"
-            )
-        for table, lines in sorted(by_table.items()):
-            sys.stdout.write(f"    {table}: {', '.join(lines)}\n")
+        found = curves_of(points)
+        sys.stdout.write(f'"{metric}": {found},\n{by_signal(points, found)}\n')
 
 
 if __name__ == "__main__":

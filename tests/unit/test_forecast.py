@@ -1,9 +1,10 @@
-"""What `threea plan` says: each number against the planned mechanisms, its verdicts, and its curves on measured tables."""
+"""What `threea plan` says: numbers against the planned mechanisms, verdicts, and curves against measured tables."""
 
 import json
 import math
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_every_number_of_the_columns_follows_from_the_planned_noise():
         assert columns[name].typical_rows == pytest.approx(n_rows / columns[name].values)
     of_names = 2 / (plan.mu_of(Stage.ENCODE) * math.sqrt(0.3))
     rare = norm.isf(min(1e-7, 0.1 * 1e-6 / 2))
-    assert columns["ward"].merged_below == pytest.approx(2 * (10 - 1) + of_names * rare, rel=1e-3)
+    assert columns["ward"].merged_below == pytest.approx(2 * (10 - 1) + of_names * rare, abs=1.0)  # half a step
     assert all(column.within_rows == pytest.approx(norm.ppf(0.975) * noise, rel=1e-4) for column in found.columns)
 
 
@@ -119,7 +120,7 @@ def test_a_column_s_verdict_turns_with_the_rows(name, rows, verdicts):
 def test_the_verdict_turns_with_rows_and_with_epsilon():
     grades = [outlook(config_of(), n_rows=n_rows).verdict.grade for n_rows in (1_000, 16_000, 1_000_000)]
     assert grades == ["too thin", "thin", "good"]
-    grades = [outlook(config_of(epsilon=epsilon), n_rows=60_000).verdict.grade for epsilon in (0.02, 1.0, 8.0)]
+    grades = [outlook(config_of(epsilon=epsilon), n_rows=20_000).verdict.grade for epsilon in (0.02, 1.0, 8.0)]
     assert grades == ["too thin", "thin", "good"]
 
 
@@ -128,7 +129,10 @@ def test_the_fix_is_the_change_that_helps_most():
     assert (
         outlook(config_of(max_rows=None, epsilon=0.1), n_rows=4_000).verdict.fix == "twice as many rows, or epsilon 0.2"
     )
-    assert outlook(config_of(max_rows=None, epsilon=8.0), n_rows=300).verdict.fix.startswith(("twice", "leave out"))
+    most = outlook(config_of(max_rows=None, epsilon=8.0), n_rows=800).verdict.fix
+    assert most in ("twice as many rows", "leave out 'zip', or list fewer values")  # no larger epsilon
+    few = outlook(config_of(max_rows=None, epsilon=4.0), n_rows=100).verdict.fix
+    assert few == "twice as many rows, or epsilon 8"  # most columns are lost, and nobody leaves out most columns
     assert outlook(config_of(), n_rows=1_000_000).verdict.fix is None
 
 
@@ -141,7 +145,7 @@ def stated(found):
     if found is None or isinstance(found, bool):
         return set()
     hundred = 100.0 * found
-    forms = (f"{found:,.0f}", f"{found:.3g}", f"{found:g}", f"{found:,}", f"{hundred:.0f}", f"{found:.2f}")
+    forms = (f"{found:,.0f}", f"{found:.3g}", f"{found:g}", f"{found:,}", f"{hundred:.0f}", f"{found:.3f}")
     return {*forms, forms[-1].removeprefix("0")}
 
 
@@ -265,7 +269,7 @@ def test_the_stated_coverage_is_that_of_tables_left_out():
 def test_more_signal_keeps_more_and_never_more_than_all():
     for metric in ("auc", "r2"):
         found = [ModelOutlook.at(metric, signal) for signal in (1.0, 30.0, 1e3, 1e6)]
-        for one, more in zip(found, found[1:], strict=False):
+        for one, more in pairwise(found):
             assert 0.0 <= one.kept_low <= one.kept_middle <= one.kept_high <= 1.0
             assert one.kept_middle <= more.kept_middle
             assert one.released_low <= more.released_low

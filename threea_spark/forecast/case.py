@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from threea_spark.config.release import ReleaseConfig
+from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.outline import TableShape, expected_shape, histogram_layout
 from threea_spark.planned import sums_of
 from threea_spark.privacy.accounting import CLAIM_SLACK
@@ -50,6 +51,11 @@ class Case:
         return replace(self, n_rows=n_rows)
 
     @cached_property
+    def layout(self) -> HistogramLayout:
+        """What Encode counts."""
+        return histogram_layout(self.config)
+
+    @cached_property
     def shape(self) -> TableShape:
         """The table's, with classes of equal size."""
         return expected_shape(self.config, float(self.n_rows))
@@ -66,7 +72,7 @@ class Case:
 
     def noise_of(self, stage: Stage, name: str) -> float | None:
         """Standard deviation of the noise on a count of one of its sums, in rows; None where it is not asked for."""
-        unit = histogram_layout(self.config).unit if (stage, name) == (Stage.ENCODE, "histograms") else 1
+        unit = self.layout.unit if (stage, name) == (Stage.ENCODE, "histograms") else 1
         asked = (own for own in self.sums if own.stage is stage and own.name == name)
         return next((own.stddev_under(self.plan) / unit for own in asked), None)
 

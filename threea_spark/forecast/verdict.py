@@ -106,8 +106,8 @@ def _changes(case: Case, columns: Sequence[ColumnOutlook]) -> Iterator[_Change]:
 
     if case.plan.unit.max_rows > 1:
         yield of("set privacy.unit.max_rows to 1, if most units have one row", case.of_single_rows())
-    lost = [column for column in columns if column.verdict == "likely lost"]
-    if lost and len(lost) < len(columns):
+    lost = [own for own in columns if own.verdict == "likely lost" and own.column not in case.config.domain.labels]
+    if lost and len(lost) <= THIN_LOST * len(columns):
         yield _without(case, columns, lost)
     doubled = 2.0 * case.plan.epsilon
     either = f"twice as many rows, or epsilon {doubled:g}" if doubled <= MOST_EPSILON else "twice as many rows"

@@ -123,9 +123,8 @@ def rows(value: float) -> str:
 
 
 def plain(value: float) -> str:
-    """Two digits behind the point, without the zero before it."""
-    text = f"{value:.2f}"
-    return text.removeprefix("0") if text != "0.00" else "0"
+    """Three digits behind the point, without the zero before it."""
+    return f"{value:.3f}".removeprefix("0")
 
 
 def percent(share: float) -> str:
