@@ -12,7 +12,7 @@
 from pyspark.sql import functions as F
 
 from threea_spark import ReleaseConfig, release
-from threea_spark.forecast import outlook
+from threea_spark.forecast.outlook import outlook
 from threea_spark.session import build_session
 
 spark = build_session("threea-notebook")

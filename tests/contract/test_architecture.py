@@ -27,6 +27,7 @@ ROOMS = (
     ("report",),
     ("recipes",),
     (None,),  # the top-level modules: pipeline, stages, recipe, ...
+    ("forecast",),
     ("estimators",),
     ("doctor",),
     ("cli",),

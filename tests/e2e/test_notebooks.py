@@ -109,10 +109,16 @@ def test_03_trains_on_both(ran):
 
 def test_04_plans_without_a_row(ran):
     notebook = ran("04_what_the_budget_buys.py")
-    by_epsilon, by_bound = notebook.shown
+    figure, by_epsilon, by_bound = notebook.shown
+    assert figure.axes[0].get_ylabel() == "AUC"
     assert list(by_epsilon["epsilon"]) == [0.5, 1.0, 2.0, 4.0]
-    assert list(by_bound["max_rows"]) == [1, 2, 4, 8]
-    assert all(isinstance(table, pd.DataFrame) and len(table.columns) > 2 for table in notebook.shown)
+    assert list(by_bound["rows per patient"]) == [1, 2, 4, 8]
+    for table in (by_epsilon, by_bound):
+        assert isinstance(table, pd.DataFrame)
+        assert len(table.columns) == 6
+        assert table["a count is right within (rows)"].is_unique
+    assert notebook.printed.rstrip().splitlines()[-1].startswith("good: ")
+    assert "Verdict: good: " in notebook.printed
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from test_config import config_with, refusal
 
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import PrivacyError
-from threea_spark.forecast import outlook
+from threea_spark.forecast.outlook import outlook
 from threea_spark.privacy import large_delta
 
 UNIT = {"column": "p", "max_rows": 4}
@@ -77,6 +77,7 @@ def test_a_plan_says_one_in_how_many_delta_is_and_warns_of_too_many_assumed_rows
     assert "warning: privacy.delta should be below 5e-07" in many.in_words()
     assert "would be refused" in many.in_words()
     assert len(many.as_dict()["delta"]) == 2
+    assert "at least 2,000,000 units" in many.in_words()
     allowed = planned(2_000_000, privacy__allow_large_delta=True).in_words()
     assert "real values of individuals may be released" in allowed
 

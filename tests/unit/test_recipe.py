@@ -15,7 +15,7 @@ from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.engine.local import LocalSource
 from threea_spark.engine.packed import column_name
 from threea_spark.engine.progress import Progress
-from threea_spark.forecast import outlook
+from threea_spark.forecast.outlook import outlook
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
@@ -168,7 +168,7 @@ def test_a_plan_and_its_release_agree(case):
     for (stage, _), mechanism in mechanisms.items():
         spent[stage] += mechanism.mu**2
     for stage in said.stages:
-        if stage.meaning != "not used":
+        if "does not use it" not in stage.does:
             unspent = unused_looks(config, stage.mu, mechanisms) if stage.stage == "encode" else 0.0
             assert math.sqrt(spent[Stage(stage.stage)] + unspent) == pytest.approx(stage.mu, rel=1e-6), stage
             assert math.sqrt(spent[Stage(stage.stage)]) <= stage.mu * (1.0 + 1e-9), stage
@@ -193,7 +193,7 @@ def test_a_numeric_label_is_planned_as_the_classes_that_it_is_cut_into():
         said = {stage.stage: stage for stage in outlook(config, n_rows=30_000).stages}
         n_cells = outlook(config, n_rows=30_000).resolved["n_cells"]
         in_cell = 30_000 / n_cells / n_classes
-        assert said["approximate"].signal_to_noise == pytest.approx(in_cell / said["approximate"].noise_rows)
+        assert said["approximate"].typical_rows == pytest.approx(in_cell)
 
 
 def test_a_wide_table_is_planned_with_the_noise_of_its_moments():

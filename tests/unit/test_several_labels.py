@@ -16,7 +16,7 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.encode.outline import LabelShape, expected_shape
 from threea_spark.errors import ConfigError
 from threea_spark.evaluation.evaluate import Evaluation, JudgedRows, label_scores, score
-from threea_spark.forecast import outlook
+from threea_spark.forecast.outlook import outlook
 from threea_spark.model.conditions import Conditions
 from threea_spark.model.drawn_label import DrawnLabel, RowPart
 from threea_spark.model.labels import KernelInput, LabelFunction
@@ -214,7 +214,7 @@ def test_labels_that_are_learned_have_what_the_others_leave():
     for label in (["died"], ["died", "back"], LABELS):
         config = config_of(label, epsilon=1.0)
         adapt = next(own for own in outlook(config, n_rows=100_000).stages if own.stage == "adapt")
-        shares[len(label)] = adapt.signal_to_noise / adapt.mu
+        shares[len(label)] = 1.0 / (adapt.needed_rows * adapt.mu)
     assert shares[1] == pytest.approx(np.sqrt(2.0) * shares[2]) == pytest.approx(np.sqrt(3.0) * shares[3])
 
 

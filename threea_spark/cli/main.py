@@ -17,13 +17,14 @@ import typer
 
 from threea_spark import __version__
 from threea_spark.cli.check import check
-from threea_spark.cli.commands import Command, Group, whole_number
+from threea_spark.cli.commands import Command, Group
 from threea_spark.cli.console import CONFIG, ConfigOption, JsonOption, MasterOption, err, escaped, out, say
 from threea_spark.cli.doctor import doctor
 from threea_spark.cli.export import export
 from threea_spark.cli.fit import fit
 from threea_spark.cli.init import init
 from threea_spark.cli.ledger import ledger_app
+from threea_spark.cli.plan import plan
 from threea_spark.cli.progress import announce_spark, shown_step
 from threea_spark.cli.release import release
 from threea_spark.cli.report import report
@@ -44,7 +45,7 @@ app = typer.Typer(cls=Group, help=HELP, no_args_is_help=True, add_completion=Tru
 domain_app = typer.Typer(cls=Group, help="Describe a table's public domain.", no_args_is_help=True)
 app.add_typer(domain_app, name="domain")
 app.add_typer(ledger_app, name="ledger", cls=Group)
-for _command in (init, release, report, fit, sample, export, doctor):
+for _command in (init, plan, release, report, fit, sample, export, doctor):
     app.command(cls=Command)(_command)
 domain_app.command("check", cls=Command)(check)
 
@@ -82,24 +83,6 @@ def options_before_any_command(
     ] = False,
 ) -> None:
     """Declares, for the help, the options that `main` and a callback handle."""
-
-
-@app.command(cls=Command)
-def plan(
-    config: ConfigOption = CONFIG,
-    rows: Annotated[
-        int, typer.Option(parser=whole_number, metavar="N", help="Public row count to assume; no row is read.")
-    ] = 100_000,
-    as_json: JsonOption = False,
-) -> None:
-    """Shows what the budget buys without reading a row: noise by stage, cluster sizes, expected signal to noise."""
-    from threea_spark.config.release import ReleaseConfig
-
-    parsed = ReleaseConfig.from_yaml(config)  # what is wrong with it is said before the rest is loaded
-    from threea_spark.forecast import outlook
-
-    found = outlook(parsed, n_rows=rows)
-    say(found.in_words(), json.dumps(found.as_dict(), indent=1) if as_json else None)
 
 
 @app.command(cls=Command)

@@ -17,7 +17,7 @@ from threea_spark.encode.feature import CATEGORY_COORDINATE, FeatureCodec, Featu
 FEW_LEVELS = 12
 MAX_CATEGORY_CELLS = 64
 _MIN_MASS = 1e-9
-_LEVEL_STDDEVS = 2.0
+LEVEL_STDDEVS = 2.0
 OTHER_STDDEVS = 3.0
 """Standard deviations of the noise that the rows of other values hold at least; else every value counts as found."""
 _MIN_CLASS_ROWS = 1e-3
@@ -86,7 +86,7 @@ class CategoryField(FeatureField):
         if self.is_label:
             masses, min_rows, max_cells = np.maximum(block, _MIN_CLASS_ROWS), 0.0, len(self.values)
         else:
-            masses, min_rows, max_cells = block, _LEVEL_STDDEVS * stddev, MAX_CATEGORY_CELLS
+            masses, min_rows, max_cells = block, LEVEL_STDDEVS * stddev, MAX_CATEGORY_CELLS
         values, last = self.values, len(self.values) - 1
         if not self.catch_all or last == 0 or block[last] >= OTHER_STDDEVS * stddev:
             return category_codec(self.name, values, self.nullable, masses, min_rows=min_rows, max_cells=max_cells)

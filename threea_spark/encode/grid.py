@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -94,8 +94,20 @@ def leaf_grid(lower: float, upper: float, *, whole: bool, atoms: Sequence[float]
       whole: Whether the column holds whole numbers only.
       atoms: Public values within the bounds that get leaves of their own, as zero and the bounds do.
     """
+    return _leaf_grid(lower, upper, whole, tuple(float(atom) for atom in atoms))
+
+
+@lru_cache(maxsize=256)  # a plan asks for the same grids again and again; nobody may write to them
+def _leaf_grid(lower: float, upper: float, whole: bool, atoms: tuple[float, ...]) -> LeafGrid:
+    made = _made_grid(lower, upper, whole=whole, atoms=atoms)
+    for ends in (made.low, made.high):
+        ends.flags.writeable = False
+    return made
+
+
+def _made_grid(lower: float, upper: float, *, whole: bool, atoms: tuple[float, ...]) -> LeafGrid:
     if whole:
-        return _whole_grid(math.ceil(lower), math.floor(upper), {float(atom) for atom in atoms})
+        return _whole_grid(math.ceil(lower), math.floor(upper), set(atoms))
     inner = _mixed_edges(lower, upper, N_LEAVES - 3 - 2 * len(atoms))  # leaves room for three atoms, and these
     inner = np.union1d(inner, np.array(atoms, dtype=np.float64))
     low, high = inner[:-1], inner[1:]

@@ -10,6 +10,7 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.bounds import with_widest_bounds
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import Field, HistogramLayout
+from threea_spark.encode.packing import Reader
 from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely, default_cells
 
@@ -59,13 +60,18 @@ class TableShape:
         return (LabelShape(domain.label, self.n_classes, self.rows_to_learn, is_number), *self.further_labels)
 
 
-def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
-    """The histograms that Encode sums: an open column has as many values as it may keep, a bound to be found is far."""
+def expected_reader(config: ReleaseConfig) -> Reader:
+    """What is coded: an open column has as many values as it may keep, a bound to be found is far."""
     most = {
         name: tuple(str(value) for value in range(column.max_values + 1))
         for name, column in config.domain.open_columns.items()
     }
-    return HistogramLayout(reader_of(with_widest_bounds(config.domain), most, affine=codes_affinely(config)).fields)
+    return reader_of(with_widest_bounds(config.domain), most, affine=codes_affinely(config))
+
+
+def histogram_layout(config: ReleaseConfig) -> HistogramLayout:
+    """The histograms that Encode sums, of what is coded at most."""
+    return HistogramLayout(expected_reader(config).fields)
 
 
 def encode_prices(config: ReleaseConfig, mu: float) -> EncodePrices:

@@ -93,7 +93,8 @@ def outlook_words(delta: float, max_rows: int, n_rows: int, *, is_allowed: bool)
       n_rows: Assumed number of rows.
       is_allowed: Whether the configuration allows a large delta.
     """
-    lines = [f"delta {delta:g} is one in {1.0 / delta:,.0f}"]
+    n_units = math.ceil(n_rows / max_rows)
+    lines = [f"delta {delta:g} is one in {1.0 / delta:,.0f}; {n_rows:,} rows belong to at least {n_units:,} units."]
     limit = one_in_units(n_rows, max_rows)
     if delta > limit:
         then = "real values of individuals may be released" if is_allowed else "a release of so few would be refused"

@@ -146,15 +146,19 @@ def may_count_classes(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShap
 
 
 def can_learn(plan: PrivacyPlan, shape: TableShape, label: LabelShape, n_labels: int) -> bool:
-    """Whether enough rows are outside the largest class: the noise on a gradient grows with the root of the columns.
+    """Whether enough rows are outside a label's largest class; see `needed_to_learn`."""
+    return label.rows_to_learn >= needed_to_learn(plan, shape, n_labels)
+
+
+def needed_to_learn(plan: PrivacyPlan, shape: TableShape, n_labels: int) -> float:
+    """Rows outside a label's largest class that a function needs: gradients' noise grows with the root of the columns.
 
     Args:
       plan, shape: Of the release.
-      label: The label that is to be learned.
       n_labels: Labels that share Adapt's budget.
     """
-    noise = _noise(plan, max(shape.n_features, 1), rules.label_mu(plan.mu_of(Stage.ADAPT), n_labels))
-    return label.rows_to_learn >= rules.MIN_ROWS_TO_LEARN * noise
+    mu = rules.label_mu(plan.mu_of(Stage.ADAPT), n_labels)
+    return rules.MIN_ROWS_TO_LEARN * _noise(plan, max(shape.n_features, 1), mu)
 
 
 def may_count_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> bool:

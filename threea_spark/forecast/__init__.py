@@ -1,0 +1,1 @@
+"""What a budget buys, from public numbers alone: `threea plan`."""
