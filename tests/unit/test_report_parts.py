@@ -147,7 +147,7 @@ def test_a_spread_counts_levels_and_other():
     found = spread_of(words(["a", "a", "b", OTHER, None]))
     assert found.levels == (("a", 0.5), ("b", 0.25), (OTHER, 0.25))
     assert (found.n_distinct, found.other_share, found.is_constant) == (3, 0.25, False)
-    assert spread_in_words("category", found).replace("\u00a0", " ") == "a 50.0 %, b 25.0 %, other 25.0 %"
+    assert spread_in_words("category", found).replace("\u00a0", " ") == "a (50.0 %), b (25.0 %), other (25.0 %)"
     assert spread_in_words("number", spread_of(numbers([np.nan]))) == "null only"
     assert spread_in_words("number", spread_of(numbers([7.0, 7.0]))) == "always 7"
 
@@ -195,7 +195,7 @@ def test_the_dictionary_says_what_each_column_may_hold_and_holds():
     assert list(entries) == [*domain.columns, "died_probability"]
     assert entries["died"].allowed == "listed: no, yes; no null; the label"
     assert entries["stay"].allowed == "0 to 512 (bounds found in the data); no null"
-    assert entries["zip"].allowed.startswith("1 values found in the data")
+    assert entries["zip"].allowed.startswith("1 value found in the data")
     assert entries["zip"].other.replace("\u00a0", " ") == "98.0 %"
     assert entries["zip"].nulls.replace("\u00a0", " ") == "2.0 %"
     assert entries["plan"].other == entries["plan"].nulls == ""
