@@ -13,6 +13,7 @@ from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError
 from threea_spark.model.released import ReleaseModel
+from threea_spark.planned import make_plan, ways_through
 from threea_spark.privacy.asked import NOTHING_ASKED, asked_in_words, words_of
 from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.large_delta import fewest_units, in_people
@@ -105,6 +106,41 @@ def test_a_statement_names_what_ran_and_nothing_else():
     assert asked_in_words(["labels-of-died-0", "labels-of-died-1", "labels-7"]) == "gradients of the label function"
     assert asked_in_words([]) == NOTHING_ASKED
     assert words_of("unheard-of") is None
+
+
+NUMBER = {"type": "float", "lower": "auto", "upper": "auto"}
+RELEASES = [
+    {"label": "died"},
+    {"label": ["died", "ward"]},
+    {"label": "x1", "task": "regression"},
+    {"label": "died", "approximate": {"components": 3}},
+    {"label": "died", "anonymize": {"generator": "mix"}},
+    {"label": "died", "adapt": {"rows": "sample"}},
+]
+
+
+@pytest.mark.parametrize("case", RELEASES, ids=str)
+def test_every_sum_that_a_release_may_ask_for_has_words(case):
+    """The receipt says what ran; a new sum without words would stand there by its name alone."""
+    stages = {name: own for name, own in case.items() if name in ("approximate", "anonymize", "adapt")}
+    columns = {
+        "died": {"type": "categorical", "values": ["no", "yes"]},
+        "ward": {"type": "categorical", "values": ["a", "b"]},
+        "zip": {"type": "categorical", "values": "open"},
+        **{f"x{place}": NUMBER for place in range(6)},
+    }
+    config = ReleaseConfig.from_dict(
+        {
+            "source": {"path": "a"},
+            "target": {"path": "b"},
+            "privacy": {"epsilon": 1, "delta": 1e-6, "unit": "row"},
+            "domain": {"columns": columns, "label": case["label"], "task": case.get("task", "classification")},
+            **stages,
+        }
+    )
+    sums = [own for way in ways_through(config, make_plan(config)) for own in way]
+    assert len(sums) > 5
+    assert [own.name for own in sums if words_of(own.name) is None] == []
 
 
 def test_delta_is_compared_with_people():
