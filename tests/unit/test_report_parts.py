@@ -13,6 +13,7 @@ from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError
 from threea_spark.model.released import ReleaseModel
+from threea_spark.planned import make_plan, ways_through
 from threea_spark.privacy.asked import NOTHING_ASKED, asked_in_words, words_of
 from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.large_delta import fewest_units, in_people
@@ -107,6 +108,41 @@ def test_a_statement_names_what_ran_and_nothing_else():
     assert words_of("unheard-of") is None
 
 
+NUMBER = {"type": "float", "lower": "auto", "upper": "auto"}
+RELEASES = [
+    {"label": "died"},
+    {"label": ["died", "ward"]},
+    {"label": "x1", "task": "regression"},
+    {"label": "died", "approximate": {"components": 3}},
+    {"label": "died", "anonymize": {"generator": "mix"}},
+    {"label": "died", "adapt": {"rows": "sample"}},
+]
+
+
+@pytest.mark.parametrize("case", RELEASES, ids=str)
+def test_every_sum_that_a_release_may_ask_for_has_words(case):
+    """The receipt says what ran; a new sum without words would stand there by its name alone."""
+    stages = {name: own for name, own in case.items() if name in ("approximate", "anonymize", "adapt")}
+    columns = {
+        "died": {"type": "categorical", "values": ["no", "yes"]},
+        "ward": {"type": "categorical", "values": ["a", "b"]},
+        "zip": {"type": "categorical", "values": "open"},
+        **{f"x{place}": NUMBER for place in range(6)},
+    }
+    config = ReleaseConfig.from_dict(
+        {
+            "source": {"path": "a"},
+            "target": {"path": "b"},
+            "privacy": {"epsilon": 1, "delta": 1e-6, "unit": "row"},
+            "domain": {"columns": columns, "label": case["label"], "task": case.get("task", "classification")},
+            **stages,
+        }
+    )
+    sums = [own for way in ways_through(config, make_plan(config)) for own in way]
+    assert len(sums) > 5
+    assert [own.name for own in sums if words_of(own.name) is None] == []
+
+
 def test_delta_is_compared_with_people():
     assert fewest_units(1001.2, 4) == 251
     assert fewest_units(-3.0, 1) == 1
@@ -147,7 +183,7 @@ def test_a_spread_counts_levels_and_other():
     found = spread_of(words(["a", "a", "b", OTHER, None]))
     assert found.levels == (("a", 0.5), ("b", 0.25), (OTHER, 0.25))
     assert (found.n_distinct, found.other_share, found.is_constant) == (3, 0.25, False)
-    assert spread_in_words("category", found).replace("\u00a0", " ") == "a 50.0 %, b 25.0 %, other 25.0 %"
+    assert spread_in_words("category", found).replace("\u00a0", " ") == "a (50.0 %), b (25.0 %), other (25.0 %)"
     assert spread_in_words("number", spread_of(numbers([np.nan]))) == "null only"
     assert spread_in_words("number", spread_of(numbers([7.0, 7.0]))) == "always 7"
 
@@ -195,7 +231,7 @@ def test_the_dictionary_says_what_each_column_may_hold_and_holds():
     assert list(entries) == [*domain.columns, "died_probability"]
     assert entries["died"].allowed == "listed: no, yes; no null; the label"
     assert entries["stay"].allowed == "0 to 512 (bounds found in the data); no null"
-    assert entries["zip"].allowed.startswith("1 values found in the data")
+    assert entries["zip"].allowed.startswith("1 value found in the data")
     assert entries["zip"].other.replace("\u00a0", " ") == "98.0 %"
     assert entries["zip"].nulls.replace("\u00a0", " ") == "2.0 %"
     assert entries["plan"].other == entries["plan"].nulls == ""

@@ -39,10 +39,15 @@ class OpenValues:
     def in_words(self) -> str:
         """States the share of other values, and what helps."""
         return (
-            f"{percent(self.other_share)} of {self.column!r} became 'other': {self.n_found} values were found, each "
+            f"{percent(self.other_share)} of {self.column!r} became 'other': {values_found(self.n_found)}, each "
             f"needs about {self.rows_needed:,.0f} rows. To keep more, list the values, raise epsilon, or use a "
             "coarser column"
         )
+
+
+def values_found(number: int) -> str:
+    """Says how many values of an open column were found."""
+    return "1 value was found" if number == 1 else f"{number:,} values were found"
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def _allowed(name: str, column: Column, fit: Mapping[str, Any]) -> list[str]:
 def _values_allowed(name: str, column: CategoricalColumn, fit: Mapping[str, Any]) -> list[str]:
     if column.is_open:
         own = fit.get("open columns", {}).get(name, {})
-        number = f"{own['values found']:,} values" if "values found" in own else "values"
+        found = own.get("values found")
+        number = "values" if found is None else "1 value" if found == 1 else f"{found:,} values"
         return [f"{number} found in the data, each held by enough units, and other"]
     shown = ", ".join(column.values[:_MAX_VALUES])
     more = len(column.values) - _MAX_VALUES

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from threea_spark.encode.domain_fit import values_found
 from threea_spark.encode.misfits import Kind
 from threea_spark.publish.receipt import Receipt, found_bounds_in_words
 from threea_spark.report.charts.scales import percent
@@ -41,7 +42,7 @@ def domain_fit_table(receipt: Receipt) -> DomainFitTable | None:
         return None
     found = [f"Bounds {text}." for text in found_bounds_in_words(receipt.domain_fit)]
     found += [
-        f"Of {name!r}, {own['values found']} values were found; {percent(own['other'])} of its rows hold others."
+        f"Of {name!r}, {values_found(own['values found'])}; {percent(own['other'])} of its rows hold others."
         for name, own in receipt.domain_fit.get("open columns", {}).items()
     ]
     ordered = list(columns.items())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from threea_spark.privacy.large_delta import fewest_units
+from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.publish.receipt import NO_VERSION, Receipt, package_versions
 from threea_spark.report.public import public_page
 from threea_spark.report.summary import summary_of
@@ -44,5 +46,6 @@ def model_report_html(model: ReleaseModel, *, n_rows: int | None = None, seed: i
         versions=package_versions(),
         rules=model.domain.rules_in_words,
         domain_fit=dict(model.domain_fit),
+        n_units=fewest_units(model.n_rows, 1) if model.privacy.unit == str(PrivacyUnit()) else None,
     )
     return public_page(receipt, summary_of(rows, model.domain, len(rows)), model.domain)

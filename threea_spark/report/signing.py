@@ -73,8 +73,8 @@ def _source(receipt: Receipt) -> str:
 def _in_plain_words(best: str, *, whole: bool) -> str:
     of = "" if whole else " by the mixing step alone"
     return (
-        f"Who knows everything but one unit's rows can tell{of} whether these were read in at most {best} of cases. "
-        "A coin toss is right in 50\u00a0%."
+        f"Someone who knows everything but one unit's rows can tell{of} whether these were read in at most {best} of "
+        "cases. A coin toss is right in 50\u00a0%."
     )
 
 

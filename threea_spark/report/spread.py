@@ -78,7 +78,7 @@ def spread_in_words(values_kind: str, spread: Spread) -> str:
     if not spread.n_distinct:
         return "null only"
     if values_kind == "category":
-        shown = ", ".join(f"{level} {percent(share)}" for level, share in spread.levels)
+        shown = ", ".join(f"{level} ({percent(share)})" for level, share in spread.levels)
         more = spread.n_distinct - len(spread.levels)
         return f"{shown}, and {more:,} more" if more else shown
     low, high = (float(spread.quantiles[place]) for place in (1, 3))

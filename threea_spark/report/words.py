@@ -59,7 +59,7 @@ def guarantee_in_words(statement: PrivacyStatement) -> list[str]:
         else "This holds for the last step alone. It does not bound what attackers learn from the whole release."
     )
     return [
-        f"{unit_in_words(statement)} We call this a unit. {promise}",
+        f"{unit_in_words(statement)} {promise}",
         "Imagine attackers who know every other row of the source, and have unlimited time and computing power. They "
         f"have two candidates for the source. {apart} They must say which of the two was released. If both are "
         f"equally likely, they are right in at most {best} of such cases. A coin toss is right in 50\u00a0%.",
@@ -72,7 +72,7 @@ def guarantee_in_words(statement: PrivacyStatement) -> list[str]:
 def unit_in_words(statement: PrivacyStatement) -> str:
     """Says in a sentence who is protected."""
     if statement.unit == "one row":
-        return "Each row is protected."
+        return "Each row is protected; we call it a unit."
     return f"Each unit is protected: {statement.unit}."
 
 
