@@ -33,7 +33,7 @@ def kill(session, text, seconds=60.0):
 def test_a_killed_python_worker_is_replaced_and_the_release_ends_whole(spark, releasing, config, kinds, tmp_path):
     config["anonymize"] = {"rows": 300_000}
     one = releasing(config, master="local[2,4]")
-    one.wait_for("step 6")
+    one.wait_for("step 5")
     kill(one.process.pid, "pyspark.daemon")
     assert one.end() == 0, one.lines
     assert whole(spark, tmp_path / "out") == 300_000
@@ -44,7 +44,7 @@ def test_a_killed_python_worker_is_replaced_and_the_release_ends_whole(spark, re
 def test_a_worker_killed_where_no_retry_is_allowed_ends_in_one_error(spark, releasing, config, kinds, tmp_path):
     config["anonymize"] = {"rows": 300_000}
     one = releasing(config, master="local[2,1]")
-    one.wait_for("step 6")
+    one.wait_for("step 5")
     kill(one.process.pid, "pyspark.daemon")
     assert one.end() == 9, one.lines
     (failed,) = [line for line in one.lines if line.startswith("failed")]
@@ -54,7 +54,7 @@ def test_a_worker_killed_where_no_retry_is_allowed_ends_in_one_error(spark, rele
     assert one.staging == []
 
 
-@pytest.mark.parametrize("step", ["step 2", "step 6"])
+@pytest.mark.parametrize("step", ["step 2", "step 5"])
 def test_an_executor_that_dies_is_replaced(spark, releasing, config, kinds, tmp_path, step):
     config["anonymize"] = {"rows": 300_000}
     config["privacy"]["unit"] = {"column": "patient", "max_rows": 2}  # rows are shuffled in steps 1 and 2
