@@ -90,7 +90,7 @@ def test_python_that_needs_a_session_is_run_by_its_own_test():
     [
         ("threea releaze -c a.yaml", "releaze"),
         ("threea release --confg a.yaml", "--confg"),
-        ("threea plan", "config"),
+        ("threea sample --out rows.parquet", "--model"),
         ("threea plan -c a.yaml --rows many", "--rows"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_job_refuses_what_is_booked_elsewhere_before_spark_starts(ledger, is_r
     path.write_text(yaml.safe_dump(config_of(tmp_path / "nowhere", tmp_path / "out", privacy=privacy)))
     started = []
     monkeypatch.setitem(JOB["main"].__globals__, "build_session", started.append)
-    monkeypatch.setitem(JOB["main"].__globals__, "release_with_model", refuse)
+    monkeypatch.setitem(JOB["main"].__globals__, "release_with_outputs", refuse)
     code = JOB["main"](["--config", str(path), "--ledger", "gov.ledger", "--grants", "gov.grants"])
     said = capsys.readouterr().err
     assert (code, started == []) == ((2, True) if is_refused else (5, False)), said
@@ -56,7 +56,7 @@ def test_a_job_refuses_what_is_booked_elsewhere_before_spark_starts(ledger, is_r
         assert "booked in gov.ledger, with grants: gov.grants; change privacy.ledger" in said
 
 
-def refuse(spark, config):
+def refuse(spark, config, outputs):
     raise TargetExistsError("target: there is one")
 
 

@@ -130,7 +130,9 @@ def problem_of_yaml(text):
     content = yaml.safe_load(text)
     if not set(content) <= SECTIONS:
         return None if set(content).isdisjoint(SECTIONS) else f"{sorted(set(content) - SECTIONS)} are no sections"
-    ReleaseConfig.from_dict({**whole_configuration(content), **content})
+    whole = whole_configuration(content)
+    privacy = {**whole.get("privacy", {}), **content.get("privacy", {})}  # a block may add to it, such as a ledger
+    ReleaseConfig.from_dict({**whole, **content, "privacy": privacy})
     return None
 
 

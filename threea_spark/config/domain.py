@@ -83,13 +83,16 @@ class Domain(Frozen):
             return self
         if self.label is None:
             raise ValueError(f"task {self.task} needs `label`; name the column or write `task: none`")
-        if self.label not in self.columns:
-            near = near_name(self.label, self.columns)
-            fix = "add it there" if near is None else f"did you mean {near!r}?"
-            raise ValueError(f"label {self.label!r} is not among the columns; {fix}")
-        self._check_label_type(self.columns[self.label])
+        self._check_label_type(self._labelled(self.label))
         self._check_further_labels()
         return self
+
+    def _labelled(self, name: str) -> Column:
+        if name not in self.columns:
+            near = near_name(name, self.columns)
+            fix = "add it there" if near is None else f"did you mean {near!r}?"
+            raise ValueError(f"label {name!r} is not among the columns; {fix}")
+        return self.columns[name]
 
     def _check_further_labels(self) -> None:
         names = self.labels
@@ -98,9 +101,7 @@ class Domain(Frozen):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"label: {twice!r} is listed twice; drop one")
         for name in self.further_labels:
-            column = self.columns.get(name)
-            if column is None:
-                raise ValueError(f"label {name!r} is not among the columns; add it there")
+            column = self._labelled(name)
             if column.is_timestamp or (column.is_categorical and column.is_open):
                 raise ValueError(f"label {name!r}: a label is a number, or a category with listed values")
             if column.is_categorical and len(column.values) > MAX_FURTHER_CLASSES:

@@ -31,7 +31,11 @@ _NOWHERE, _RELEASED = {"path": "a pandas frame"}, {"path": "released rows of a p
 
 
 class NotFittedError(ConfigError, exceptions.NotFittedError):  # type: ignore[misc]  # scikit-learn has no types
-    """The Synthesizer has no model yet; scikit-learn's error of this name, and one of ours."""
+    """The Synthesizer has no model yet; scikit-learn's error of this name, and one of ours.
+
+    Attributes:
+      name, obj: Python's own of an attribute that is missing; None.
+    """
 
 
 class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

@@ -12,12 +12,14 @@ import pyarrow as pa
 from threea_spark.arrays import Int64Array
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
+from threea_spark.errors import ConfigError
 from threea_spark.model.conditions import Conditions
 from threea_spark.model.label_columns import draw_labelled_rows
 from threea_spark.model.row_keys import RowKeys
 from threea_spark.model.sampler import RowSampler, draw_rows
 
 BLOCK_ROWS = 8192
+MAX_LOCAL_ROWS = 10_000_000
 _NO_KEYS, _NO_ROWS = RowKeys(), np.zeros(0, dtype=np.int64)
 
 
@@ -73,6 +75,19 @@ class BlockDraw:
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Draws all blocks in order."""
         return (self.block(number) for number in range(self.n_blocks))
+
+    def local_table(self) -> pa.Table:
+        """Draws the whole table in this process.
+
+        Raises:
+          ConfigError: if it has more than 10 million rows.
+        """
+        if self.n_rows > MAX_LOCAL_ROWS:
+            raise ConfigError(
+                f"n_rows: at most {MAX_LOCAL_ROWS:,} rows are drawn in one process, got {self.n_rows:,}; "
+                "use sample(spark, ...), which writes any number"
+            )
+        return pa.Table.from_batches(list(self.blocks()))
 
 
 def arrow_rows(

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-MAX_LOCAL_ROWS = 10_000_000
 _LATER_PARTS = {"advice", "domain_fit", "tables"}
 """Parts that models of earlier versions lack."""
 
@@ -119,15 +118,7 @@ class ReleaseModel:
         class_shares: Mapping[Any, float] | None = None,
     ) -> pa.Table:
         """Draws the rows of `sample_local` as an Arrow table, in the source's types."""
-        import pyarrow as pa
-
-        drawn = self.rows_drawn(n_rows, seed=seed, where=where, class_shares=class_shares)
-        if drawn.n_rows > MAX_LOCAL_ROWS:
-            raise ConfigError(
-                f"n_rows: at most {MAX_LOCAL_ROWS:,} rows are drawn in one process, got {drawn.n_rows:,}; "
-                "use sample(spark, ...), which writes any number"
-            )
-        return pa.Table.from_batches(list(drawn.blocks()))
+        return self.rows_drawn(n_rows, seed=seed, where=where, class_shares=class_shares).local_table()
 
     def sample_xy(
         self,
@@ -234,20 +225,10 @@ class ReleaseModel:
         Raises:
           ModelError: if the folder is not empty.
         """
-        store.save(
-            {
-                "domain": self.domain,
-                "encoding": self.encoding,
-                "sampler": self.sampler,
-                "types": dict(self.types),
-                "n_rows": float(self.n_rows),
-                "privacy": self.privacy,
-                **({"advice": self.advice} if self.advice else {}),
-                **({"domain_fit": dict(self.domain_fit)} if self.domain_fit else {}),
-                **({"tables": self.tables} if self.tables else {}),
-            },
-            folder,
-        )
+        parts = {own.name: getattr(self, own.name) for own in fields(self)}
+        plain = {"types": dict(self.types), "domain_fit": dict(self.domain_fit), "n_rows": float(self.n_rows)}
+        kept = {name: part for name, part in (parts | plain).items() if part or name not in _LATER_PARTS}
+        store.save(kept, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> ReleaseModel:
