@@ -3,8 +3,9 @@
 # MAGIC # Release a table
 # MAGIC ![Six private rows of hospital stays beside six released ones](../docs/tutorial/rows.png)
 # MAGIC
-# MAGIC Private rows above, released rows below: the same columns without the patient, drawn from a model. Turns the table of
-# MAGIC a made-up hospital into a training table that may be shared. The cluster needs the wheel
+# MAGIC Private rows above, released rows below: the same columns without the patient, drawn from a model.
+# MAGIC
+# MAGIC Turns the table of a made-up hospital into a training table that may be shared. The cluster needs the wheel
 # MAGIC (`%pip install 'threea-spark[evaluate]'`).
 
 # COMMAND ----------

@@ -3,7 +3,9 @@
 # MAGIC # Train on released rows, and compare
 # MAGIC ![Columns of private and of released hospital stays](../docs/tutorial/columns.png)
 # MAGIC
-# MAGIC Columns that look alike are not enough: what counts is whether a model learns the same from them. Run `01_release_a_table` first. All figures that read real rows are INTERNAL: the guarantee does not cover them.
+# MAGIC Columns that look alike are not enough: what counts is whether a model learns the same from them.
+# MAGIC
+# MAGIC Run `01_release_a_table` first. All figures that read real rows are INTERNAL: the guarantee does not cover them.
 
 # COMMAND ----------
 

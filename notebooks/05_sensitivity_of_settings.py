@@ -3,9 +3,11 @@
 # MAGIC # How settings affect the result
 # MAGIC ![AUC over epsilon for two public tables, as the experiments measured it](../docs/experiments/g_epsilon.png)
 # MAGIC
-# MAGIC The picture is of two public tables; below is one of your own. Varies alpha, the mix size and epsilon one at a time and plots the AUC of a model trained on released rows. Run
-# MAGIC `01_release_a_table` first. Every point is a separate release: on private tables each one spends, and choosing by its
-# MAGIC figure uses rows without a guarantee. Do this on public or made-up rows, as here.
+# MAGIC The picture is of two public tables; below is one of your own.
+# MAGIC
+# MAGIC Varies alpha, the mix size and epsilon one at a time and plots the AUC of a model trained on released rows. Run
+# MAGIC `01_release_a_table` first. Every point is a separate release: on private tables each one spends, and choosing
+# MAGIC by its figure uses rows without a guarantee. Do this on public or made-up rows, as here.
 
 # COMMAND ----------
 

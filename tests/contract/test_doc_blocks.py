@@ -22,7 +22,7 @@ from doc_blocks import (
 )  # fmt: skip
 from doc_rows import DOMAIN, stays
 
-from threea_spark import ReleaseConfig
+from threea_spark import ReleaseConfig, fit
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
@@ -60,15 +60,12 @@ def test_python_without_a_session_runs(tmp_path, monkeypatch):
     (tmp_path / "stays.domain.yaml").write_text(yaml.safe_dump(DOMAIN))
     plain = {"source": {"path": "stays"}, "target": {"path": "released"}, "domain": DOMAIN}
     config = ReleaseConfig.from_dict({**plain, "privacy": {"epsilon": 3.0, "delta": 1e-5, "unit": "row"}})
+    given = {"domain": DOMAIN, "config": config, "model": fit(stays(), config)}
+    given |= {"frame": stays(), "private_rows": stays(), "real_rows": stays(seed=3)}
+    given |= {"features": stays().drop(columns="died"), "died": stays()["died"]}
     ran = 0
     for page in PAGES:
-        names = {
-            "frame": stays(),
-            "private_rows": stays(),
-            "real_rows": stays(seed=3),
-            "domain": DOMAIN,
-            "config": config,
-        }
+        names = dict(given)
         for block in blocks_of(page):
             if block.language == "python" and block.executed_by is None and not needs_spark(block):
                 run_python(block, names)
@@ -104,6 +101,7 @@ def test_a_right_command_is_understood_and_not_run():
     assert "no option" in problem_of_command(["python", "benchmarks/utility.py", "--dta", "x"])
     assert "there is no" in problem_of_command(["python", "benchmarks/futility.py"])
     assert "Makefile" in problem_of_command(["make", "everything"])
+    assert "no extra" in problem_of_command(["pip", "install", "threea-spark[spark,evaluation]"])
     assert "PROGRAMS" in problem_of_command(["frobnicate"])
     assert problem_of_shell("if then") != ""
 

@@ -29,8 +29,10 @@ PAGES = sorted(
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXECUTED = re.compile(r"<!-- (?:[\w ]+: )?(?:executed by )?(tests/[\w/]+\.py)")  # a mark: this test runs what follows
 END = re.compile(r"<!-- end of ")
+SAME = {"bash": "sh", "shell": "sh", "yml": "yaml"}
 LANGUAGES = {"python", "sh", "yaml", "sql", "text"}
 PROGRAMS = {"pip", "sed", "cd", "export", "databricks", "docker", "kubectl", "env/bin/pip", "env/bin/venv-pack", "open"}
+EXTRAS = re.compile(r"(?:threea[-_]spark[\w.-]*|\./)\[([\w,]+)\]")
 SECTIONS = set(ReleaseConfig.model_fields)
 
 
@@ -57,7 +59,8 @@ def blocks_of(page):
         before = END.split(text[: match.start()])[-1]
         marks = EXECUTED.findall(before)
         line = text.count("\n", 0, match.start()) + 1
-        found.append(Block(page, line, match.group(1), match.group(2), marks[-1] if marks else None))
+        language = SAME.get(match.group(1), match.group(1))
+        found.append(Block(page, line, language, match.group(2), marks[-1] if marks else None))
     return found
 
 
@@ -73,6 +76,11 @@ def problem_of_command(words):
     program, *arguments = words
     if program == "threea":
         return problem_of_threea(arguments)
+    if program == "pip":
+        project = (ROOT / "pyproject.toml").read_text()
+        extras = [name for word in arguments for found in EXTRAS.findall(word) for name in found.split(",")]
+        missing = [name for name in extras if f"\n{name} = [" not in project]
+        return f"there is no extra {missing}" if missing else None
     if program == "make":
         missing = [
             name for name in arguments if "=" not in name and f"\n{name}:" not in (ROOT / "Makefile").read_text()
@@ -131,8 +139,8 @@ def problem_of_yaml(text):
     if not set(content) <= SECTIONS:
         return None if set(content).isdisjoint(SECTIONS) else f"{sorted(set(content) - SECTIONS)} are no sections"
     whole = whole_configuration(content)
-    privacy = {**whole.get("privacy", {}), **content.get("privacy", {})}  # a block may add to it, such as a ledger
-    ReleaseConfig.from_dict({**whole, **content, "privacy": privacy})
+    given = {**content, "privacy": {**whole.get("privacy", {}), **content.get("privacy", {})}}
+    ReleaseConfig.from_dict({**whole, **given})
     return None
 
 

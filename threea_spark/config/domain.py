@@ -15,7 +15,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 
 from threea_spark.config.coded import coded_columns
 from threea_spark.config.columns import BoundedColumn, CategoricalColumn, Column
-from threea_spark.config.near_names import near_name
+from threea_spark.config.near_names import meant_or
 from threea_spark.config.reading import Frozen, parse_model
 from threea_spark.config.row_rules import FunctionalRule, RowRule, UniqueRule, of_kind
 from threea_spark.config.rule_checks import rule_problems
@@ -89,8 +89,7 @@ class Domain(Frozen):
 
     def _labelled(self, name: str) -> Column:
         if name not in self.columns:
-            near = near_name(name, self.columns)
-            fix = "add it there" if near is None else f"did you mean {near!r}?"
+            fix = meant_or(name, self.columns, "add it there")
             raise ValueError(f"label {name!r} is not among the columns; {fix}")
         return self.columns[name]
 

@@ -16,3 +16,9 @@ def near_name(name: str, others: Iterable[str]) -> str | None:
         return plain[wanted]
     found = get_close_matches(wanted, plain, n=1, cutoff=_SIMILARITY)
     return plain[found[0]] if found else None
+
+
+def meant_or(name: str, others: Iterable[str], fix: str) -> str:
+    """Asks whether the nearest name was meant; the other fix where none is near."""
+    near = near_name(name, others)
+    return fix if near is None else f"did you mean {near!r}?"

@@ -8,7 +8,7 @@ from itertools import pairwise
 from threea_spark.config.coded import UNIT_SECONDS, OrderBounds, ends_of, is_based
 from threea_spark.config.columns import Column
 from threea_spark.config.functional_checks import functional_problems, shown, unlisted
-from threea_spark.config.near_names import near_name
+from threea_spark.config.near_names import meant_or
 from threea_spark.config.row_rules import (
     MAX_CHOICES,
     AllowedRule,
@@ -50,8 +50,7 @@ def rule_problems(columns: Columns, labels: Sequence[str], rules: tuple[RowRule,
 def _unknown(rule: RowRule, columns: Columns) -> Iterator[str]:
     for name in rule.named:
         if name not in columns and rule.kind != UniqueRule.kind:
-            near = near_name(name, columns)
-            hint = f"did you mean {near!r}?" if near else "add it there, or correct its spelling"
+            hint = meant_or(name, columns, "add it there, or correct its spelling")
             yield f"rules: {rule.kind} names {name!r}, which is not among the columns; {hint}"
         if rule.named.count(name) > 1:
             yield f"rules: {rule.kind} names {name!r} twice; name each column once"

@@ -16,7 +16,7 @@ import numpy as np
 
 from threea_spark.arrays import BoolArray, Int64Array
 from threea_spark.config.domain import Domain
-from threea_spark.config.near_names import near_name
+from threea_spark.config.near_names import meant_or
 from threea_spark.encode.cells import Decoded
 from threea_spark.errors import ConfigError
 from threea_spark.model.wanted import Wanted, class_named, wanted_of
@@ -123,8 +123,7 @@ def conditions_of(
         if name in domain.keys:
             raise ConfigError(f"where: {name!r} numbers the rows that are drawn and cannot be asked for; drop it")
         if column is None:
-            near = near_name(name, domain.columns)
-            fix = "choose one of the domain's" if near is None else f"did you mean {near!r}?"
+            fix = meant_or(name, domain.columns, "choose one of the domain's")
             raise ConfigError(f"where: {name!r} is not among the released columns; {fix}")
         found[name] = wanted_of(name, column, asked, (found_values or {}).get(name, ()))
     return Conditions(

@@ -10,7 +10,7 @@ import numpy as np
 
 from threea_spark.config.category_text import value_text
 from threea_spark.config.columns import CategoricalColumn, Column
-from threea_spark.config.near_names import near_name
+from threea_spark.config.near_names import meant_or
 from threea_spark.engine.types import number_in
 from threea_spark.errors import ConfigError
 from threea_spark.source.cells import listed_spellings, micros_of, number_of, text_of
@@ -76,8 +76,7 @@ def _category(name: str, column: CategoricalColumn, asked: object, found: tuple[
         return Wanted(category=text)
     if text.strip().lower() == _NULL:
         return _null(name, column)
-    near = near_name(text, listed)
-    fix = f"choose one of {', '.join(listed[:_NAMED])}" if near is None else f"did you mean {near!r}?"
+    fix = meant_or(text, listed, f"choose one of {', '.join(listed[:_NAMED])}")
     raise ConfigError(f"where: {name!r} has no category {text[:80]!r}; {fix}")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from threea_spark.config.near_names import near_name
+from threea_spark.config.near_names import meant_or
 from threea_spark.config.yaml_files import plain, plain_path, quoted
 from threea_spark.engine.delta import Place
 from threea_spark.errors import ConfigError
@@ -110,9 +110,8 @@ def _check_columns(found: Mapping[str, str], choices: Choices) -> None:
 def _check_known(option: str, name: str, found: Mapping[str, str], fix: str) -> None:
     if name in found:
         return
-    near = near_name(name, found)
     columns = ", ".join(plain(own, 40) for own in list(found)[:12]) + (", ..." if len(found) > 12 else "")
-    hint = f"did you mean {near!r}?" if near is not None else f"{fix}; the columns are {columns}"
+    hint = meant_or(name, found, f"{fix}; the columns are {columns}")
     raise ConfigError(f"{option}: {name!r} is not a column of the table; {hint}")
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from threea_spark.config.columns import Column
 from threea_spark.config.label_columns import names_taken
-from threea_spark.config.near_names import near_name
+from threea_spark.config.near_names import meant_or
 from threea_spark.errors import SchemaError
 from threea_spark.source.schema import CHAR_DECLARED, added_problem, base_type
 
@@ -110,8 +110,7 @@ def _places(frame: pd.DataFrame) -> dict[str, list[int]]:
 
 
 def _absent(name: str, places: Collection[str]) -> str:
-    near = near_name(name, places)
-    return f"is not a column of the frame; {f'did you mean {near!r}?' if near else 'add it, or correct the domain'}"
+    return f"is not a column of the frame; {meant_or(name, places, 'add it, or correct the domain')}"
 
 
 def _kind_of(dtype: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from threea_spark.config.columns import CategoricalColumn, Column
 from threea_spark.config.domain import Domain
 from threea_spark.config.label_columns import names_taken
-from threea_spark.config.near_names import near_name
+from threea_spark.config.near_names import meant_or
 from threea_spark.engine.types import castable, listed_twice
 from threea_spark.errors import SchemaError
 from threea_spark.source.rule_types import rule_type_problems
@@ -89,8 +89,7 @@ def unit_problem(name: str, found: Mapping[str, str]) -> str | None:
       found: Spark's simple type string by column name.
     """
     if name not in found:
-        near = near_name(name, found)
-        hint = f"did you mean {near!r}?" if near else "fix privacy.unit.column"
+        hint = meant_or(name, found, "fix privacy.unit.column")
         return f"  {name!r}: the unit of privacy is not a column of the source; {hint}"
     if base_type(found[name]) in UNIT_TYPES:
         return None
@@ -123,8 +122,7 @@ def released_type(simple: str) -> str:
 
 def _problem(name: str, column: Column, found: Mapping[str, str]) -> str | None:
     if name not in found:
-        near = near_name(name, found)
-        hint = f"did you mean {near!r}?" if near else "drop it from the domain or correct its spelling"
+        hint = meant_or(name, found, "drop it from the domain or correct its spelling")
         return f"  {name!r}: not a column of the source; {hint}"
     kind = base_type(found[name])
     allowed: tuple[str, ...]
