@@ -89,8 +89,7 @@ class Domain(Frozen):
 
     def _labelled(self, name: str) -> Column:
         if name not in self.columns:
-            fix = meant_or(name, self.columns, "add it there")
-            raise ValueError(f"label {name!r} is not among the columns; {fix}")
+            raise ValueError(f"label {name!r} is not among the columns; {meant_or(name, self.columns, 'add it there')}")
         return self.columns[name]
 
     def _check_further_labels(self) -> None:
