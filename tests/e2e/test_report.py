@@ -44,7 +44,7 @@ def released(spark, tmp_path_factory):
     assert done.exit_code == 0, done.output
     assert "report written to" in done.output
     files = sorted(path.name for path in folder.glob("out.*"))
-    assert files == ["out.receipt.json", "out.report.html"]  # a plain release writes nothing internal
+    assert files == ["out.model", "out.receipt.json", "out.report.html"]  # a plain release writes nothing internal
     shutil.copy(folder / "out.report.html", folder / "first.html")
     again = threea("report", "-c", folder / "release.yaml", "--held-out", folder / "held_out")
     assert again.exit_code == 0, again.output
