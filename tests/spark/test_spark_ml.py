@@ -1,19 +1,21 @@
 """Spark ML's estimator: parameters that explain themselves, a model that samples, and is saved where Spark writes."""
 
+from dataclasses import replace
+
 import pytest
-from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.feature import SQLTransformer
+from doc_blocks import ROOT, blocks_of, run_python
+from pyspark.ml import PipelineModel
 from pyspark.sql import functions as F
 
 from threea_spark.errors import ConfigError
 from threea_spark.estimators.spark_ml import SparkSynthesizer, SparkSynthesizerModel
 
 DOMAIN = {
-    "label": "sick",
+    "label": "died",
     "columns": {
         "age": {"type": "integer", "lower": 0, "upper": 100},
         "ward": {"type": "categorical", "values": ["ICU", "ER"]},
-        "sick": {"type": "categorical", "values": [0, 1]},
+        "died": {"type": "categorical", "values": [0, 1]},
     },
 }
 CLAIM = {"epsilon": 8.0, "delta": 1e-6, "unit": "row", "domain": DOMAIN, "sections": {"adapt": {"method": "none"}}}
@@ -25,31 +27,39 @@ pytestmark = pytest.mark.connect
 def people(spark):
     age = (F.hash("id") % 40 + 50).cast("int")
     wards = F.when(F.col("id") % 3 == 0, "icu").otherwise("er")
-    return spark.range(2_000).select(age.alias("age"), wards.alias("ward"), (age > 50).cast("int").alias("sick"))
+    return spark.range(2_000).select(age.alias("age"), wards.alias("ward"), (age > 50).cast("int").alias("died"))
 
 
 @pytest.fixture(scope="module")
-def model(people):
-    """Fitted as the last stage of a pipeline, after one that brings the rows into the domain's form."""
-    upper = SQLTransformer(statement="SELECT age, upper(ward) AS ward, sick FROM __THIS__")
-    return Pipeline(stages=[upper, SparkSynthesizer(**CLAIM)]).fit(people)
+def documented(spark, people, tmp_path_factory):
+    """What the example of docs/scikit-learn.md leaves: a line of stages, of which the last is ours, and where it is."""
+    (example,) = [b for b in blocks_of(ROOT / "docs" / "scikit-learn.md") if "SparkSynthesizer" in b.text]
+    quick = example.text.replace("epsilon=1.0,", "epsilon=8.0, sections={'adapt': {'method': 'none'}},")
+    assert quick != example.text
+    names = {"spark": spark, "domain": DOMAIN, "stays": people, "path": str(tmp_path_factory.mktemp("ml") / "line")}
+    run_python(replace(example, text=quick), names)
+    return names
+
+
+@pytest.fixture(scope="module")
+def model(documented):
+    return documented["line"]
 
 
 def test_the_model_draws_rows_like_those_it_was_fitted_on(spark, model):
     own = model.stages[-1]
     rows = own.sample(spark, 1_500, where={"ward": "ICU"})
-    assert rows.schema.simpleString() == "struct<age:int,ward:string,sick:int>"
+    assert rows.schema.simpleString() == "struct<age:int,ward:string,died:int>"
     drawn = rows.toPandas()
     assert set(drawn["ward"]) == {"ICU"}
-    assert drawn.loc[drawn["age"] > 60, "sick"].mean() > 0.8 > 0.2 > drawn.loc[drawn["age"] < 40, "sick"].mean()
+    assert drawn.loc[drawn["age"] > 60, "died"].mean() > 0.8 > 0.2 > drawn.loc[drawn["age"] < 40, "died"].mean()
     assert own.privacy.epsilon == 8.0
     assert own.getOrDefault("epsilon") == 8.0
     assert not hasattr(own, "transform")  # no row is made of another
 
 
-def test_what_is_saved_draws_the_same_rows(spark, model, tmp_path):
-    model.write().save(str(tmp_path / "line"))
-    loaded = PipelineModel.load(str(tmp_path / "line")).stages[-1]
+def test_what_is_saved_draws_the_same_rows(spark, model, documented):
+    loaded = PipelineModel.load(documented["path"]).stages[-1]
     assert isinstance(loaded, SparkSynthesizerModel)
     assert loaded.uid == model.stages[-1].uid
     assert loaded.extractParamMap() == model.stages[-1].extractParamMap()

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from doc_blocks import ROOT, blocks_of, run_python
 from in_process import threea
 from report_pages import HOSTILE, internal, public, receipt, statement, table
 from tables import config_of
@@ -206,9 +207,9 @@ def test_a_model_is_a_python_function_that_a_registry_takes(mlflow, tmp_path):
     client = mlflow.MlflowClient()
     run = client.create_run(open_experiment("models")).info.run_id
     client.log_artifacts(run, str(tmp_path / "model"), "model")
-    mlflow.register_model(f"runs:/{run}/model", "clinic")
-    registered = mlflow.pyfunc.load_model("models:/clinic/1")
-    assert registered.predict(pd.DataFrame({"n_rows": [7]}), params={"seed": 3}).equals(drawn)
+    (example,) = [block for block in blocks_of(ROOT / "docs" / "mlflow.md") if block.language == "python"]
+    run_python(example, names := {"run_id": run})
+    assert names["rows"].equals(model.sample_local(1000, seed=7))
 
 
 @pytest.mark.filterwarnings("ignore")
