@@ -22,6 +22,8 @@ HOMES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "deploy/README
 HOMES |= {"CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md", "threea_spark/SKILL.md": "skill.md"}
 SECTIONS = {  # sections of deploy/README.md that have pages of their own
     "databricks": "databricks.md",
+    "who-may-do-what-in-unity-catalog": "databricks.md#who-may-do-what-in-unity-catalog",
+    "what-the-catalog-shows": "databricks.md#what-the-catalog-shows",
     "yarn-and-kubernetes-with-spark-submit": "emr.md",
     "emr-and-dataproc": "emr.md",
     "kubernetes-with-the-spark-operator": "kubernetes.md",
