@@ -103,7 +103,7 @@ class ModelOutlook:
       signal: See the module.
       kept_low, kept_middle, kept_high: Shares of what real rows give above guessing.
       real: Of real rows, in the example.
-      released_low, released_high: What released rows give there.
+      released_low, released_middle, released_high: What released rows give there.
     """
 
     metric: Metric
@@ -113,6 +113,7 @@ class ModelOutlook:
     kept_high: float
     real: float
     released_low: float
+    released_middle: float
     released_high: float
 
     @classmethod
@@ -121,7 +122,7 @@ class ModelOutlook:
         curves = CURVES[metric]
         low, middle, high = (own.kept(signal) for own in (curves.low, curves.middle, curves.high))
         floor, real = FLOOR[metric], EXAMPLE[metric]
-        released = (floor + kept * (real - floor) for kept in (low, high))
+        released = (floor + kept * (real - floor) for kept in (low, middle, high))
         return cls(metric, signal, low, middle, high, real, *released)
 
 
