@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from threea_spark.arrays import Float64Array
 from threea_spark.forecast.curves import FLOOR, Curve, Curves, Metric, signal_of
 from threea_spark.privacy.gaussian import gaussian_mu
 
@@ -67,17 +68,22 @@ def fitted(points: Sequence[Point], tail: float) -> tuple[Curve, Curve, Curve]:
     kept = np.array([point.kept for point in points])
     quantiles = np.array([tail, 0.5, 1.0 - tail])[:, None]
 
-    def loss(given: np.ndarray) -> float:
+    def loss(given: Float64Array) -> float:
         lost = np.exp(np.clip(given[2:, None], -50.0, 50.0)) * (np.exp(-abs(given[0]) * logs) + abs(given[1]))
         off = kept - np.clip(1.0 - lost, 0.0, 1.0)
         return float(np.maximum(quantiles * off, (quantiles - 1.0) * off).sum(axis=0) @ weights)
 
     starts = [(slope, 0.01, level + 0.7, level, level - 0.7) for level in (0.5, 1.0, 2.0) for slope in (0.4, 0.8)]
-    settings = {"xatol": 1e-4, "fatol": 1e-7, "maxiter": 4_000, "maxfev": 4_000}
-    tried = [minimize(loss, start, method="Nelder-Mead", options=settings) for start in starts]
-    slope, floor, *levels = min(tried, key=lambda found: found.fun).x
+    given = [np.array(start) for start in starts]
+    tried = [
+        minimize(
+            loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7, "maxiter": 4_000, "maxfev": 4_000}
+        )
+        for start in given
+    ]
+    slope_found, floor_found, *levels = min(tried, key=lambda found: found.fun).x
     low, middle, high = sorted((round(float(level), 3) for level in levels), reverse=True)
-    slope, floor = round(abs(float(slope)), 3), round(abs(float(floor)), 4)
+    slope, floor = round(abs(float(slope_found)), 3), round(abs(float(floor_found)), 4)
     return Curve(low, slope, floor), Curve(middle, slope, floor), Curve(high, slope, floor)
 
 

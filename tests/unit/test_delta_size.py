@@ -79,6 +79,8 @@ def test_a_plan_says_one_in_how_many_delta_is_and_warns_of_too_many_assumed_rows
     assert len(many.as_dict()["delta"]) == 2
     assert "at least 2,000,000 units" in " ".join(many.in_words().split())
     allowed = planned(2_000_000, privacy__allow_large_delta=True).in_words()
+    assert many.verdict.grade == "refused"
+    assert planned(2_000_000, privacy__allow_large_delta=True).verdict.grade == "good"
     assert "real values of individuals may be released" in " ".join(allowed.split())
 
 
