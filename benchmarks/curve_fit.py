@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from threea_spark.arrays import Float64Array
 from threea_spark.forecast.curves import FLOOR, Curve, Curves, Metric, signal_of
 from threea_spark.privacy.gaussian import gaussian_mu
 
@@ -60,25 +61,30 @@ def points_of(records: Sequence[dict[str, Any]], metric: Metric) -> list[Point]:
 
 
 def fitted(points: Sequence[Point], tail: float) -> tuple[Curve, Curve, Curve]:
-    """Fits the curves of both tails and of the middle by pinball loss, with one slope; every table weighs the same."""
+    """Fits the curves of both tails and of the middle by pinball loss; every table weighs the same."""
     counts = Counter(point.table for point in points)
     weights = np.array([1.0 / counts[point.table] for point in points])
     logs = np.log([point.signal for point in points])
     kept = np.array([point.kept for point in points])
     quantiles = np.array([tail, 0.5, 1.0 - tail])[:, None]
 
-    def loss(given: np.ndarray) -> float:
-        lost = np.exp(np.clip(given[1:, None] - abs(given[0]) * logs, -50.0, 50.0))
+    def loss(given: Float64Array) -> float:
+        lost = np.exp(np.clip(given[2:, None], -50.0, 50.0)) * (np.exp(-abs(given[0]) * logs) + abs(given[1]))
         off = kept - np.clip(1.0 - lost, 0.0, 1.0)
         return float(np.maximum(quantiles * off, (quantiles - 1.0) * off).sum(axis=0) @ weights)
 
-    starts = [(slope, level + 0.7, level, level - 0.7) for level in (0.5, 1.0, 2.0) for slope in (0.3, 0.6)]
-    settings = {"xatol": 1e-4, "fatol": 1e-7, "maxiter": 4_000, "maxfev": 4_000}
-    tried = [minimize(loss, start, method="Nelder-Mead", options=settings) for start in starts]
-    slope, *levels = min(tried, key=lambda found: found.fun).x
+    starts = [(slope, 0.01, level + 0.7, level, level - 0.7) for level in (0.5, 1.0, 2.0) for slope in (0.4, 0.8)]
+    given = [np.array(start) for start in starts]
+    tried = [
+        minimize(
+            loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7, "maxiter": 4_000, "maxfev": 4_000}
+        )
+        for start in given
+    ]
+    slope_found, floor_found, *levels = min(tried, key=lambda found: found.fun).x
     low, middle, high = sorted((round(float(level), 3) for level in levels), reverse=True)
-    slope = round(abs(float(slope)), 3)
-    return Curve(low, slope), Curve(middle, slope), Curve(high, slope)
+    slope, floor = round(abs(float(slope_found)), 3), round(abs(float(floor_found)), 4)
+    return Curve(low, slope, floor), Curve(middle, slope, floor), Curve(high, slope, floor)
 
 
 def covers(low: Curve, high: Curve, point: Point) -> bool:
@@ -97,11 +103,13 @@ def covered_elsewhere(points: Sequence[Point], tail: float) -> float:
 
 
 def curves_of(points: Sequence[Point]) -> Curves:
-    """Fits all curves; the outer ones lie so far out that enough is covered on tables that were left out."""
-    tail = NARROWEST
-    while (covered := covered_elsewhere(points, tail)) < WANTED and tail > WIDEST:
+    """Fits all curves; the outer ones lie so far out that enough is covered, here and on tables that were left out."""
+    tail, enough = NARROWEST + STEP, False
+    while not enough and tail > WIDEST:
         tail = round(tail - STEP, 2)
-    low, middle, high = fitted(points, tail)
+        low, middle, high = fitted(points, tail)
+        covered = covered_elsewhere(points, tail)
+        enough = min(covered, sum(covers(low, high, point) for point in points) / len(points)) >= WANTED
     signals = sorted(point.signal for point in points)
     ends = (round(signals[0], 1), round(signals[-1], 1))
     return Curves(low, middle, high, tail, len({point.table for point in points}), len(points), round(covered, 2), ends)

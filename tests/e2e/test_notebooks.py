@@ -115,7 +115,7 @@ def test_04_plans_without_a_row(ran):
     assert list(by_bound["rows per patient"]) == [1, 2, 4, 8]
     for table in (by_epsilon, by_bound):
         assert isinstance(table, pd.DataFrame)
-        assert len(table.columns) == 6
+        assert len(table.columns) == 7
         assert table["a count is right within (rows)"].is_unique
     assert notebook.printed.rstrip().splitlines()[-1].startswith("good: ")
     assert "Verdict: good: " in notebook.printed

@@ -120,7 +120,7 @@ def test_a_column_s_verdict_turns_with_the_rows(name, rows, verdicts):
 def test_the_verdict_turns_with_rows_and_with_epsilon():
     grades = [outlook(config_of(), n_rows=n_rows).verdict.grade for n_rows in (1_000, 16_000, 1_000_000)]
     assert grades == ["too thin", "thin", "good"]
-    grades = [outlook(config_of(epsilon=epsilon), n_rows=20_000).verdict.grade for epsilon in (0.02, 1.0, 8.0)]
+    grades = [outlook(config_of(epsilon=epsilon), n_rows=20_000).verdict.grade for epsilon in (0.02, 0.5, 8.0)]
     assert grades == ["too thin", "thin", "good"]
 
 
@@ -186,11 +186,11 @@ def test_a_stranger_can_read_it(case, n_rows):
     sentences = [sentence for block in blocks for sentence in re.split(r"(?<=[a-z0-9)`%])[.:;] ", block)]
     long = [own for own in sentences if len(own.split()) > WORDS_IN_SENTENCE and "Other budgets" not in own]
     assert not long, long
-    assert re.search(r"^Verdict: (good|thin|too thin): ", words, re.MULTILINE)
+    assert re.search(r"^Verdict: (good|thin|too thin|refused): ", words, re.MULTILINE)
 
 
 def test_what_is_not_measured_is_said():
-    for case, why in (("mixed", "mixed rows"), ("wide", "more than 160 columns"), ("not adapted", "default settings")):
+    for case, why in (("mixed", "mixed rows"), ("wide", "more than 110 columns"), ("not adapted", "default settings")):
         found = outlook(CASES[case], n_rows=50_000)
         assert found.models is None
         assert why in found.models_words
@@ -229,31 +229,27 @@ def test_the_curves_are_those_of_the_stored_measurements(metric):
     own, points = CURVES[metric], POINTS[metric]
     assert (own.n_runs, own.n_tables) == (len(points), len({point.table for point in points}))
     for stated_curve, found in zip((own.low, own.middle, own.high), curve_fit.fitted(points, own.tail), strict=True):
-        assert found.level == pytest.approx(stated_curve.level, abs=0.02)
-        assert found.slope == pytest.approx(stated_curve.slope, abs=0.01)
+        for signal in (10.0, 100.0, 1_000.0, 10_000.0):
+            assert found.kept(signal) == pytest.approx(stated_curve.kept(signal), abs=0.02)
 
 
-def share_within(points, low, high):
-    return np.mean([low(point) - 0.005 <= point.kept <= high(point) + 0.005 for point in points])
+def interval_score(kept, low, high, beyond=0.2):
+    """Winkler's score of a range that ought to leave out a fifth: its width, and ten times what lies beyond it."""
+    return np.mean(high - low + 2.0 / beyond * (np.maximum(low - kept, 0.0) + np.maximum(kept - high, 0.0)))
 
 
 @pytest.mark.parametrize("metric", ["auc", "r2"])
-def test_a_constant_range_of_the_same_width_covers_less(metric):
-    """Even the best one, which has seen all tables; and in no third of the signals do the curves leave most out."""
+def test_a_constant_range_does_worse_even_the_best_one(metric):
+    """The best one has seen all tables; it is wide where models keep nearly all, and wrong where they keep little."""
     own, points = CURVES[metric], sorted(POINTS[metric], key=lambda point: point.signal)
-    ranges = [ModelOutlook.at(metric, point.signal) for point in points]
-    width = np.mean([found.kept_high - found.kept_low for found in ranges])
-    covered = share_within(points, lambda p: own.low.kept(p.signal), lambda p: own.high.kept(p.signal))
-    best = max(
-        share_within(points, lambda p, low=low: low, lambda p, low=low: low + width)
-        for low in np.linspace(0.0, 1.0 - width, 101)
-    )
-    assert covered >= 0.8
-    assert covered > best + 0.1
-    thirds = np.array_split(np.arange(len(points)), 3)
-    for third in thirds:
-        some = [points[place] for place in third]
-        assert share_within(some, lambda p: own.low.kept(p.signal), lambda p: own.high.kept(p.signal)) >= 0.6
+    kept = np.array([point.kept for point in points])
+    low, high = (np.array([curve.kept(point.signal) for point in points]) for curve in (own.low, own.high))
+    constants = [(one, other) for one in np.linspace(0.0, 1.0, 51) for other in np.linspace(one, 1.0, 26)]
+    best = min(constants, key=lambda ends: interval_score(kept, *ends))
+    assert interval_score(kept, low, high) < 0.8 * interval_score(kept, *best)
+    covered = np.array([curve_fit.covers(own.low, own.high, point) for point in points])
+    assert covered.mean() >= curve_fit.WANTED
+    assert covered[: len(points) // 3].mean() >= 0.7  # where little is kept, too
 
 
 def test_the_stated_coverage_is_that_of_tables_left_out():

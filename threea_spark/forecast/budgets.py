@@ -25,7 +25,7 @@ class BudgetOutlook:
       within_rows: A count of a value in a column is right within so many rows, 19 times of 20; None without noise.
       lost_columns: Columns that are likely lost.
       kept_low, kept_middle, kept_high: Shares of what real rows give that models keep; None where not measured.
-      released_low, released_high: The same in the example of `ModelOutlook`.
+      released_low, released_middle, released_high: The same in the example of `ModelOutlook`.
     """
 
     name: str
@@ -39,6 +39,7 @@ class BudgetOutlook:
     kept_middle: float | None
     kept_high: float | None
     released_low: float | None
+    released_middle: float | None
     released_high: float | None
 
 
@@ -63,8 +64,16 @@ def outlook_of(name: str, case: Case, *, is_planned: bool = False) -> BudgetOutl
     lost = sum(column.verdict == "likely lost" for column in column_outlooks(case))
     within = None if noise is None else NORMAL_95 * noise
     unit = case.plan.unit.max_rows
-    if models is None:
-        kept = (None, None, None, None, None)
-        return BudgetOutlook(name, case.plan.epsilon, unit, case.n_rows, is_planned, within, lost, *kept)
-    shares = (models.kept_low, models.kept_middle, models.kept_high, models.released_low, models.released_high)
+    shares = (
+        (None,) * 6
+        if models is None
+        else (
+            models.kept_low,
+            models.kept_middle,
+            models.kept_high,
+            models.released_low,
+            models.released_middle,
+            models.released_high,
+        )
+    )
     return BudgetOutlook(name, case.plan.epsilon, unit, case.n_rows, is_planned, within, lost, *shares)

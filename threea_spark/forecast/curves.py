@@ -1,8 +1,9 @@
 """What models trained on released rows keep of what real rows give: curves fitted to measured tables.
 
 A model sees how far a weight for each column stands out from the noise: the signal is rows * mu / (rows of a unit *
-sqrt(columns)). A curve says that 1 - exp(level) / signal^slope is kept of what real rows give: of the AUC above .5, or
-of R2. Three curves of one slope are fitted by pinball loss, to the middle of the measured tables and to both tails.
+sqrt(columns)). A curve says that 1 - exp(level) * (signal^-slope + floor) is kept of what real rows give: of the AUC
+above .5, or of R2. Three curves of one slope and one floor are fitted by pinball loss, to the middle of the measured
+tables and to both tails.
 `benchmarks/curves.py` measures, `benchmarks/curve_fit.py` fits; docs/tuning.md has the figures.
 """
 
@@ -25,16 +26,19 @@ class Curve:
     """One curve: the share that is kept, by signal.
 
     Attributes:
-      level: Logarithm of what is lost at a signal of 1.
+      level: Logarithm of what is lost at a signal of 1, but for the floor.
       slope: By which power of the signal the loss falls.
+      floor: What no signal buys, in units of the loss at a signal of 1: models of rows are not the rows.
     """
 
     level: float
     slope: float
+    floor: float
 
     def kept(self, signal: float) -> float:
         """The share of what real rows give, from 0 to 1."""
-        return min(1.0, max(0.0, 1.0 - math.exp(self.level - self.slope * math.log(max(signal, 1e-9)))))
+        lost = math.exp(self.level) * (math.pow(max(signal, 1e-9), -self.slope) + self.floor)
+        return min(1.0, max(0.0, 1.0 - lost))
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,33 @@ class Curves:
 
 
 CURVES: dict[Metric, Curves] = {
-    "auc": Curves(Curve(2.074, 0.574), Curve(0.862, 0.574), Curve(-0.465, 0.574), 0.06, 21, 63, 0.86, (6.9, 1695.3)),
-    "r2": Curves(Curve(2.086, 0.478), Curve(1.423, 0.478), Curve(0.849, 0.478), 0.02, 5, 19, 0.89, (4.3, 1224.7)),
+    "auc": Curves(
+        Curve(2.542, 0.786, 0.0095),
+        Curve(1.297, 0.786, 0.0095),
+        Curve(0.184, 0.786, 0.0095),
+        0.08,
+        21,
+        104,
+        0.83,
+        (6.9, 4776.3),
+    ),
+    "r2": Curves(
+        Curve(2.748, 0.671, 0.0105),
+        Curve(2.008, 0.671, 0.0105),
+        Curve(1.599, 0.671, 0.0105),
+        0.14,
+        5,
+        21,
+        0.81,
+        (4.3, 1224.7),
+    ),
 }
 """Printed by `benchmarks/curve_fit.py docs/experiments/curves.json`."""
 FLOOR: dict[Metric, float] = {"auc": 0.5, "r2": 0.0}
 """What guessing reaches."""
 EXAMPLE: dict[Metric, float] = {"auc": 0.8, "r2": 0.6}
 """What real rows give in the example."""
-MOST_COLUMNS = 160
+MOST_COLUMNS = 110
 """Wider tables were not measured."""
 
 
@@ -81,7 +103,7 @@ class ModelOutlook:
       signal: See the module.
       kept_low, kept_middle, kept_high: Shares of what real rows give above guessing.
       real: Of real rows, in the example.
-      released_low, released_high: What released rows give there.
+      released_low, released_middle, released_high: What released rows give there.
     """
 
     metric: Metric
@@ -91,6 +113,7 @@ class ModelOutlook:
     kept_high: float
     real: float
     released_low: float
+    released_middle: float
     released_high: float
 
     @classmethod
@@ -99,7 +122,7 @@ class ModelOutlook:
         curves = CURVES[metric]
         low, middle, high = (own.kept(signal) for own in (curves.low, curves.middle, curves.high))
         floor, real = FLOOR[metric], EXAMPLE[metric]
-        released = (floor + kept * (real - floor) for kept in (low, high))
+        released = (floor + kept * (real - floor) for kept in (low, middle, high))
         return cls(metric, signal, low, middle, high, real, *released)
 
 

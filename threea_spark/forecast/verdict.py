@@ -10,8 +10,9 @@ from typing import Literal, TypeAlias
 from threea_spark.forecast.case import Case
 from threea_spark.forecast.columns import ColumnOutlook, Verdict, column_outlooks
 from threea_spark.forecast.curves import ModelOutlook, model_outlook, signal_of_case
+from threea_spark.privacy import large_delta
 
-Grade: TypeAlias = Literal["good", "thin", "too thin"]
+Grade: TypeAlias = Literal["good", "thin", "too thin", "refused"]
 GOOD_KEPT, THIN_KEPT = 0.8, 0.6
 """What models keep of what real rows give: at the low end where a plan is good, in the middle where it is thin."""
 GOOD_LOST, THIN_LOST = 0.1, 0.5
@@ -27,7 +28,7 @@ class PlanVerdict:
     """What the plan is worth.
 
     Attributes:
-      grade: good, thin or too thin.
+      grade: good, thin or too thin; refused where a release would be, for its delta.
       because: What decided it.
       fix: The change that helps most; None where the plan is good, or where no single change helps.
     """
@@ -66,6 +67,10 @@ def verdict_of(case: Case, columns: Sequence[ColumnOutlook], models: ModelOutloo
       case: What is planned.
       columns, models: What is expected of it.
     """
+    limit = large_delta.one_in_units(case.n_rows, case.plan.unit.max_rows)
+    if case.plan.delta > limit and not case.config.privacy.allow_large_delta:
+        why = f"delta {case.plan.delta:g} is above {limit:.3g}, one over the number of units that the rows hold"
+        return PlanVerdict("refused", why, "lower privacy.delta")
     grade, because = grade_of(models, columns), _because(models, columns)
     if grade == "good":
         return PlanVerdict(grade, because, None)

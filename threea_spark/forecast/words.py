@@ -96,11 +96,11 @@ def models(case: Case, found: ModelOutlook | None) -> str:
     kept = f"{percent(found.kept_low)} to {percent(found.kept_high)} %"
     gain = f"of the {name} above .5" if found.metric == "auc" else f"of the {name}"
     beyond = "" if curves.signals[0] <= found.signal <= curves.signals[1] else " No measured table was like this one."
+    low, middle, high = (plain(own) for own in (found.released_low, found.released_middle, found.released_high))
     return (
         f"Models: trained on released rows, they keep {kept} {gain} that real rows give. So {name} {plain(found.real)} "
-        f"becomes {plain(found.released_low)} to {plain(found.released_high)}. Measured on {curves.n_tables} tables: "
-        f"{percent(curves.covered)} % of {curves.n_runs} releases lay in the range that the other tables "
-        f"gave.{beyond}"
+        f"becomes about {middle}, or {low} to {high}. Measured on {curves.n_tables} tables: "
+        f"{percent(curves.covered)} % of {curves.n_runs} releases lay in the range that the other tables gave.{beyond}"
     )
 
 
@@ -110,8 +110,9 @@ def budgets(found: Sequence[BudgetOutlook], example: ModelOutlook | None) -> str
     lines = [f"{'Other budgets':<18}{'a count is right within':>24}{'columns lost':>14}  {title}".rstrip()]
     for budget in found:
         within = "-" if budget.within_rows is None else f"{rows(budget.within_rows)} rows"
-        low, high = budget.released_low, budget.released_high
-        expected = "" if low is None or high is None else f"{plain(low)} to {plain(high)}"
+        released = (budget.released_middle, budget.released_low, budget.released_high)
+        known = [plain(own) for own in released if own is not None]
+        expected = "{} ({} to {})".format(*known) if known else ""
         name = f"{'*' if budget.is_planned else ' '} {budget.name}"
         lines.append(f"{name:<18}{within:>24}{budget.lost_columns:>14}  {expected}".rstrip())
     return "\n".join(lines)
