@@ -20,6 +20,7 @@ from threea_spark.publish.receipt import Receipt
 pytestmark = [
     pytest.mark.usefixtures("no_staging_left"),
     pytest.mark.filterwarnings("ignore:.*noload.*"),  # MLflow's own use of SQLAlchemy
+    pytest.mark.filterwarnings("ignore:.*type hint.*"),  # and its own type hints
 ]
 
 EXPERIMENT = "releases"

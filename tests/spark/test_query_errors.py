@@ -47,9 +47,11 @@ def test_a_table_that_is_not_there_is_an_error_and_no_log(spark, logged):
             ask(spark, missing)
     assert not exists(spark, missing)
     assert history_of(spark, missing) == ()
+    with unprinted_query_errors(), pytest.raises(PySparkException):
+        spark.sql("SELECT * FROM threea_nowhere").collect()
     assert logged == []
     with pytest.raises(PySparkException):
-        spark.sql("DESCRIBE HISTORY threea_nowhere").collect()
+        spark.sql("SELECT * FROM threea_nowhere").collect()
     if "connect" not in type(spark).__module__:
         assert "threea_nowhere" in "".join(logged)
 

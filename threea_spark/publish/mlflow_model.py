@@ -7,6 +7,7 @@ MLflow alone. The folder is still one that `ReleaseModel.load` reads.
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,17 +80,19 @@ def save_for_mlflow(model: ReleaseModel, folder: Path) -> None:
       model: RELEASED.
       folder: Holds nothing yet.
     """
-    from mlflow.models import Model
-    from mlflow.pyfunc import add_to_model
-
     model.save(folder)
     needs = f"threea-spark[mlflow]=={threea_spark.__version__}\n"
     python = {"python": platform.python_version(), "build_dependencies": ["pip"], "dependencies": [f"-r {_NEEDS}"]}
     (folder / _NEEDS).write_text(needs, encoding="utf-8")
     (folder / _PYTHON).write_text(written_yaml(python), encoding="utf-8")
-    described = Model(signature=_signature(model))
-    add_to_model(described, loader_module=_LOADER, python_env=_PYTHON)  # type: ignore[no-untyped-call]
-    described.save(str(folder / "MLmodel"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mlflow.pyfunc warns of type hints of its own when it is imported
+        from mlflow.models import Model
+        from mlflow.pyfunc import add_to_model
+
+        described = Model(signature=_signature(model))
+        add_to_model(described, loader_module=_LOADER, python_env=_PYTHON)  # type: ignore[no-untyped-call]
+        described.save(str(folder / "MLmodel"))
 
 
 def _signature(model: ReleaseModel) -> ModelSignature:
