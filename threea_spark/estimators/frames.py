@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from threea_spark.config.domain import Domain
-from threea_spark.errors import ConfigError, SchemaError
+from threea_spark.errors import ConfigError
+from threea_spark.estimators.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class InputError(SchemaError, ValueError):
-    """X or y is nothing that a table can be made of; a ValueError, as scikit-learn's conventions ask."""
 
 
 def features_of(rows: Any, domain: Domain, *, has_label_apart: bool) -> pd.DataFrame:  # noqa: ANN401 - any array-like

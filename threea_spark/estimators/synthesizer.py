@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn import exceptions
 from sklearn.base import BaseEstimator
 
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError
+from threea_spark.estimators.errors import NotFittedError
 from threea_spark.estimators.frames import features_of, with_label
 from threea_spark.estimators.saved import read_beside, write_beside
 from threea_spark.model.released import ReleaseModel
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NOWHERE, _RELEASED = {"path": "a pandas frame"}, {"path": "released rows of a pandas frame"}
-
-
-class NotFittedError(ConfigError, exceptions.NotFittedError):  # type: ignore[misc]  # scikit-learn has no types
-    """The Synthesizer has no model yet; scikit-learn's error of this name, and one of ours.
-
-    Attributes:
-      name, obj: Python's own of an attribute that is missing; None.
-    """
 
 
 class Synthesizer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
