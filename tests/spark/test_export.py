@@ -42,9 +42,15 @@ def model():
     return fit(rows, ReleaseConfig.from_dict(content))
 
 
-def test_tables_at_a_path_hold_the_statistics_and_are_not_overwritten(spark, model, tmp_path):
-    target = str(tmp_path / "stats")
+@pytest.fixture(scope="module")
+def target(spark, model, tmp_path_factory):
+    """A folder that holds the tables."""
+    target = str(tmp_path_factory.mktemp("export") / "stats")
     assert export_statistics(spark, model, target) == tuple(f"{target}/{name}" for name in statistics_of(model))
+    return target
+
+
+def test_tables_at_a_path_hold_the_statistics_and_are_not_overwritten(spark, model, target):
     for name, table in statistics_of(model).items():
         written = spark.read.format("delta").load(f"{target}/{name}")
         found = written.toPandas().sort_values(list(written.columns[:-1]), ignore_index=True, key=str_of)
@@ -64,16 +70,27 @@ def str_of(column):
     return column.astype(str)
 
 
-def test_the_queries_of_the_page_run_on_catalog_tables(spark, model):
+def check_queries(spark, name_of):
+    """Runs the page's queries, on tables of other names."""
+    queries = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    stays, share = (re.sub(r"main\.stats\.stays_(\w+)", lambda own: name_of(own[1]), query) for query in queries)
+    length = spark.sql(stays).collect()
+    assert [row["cell"] for row in length][:2] == ["0 to 15", "16 to 31"]
+    assert all(row["low"] <= row["stays"] <= row["high"] for row in length)
+    rates = {row["ward"]: row for row in spark.sql(share).collect()}
+    assert set(rates) == {"north", "south"}
+    assert all(abs(row["share"] - 0.3) < 0.1 for row in rates.values())
+
+
+def test_the_queries_of_the_page_run(spark, target):
+    check_queries(spark, lambda name: f"delta.`{target}/{name}`")
+
+
+@pytest.mark.slow
+def test_catalog_tables_are_written_under_one_beginning(spark, model):
     export_statistics(spark, model, "default.stays")
     try:
-        stays, share = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-        length = spark.sql(stays.replace("main.stats.stays", "default.stays")).collect()
-        assert [row["cell"] for row in length][:2] == ["0 to 15", "16 to 31"]
-        assert all(row["low"] <= row["stays"] <= row["high"] for row in length)
-        rates = {row["ward"]: row for row in spark.sql(share.replace("main.stats.stays", "default.stays")).collect()}
-        assert set(rates) == {"north", "south"}
-        assert all(abs(row["share"] - 0.3) < 0.1 for row in rates.values())
+        check_queries(spark, lambda name: f"default.stays_{name}")
         properties = spark.sql("SHOW TBLPROPERTIES default.stays_pairs").collect()
         assert {row["key"]: row["value"] for row in properties}["threea.epsilon"] == "4"
     finally:
