@@ -28,10 +28,10 @@ from rich.table import Table
 
 from threea_spark.approximate.prices import optimal_prices
 from threea_spark.arrays import Float64Array
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
+from threea_spark.privacy.budget import PrivacyPlan, calibrate
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 Record = dict[str, float]

@@ -21,11 +21,10 @@ from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.engine.packed import PackedRows
 from threea_spark.planned import make_plan
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.gaussian import gaussian_mu
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.terms import Relation, Stage
 
 Record = dict[str, Any]
 N_ROWS, N_COLUMNS, DELTA = 400, 4, 1e-5

@@ -27,11 +27,10 @@ from threea_spark.arrays import Int64Array
 from threea_spark.engine.local import LocalSource, LocalStaged
 from threea_spark.engine.packed import COINS, UNIT, PackedRows
 from threea_spark.engine.task import ArrowTask
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.terms import Relation, Stage
 from threea_spark.stages import Fitted
 
 ABSENT, PRESENT = 0, 1

@@ -15,7 +15,7 @@ from local_rows import local_rows  # beside this file
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize import mix
 from threea_spark.engine.packed import PackedRows
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import rules
 
 N_ROWS = 400

@@ -20,9 +20,9 @@ from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import SourceRows
 from threea_spark.planned import make_plan
 from threea_spark.privacy import accounting, budget
-from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.query import GroupQuery
+from threea_spark.privacy.terms import Relation
 from threea_spark.source.pandas import released_types
 from threea_spark.stages import Fitted, run_stages
 

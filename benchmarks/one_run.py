@@ -32,7 +32,7 @@ from threea_spark import ReleaseConfig
 from threea_spark.arrays import BoolArray, Float64Array
 from threea_spark.engine.local import LocalSource
 from threea_spark.pipeline import release_with_model
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 from threea_spark.session import build_session
 
 Record = dict[str, Any]

@@ -27,9 +27,9 @@ from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.engine.local import LocalSource, LocalStaged
 from threea_spark.engine.packed import PackedRows, unpacked
 from threea_spark.engine.task import ArrowTask
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisyGroups, NoisySum
 from threea_spark.privacy.query import HeldRows, SumQuery
+from threea_spark.privacy.terms import Stage
 from threea_spark.stages import Fitted, run_stages
 
 _COIN_PRECISION = 4.0  # of a fair coin

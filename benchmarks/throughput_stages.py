@@ -27,10 +27,10 @@ from threea_spark.model.draw import sampled_rows
 from threea_spark.model.released import ReleaseModel
 from threea_spark.pipeline import fit
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.query import HeldRows
+from threea_spark.privacy.terms import Stage
 from threea_spark.source.rows import schema_of, spark_source
 
 Record = dict[str, Any]

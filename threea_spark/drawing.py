@@ -17,7 +17,7 @@ from threea_spark.approximate.marginals import marginals_query, pooled
 from threea_spark.mixing import fitted_clusters, status_advice
 from threea_spark.model.gaussian_classes import discriminant_sampler
 from threea_spark.model.sampler import Drawn, RowSampler
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import rules
 from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, LabelFunctions
 from threea_spark.recipes.run import Run

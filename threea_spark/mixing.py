@@ -8,7 +8,7 @@ from threea_spark.adapt.settings import AdaptStatus
 from threea_spark.anonymize.mix import Mixed, Mixer
 from threea_spark.approximate import clusters
 from threea_spark.approximate.clusters import FittedMixture
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes.recipe import Clusters, Mix
 from threea_spark.recipes.run import Run
 

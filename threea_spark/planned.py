@@ -29,9 +29,10 @@ from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import LABEL_CELLS
 from threea_spark.encode.spikes import spikes_bound
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.budget import PrivacyPlan, Stage, certified_epsilon
+from threea_spark.privacy.budget import PrivacyPlan, certified_epsilon
 from threea_spark.privacy.planned_sums import NUMERIC_SHARES, PlannedSum, numeric_error_of, planned_sum
 from threea_spark.privacy.query import RowBound
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import choice, rules
 from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, Mix, Recipe
 

@@ -25,10 +25,11 @@ from threea_spark.model.constants import constant_columns, constants_in_words
 from threea_spark.model.released import ReleaseModel
 from threea_spark.model.sampler import Drawn
 from threea_spark.privacy import large_delta
-from threea_spark.privacy.budget import PrivacyPlan, Stage
+from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.statement import PrivacyStatement
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes.choice import choose
 from threea_spark.recipes.recipe import ENCODE_STEPS, DrawPairs, DrawWide, Mix, Recipe
 from threea_spark.recipes.run import Run

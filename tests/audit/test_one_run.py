@@ -7,8 +7,8 @@ import pytest
 from benchmark_files import load
 from scipy.special import expit
 
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.gaussian import gaussian_epsilon
+from threea_spark.privacy.terms import Stage
 
 bound = load("one_run_bound")
 load("local_rows")
@@ -102,8 +102,8 @@ def test_a_release_without_noise_in_one_stage_is_caught(spark, name, broken):
 
 
 def test_only_the_named_stage_is_weakened():
-    from threea_spark.privacy.accounting import Relation
     from threea_spark.privacy.mechanism import NoisySum
+    from threea_spark.privacy.terms import Relation
 
     relation = Relation.ADD_OR_REMOVE_ONE
     mechanism = NoisySum(

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from report_pages import HOSTILE, internal, public, statement
 
-from threea_spark.privacy.budget import Accounting
+from threea_spark.privacy.terms import Accounting
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found; install one to see pages in a browser")

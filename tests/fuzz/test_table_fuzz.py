@@ -20,8 +20,8 @@ from threea_spark.config.table_names import quoted_name
 from threea_spark.engine.packed import UNIT, column_name
 from threea_spark.model.blocks import arrow_rows
 from threea_spark.model.sampler import Drawn, decode_rows
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.terms import Stage
 from threea_spark.source.schema import check_schema
 
 load("local_rows")

@@ -14,10 +14,10 @@ from threea_spark.approximate.tables import pairs_query, table_columns
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.local import LocalStaged
 from threea_spark.engine.packed import PackedRows, blocks_of
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import calibrate
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 N, GROUPS = 20_000, 6

@@ -20,10 +20,10 @@ from threea_spark.errors import BudgetError, PrivacyError, TargetExistsError
 from threea_spark.privacy import account, noise, spend
 from threea_spark.privacy import meter as meter_module
 from threea_spark.privacy.account import Account, Booking, Budget
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
+from threea_spark.privacy.budget import PrivacyPlan, calibrate
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.spend import Spend, planned_spend
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.publish import standing
 from threea_spark.publish.held import Held

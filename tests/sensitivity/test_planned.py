@@ -10,7 +10,7 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import histogram_layout
 from threea_spark.errors import PrivacyError
 from threea_spark.forecast.outlook import outlook
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 
 KINDS = {"marginals-by-class": "marginals", "sizes-of-kept": "sizes"}
 

@@ -8,10 +8,10 @@ import pytest
 
 from threea_spark.engine.delta import Place, commit_metadata, properties_of
 from threea_spark.errors import ReleaseExistsError, TargetExistsError
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import calibrate
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.spend import planned_spend
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.publish.appending import Appending
 from threea_spark.publish.held import Held

@@ -26,11 +26,11 @@ from threea_spark.engine.packed import UNIT
 from threea_spark.engine.spark import SparkSource
 from threea_spark.engine.staging import staging
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise
 from threea_spark.privacy.selection import Selection
+from threea_spark.privacy.terms import Stage
 from threea_spark.privacy.unit import Missing, PrivacyUnit
 from threea_spark.source.local import local_source
 from threea_spark.source.pandas import arrow_table, released_types

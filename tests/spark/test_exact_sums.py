@@ -12,12 +12,11 @@ from threea_spark.engine.staging import staging
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.sampler import RowSampler
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.query import RowBound, SumQuery
 from threea_spark.privacy.selection import Selection
+from threea_spark.privacy.terms import Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.source.rows import bound_rows, canonical
 

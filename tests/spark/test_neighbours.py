@@ -20,10 +20,10 @@ from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.spark import SparkSource, SparkStaged
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import calibrate
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.source.rows import canonical
 

@@ -1,10 +1,10 @@
 """Names of open categories on Spark: which are counted, and which no name can be made of."""
 
 from threea_spark.engine.spark import SparkSource
-from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.meter import NoisySum
 from threea_spark.privacy.noise import KeyedNoise
 from threea_spark.privacy.selection import Selection
+from threea_spark.privacy.terms import Relation
 
 SHARP = NoisySum(
     context=("r", "encode", "v"), squared_sensitivity=1, mu=100.0, relation=Relation.ADD_OR_REMOVE_ONE, moved=1

@@ -13,9 +13,9 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.engine.packed import SCHEMA, PackedRows, blocks_of
 from threea_spark.engine.spark import SparkStaged
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import calibrate
 from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 WIDTH, K = 3, 6

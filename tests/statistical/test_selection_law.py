@@ -4,10 +4,10 @@ from noise_sources import SeededNoise, drawn
 from scipy.stats import binom, norm
 from thresholds import SELECTION_DELTA, SELECTION_RUNS, SLACK_STDDEVS
 
-from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise
 from threea_spark.privacy.selection import RARE_CHANCE, Selection, most_frequent, threshold
+from threea_spark.privacy.terms import Relation
 
 NOISE = KeyedNoise(bytes(range(32)))
 

@@ -8,7 +8,7 @@ from mpmath import mp
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 
 _DIGITS = 40
 _CLOSE = 1e-6  # relative: far below the one percent by which a printed number must not be too small

@@ -12,10 +12,10 @@ from queries import Rows, ask
 
 from threea_spark.config.domain import Domain
 from threea_spark.evaluation.evaluate import JudgedRows
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import calibrate
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.statement import statement_of
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.publish.receipt import Receipt
 from threea_spark.report.comparison import compare

@@ -7,7 +7,8 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, features_of, max_width
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage, calibrate
+from threea_spark.privacy.budget import calibrate
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import choice as recipe
 from threea_spark.recipes import rules
 from threea_spark.recipes.recipe import DrawWide

@@ -29,7 +29,7 @@ from threea_spark.forecast.outlook import outlook
 from threea_spark.model.ntk import Architecture, ntk
 from threea_spark.model.sampler import RowSampler
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes.rules import min_cluster_size
 
 DRAWS = 200

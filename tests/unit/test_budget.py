@@ -6,11 +6,12 @@ import pytest
 from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
 
 from threea_spark.errors import BudgetError
-from threea_spark.privacy.accounting import Relation, gaussian_event
-from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.accounting import gaussian_event
+from threea_spark.privacy.budget import calibrate
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.gaussian import gaussian_epsilon, gaussian_mu
 from threea_spark.privacy.spend import Spend, check_budget, composed_epsilon, planned_spend, total_epsilon
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE

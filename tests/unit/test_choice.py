@@ -7,7 +7,7 @@ import pytest
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import TableShape, expected_shape
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import choice
 from threea_spark.recipes.recipe import Draw, DrawPairs
 

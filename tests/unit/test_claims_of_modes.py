@@ -8,10 +8,11 @@ from tables import COLUMNS, config_of
 
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage, certified_epsilon
+from threea_spark.privacy.budget import certified_epsilon
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.statement import statement_of
+from threea_spark.privacy.terms import Stage
 
 CLUSTERS = {"components": 3, "iterations": 2, "min_cluster_size": 20}
 OPEN = {**COLUMNS, "ward name": {"type": "categorical", "values": "open", "nullable": True}}

@@ -4,8 +4,7 @@ import pytest
 
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.errors import ConfigError
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting
+from threea_spark.privacy.terms import Accounting, Relation
 
 NAN, INF = float("nan"), float("inf")
 GIVEN = {

@@ -15,8 +15,8 @@ from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.model.gaussian_classes import Discriminant
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture
-from threea_spark.privacy.accounting import Relation
 from threea_spark.privacy.mechanism import NoisySum
+from threea_spark.privacy.terms import Relation
 from threea_spark.recipes.recipe import Clusters
 
 ENCODING = mixed_encoding()

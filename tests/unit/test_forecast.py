@@ -16,7 +16,7 @@ from threea_spark.config.release import ReleaseConfig
 from threea_spark.forecast.curves import CURVES, ModelOutlook
 from threea_spark.forecast.outlook import outlook
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 
 curve_fit = load("curve_fit")
 RECORDS = json.loads((Path(__file__).parents[2] / "docs" / "experiments" / "curves.json").read_text())

@@ -77,8 +77,8 @@ def test_mu_outside_its_range_is_refused(bad):
 
 
 def test_the_papers_formula_is_the_noisy_sums_price():
-    from threea_spark.privacy.accounting import Relation
     from threea_spark.privacy.meter import NoisySum
+    from threea_spark.privacy.terms import Relation
 
     mechanism = NoisySum(
         context=("t",), squared_sensitivity=700**2, mu=0.3, relation=Relation.ADD_OR_REMOVE_ONE, moved=9

@@ -9,13 +9,13 @@ from some import some
 from threea_spark.errors import BudgetError, LedgerError
 from threea_spark.privacy import account as accounts
 from threea_spark.privacy.account import Budget
-from threea_spark.privacy.accounting import Relation, gaussian_event
-from threea_spark.privacy.budget import Accounting
+from threea_spark.privacy.accounting import gaussian_event
 from threea_spark.privacy.cohorts import EVERYONE, Cohort
 from threea_spark.privacy.entries import GENESIS, Entry, Holder, Kind, next_entry, verify
 from threea_spark.privacy.gaussian import gaussian_mu
 from threea_spark.privacy.officers import Chains
 from threea_spark.privacy.spend import Spend
+from threea_spark.privacy.terms import Accounting, Relation
 
 ONE = gaussian_mu(1.0, 1e-6)
 STAYS = Holder("main.ehr.stays", "id-1", "row")

@@ -6,7 +6,7 @@ from small_tables import mixed_encoding, mixed_rows
 
 from threea_spark.approximate.marginals import Marginals, cell_counts, marginals_of, marginals_query, pooled, row_bound
 from threea_spark.approximate.mixture import Mixture
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 
 ENCODING = mixed_encoding()
 K = 3

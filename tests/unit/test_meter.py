@@ -8,11 +8,12 @@ from noise_sources import NoNoise, SeededNoise
 from queries import ZEROS, Rows, Unread, ask, granted, query_of
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.accounting import Relation, gaussian_mu_of
-from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage
+from threea_spark.privacy.accounting import gaussian_mu_of
+from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound, ValueQuery
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE

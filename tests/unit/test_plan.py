@@ -10,7 +10,6 @@ from some import some
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import (
-    Relation,
     calibrate_scale,
     delta_curve,
     epsilon_of,
@@ -18,8 +17,9 @@ from threea_spark.privacy.accounting import (
     gaussian_mu_of,
     merge_gaussians,
 )
-from threea_spark.privacy.budget import Accounting, Stage, calibrate, planned_events
+from threea_spark.privacy.budget import calibrate, planned_events
 from threea_spark.privacy.gaussian import gaussian_delta, gaussian_epsilon, gaussian_mu
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE

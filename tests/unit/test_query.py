@@ -3,8 +3,8 @@ import pytest
 from queries import query_of
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import HeldRows, RowBound
+from threea_spark.privacy.terms import Stage
 
 
 @pytest.mark.parametrize(("squared_norm", "moved"), [(0, 1), (-1, 1), (1, 0), (1, -3), (0, 0)])

@@ -17,8 +17,8 @@ from threea_spark.engine.packed import column_name
 from threea_spark.engine.progress import Progress
 from threea_spark.forecast.outlook import outlook
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import choice as recipe
 from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, Mix
 from threea_spark.stages import run_stages

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from report_pages import HOSTILE, internal, public, receipt, statement, table
 
-from threea_spark.privacy.budget import Accounting
+from threea_spark.privacy.terms import Accounting
 from threea_spark.publish.held import Held
 from threea_spark.publish.standing import standing_of
 from threea_spark.report.charts.svg import clipped, inert, templates

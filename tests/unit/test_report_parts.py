@@ -15,8 +15,8 @@ from threea_spark.errors import ConfigError
 from threea_spark.model.released import ReleaseModel
 from threea_spark.planned import make_plan, ways_through
 from threea_spark.privacy.asked import NOTHING_ASKED, asked_in_words, words_of
-from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.large_delta import fewest_units, in_people
+from threea_spark.privacy.terms import Accounting
 from threea_spark.privacy.wrapping import WIDTH, wrapped
 from threea_spark.publish.receipt import Receipt, public_values
 from threea_spark.report.bins import OTHER, OTHERS, Values

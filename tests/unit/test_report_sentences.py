@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from report_pages import internal, public, statement
 
-from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.large_delta import advice as large_delta_advice
+from threea_spark.privacy.terms import Accounting
 from threea_spark.report.settings import settings_in_words
 
 MAX_WORDS = 30

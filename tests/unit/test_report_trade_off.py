@@ -7,8 +7,8 @@ from report_pages import statement
 from scipy.special import ndtr
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.gaussian import gaussian_delta, trade_off
+from threea_spark.privacy.terms import Accounting
 from threea_spark.report.guarantee import budget_chart, budget_rows
 from threea_spark.report.trade_off import (
     curve_rates,

@@ -15,8 +15,8 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.errors import PrivacyError
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.terms import Stage
 
 N_CLASSES = 12
 LABEL = category("y", *(f"k{i}" for i in range(N_CLASSES)))

@@ -23,7 +23,7 @@ from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.narrowing import narrowed
 from threea_spark.model.ntk import Architecture
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import choice
 from threea_spark.recipes.recipe import Draw, DrawPairs
 

@@ -7,11 +7,11 @@ import pytest
 
 from threea_spark.engine.delta import Place
 from threea_spark.errors import TargetExistsError
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import calibrate
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.gaussian import compose_mu, gaussian_epsilon
 from threea_spark.privacy.spend import planned_spend
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.publish.held import Held, hashed, held_in
 from threea_spark.publish.standing import check_may_join, standing_of, stated

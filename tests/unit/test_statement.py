@@ -13,10 +13,10 @@ from queries import Rows, ask
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy import budget as plans
 from threea_spark.privacy import statement as statements
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, Stage, calibrate
+from threea_spark.privacy.budget import calibrate
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.statement import PrivacyStatement, plan_in_words, statement_of
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 ADD = Relation.ADD_OR_REMOVE_ONE

@@ -33,9 +33,9 @@ from threea_spark.encode.rules import codes_affinely
 from threea_spark.errors import PrivacyError
 from threea_spark.model.statistics import statistics_of
 from threea_spark.planned import make_plan
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
+from threea_spark.privacy.terms import Stage
 from threea_spark.source.local import local_source
 from threea_spark.source.pandas import arrow_table
 

@@ -19,7 +19,7 @@ from threea_spark.errors import ConfigError, EnvironmentNotReadyError
 from threea_spark.evaluation.models import MODELS, class_chances
 from threea_spark.model.released import ReleaseModel
 from threea_spark.outputs import Outputs
-from threea_spark.privacy.budget import Accounting
+from threea_spark.privacy.terms import Accounting
 from threea_spark.publish.mlflow import autologging_off
 from threea_spark.publish.mlflow_fields import metrics_of, params_of, tags_of
 from threea_spark.publish.mlflow_model import save_for_mlflow

@@ -18,8 +18,8 @@ from threea_spark.adapt.features import FEATURE_GRID, FeatureMap
 from threea_spark.adapt.targets import RESIDUAL_GRID, Targets, Weights
 from threea_spark.arrays import Float64Array
 from threea_spark.engine.progress import counted
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.labels import LabelFunction, NumberLabels
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.terms import Stage
 
 POINTS_SHARE = 0.05
 """Part of Adapt's mu^2 that moves the inducing points where they are moved; the rest learns the labels."""

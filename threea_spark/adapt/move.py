@@ -16,9 +16,9 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.ntk import Architecture
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import HeldRows, R, SumQuery
+from threea_spark.privacy.terms import Stage
 
 RELEASED_ROWS = 20_000
 """Rows drawn as targets where no private row is to be read."""

@@ -16,8 +16,8 @@ from threea_spark.adapt.scaled_number import ScaledNumber
 from threea_spark.adapt.targets import Targets, Weights
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.model.labels import LabelFunction, NumberLabels, between
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 RESIDUALS_SHARE = 0.05
 """Part of Adapt's mu^2 that measures how far labels lie from the fit."""

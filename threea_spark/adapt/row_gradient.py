@@ -27,8 +27,8 @@ from threea_spark.adapt.kernel import diagonal_slope, input_products, kernel_of_
 from threea_spark.adapt.settings import KipSettings
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.model.ntk import Architecture
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.terms import Stage
 
 _SHRINK = 1.0 - 2.0**-20  # room for float32 rounding of the scaled gradient; the bound itself is checked in integers
 _TILE = 128  # rows whose gradients stay in a CPU's cache; chunks are whole multiples, so all rows meet the same code

@@ -21,9 +21,9 @@ from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.gaussian_classes import Discriminant, within_classes
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import HeldRows, SumQuery
+from threea_spark.privacy.terms import Stage
 
 NORMS_SHARE = 0.02
 PAIRS_SHARE = 0.22

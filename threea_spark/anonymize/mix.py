@@ -20,10 +20,10 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
 from threea_spark.engine.packed import PackedRows
 from threea_spark.model.sampler import decode_rows
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.clipping import clip_rows
 from threea_spark.privacy.mechanism import NoisyGroups
 from threea_spark.privacy.query import GroupQuery, RowBound
+from threea_spark.privacy.terms import Stage
 
 _FARTHEST = 2**17  # grid units; rows lie within 2^15
 NOISE_GOAL = 0.3

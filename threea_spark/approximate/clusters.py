@@ -16,9 +16,9 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.progress import counted
 from threea_spark.engine.rows import StagedRows
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 _EM_SHARE = 0.4
 SIZES_SHARE = 0.1

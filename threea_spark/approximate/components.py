@@ -19,9 +19,9 @@ from threea_spark.encode.noisy_tables import CellCounts
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.sampler import RowSampler
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.terms import Stage
 
 CORRELATION_SHARE = 0.15
 NORMS_SHARE = 0.05

@@ -16,8 +16,8 @@ from threea_spark.arrays import Float32Array, Float64Array, Int64Array
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.rows import StagedRows
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.terms import Stage
 
 CountRows = Callable[[Mixture], Float64Array]
 """Counts the rows of each component over the whole table, shape (k,): one pass."""

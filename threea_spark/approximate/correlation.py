@@ -13,8 +13,8 @@ from scipy.special import ndtri
 from scipy.stats import norm
 
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import R, RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 GRID = 128
 _LARGEST_SCORE = 4.0  # 512 units: the squared norm of the products of 10,000 columns still fits int64

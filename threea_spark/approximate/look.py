@@ -20,9 +20,9 @@ from threea_spark.approximate.class_means import (
     norm_counts,
 )
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import R, RowBound, Summable, SumQuery
+from threea_spark.privacy.terms import Stage
 
 _ROUNDING = 1e-12  # relative; so that two parts of a mu, added up in float64, do not exceed it
 

@@ -14,8 +14,8 @@ from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 _MIN_PROBABILITY_ROWS = 1e-6
 _FAINT = 0.25  # of a count below one standard deviation

@@ -19,9 +19,9 @@ from threea_spark.encode.cell_names import cell_names, feature_names
 from threea_spark.encode.codec import Encoding, Feature
 from threea_spark.encode.noisy_tables import CellCounts
 from threea_spark.engine.packed import PackedRows
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import Measured
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 Pair = tuple[int, int]
 _MIN_MASS = 1e-6

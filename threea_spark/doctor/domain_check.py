@@ -17,12 +17,13 @@ from threea_spark.engine.rows import SourceRows
 from threea_spark.errors import ConfigError, PrivacyError
 from threea_spark.preflight import checked_types
 from threea_spark.privacy import large_delta
-from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate, certified_epsilon
+from threea_spark.privacy.budget import PrivacyPlan, calibrate, certified_epsilon
 from threea_spark.privacy.cohorts import Cohort
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise, new_key
 from threea_spark.privacy.planned_sums import NUMERIC_SHARES, numeric_error_of, planned_sum
 from threea_spark.privacy.statement import PrivacyStatement, statement_of
+from threea_spark.privacy.terms import Accounting, Stage
 from threea_spark.publish.ledger import Ledger
 from threea_spark.source import since
 from threea_spark.source.rows import spark_source

@@ -21,8 +21,8 @@ from threea_spark.config.domain import Domain
 from threea_spark.encode.cells import numbers_of
 from threea_spark.encode.misfits import stands_out
 from threea_spark.engine.packed import column_name
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 _SMALLEST_POWER, _LARGEST_POWER = -30, 60
 _LARGEST_WHOLE_POWER = 53

@@ -24,8 +24,8 @@ from threea_spark.encode.quantile_codec import QuantileCodec
 from threea_spark.encode.rules import CELL_STDDEVS
 from threea_spark.encode.tree import consistent_tree
 from threea_spark.encode.written import WrittenLeaves
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 COARSE_SHARE = 1.0 / 16.0
 """Share of all rows from which a leaf that holds more than one value is too coarse; so there are at most 16 of them."""

@@ -25,10 +25,10 @@ from threea_spark.encode.prices import EncodePrices
 from threea_spark.encode.rules import CELL_STDDEVS, LABEL_CELLS, clip_norm_of, codes_affinely, default_cells
 from threea_spark.engine.packed import column_name
 from threea_spark.engine.rows import SourceRows
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.mechanism import Measured
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.query import RowBound, SumQuery, ValueQuery
+from threea_spark.privacy.terms import Stage
 
 _CLEAR_STDDEVS = 4.0  # of the noise on a pair's count; the largest of fifty counts of noise alone is about 2.3
 OTHER = "other"

@@ -20,8 +20,8 @@ from threea_spark.encode.packing import Reader
 from threea_spark.encode.quantiles import QuantileField
 from threea_spark.encode.steps import Step, public_steps
 from threea_spark.encode.written import StepMixture, step_mixture
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 
 @dataclass(frozen=True)

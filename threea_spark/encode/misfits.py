@@ -18,8 +18,8 @@ from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.config.domain import Domain
 from threea_spark.encode.cells import levels_of, numbers_of
 from threea_spark.engine.packed import column_name
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 Kind: TypeAlias = Literal["not listed", "null", "below", "above"]
 

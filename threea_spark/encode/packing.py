@@ -16,8 +16,8 @@ from threea_spark.encode.codec import Encoding, Feature
 from threea_spark.encode.histogram import ColumnField, Field, HistogramLayout
 from threea_spark.engine.packed import UNIT, PackedRows, blocks_of
 from threea_spark.engine.rows import SourceRows, StagedRows
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 _COIN_BITS = np.uint64(32)
 

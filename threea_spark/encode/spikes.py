@@ -22,8 +22,8 @@ from threea_spark.encode.quantiles import QuantileField
 from threea_spark.encode.refining import Spikes
 from threea_spark.encode.steps import Step, public_steps
 from threea_spark.encode.written import LEAST_SHARE, StepMixture, WrittenLeaves, values_in
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 _LEAF_STDDEVS = 4.0
 _NEIGHBOURS = 17

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threea_spark.forecast.case import NORMAL_95, Case
 from threea_spark.forecast.columns import column_outlooks
 from threea_spark.forecast.curves import model_outlook
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 
 EPSILONS = (0.5, 1.0, 2.0, 4.0)
 MORE_ROWS = 4

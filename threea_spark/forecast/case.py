@@ -10,9 +10,10 @@ from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.outline import TableShape, expected_shape, histogram_layout
 from threea_spark.planned import sums_of
 from threea_spark.privacy.accounting import CLAIM_SLACK
-from threea_spark.privacy.budget import PrivacyPlan, Stage
+from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.gaussian import gaussian_mu
 from threea_spark.privacy.planned_sums import PlannedSum
+from threea_spark.privacy.terms import Stage
 from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.recipes.choice import choose
 from threea_spark.recipes.recipe import Recipe

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.forecast.case import Case
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide
 
 Metric: TypeAlias = Literal["auc", "r2"]

@@ -23,7 +23,7 @@ from scipy.optimize import brentq
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.gaussian import compose_mu
-from threea_spark.privacy.terms import Relation as Relation
+from threea_spark.privacy.terms import Relation
 
 _MAX_INTERVAL = 1e-3  # connect-the-dots rounding errs by the interval's square
 _INTERVALS_PER_EPSILON = 400

@@ -18,9 +18,7 @@ from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import CLAIM_SLACK, calibrate_scale, epsilon_of, gaussian_event
 from threea_spark.privacy.gaussian import compose_mu, gaussian_epsilon, gaussian_mu
 from threea_spark.privacy.noise import numeric_epsilon, unreachable_mass
-from threea_spark.privacy.terms import Accounting as Accounting
-from threea_spark.privacy.terms import Relation
-from threea_spark.privacy.terms import Stage as Stage
+from threea_spark.privacy.terms import Accounting, Relation, Stage
 from threea_spark.privacy.unit import PrivacyUnit
 
 _MAX_INNER_MU = 4.0  # beyond it the sampled mechanism's tail, not its bulk, sets the price

@@ -17,9 +17,10 @@ from dp_accounting import DpEvent, GaussianDpEvent
 
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.accounting import Relation, gaussian_event
+from threea_spark.privacy.accounting import gaussian_event
 from threea_spark.privacy.noise import Context, NoiseSource, stddev_of
 from threea_spark.privacy.query import GroupQuery, R
+from threea_spark.privacy.terms import Relation
 
 
 @dataclass(frozen=True, kw_only=True)

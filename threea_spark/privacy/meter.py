@@ -16,7 +16,7 @@ from dp_accounting import DpEvent, GaussianDpEvent, NonPrivateDpEvent, PoissonSa
 
 from threea_spark.errors import PrivacyError
 from threea_spark.privacy.accounting import gaussian_event, gaussian_mu_of
-from threea_spark.privacy.budget import PrivacyPlan, Stage
+from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.gaussian import compose_mu
 from threea_spark.privacy.mechanism import Measured, NoisyGroups, NoisySum
 from threea_spark.privacy.noise import Context, NoiseSource, squared_relative_error
@@ -32,6 +32,7 @@ from threea_spark.privacy.query import (
     ValueRows,
 )
 from threea_spark.privacy.selection import Selection, most_frequent, threshold
+from threea_spark.privacy.terms import Stage
 
 TOLERANCE = 1e-9
 """Relative; of sums of squares in float64."""

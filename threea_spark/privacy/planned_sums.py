@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan, Stage
+from threea_spark.privacy.budget import NUMERIC_SHARE, PrivacyPlan
 from threea_spark.privacy.noise import squared_relative_error, stddev_of
 from threea_spark.privacy.query import Query, RowBound
+from threea_spark.privacy.terms import Stage
 
 NUMERIC_SHARES = (NUMERIC_SHARE, 1e-3, 1e-2, 1e-1)
 """Parts of epsilon that a plan may keep for float64: it takes the first that suffices."""

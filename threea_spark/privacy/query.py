@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from threea_spark.arrays import Int64Array
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 
 R = TypeVar("R")
 """A batch of rows: an Arrow batch, packed rows, or what a sample was turned into."""

@@ -11,9 +11,10 @@ from typing import Any
 from dp_accounting import DpEvent, GaussianDpEvent, PoissonSampledDpEvent
 
 from threea_spark.errors import BudgetError
-from threea_spark.privacy.accounting import CLAIM_SLACK, Relation, epsilon_of
-from threea_spark.privacy.budget import Accounting, PrivacyPlan, planned_events
+from threea_spark.privacy.accounting import CLAIM_SLACK, epsilon_of
+from threea_spark.privacy.budget import PrivacyPlan, planned_events
 from threea_spark.privacy.cohorts import EVERYONE, Cohort
+from threea_spark.privacy.terms import Accounting, Relation
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from typing import Any
 from dp_accounting import GaussianDpEvent, NonPrivateDpEvent, PoissonSampledDpEvent
 
 from threea_spark.errors import PrivacyError
-from threea_spark.privacy.accounting import Relation, delta_curve
+from threea_spark.privacy.accounting import delta_curve
 from threea_spark.privacy.asked import asked_in_words
-from threea_spark.privacy.budget import PrivacyPlan, Stage, certified_epsilon, planned_events
+from threea_spark.privacy.budget import PrivacyPlan, certified_epsilon, planned_events
 from threea_spark.privacy.meter import TOLERANCE, PrivacyMeter
+from threea_spark.privacy.terms import Relation, Stage
 from threea_spark.privacy.wrapping import INDENT, wrapped
 
 _PAIRS_A_LINE = 3

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from threea_spark.privacy.accounting import Relation
-from threea_spark.privacy.budget import Accounting, PrivacyPlan
+from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.spend import Spend
+from threea_spark.privacy.terms import Accounting, Relation
 from threea_spark.publish.receipt import PROPERTY_ACCOUNTING, PROPERTY_DELTA, PROPERTY_EPSILON, PROPERTY_RELEASE
 
 PREFIX = "threea.release."

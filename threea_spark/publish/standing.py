@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from threea_spark.engine.delta import Place, commit_metadata, properties_of
 from threea_spark.errors import TargetExistsError
-from threea_spark.privacy.budget import Accounting
 from threea_spark.privacy.cohorts import concerning_one_unit
 from threea_spark.privacy.spend import Spend, composed_epsilon
+from threea_spark.privacy.terms import Accounting
 from threea_spark.publish.held import Held, held_in
 from threea_spark.publish.receipt import PROPERTY_ACCOUNTING, PROPERTY_DELTA, PROPERTY_EPSILON, PROPERTY_RELEASE
 

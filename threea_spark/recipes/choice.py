@@ -9,8 +9,9 @@ from threea_spark.approximate import joint, tables
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.outline import LabelShape, TableShape, expected_shape
 from threea_spark.encode.rules import clip_norm_of, codes_affinely, default_cells
-from threea_spark.privacy.budget import PrivacyPlan, Stage
+from threea_spark.privacy.budget import PrivacyPlan
 from threea_spark.privacy.noise import stddev_of
+from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import rules
 from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, LabelFunctions, Mix, Recipe
 

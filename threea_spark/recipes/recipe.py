@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from threea_spark.approximate.statistics import Covariance
-from threea_spark.privacy.budget import Stage
+from threea_spark.privacy.terms import Stage
 
 Values = dict[str, int | float | bool | str]
 

@@ -11,7 +11,8 @@ from threea_spark.anonymize.mix import auto_mix_size
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.rules import codes_affinely
-from threea_spark.privacy.budget import Accounting, PrivacyPlan, Stage, calibrate
+from threea_spark.privacy.budget import PrivacyPlan, calibrate
+from threea_spark.privacy.terms import Accounting, Stage
 
 MIN_SIZE_FACTOR = 100.0
 """c in min_cluster_size = c * sqrt(width) / mu; measured on Adult at epsilon 1: from 100 on noise is harmless."""

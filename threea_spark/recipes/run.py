@@ -11,8 +11,8 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import EncodedTable
 from threea_spark.engine.progress import Progress
 from threea_spark.engine.rows import StagedRows
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.meter import PrivacyMeter
+from threea_spark.privacy.terms import Stage
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from threea_spark.config.domain import Domain
 from threea_spark.model.more_rows import more_rows_in_words
-from threea_spark.privacy.budget import Accounting
+from threea_spark.privacy.terms import Accounting
 from threea_spark.publish.receipt import Receipt
 from threea_spark.publish.standing import Standing
 from threea_spark.report import guarantee, words

@@ -25,8 +25,8 @@ from threea_spark.encode.between.sums import AddedColumns
 from threea_spark.encode.between.written import Types
 from threea_spark.encode.cells import Decoded
 from threea_spark.engine.packed import column_name
-from threea_spark.privacy.budget import Stage
 from threea_spark.privacy.query import RowBound, SumQuery
+from threea_spark.privacy.terms import Stage
 
 FUNCTIONS = "functions"
 """Name of the noisy sum of all pairs that functional rules count."""
