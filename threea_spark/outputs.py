@@ -100,7 +100,7 @@ class Outputs:
         if folder is not None and model is not None:
             _say(saved(model, folder))
         page = self.report or report_path(config, receipt.release_id)
-        is_written = self.with_report and write_report(spark, config, receipt, page)
+        is_written = self.with_report and write_report(spark, config, receipt, page, model)
         if self.is_tracked and not self._log_to_mlflow(receipt, config, model, page if is_written else None):
             if model is not None and folder is None:
                 _say(rescued(model))
@@ -194,7 +194,9 @@ def require_writable(option: str, path: Path, *, is_folder: bool = False) -> Non
         raise ConfigError(f"{option}: {path} cannot be written; choose a file in a folder that is writable")
 
 
-def write_report(spark: SparkSession, config: ReleaseConfig, receipt: Receipt, path: Path) -> bool:
+def write_report(
+    spark: SparkSession, config: ReleaseConfig, receipt: Receipt, path: Path, model: ReleaseModel | None = None
+) -> bool:
     """Writes the report of a finished release; if that fails, the release is kept and a warning is printed.
 
     Returns:
@@ -203,7 +205,7 @@ def write_report(spark: SparkSession, config: ReleaseConfig, receipt: Receipt, p
     from threea_spark.report.pages import report_html, write_html
 
     try:
-        write_html(report_html(spark, config, receipt), path)
+        write_html(report_html(spark, config, receipt, model), path)
     except Exception as error:  # whatever failed, the release is done and must not look as if it had failed
         log.debug("the report could not be written", exc_info=True)
         _say(

@@ -1,8 +1,11 @@
-"""Keeps the model of a release: where it is saved by default, and what becomes of it if that fails."""
+"""Keeps the model of a release: where it is saved by default, what becomes of it if that fails, and finds it again."""
 
 from __future__ import annotations
 
+import json
+import logging
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
@@ -12,6 +15,9 @@ from threea_spark.errors import ModelError
 
 if TYPE_CHECKING:
     from threea_spark.model.released import ReleaseModel
+    from threea_spark.publish.receipt import Receipt
+
+log = logging.getLogger("threea_spark")
 
 
 def beside_target(config: ReleaseConfig, suffix: str, elsewhere: str) -> Path:
@@ -49,3 +55,30 @@ def rescued(model: ReleaseModel) -> str:
     except OSError:
         return "neither could a temporary folder, so its model is lost"
     return f"its model is in {spare}"
+
+
+def kept_model(config: ReleaseConfig, receipt: Receipt) -> ReleaseModel | None:
+    """Loads a release's model from its default place; None if there is none, or another release's."""
+    from threea_spark.model.released import ReleaseModel
+
+    folder = model_path(config, receipt.release_id)
+    if not folder.is_dir():
+        return None
+    try:
+        return require_model_of(ReleaseModel.load(folder), receipt)
+    except ModelError:
+        log.debug("%s holds no model of release %s", folder, receipt.release_id, exc_info=True)
+        return None
+
+
+def require_model_of(model: ReleaseModel, receipt: Receipt) -> ReleaseModel:
+    """Returns a model that is a receipt's: of the same columns, guarantee and noisy shares.
+
+    Raises:
+      ModelError: if it is another release's.
+    """
+    own = [sorted(model.types), asdict(model.privacy), dict(model.domain_fit)]
+    theirs = [sorted(receipt.columns), asdict(receipt.privacy), receipt.domain_fit]
+    if json.dumps(own, sort_keys=True) != json.dumps(theirs, sort_keys=True):  # text, since a file knows no tuples
+        raise ModelError(f"the model is not that of release {receipt.release_id}; pass the model of this release")
+    return model

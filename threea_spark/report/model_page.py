@@ -48,4 +48,4 @@ def model_report_html(model: ReleaseModel, *, n_rows: int | None = None, seed: i
         domain_fit=dict(model.domain_fit),
         n_units=fewest_units(model.n_rows, 1) if model.privacy.unit == str(PrivacyUnit()) else None,
     )
-    return public_page(receipt, summary_of(rows, model.domain, len(rows)), model.domain)
+    return public_page(receipt, summary_of(rows, model.domain, len(rows), model.tables), model.domain)

@@ -10,6 +10,7 @@ from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.engine.delta import Place, commit_metadata, read_latest
 from threea_spark.engine.given import require_session
 from threea_spark.errors import SourceError
+from threea_spark.publish.kept_model import kept_model, require_model_of
 from threea_spark.publish.receipt import Receipt, receipt_in
 from threea_spark.publish.standing import standing_at
 from threea_spark.source.reading import local_rows, names_in_order
@@ -17,22 +18,32 @@ from threea_spark.source.reading import local_rows, names_in_order
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from threea_spark.model.released import ReleaseModel
+
 MAX_ROWS = 50_000
 _MAX_CELLS = 12_000_000  # so that a wide table fits on the driver too
 
 
 def report_html(
-    spark: SparkSession, config: ConfigLike, receipt: Receipt | None = None, *, max_rows: int = MAX_ROWS
+    spark: SparkSession,
+    config: ConfigLike,
+    receipt: Receipt | None = None,
+    model: ReleaseModel | None = None,
+    *,
+    max_rows: int = MAX_ROWS,
 ) -> str:
     """Renders the report of a written release; on Databricks, `displayHTML(report_html(spark, config))`.
 
-    It reads only the receipt and the released table, never the source: it costs no privacy, and may be shared. If the
-    table holds rows of several releases, the report says so, and states the claim for all of them together.
+    It reads only the receipt, the released table and the model, never the source: it costs no privacy, and may be
+    shared. If the table holds rows of several releases, the report says so, and states the claim for all of them
+    together.
 
     Args:
       spark: A session, classic or Connect.
       config: The release's configuration, as in `release`.
       receipt: The release's receipt; found in the target's commits if None.
+      model: The release's model, for the tables of pairs that it was made of; if None, the one that lies where
+        `threea release` saves it, if any. Without a model the tables are counted in the released rows.
       max_rows: Maximum number of released rows collected on the driver; fewer for a wide table.
 
     Returns:
@@ -40,6 +51,7 @@ def report_html(
 
     Raises:
       SourceError: if the released table or its receipt cannot be read, or the receipt belongs to another release.
+      ModelError: if the model is another release's.
     """
     from threea_spark.report.public import public_page
     from threea_spark.report.summary import summary_of
@@ -56,7 +68,8 @@ def report_html(
     target = Place.of(config.target.table, config.target.path)
     rows = read_latest(spark, target)
     frame = local_rows(rows, config.domain, names_in_order(rows, config.domain), _fitting(config, max_rows))
-    summary = summary_of(frame, config.domain, rows.count())
+    own = kept_model(config, found) if model is None else require_model_of(model, found)
+    summary = summary_of(frame, config.domain, rows.count(), None if own is None else own.tables)
     return public_page(found, summary, config.domain, standing_at(spark, target))
 
 

@@ -17,7 +17,7 @@ MAX_TABLES = 6
 MIN_STRENGTH = 0.1
 MAX_LEVELS = 7
 _N_GROUPS = 6
-_NULL = "null"
+NULL = "null"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,19 @@ class Grouped:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What is known of a table that was counted under the guarantee.
+
+    Attributes:
+      within: Noise moves the count of a cell by at most so many rows, 19 times of 20.
+      apart: Share of the released rows that would have to move to another cell for both tables to be the same.
+    """
+
+    within: float
+    apart: float
+
+
+@dataclass(frozen=True)
 class PairTable:
     """How one column depends on another, in groups.
 
@@ -43,7 +56,8 @@ class PairTable:
       given, name: The columns of the table's rows and of its columns.
       given_labels, labels: Their groups.
       shares: Share of each group of `name` among the rows of each group of `given`, shape (n_given, n); rows sum to 1.
-      strength: Their association.
+      strength: Their association, in the released rows.
+      counted: Of a table that the fit counted; None of one that was counted in the released rows.
     """
 
     given: str
@@ -52,6 +66,7 @@ class PairTable:
     labels: tuple[str, ...]
     shares: Float64Array
     strength: float
+    counted: Counted | None = None
 
 
 def strongest_tables(
@@ -106,7 +121,7 @@ def grouped(values: Values, like: Values | None = None) -> Grouped:
     labels, group = _levels(values, basis) if values.kind == "category" else _cut(values, basis)
     found = np.full(len(known), len(labels), dtype=np.int64)
     found[known] = group
-    return Grouped(values.name, (*labels, _NULL), found)
+    return Grouped(values.name, (*labels, NULL), found)
 
 
 def _levels(values: Values, basis: Values) -> tuple[tuple[str, ...], Int64Array]:

@@ -1,7 +1,8 @@
-"""The report of a release: only public numbers, DP numbers from the receipt, and functions of released rows."""
+"""The report of a release: only public numbers, DP numbers of receipt and model, and functions of released rows."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from threea_spark.report.charts.svg import templates
 from threea_spark.report.dictionary import dictionary_of
 from threea_spark.report.domain_fit import domain_fit_table
 from threea_spark.report.findings import advice_on
-from threea_spark.report.pair_tables import MIN_STRENGTH
+from threea_spark.report.pair_tables import MIN_STRENGTH, PairTable
 from threea_spark.report.settings import settings_in_words
 from threea_spark.report.signing import signing_of
 from threea_spark.report.summary import ColumnSummary, TableSummary
@@ -68,12 +69,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Map:
-    """The heat map of one pair of columns."""
+    """The heat map of one pair of columns; `source` says what was counted, and is empty where the page says it."""
 
     given: str
     name: str
     strength: float
     chart: Markup
+    source: str
 
 
 def public_page(receipt: Receipt, summary: TableSummary, domain: Domain, standing: Standing | None = None) -> str:
@@ -98,7 +100,9 @@ def public_page(receipt: Receipt, summary: TableSummary, domain: Domain, standin
         dictionary=entries[:OPEN_ENTRIES],
         more_columns=entries[OPEN_ENTRIES:],
         settings=settings_in_words(receipt.resolved),
-        maps=[Map(own.given, own.name, own.strength, pair_map(own)) for own in summary.tables],
+        maps=maps_of(summary),
+        apart=mean_apart(summary),
+        all_counted=all(own.counted is not None for own in summary.tables),
         least=f"{MIN_STRENGTH:g}",
         statement=statement,
         made=_GENERATORS.get(receipt.generator, receipt.generator),
@@ -121,6 +125,30 @@ def public_page(receipt: Receipt, summary: TableSummary, domain: Domain, standin
         strongest=strongest(pairs.names, pairs.strengths, STRONGEST_PAIRS),
         pairs=pairs,
     )  # fmt: skip
+
+
+def maps_of(summary: TableSummary) -> list[Map]:
+    """Draws the tables of the strongest pairs."""
+    return [Map(own.given, own.name, own.strength, pair_map(own), map_source(own, summary)) for own in summary.tables]
+
+
+def map_source(table: PairTable, summary: TableSummary) -> str:
+    """Says what a table of two columns was counted in; nothing where the model is not at hand."""
+    if not summary.knows_counts:
+        return ""
+    if table.counted is None:
+        return "Counted in the released rows: the fit did not count this pair."
+    return (
+        "Counted under the guarantee, before rows were drawn. Noise moves a cell's count by at most "
+        f"{math.ceil(table.counted.within):,} rows, 19 times of 20. The released rows differ by "
+        f"{percent(table.counted.apart)}."
+    )
+
+
+def mean_apart(summary: TableSummary) -> str | None:
+    """How far the released rows differ from the counted tables, on average; None where none was counted."""
+    apart = [own.counted.apart for own in summary.tables if own.counted is not None]
+    return percent(sum(apart) / len(apart)) if apart else None
 
 
 def together_in_words(release_id: str, standing: Standing | None) -> Together | None:

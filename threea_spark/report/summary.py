@@ -1,4 +1,7 @@
-"""Summarises released rows, column by column and pair by pair; every number is a function of released rows."""
+"""Summarises released rows, column by column and pair by pair.
+
+Every number is a function of released rows and, where the model is at hand, of the noisy counts that it keeps.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ import numpy as np
 
 from threea_spark.arrays import Float64Array
 from threea_spark.config.domain import Domain
+from threea_spark.encode.noisy_tables import NoisyTables
 from threea_spark.report.associations import associations, with_one
 from threea_spark.report.bins import Bins, Kind, Values, bins_of
+from threea_spark.report.counted_tables import as_counted
 from threea_spark.report.pair_tables import PairTable, strongest_tables
 from threea_spark.report.spread import Spread, spread_of
 from threea_spark.source.reading import column_as_read, numbers_as_read
@@ -69,6 +74,7 @@ class TableSummary:
       n_sampled: Number of rows that the rest is computed from.
       columns, pairs: Summaries of the columns and of their associations.
       tables: Tables of the most strongly associated pairs.
+      knows_counts: Whether the noisy counts of the fit were at hand.
     """
 
     n_rows: int
@@ -76,20 +82,25 @@ class TableSummary:
     columns: tuple[ColumnSummary, ...]
     pairs: PairSummary
     tables: tuple[PairTable, ...]
+    knows_counts: bool = False
 
 
-def summary_of(frame: pd.DataFrame, domain: Domain, n_rows: int) -> TableSummary:
+def summary_of(frame: pd.DataFrame, domain: Domain, n_rows: int, kept: NoisyTables | None = None) -> TableSummary:
     """Summarises rows on the driver.
 
     Args:
       frame: RELEASED rows, or a uniform sample of them, in the domain's columns.
       domain: Defines how columns are read.
       n_rows: Number of rows in the whole released table.
+      kept: The noisy counts of the model that they were drawn from; None if it is not at hand.
     """
     columns = values_of(frame, domain)
     pairs = pair_summary(columns, domain.label)
     tables = strongest_tables(columns, pairs.names, pairs.strengths, domain.label)
-    return TableSummary(n_rows, len(frame), tuple(map(column_summary, columns)), pairs, tuple(tables))
+    if kept is not None:
+        tables = as_counted(tables, columns, kept)
+    summaries, is_known = tuple(map(column_summary, columns)), kept is not None
+    return TableSummary(n_rows, len(frame), summaries, pairs, tuple(tables), is_known)
 
 
 def values_of(frame: pd.DataFrame, domain: Domain) -> list[Values]:
