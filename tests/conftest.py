@@ -18,6 +18,9 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:Reserved
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores: threads of theirs would only wait
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+# What jax compiled in one process, the others and the next run read: half of a small fit's time is compilation.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT.parent / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 SMALL = {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1500m"}
 
 

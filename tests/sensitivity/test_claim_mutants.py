@@ -21,6 +21,7 @@ from threea_spark.privacy import account, noise, spend
 from threea_spark.privacy import meter as meter_module
 from threea_spark.privacy.account import Account, Booking, Budget
 from threea_spark.privacy.budget import PrivacyPlan, calibrate
+from threea_spark.privacy.entries import Entry
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.spend import Spend, planned_spend
 from threea_spark.privacy.terms import Accounting, Relation, Stage
@@ -40,7 +41,8 @@ def plan_of(epsilon=1.0, *, relation=ADD, accounting=Accounting.END_TO_END, **ch
 
 
 def account_of(*spends):
-    bookings = tuple(Booking(n, own, str(UNIT), account.FINISHED, "") for n, own in enumerate(spends))
+    entries = [Entry(n, "start", "s", "", str(UNIT), own.release_id, "", "", "") for n, own in enumerate(spends)]
+    bookings = tuple(Booking(own, account.FINISHED, entry) for own, entry in zip(spends, entries, strict=True))
     return Account(Budget(3.0, 1e-4), bookings, str(UNIT))
 
 

@@ -11,7 +11,7 @@ import threea_spark
 from threea_spark import Domain, ReleaseConfig, check_domain, evaluate, fit, internal_report_html, release, report_html
 from threea_spark.config.near_names import near_name
 from threea_spark.errors import ConfigError
-from threea_spark.forecast import outlook
+from threea_spark.forecast.outlook import outlook
 
 WHAT = "must be a ReleaseConfig, a mapping of its fields, or the path of its YAML, got"
 
@@ -30,7 +30,7 @@ class Session:
 def test_a_configuration_is_itself_a_mapping_or_a_path(content, tmp_path):
     wanted = ReleaseConfig.from_dict(content)
     assert ReleaseConfig.of(wanted) is wanted
-    (tmp_path / "release.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "release.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     for given in (
         content,
         MappingProxyType(content),

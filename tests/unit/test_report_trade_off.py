@@ -168,5 +168,5 @@ def test_a_replaced_unit_is_told_from_one_that_is_added():
     replaced = dataclasses.replace(
         found, relation="tables in which one unit's rows are replaced by others (replace_one)"
     )
-    assert "one with and one without the unit" in guarantee_in_words(found)[1]
-    assert "different rows for one unit" in guarantee_in_words(replaced)[1]
+    assert "One holds the unit and the other does not" in guarantee_in_words(found)[1]
+    assert "They differ in the rows of one unit" in guarantee_in_words(replaced)[1]
