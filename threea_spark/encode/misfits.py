@@ -23,7 +23,7 @@ from threea_spark.privacy.terms import Stage
 
 Kind: TypeAlias = Literal["not listed", "null", "below", "above"]
 
-CHANCE = 0.01
+CHANCE = 1e-3
 """Probability at most that noise alone makes any count of a table stand out."""
 WORTH_A_WORD = 0.005
 """Share of the rows from which it is worth telling that something is wrong with them."""

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 _PRINTED_BY = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 _CONFLICT = re.compile(
@@ -17,23 +18,25 @@ _CONFLICT = re.compile(
 """Delta's own names only, because any Java trace mentions `java.util.concurrent`."""
 
 
+_unprinted: ContextVar[bool] = ContextVar("unprinted", default=False)  # of one thread: others may print meanwhile
+
+
+def _is_printed(record: logging.LogRecord) -> bool:
+    return not _unprinted.get() or logging.getLogger("threea_spark").isEnabledFor(logging.DEBUG)
+
+
 @contextmanager
 def unprinted_query_errors() -> Iterator[None]:
     """Silences pyspark's loggers of failed queries, unless this library logs at DEBUG; errors still propagate."""
     from pyspark.logger import PySparkLogger
 
-    if logging.getLogger("threea_spark").isEnabledFor(logging.DEBUG):
-        yield
-        return
-    loggers = [PySparkLogger.getLogger(name) for name in _PRINTED_BY]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
+    for name in _PRINTED_BY:
+        PySparkLogger.getLogger(name).addFilter(_is_printed)  # of equals, a logger keeps one
+    before = _unprinted.set(True)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+        _unprinted.reset(before)
 
 
 def is_conflict(error: Exception) -> bool:
