@@ -101,6 +101,7 @@ def test_a_receipt_tells_no_times(seen):
     timed, dated = r"seconds?|duration|elapsed|time|\w+_at", r"\d\d:\d\d:\d\d|\d{4}-\d\d-\d\d"
     assert not [name for name in names_of(json.loads(receipt.to_json())) if re.fullmatch(timed, name)]
     known = json.loads(receipt.to_json())
+    del known["config"]  # as configured: bounds may be dates
     assert re.search(dated, known.pop("at"))  # when the release ended, as the table's own history says
     assert not re.search(dated, json.dumps(known))
     assert [name for name in names_of({"a": [{"written_at": 1}]}) if re.fullmatch(timed, name)] == ["written_at"]

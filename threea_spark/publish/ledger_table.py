@@ -27,6 +27,7 @@ _TYPES = {field.name: "bigint" if field.name == "number" else "string" for field
 _COLUMNS = ", ".join(f"`{name}` {kind}" for name, kind in _TYPES.items())
 _ADDED_LATER = ("by",)
 """Columns that tables of 0.2.0 lack; null in their entries."""
+_DONE_BY_ANOTHER = ("ALREADY_EXISTS", "DELTA_DUPLICATE_COLUMNS_FOUND")  # the table, or its later columns
 _ATTEMPTS = 20
 _MAX_WAIT_S = 2.0
 
@@ -113,7 +114,7 @@ class ChainTable:
         try:
             self.spark.sql(statement)
         except Exception as error:  # classic Spark raises Java's own where PySpark has no class for it
-            if is_conflict(error) or "ALREADY_EXISTS" in str(error):
+            if is_conflict(error) or any(name in str(error) for name in _DONE_BY_ANOTHER):
                 return False
             log.debug("the ledger could not be written", exc_info=True)
             raise LedgerError(
