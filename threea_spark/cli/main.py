@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +53,7 @@ domain_app.command("check", cls=Command)(check)
 
 def main() -> None:
     """Runs the command line; turns every ThreeAError into one message and its exit code."""
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")  # docs/compatibility.md
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
