@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from in_memory import run_in_memory
+from scipy.special import softmax
 
 from threea_spark.adapt import number_labels
 from threea_spark.adapt.features import Scales, feature_map, kernel_scores
@@ -104,6 +105,31 @@ def test_what_is_drawn_keeps_the_labels_own_distribution_better_than_residuals_o
     naive = np.bincount(nearest, minlength=number.codec.n_cells) / len(cells)
     wanted = number.codec.cell_mass
     assert 0.5 * np.abs(ours - wanted).sum() < 0.5 * 0.5 * np.abs(naive - wanted).sum()
+
+
+def whole_steps(base, values, means, variances):
+    """Newton's steps that nothing halves: from one end of the values to the other and back."""
+    moments = np.column_stack([values, values**2])
+    tilt, logs = np.zeros((len(means), 2)), np.log(base)
+    for _ in range(60):
+        shares = softmax(logs + tilt @ moments.T, axis=1)
+        found = shares @ moments
+        spread = np.einsum("kc,ci,cj->kij", shares, moments, moments) - found[:, :, None] * found[:, None, :]
+        step = np.linalg.solve(
+            spread + 1e-4 * np.eye(2), (np.column_stack([means, means**2 + variances]) - found)[..., None]
+        )
+        tilt += np.clip(step[..., 0], -3.0, 3.0)
+    return softmax(logs + tilt @ moments.T, axis=1)
+
+
+@pytest.mark.parametrize("spread", [0.3, 0.5, 0.8, 1.0])
+def test_far_expected_values_are_met_where_whole_steps_miss_them(spread):
+    values, means = np.linspace(-3.3, 4.5, 64), np.linspace(-2.8, 3.5, 20)
+    base = np.exp(-0.5 * (values / spread) ** 2) + 1e-4
+    wanted = base / base.sum(), values, means, np.full(20, 0.2)
+    ours, naive = (nearest(*wanted) @ values for nearest in (number_labels._nearest, whole_steps))
+    assert np.abs(ours - means).max() < 0.01
+    assert np.abs(naive - means).max() > 1.0
 
 
 def test_nulls_are_drawn_as_often_as_they_were_counted():

@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from threea_spark.adapt.scaled_number import ScaledNumber
 from threea_spark.adapt.targets import Targets, Weights
@@ -27,7 +27,7 @@ _MAX_BINS = 8
 _N_KNOTS = 64
 _MIN_VARIANCE, _MAX_VARIANCE = 0.01, 1.5
 _ROUNDS, _NEWTON_STEPS, _RIDGE = 12, 60, 1e-4
-_LARGEST_STEP = 3.0
+_CONVERGED, _MOST_HALVINGS, _SLOPE_KEPT, _ROUNDING = 1e-9, 30, 1e-4, 1e-12
 
 
 def n_bins(n_rows: float, mu: float) -> int:
@@ -120,21 +120,36 @@ def number_labels(
 def _nearest(base: Float64Array, values: Float64Array, means: Float64Array, variances: Float64Array) -> Float64Array:
     """Of distributions over values with given moments those nearest to a base, shape (k, m).
 
-    They are base * exp(a v + b v^2); the moments' log-partition is minimised by Newton's steps, slightly damped so that
-    moments out of reach give what comes near. Source: Csiszar 1975, I-divergence geometry.
+    They are base * exp(a v + b v^2). The moments' log-partition, which is convex, is minimised by Newton's steps, each
+    halved until it goes down: whole ones may circle between the two ends of the values. It is slightly damped, so that
+    moments out of reach give what comes near. Source: Csiszar 1975, I-divergence geometry; Boyd, Vandenberghe 2004,
+    Convex Optimization, section 9.5.
     """
     moments = np.column_stack([values, values**2])
     inside = np.clip(means, values.min(), values.max())
     wanted = np.column_stack([inside, inside**2 + variances])
-    tilt = np.zeros_like(wanted)
     logs = np.log(np.maximum(base, 1e-12))
+
+    def loss(tilt: Float64Array) -> Float64Array:
+        partition = logsumexp(logs + tilt @ moments.T, axis=1)
+        return np.asarray(partition - (tilt * wanted).sum(axis=1) + 0.5 * _RIDGE * (tilt**2).sum(axis=1))
+
+    tilt = np.zeros_like(wanted)
     for _ in range(_NEWTON_STEPS):
         distributions = softmax(logs + tilt @ moments.T, axis=1)
         found = distributions @ moments
+        downhill = wanted - found - _RIDGE * tilt
+        if np.abs(downhill).max() < _CONVERGED:
+            break
         spread = np.einsum("kc,ci,cj->kij", distributions, moments, moments) - found[:, :, None] * found[:, None, :]
-        spread += _RIDGE * np.eye(2)
-        step = np.linalg.solve(spread, (wanted - found - _RIDGE * tilt)[:, :, None])[:, :, 0]
-        tilt += step / np.maximum(1.0, np.abs(step).max(axis=1, keepdims=True) / _LARGEST_STEP)
+        step = np.linalg.solve(spread + _RIDGE * np.eye(2), downhill[:, :, None])[:, :, 0]
+        size, before, slope = np.ones((len(tilt), 1)), loss(tilt), (step * downhill).sum(axis=1)
+        for _ in range(_MOST_HALVINGS):
+            too_far = loss(tilt + size * step) > before - _SLOPE_KEPT * size[:, 0] * slope + _ROUNDING
+            if not too_far.any():
+                break
+            size[too_far] *= 0.5
+        tilt = tilt + size * step
     return np.asarray(softmax(logs + tilt @ moments.T, axis=1), dtype=np.float64)
 
 
