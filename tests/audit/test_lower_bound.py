@@ -78,7 +78,13 @@ def test_releases_without_noise_are_caught(name, broken):
     assert record["lower_bound"] > record["claimed_epsilon"]
 
 
-@pytest.mark.parametrize("broken", ["a unit of four rows, priced as one", "a row replaced, priced as one added"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "a unit of four rows, priced as one",
+        pytest.param("a row replaced, priced as one added", marks=pytest.mark.slow),
+    ],
+)
 def test_pairs_that_are_no_neighbours_are_further_apart_than_the_claim(broken):
     (variant,) = [found for found in variants.broken_variants() if found.broken == broken]
     record = audit.audit(variant, trials=4, confidence=0.9)
