@@ -28,7 +28,7 @@ from pyspark.ml.util import (
 
 from threea_spark.config.domain import Domain
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.config.yaml_files import read_yaml
+from threea_spark.config.yaml_files import content_of
 from threea_spark.engine.stored_files import read_folder, write_folder
 from threea_spark.errors import ConfigError
 from threea_spark.model.released import ReleaseModel
@@ -113,7 +113,7 @@ class SparkSynthesizer(_Claim, Estimator["SparkSynthesizerModel"], DefaultParams
         sections, domain = dict(self.getOrDefault(self.sections)), self.getOrDefault(self.domain)
         if other := sorted(set(sections) - set(_SECTIONS)):
             raise ConfigError(f"sections: {other[0]!r} is set by the other parameters, or unknown; drop it")
-        public = dict(domain) if isinstance(domain, Mapping) else read_yaml(domain)
+        public, _ = content_of(domain, name="domain", kind="a Domain")
         if self.isDefined(self.label):
             public["label"] = self.getOrDefault(self.label)
         privacy = {name: self.getOrDefault(name) for name in ("epsilon", "delta", "unit")}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from threea_spark.forecast.case import NORMAL_95, Case
+from threea_spark.forecast.case import Case
 from threea_spark.forecast.columns import column_outlooks
 from threea_spark.forecast.curves import model_outlook
+from threea_spark.privacy.gaussian import NORMAL_95
 from threea_spark.privacy.terms import Stage
 
 EPSILONS = (0.5, 1.0, 2.0, 4.0)

@@ -18,9 +18,6 @@ from threea_spark.privacy.unit import PrivacyUnit
 from threea_spark.recipes.choice import choose
 from threea_spark.recipes.recipe import Recipe
 
-NORMAL_95 = 1.96
-"""Standard deviations that noise stays within 19 times of 20."""
-
 
 @dataclass(frozen=True)
 class Case:

@@ -12,7 +12,8 @@ from threea_spark.encode.moments import MomentField
 from threea_spark.encode.outline import expected_reader
 from threea_spark.encode.quantiles import QuantileField
 from threea_spark.encode.rules import CELL_STDDEVS, LABEL_CELLS, default_cells
-from threea_spark.forecast.case import NORMAL_95, Case
+from threea_spark.forecast.case import Case
+from threea_spark.privacy.gaussian import NORMAL_95
 from threea_spark.privacy.selection import threshold
 from threea_spark.privacy.terms import Stage
 

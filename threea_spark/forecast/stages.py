@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from threea_spark.adapt.labelling import settings_of
-from threea_spark.forecast.case import NORMAL_95, Case
+from threea_spark.forecast.case import Case
+from threea_spark.privacy.gaussian import NORMAL_95
 from threea_spark.privacy.terms import Stage
 from threea_spark.recipes import choice
 from threea_spark.recipes.recipe import Draw, DrawPairs, DrawWide, Mix

@@ -15,6 +15,9 @@ from scipy.special import log_ndtr, ndtr, ndtri
 
 from threea_spark.errors import PrivacyError
 
+NORMAL_95 = 1.96
+"""Standard deviations that normal noise stays within 19 times of 20."""
+
 
 def compose_mu(mus: Iterable[float]) -> float:
     """Composes Gaussian mechanisms, including adaptively chosen ones: mu^2 adds up. Source: Corollary 2."""

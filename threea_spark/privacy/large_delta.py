@@ -93,7 +93,7 @@ def outlook_words(delta: float, max_rows: int, n_rows: int, *, is_allowed: bool)
       n_rows: Assumed number of rows.
       is_allowed: Whether the configuration allows a large delta.
     """
-    n_units = math.ceil(n_rows / max_rows)
+    n_units = fewest_units(n_rows, max_rows)
     lines = [f"delta {delta:g} is one in {1.0 / delta:,.0f}; {n_rows:,} rows belong to at least {n_units:,} units."]
     limit = one_in_units(n_rows, max_rows)
     if delta > limit:
@@ -106,7 +106,7 @@ def outlook_words(delta: float, max_rows: int, n_rows: int, *, is_allowed: bool)
 
 
 def fewest_units(n_rows: float, max_rows: int) -> int:
-    """Returns the fewest units that a DP number of rows can belong to, at least 1."""
+    """Returns the fewest units that a number of rows, DP or assumed, can belong to; at least 1."""
     return max(1, math.ceil(round(n_rows) / max_rows))
 
 

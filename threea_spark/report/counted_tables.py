@@ -13,13 +13,13 @@ import numpy as np
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.encode.noisy_tables import CellNames, NoisyTable, NoisyTables
+from threea_spark.privacy.gaussian import NORMAL_95
 from threea_spark.report.bins import OTHER, OTHERS, Values
 from threea_spark.report.pair_tables import NULL, Counted, Grouped, PairTable, joint_counts
 from threea_spark.report.spread import number_in_words
 
 MAX_GROUPS = 8
 _ELSEWHERE = "elsewhere"
-_NORMAL = 1.96
 """Noise is within so many standard deviations 19 times of 20."""
 
 
@@ -112,7 +112,7 @@ def counted_table(noisy: NoisyTable, given: Values, of: Values, strength: float)
     if not held.any():
         return None
     released = joint_counts(first.grouped(given), second.grouped(of))
-    counted = Counted(_NORMAL * float(stddev[held][:, seen].max()), variation(np.pad(counts, (0, 1)), released))
+    counted = Counted(NORMAL_95 * float(stddev[held][:, seen].max()), variation(np.pad(counts, (0, 1)), released))
     shown = counts[held][:, seen]
     labels, heads = _chosen(first.labels, held), _chosen(second.labels, seen)
     shares = shown / shown.sum(axis=1, keepdims=True)
