@@ -1,4 +1,4 @@
-"""Watches a release: seconds of its steps, memory of its processes, bytes staged and bytes shuffled, and a yardstick.
+"""Watches a release: memory of its processes, bytes staged and bytes shuffled, and a yardstick.
 
 A thread of the process that started the run looks every half second, and keeps the highest it saw. Linux only, for it
 reads /proc; elsewhere no process is seen and the peaks of memory stay 0. Shuffles are read from Spark's event log.
@@ -111,32 +111,6 @@ def rewrite_seconds(spark: Any, source: Path, copy: Path) -> float:
 def table_bytes(spark: Any, place: Path) -> int:
     """The size of a Delta table's current files."""
     return int(spark.sql(f"DESCRIBE DETAIL delta.`{place}`").collect()[0]["sizeInBytes"])  # bounded: one row
-
-
-class StageClock:
-    """A listener that keeps the seconds of each step; the last one lasts until `close`.
-
-    Attributes:
-      seconds: Of each step that ended.
-
-    Args:
-      first: What the time before the first step is called.
-    """
-
-    def __init__(self, first: str) -> None:
-        self.seconds: dict[str, float] = {}
-        self._name, self._start = first, time.monotonic()
-
-    def __call__(self, name: str, number: int, n_steps: int) -> None:
-        """Ends one step and starts the next."""
-        self.close()
-        self._name = name
-
-    def close(self) -> None:
-        """Ends the step that runs."""
-        now = time.monotonic()
-        self.seconds[self._name] = round(self.seconds.get(self._name, 0.0) + now - self._start, 2)
-        self._start = now
 
 
 class PeakSampler(threading.Thread):

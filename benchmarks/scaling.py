@@ -11,6 +11,7 @@ that to Delta. The ratio is the release's seconds over the mean of both.
 Memory is PSS at its highest during the release: of the Python process that calls it, of the JVM (with what its heap
 kept from before), of all Python workers together. Staged bytes are the private staging table's on disk. Cores are
 Spark's, local[N]: the driver's own numpy and the JVM's collector may use more. A megabyte is 10^6 bytes.
+Core-seconds are the processor time of driver, JVM and Python workers in each step.
 Results are stored in the JSON as they come; what stands there is not run again, unless --again.
 """
 
@@ -27,10 +28,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import process_memory as watch  # beside this file
-from rich.console import Console
-from rich.table import Table
+from scaling_tables import exponent_of, show  # beside this file
+from stage_clock import StageClock  # beside this file
 from warehouse import DOMAIN, write_table  # beside this file
 
 from threea_spark import ReleaseConfig, release
@@ -45,8 +45,6 @@ SETTINGS: Record = {
     "anonymize": {"generator": "sample", "rows": "match"},
 }
 STRONG_FIELDS = ("cores", "rows", "seconds", "stages")
-HEADER = "rows cores seconds ratio rewrite driver workers jvm shuffled staged source released".split()
-BYTES = ("driver_mb", "worker_mb", "jvm_mb", "shuffled_mb", "staged_mb", "source_mb", "released_mb")
 
 
 class Results:
@@ -84,53 +82,9 @@ def main() -> None:
     given = arguments.folder
     with contextlib.nullcontext(given) if given else tempfile.TemporaryDirectory(prefix="threea-scaling-") as folder:
         complete = _measure_all(arguments, Path(folder).absolute(), results)
-    show(results)
+    show(results.find("runs"), results.find("strong"), results.cores)
     if not complete:
         raise SystemExit("some runs failed; they are run again by the next call")
-
-
-def exponent_of(runs: Sequence[Record]) -> float | None:
-    """The slope of the least-squares line of log seconds on log rows; None where all runs have as many rows."""
-    rows, seconds = ([run[name] for run in runs] for name in ("rows", "seconds"))
-    return round(float(np.polyfit(np.log(rows), np.log(seconds), 1)[0]), 3) if len(set(rows)) > 1 else None
-
-
-def show(results: Results) -> None:
-    """Prints all runs, the seconds of their stages, and what they say of growth; wide where the output is a file."""
-    console = Console(width=None if Console().is_terminal else 200)
-    if runs := results.find("runs"):
-        console.print(_figures(runs), "", _stages(runs), sep="\n")
-    if strong := results.find("strong"):
-        console.print("\nthe same table on more cores", _stages(strong), sep="\n")
-    runs = results.find("runs", cores=results.cores)
-    if (exponent := exponent_of(runs)) is not None:
-        moved = runs[-1]["driver_mb"] - runs[0]["driver_mb"]
-        console.print(
-            f"\nFrom {runs[0]['rows']:,} to {runs[-1]['rows']:,} rows seconds grow as rows^{exponent:.2f}, and the "
-            f"driver's memory moves by {moved:+,.0f} MB, {moved / max(runs[0]['driver_mb'], 1.0):+.0%}"
-        )
-
-
-def _figures(runs: Sequence[Record]) -> Table:
-    table = Table(*HEADER, title="releases of growing tables, memory and bytes in MB", box=None)
-    for run in runs:
-        rewrites = ", ".join(f"{seconds:.1f}" for seconds in run["rewrite_seconds"])
-        times = [f"{run['seconds']:.1f}", f"{run['ratio_to_rewrite']:.2f}", rewrites]
-        sizes = [f"{run[name]:,.1f}" for name in BYTES]
-        table.add_row(f"{run['rows']:,}", str(run["cores"]), *times, *sizes)
-    return table
-
-
-def _stages(runs: Sequence[Record]) -> Table:
-    """Seconds of stages, one line a stage and one column a run."""
-    table = Table("seconds on cores", *[f"{run['rows']:,} on {run['cores']}" for run in runs], box=None)
-    for name in dict.fromkeys(name for run in runs for name in run["stages"]):
-        table.add_row(name, *[f"{run['stages'][name]:.1f}" if name in run["stages"] else "-" for run in runs])
-    table.add_row("all", *[f"{run['seconds']:.1f}" for run in runs])
-    first = {run["rows"]: run["seconds"] for run in reversed(runs)}  # on the fewest cores
-    if len({run["cores"] for run in runs}) > 1:
-        table.add_row("speed-up", *[f"{first[run['rows']] / run['seconds']:.2f}" for run in runs])
-    return table
 
 
 def _measure_all(arguments: argparse.Namespace, folder: Path, results: Results) -> bool:
@@ -208,13 +162,14 @@ def _timed(spark: Any, few: Path, source: Path, scratch: Path) -> Record:
         watch.rewrite_seconds(spark, few, copy)
     before = watch.rewrite_seconds(spark, source, copy)
     with watch.counted(scratch / FLAG) as window:
-        stages = _release(spark, source, target)
+        clock = _release(spark, source, target)
     released = watch.table_bytes(spark, target)
     shutil.rmtree(target)
-    after, seconds = watch.rewrite_seconds(spark, source, copy), sum(stages.values())
+    after, seconds = watch.rewrite_seconds(spark, source, copy), sum(clock.seconds.values())
     return {
         "seconds": round(seconds, 2),
-        "stages": stages,
+        "stages": clock.seconds,
+        "core_seconds": clock.cores,
         "rewrite_seconds": [before, after],
         "ratio_to_rewrite": round(2.0 * seconds / (before + after), 3),
         "source_mb": watch.megabytes(watch.table_bytes(spark, source)),
@@ -223,13 +178,13 @@ def _timed(spark: Any, few: Path, source: Path, scratch: Path) -> Record:
     }
 
 
-def _release(spark: Any, source: Path, target: Path) -> dict[str, float]:
-    """Releases a table, and gives the seconds of each step."""
+def _release(spark: Any, source: Path, target: Path) -> StageClock:
+    """Releases a table, and times each step."""
     content = {"source": {"path": str(source)}, "target": {"path": str(target)}, "domain": DOMAIN, **SETTINGS}
-    config, clock = ReleaseConfig.from_dict(content), watch.StageClock("plan and check")
+    config, clock = ReleaseConfig.from_dict(content), StageClock("plan and check")
     release(spark, config, listener=clock)
     clock.close()
-    return clock.seconds
+    return clock
 
 
 def _parser() -> argparse.ArgumentParser:

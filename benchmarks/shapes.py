@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from process_memory import StageClock, machine, watched  # beside this file
+from process_memory import machine, watched  # beside this file
+from stage_clock import StageClock  # beside this file
 from rich.console import Console
 from rich.table import Table
 

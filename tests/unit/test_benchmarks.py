@@ -43,6 +43,8 @@ utility = load("utility")
 high_order = load("high_order")
 process_memory = load("process_memory")
 load("warehouse")  # scaling imports it
+stage_clock = load("stage_clock")
+scaling_tables = load("scaling_tables")
 scaling = load("scaling")
 
 
@@ -509,7 +511,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="m
 
 def _run_of(rows, seconds, cores=2, **changes):
     record = {"rows": rows, "cores": cores, "seconds": seconds, "stages": {"encode": seconds}, "ratio_to_rewrite": 4.0}
-    return {**record, "rewrite_seconds": [1.0, 2.0], **dict.fromkeys(scaling.BYTES, 10.0), **changes}
+    return {**record, "rewrite_seconds": [1.0, 2.0], **dict.fromkeys(scaling_tables.BYTES, 10.0), **changes}
 
 
 @pytest.fixture
@@ -524,12 +526,12 @@ def holder():
 @pytest.mark.parametrize("power", [0.5, 1.0, 1.2])
 def test_the_exponent_of_a_power_is_its_power(power):
     runs = [_run_of(rows, 3e-4 * rows**power) for rows in (10**6, 4 * 10**6, 16 * 10**6)]
-    assert scaling.exponent_of(runs) == pytest.approx(power, abs=1e-3)
+    assert scaling_tables.exponent_of(runs) == pytest.approx(power, abs=1e-3)
 
 
 def test_runs_of_one_size_have_no_exponent():
-    assert scaling.exponent_of([]) is None
-    assert scaling.exponent_of([_run_of(10, 1.0), _run_of(10, 2.0)]) is None
+    assert scaling_tables.exponent_of([]) is None
+    assert scaling_tables.exponent_of([_run_of(10, 1.0), _run_of(10, 2.0)]) is None
 
 
 @needs_proc
@@ -595,11 +597,22 @@ def test_the_event_log_gives_what_tasks_of_the_window_shuffled(tmp_path, start, 
 def test_the_clock_times_each_step_up_to_the_next(monkeypatch):
     times = iter([0.0, 1.0, 3.0, 7.0, 12.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
-    clock = process_memory.StageClock("before")
+    clock = stage_clock.StageClock("before")
     for number, name in enumerate(["encode", "adapt", "encode"], start=1):
         clock(name, number, 3)
     clock.close()
     assert clock.seconds == {"before": 1.0, "encode": 2.0 + 5.0, "adapt": 4.0}
+
+
+@needs_proc
+def test_core_seconds_go_to_the_step_in_which_a_child_worked():
+    clock = stage_clock.StageClock("idle")
+    clock("busy", 1, 2)
+    subprocess.run([sys.executable, "-c", "sum(range(30_000_000))"], check=True)
+    clock("idle", 2, 2)
+    clock.close()
+    assert clock.cores["busy"]["driver"] > 0.2 > clock.cores["idle"]["driver"]
+    assert clock.cores["busy"]["jvm"] == clock.cores["busy"]["worker"] == 0.0
 
 
 def test_results_survive_and_only_what_is_missing_is_run(tmp_path, monkeypatch):
