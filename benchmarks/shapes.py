@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from process_memory import machine, watched  # beside this file
-from stage_clock import StageClock  # beside this file
 from rich.console import Console
 from rich.table import Table
+from stage_clock import StageClock  # beside this file
 
 from threea_spark import ReleaseConfig, release
 from threea_spark.errors import ThreeAError
