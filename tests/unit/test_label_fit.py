@@ -265,7 +265,8 @@ def test_the_damped_inverse_is_the_same_from_either_side(shape):
     rng = np.random.default_rng(1)
     rows, vector = rng.normal(size=shape), rng.normal(size=shape[1])
     wanted = np.linalg.solve(rows.T @ rows + 0.1 * np.eye(shape[1]), vector)
-    assert Damped.of(rows, 0.1).solve(vector) == pytest.approx(wanted)
+    matrix, roots = 2.0 * rows / np.arange(1, shape[0] + 1)[:, None], 0.5 * np.arange(1, shape[0] + 1)
+    assert Damped.of(matrix, roots**2, 0.1, 9).solve(vector) == pytest.approx(wanted)
 
 
 def test_the_curvature_is_the_slope_of_the_mean_gradient():

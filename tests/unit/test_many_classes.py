@@ -1,10 +1,15 @@
 """Tables of many classes: a row's gradient keeps its bound, sums are exact in any chunk, and memory does not grow."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
+from threea_spark.adapt import curvature as label_curvature
 from threea_spark.adapt import targets as label_targets
 from threea_spark.adapt.features import Scales, feature_map, kernel_scores
+from threea_spark.adapt.label_fit import FitSettings, fit_weights, gradient_query
 from threea_spark.approximate.odds import cell_log_odds
 from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.model.ntk import Architecture
@@ -54,3 +59,59 @@ def test_what_the_label_fit_holds_of_a_row_does_not_grow_with_the_classes():
         sum(np.asarray(v).nbytes for v in vars(t).values() if isinstance(v, np.ndarray)) / 500 for t in (few, many)
     ]
     assert per_row[1] - per_row[0] == pytest.approx(8 * 108 * 40 / 500)  # the table of log odds: classes times cells
+
+
+N_CLASSES, N_COLUMNS, N_LEVELS = 40, 5, 8
+
+
+def rows_of(n_rows, seed):
+    """Rows of classes that prefer a level in each column; the levels of different classes overlap."""
+    rng, levels = np.random.default_rng(seed), np.random.default_rng(0).integers(0, N_LEVELS, (N_CLASSES, N_COLUMNS))
+    classes = rng.integers(0, N_CLASSES, n_rows)
+    cells = (levels[classes] + rng.geometric(0.4, (n_rows, N_COLUMNS)) - 1) % N_LEVELS
+    return cells + np.arange(N_COLUMNS) * N_LEVELS, classes
+
+
+@pytest.fixture(scope="module")
+def overlapping():
+    """Rows, their features, and rows that show the curvature."""
+    cells, classes = rows_of(6_000, 1)
+    counts = np.zeros((N_CLASSES, N_COLUMNS * N_LEVELS))
+    np.add.at(counts, (classes[:, None], cells), 1.0)
+    shares = np.bincount(classes, minlength=N_CLASSES) / len(classes)
+    odds, laws = cell_log_odds(counts, 1.0, shares), counts.sum(axis=0) / len(cells)
+    layout = CellLayout((N_LEVELS,) * N_COLUMNS)
+    kernel_input = kernel_scores(odds, laws, [np.arange(N_LEVELS)] * N_COLUMNS, layout)
+    given = {"n_features": N_COLUMNS, "diag_reg": 1e-3, "scales": Scales()}
+    features = feature_map(odds, laws, kernel_input, kernel_input(cells[:30]), Architecture(), **given)
+    return label_targets.Targets(features, cells, classes), np.log(shares), rows_of(2_000, 3)[0]
+
+
+def held_by(curvature):
+    return sum(own.factor[0].nbytes + own.roots.nbytes for own in curvature.of_outputs)
+
+
+def test_short_factors_of_many_outputs_fit_as_well_as_whole_ones_and_few_rows_alone_do_not(monkeypatch, overlapping):
+    """The naive twin keeps the same rows, and forgets the others."""
+    targets, prior, drawn = overlapping
+    settings, features, n_rows = FitSettings(), targets.features, float(len(targets))
+
+    def curvature_within(values):
+        monkeypatch.setattr(label_curvature, "_FACTOR_VALUES", values)
+        return label_curvature.curvature_of(features, drawn, prior, settings.damping_of(n_rows, 30.0), of_number=False)
+
+    def loss(curvature):
+        def ask(weights, step):
+            query = gradient_query(features, weights, prior, settings, step)
+            return query.contribution(targets).astype(np.float64)
+
+        weights = fit_weights(features, prior, settings, curvature, ask, n_rows=n_rows)
+        logits = targets.outputs(slice(None), weights, prior)
+        return -log_softmax(logits, axis=1)[np.arange(len(logits)), targets.classes].mean()
+
+    whole, short = curvature_within(1 << 26), curvature_within(N_CLASSES * 10**2)
+    few = [
+        label_curvature.Damped.of(own.matrix[own.chosen], own.roots**2, short.damping, 10) for own in short.of_outputs
+    ]
+    assert held_by(short) < 0.03 * held_by(whole)
+    assert loss(short) < loss(whole) + 0.03 < loss(replace(short, of_outputs=tuple(few))) - 0.1

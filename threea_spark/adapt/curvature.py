@@ -6,6 +6,7 @@ equally fast, and a dozen or two suffice where plain ones need a hundred: so few
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,35 +18,63 @@ from threea_spark.arrays import Float64Array, Int64Array
 
 _TRUST = 0.7  # of the log odds of independent columns, which are too sure of themselves
 _SUREST = 6.0
+_FACTOR_VALUES = 1 << 26  # of all outputs together: 512 MB
 
 
 @dataclass(frozen=True)
 class Damped:
-    """The inverse of R^T R + damping I, factored on the shorter side of R.
+    """The inverse of R^T R + D, where R is rows of a matrix, each times a number of its own, and D is diagonal.
 
     Attributes:
-      rows: R, shape (m, d).
-      damping: Positive.
-      factor: Cholesky factor of R^T R + damping I, or of R R^T + damping I where d > m.
+      matrix: Shape (m, d), held once for all outputs.
+      chosen: Places of R's rows in it.
+      roots: What each of them is multiplied by.
+      damping: The diagonal of D, positive, shape (d,).
+      factor: Cholesky factor of R^T R + D, shape (d, d), or of I + R D^-1 R^T where R has fewer rows than d.
     """
 
-    rows: Float64Array
-    damping: float
+    matrix: Float64Array
+    chosen: Int64Array | slice
+    roots: Float64Array
+    damping: Float64Array
     factor: tuple[Float64Array, bool]
 
     @classmethod
-    def of(cls, rows: Float64Array, damping: float) -> Damped:
-        """Factors it."""
-        matrix = rows.T @ rows if rows.shape[1] <= len(rows) else rows @ rows.T
-        matrix[np.diag_indices_from(matrix)] += damping
-        return cls(rows, damping, cho_factor(matrix, overwrite_a=True))
+    def of(cls, matrix: Float64Array, weights: Float64Array, damping: float, most: int) -> Damped:
+        """Factors it, on the shorter side.
+
+        Of many classes each has its variance in few rows. Where a factor would be longer than `most` on both sides, the
+        rows with the largest weights stand for all, with the weight of all, and of the others the diagonal is added:
+        so no direction is taken for flatter than it is.
+
+        Args:
+          matrix: Shape (m, d).
+          weights: Squares of what the rows are multiplied by, shape (m,).
+          damping: Added to each direction's curvature.
+          most: Longest side of the factor.
+        """
+        n_rows, width = matrix.shape
+        chosen: Int64Array | slice = slice(None)
+        diagonal = np.full(width, damping)
+        if n_rows > most < width:
+            order = np.argsort(-weights, kind="stable")
+            chosen, others = order[:most], order[most:]
+            diagonal += weights[others] @ np.square(matrix[others])
+            weights = weights[chosen] * (weights.sum() / max(weights[chosen].sum(), np.finfo(np.float64).tiny))
+        roots = np.sqrt(weights)
+        rows = matrix[chosen] * roots[:, None]
+        if width <= len(rows):
+            return cls(matrix, chosen, roots, diagonal, _factor(rows.T @ rows, diagonal))
+        rows /= np.sqrt(diagonal)
+        return cls(matrix, chosen, roots, diagonal, _factor(rows @ rows.T, np.ones(len(rows))))
 
     def solve(self, vector: Float64Array) -> Float64Array:
-        """Applies the inverse to a vector, shape (d,). Source: Woodbury 1950, where d > m."""
-        if self.rows.shape[1] <= len(self.rows):
+        """Applies the inverse to a vector, shape (d,). Source: Woodbury 1950, where R has fewer rows than d."""
+        if len(self.factor[0]) == self.matrix.shape[1]:
             return np.asarray(cho_solve(self.factor, vector), dtype=np.float64)
-        inside = self.rows.T @ cho_solve(self.factor, self.rows @ vector)
-        return np.asarray((vector - inside) / self.damping, dtype=np.float64)
+        rows, plain = self.matrix[self.chosen], vector / self.damping
+        inside = rows.T @ (self.roots * cho_solve(self.factor, self.roots * (rows @ plain)))
+        return np.asarray(plain - inside / self.damping, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -55,15 +84,12 @@ class Curvature:
     Attributes:
       of_columns: For the weights of the columns' odds where there are several outputs, else None.
       of_outputs: For the shared features' weights of each output; of a single output, those of odds come first.
+      damping: What was added to each direction's curvature.
     """
 
     of_columns: Damped | None
     of_outputs: tuple[Damped, ...]
-
-    @property
-    def damping(self) -> float:
-        """What was added to each direction's curvature."""
-        return self.of_outputs[0].damping
+    damping: float
 
     def solve(self, gradient: Float64Array, n_columns: int) -> Float64Array:
         """Applies the inverse to a mean gradient, shape (n_columns + n_shared * n_outputs,)."""
@@ -88,12 +114,24 @@ def curvature_of(
       of_number: Whether the loss is that of a number, whose curvature is the same everywhere.
     """
     shared, n_outputs = _shared(features, cells), len(features.odds)
-    odds = [features.column_odds(cells, output).astype(np.float64) for output in range(n_outputs)]
     weights = np.ones((len(cells), n_outputs)) if of_number else _variances(features, cells, prior)
+    weights = weights / len(cells)
+    most = math.isqrt(_FACTOR_VALUES // n_outputs)
     if n_outputs == 1:
-        return Curvature(None, (_damped(np.hstack([odds[0], shared]), weights[:, :1], damping),))
-    columns = _damped(np.vstack(odds), weights.T.reshape(-1, 1) * n_outputs, damping)
-    return Curvature(columns, tuple(_damped(shared, weights[:, [at]], damping) for at in range(n_outputs)))
+        odds = features.column_odds(cells, 0).astype(np.float64)
+        return Curvature(None, (Damped.of(np.hstack([odds, shared]), weights[:, 0], damping, most),), damping)
+    columns = _of_columns(features, cells, weights, damping)
+    return Curvature(columns, tuple(Damped.of(shared, own, damping, most) for own in weights.T), damping)
+
+
+def _of_columns(features: FeatureMap, cells: Int64Array, weights: Float64Array, damping: float) -> Damped:
+    """The curvature by the weights of the columns' odds: the sum over outputs, of which one is held at a time."""
+    total = np.zeros((cells.shape[1], cells.shape[1]))
+    for output, own in enumerate(weights.T):
+        odds = features.column_odds(cells, output).astype(np.float64)
+        total += (odds * own[:, None]).T @ odds
+    nothing, diagonal = np.zeros((0, len(total))), np.full(len(total), damping)
+    return Damped(nothing, slice(None), nothing[:, 0], diagonal, _factor(total, diagonal))
 
 
 def _shared(features: FeatureMap, cells: Int64Array) -> Float64Array:
@@ -112,6 +150,8 @@ def _variances(features: FeatureMap, cells: Int64Array, prior: Float64Array) -> 
     return np.asarray(chance * (1.0 - chance), dtype=np.float64)
 
 
-def _damped(rows: Float64Array, weights: Float64Array, damping: float) -> Damped:
-    """Of the mean of weighted outer products."""
-    return Damped.of(rows * np.sqrt(weights / len(rows)), damping)
+def _factor(product: Float64Array, diagonal: Float64Array) -> tuple[Float64Array, bool]:
+    """Cholesky factor of a symmetric product, which is overwritten, plus a diagonal."""
+    product[np.diag_indices_from(product)] += diagonal
+    factor, lower = cho_factor(product.T, overwrite_a=True)  # transposed it is in LAPACK's order
+    return factor, lower
