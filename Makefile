@@ -4,12 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEMO   := out/demo
-USUAL  := not slow and not gpu and not faults and not mutants
+USUAL  := not slow and not gpu and not faults and not cluster and not mutants
 SYNC   := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 CONNECT := THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test tests-of-all-kinds tests-classic tests-connect tests-connect-all mutants test-matrix matrix-one lint types unit docs dist bench bench-scale audit faults vulnerabilities clean
+.PHONY: help env demo test tests-of-all-kinds tests-classic tests-connect tests-connect-all mutants test-matrix matrix-one lint types unit docs dist bench bench-scale audit faults test-cluster vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,11 @@ audit: $(STAMP) ## Attacks whole releases, sound and broken, and fuzzes a millio
 
 faults: $(STAMP) ## Kills drivers, workers and executors of real releases (half an hour)
 	$(BIN)/python -m pytest -m faults tests/faults
+
+# One session each; both have speculation, dynamic allocation and decommissioning on.
+test-cluster: $(STAMP) ## Runs tests on a standalone cluster of two workers, classic and Connect, and takes workers away (ten minutes)
+	THREEA_TEST_MASTER=cluster $(BIN)/python -m pytest -m 'cluster or connect and $(USUAL)' tests/cluster tests/spark tests/e2e
+	THREEA_TEST_MASTER=connect:cluster $(BIN)/python -m pytest -m 'connect and $(USUAL)' tests/spark tests/e2e
 
 mutants: $(STAMP) ## Injects faults into a copy of the package, one by one; for each a named test must fail (ten minutes)
 	$(BIN)/python -m pytest -n 2 -m mutants tests/mutants

@@ -1,7 +1,8 @@
 """One Spark session for all tests that ask for one, classic or Connect; the JVM never starts for the others.
 
 THREEA_TEST_MASTER=connect:local[2] runs the same tests through Spark Connect; those marked `connect` are enough to see
-that every pass over rows, a release, an append, a ledger and a report work there too.
+that every pass over rows, a release, an append, a ledger and a report work there too. With `cluster` they run on a
+standalone cluster of two workers, with `connect:cluster` through a Connect server of its own on such a cluster.
 """
 
 import os
@@ -22,6 +23,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores: th
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT.parent / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 SMALL = {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1500m"}
+ON_CLUSTER = "cluster", "connect:cluster"
 
 
 def pytest_collection_modifyitems(items):
@@ -45,7 +47,16 @@ def small_mixtures():
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory):
+def cluster(tmp_path_factory):
+    """Two workers with everything on that a shared cluster may have on: see tests/cluster/standalone.py."""
+    from standalone import Cluster
+
+    with Cluster(tmp_path_factory.mktemp("cluster")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def spark(request, tmp_path_factory):
     from pyspark.sql import SparkSession
 
     from threea_spark.session import build_session
@@ -54,12 +65,12 @@ def spark(tmp_path_factory):
     if active is not None:
         yield active
         return
-    session = build_session(
-        "tests",
-        master=MASTER,
-        scratch=tmp_path_factory.mktemp("spark"),
-        extra=SMALL,
-    )
+    master, extra, scratch = MASTER, SMALL, tmp_path_factory.mktemp("spark")
+    if MASTER in ON_CLUSTER:
+        cluster = request.getfixturevalue("cluster")
+        extra = SMALL | cluster.settings
+        master = cluster.connect_server(scratch, extra) if MASTER.startswith("connect:") else cluster.master
+    session = build_session("tests", master=master, scratch=scratch, extra=extra)
     yield session
     session.stop()
 

@@ -67,20 +67,6 @@ def test_an_executor_that_dies_is_replaced(spark, releasing, config, kinds, tmp_
     assert one.staging == []
 
 
-def test_lost_shuffle_files_are_made_again(spark, releasing, config, kinds, tmp_path):
-    config["privacy"]["unit"] = {"column": "patient", "max_rows": 2}
-    one = releasing(config, master="local[2,4]", spark__stage__maxConsecutiveAttempts="50")
-    one.wait_for("step 1")
-    log = one.scratch / "spark.log"
-    while "FetchFailed" not in log.read_text() and one.process.poll() is None:
-        for file in (one.scratch / "local").rglob("shuffle_*.data"):
-            file.unlink(missing_ok=True)
-    assert one.end() == 0, one.lines
-    assert "FetchFailed" in log.read_text()
-    assert whole(spark, tmp_path / "out") == int(one.lines[-1].split()[1])
-    assert kinds() == ["start", "finish"]
-
-
 def test_a_disk_that_is_full_in_staging_ends_in_one_error(spark, releasing, config, kinds, tmp_path):
     scratch = tmp_path / "run0" / "warehouse"
     scratch.mkdir(parents=True)
