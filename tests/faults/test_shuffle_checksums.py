@@ -14,7 +14,7 @@ CHECKSUMS = {
     "spark.sql.shuffle.orderIndependentChecksum.enableFullRetryOnMismatch": "true",
     "spark.stage.maxConsecutiveAttempts": "50",
 }
-DIFFERENT = "Checksum of map output changes"
+DIFFERENT, ROLLED_BACK = "Checksum of map output changes", "of shuffle checksum mismatch stage"
 LOGGED = """
 rootLogger.level = warn
 rootLogger.appenderRef.stderr.ref = console
@@ -63,10 +63,13 @@ def test_lost_shuffle_files_are_made_again(spark, releasing, by_unit, checking, 
     log = lost_in(one)
     assert one.end() == 0, one.lines
     assert DIFFERENT not in log
+    assert ROLLED_BACK not in log
     assert whole(spark, tmp_path / "out") == int(one.lines[-1].split()[1])
     assert kinds() == ["start", "finish"]
 
 
 @pytest.mark.skipif(pyspark.__version__ < "4.2", reason="Spark compares shuffled rows from 4.2 on")
-def test_tokens_that_an_attempt_draws_anew_are_noticed(releasing, by_unit, checking):
-    assert DIFFERENT in lost_in(releasing(by_unit, script="redrawing.py", master="local[2,4]", **checking))
+def test_tokens_that_an_attempt_draws_anew_are_noticed_and_rolled_back(releasing, by_unit, checking):
+    log = lost_in(releasing(by_unit, script="redrawing.py", master="local[2,4]", **checking))
+    assert DIFFERENT in log
+    assert ROLLED_BACK in log
