@@ -17,6 +17,7 @@ from threea_spark.arrays import Float64Array, Int64Array
 
 _TRUST = 0.7  # of the log odds of independent columns, which are too sure of themselves
 _SUREST = 6.0
+_ROWS_AT_A_TIME = 500  # of some 1,000 features: 4 MB
 
 
 @dataclass(frozen=True)
@@ -24,28 +25,44 @@ class Damped:
     """The inverse of R^T R + damping I, factored on the shorter side of R.
 
     Attributes:
-      rows: R, shape (m, d).
+      rows: R, shape (m, d), where d > m; else None.
       damping: Positive.
       factor: Cholesky factor of R^T R + damping I, or of R R^T + damping I where d > m.
     """
 
-    rows: Float64Array
+    rows: Float64Array | None
     damping: float
     factor: tuple[Float64Array, bool]
 
-    @classmethod
-    def of(cls, rows: Float64Array, damping: float) -> Damped:
-        """Factors it."""
-        matrix = rows.T @ rows if rows.shape[1] <= len(rows) else rows @ rows.T
-        matrix[np.diag_indices_from(matrix)] += damping
-        return cls(rows, damping, cho_factor(matrix, overwrite_a=True))
-
     def solve(self, vector: Float64Array) -> Float64Array:
         """Applies the inverse to a vector, shape (d,). Source: Woodbury 1950, where d > m."""
-        if self.rows.shape[1] <= len(self.rows):
+        if self.rows is None:
             return np.asarray(cho_solve(self.factor, vector), dtype=np.float64)
         inside = self.rows.T @ cho_solve(self.factor, self.rows @ vector)
         return np.asarray((vector - inside) / self.damping, dtype=np.float64)
+
+
+class Squares:
+    """R^T R for R of m rows that come in parts: only where R has more columns than rows are the parts kept."""
+
+    def __init__(self, n_rows: int) -> None:
+        self._n_rows, self._matrix, self._parts = n_rows, np.zeros((0, 0)), list[Float64Array]()
+
+    def add(self, part: Float64Array) -> None:
+        """Adds some rows, shape (t, d)."""
+        if part.shape[1] > self._n_rows:
+            self._parts.append(part)
+        elif self._matrix.size:
+            self._matrix += part.T @ part
+        else:
+            self._matrix = part.T @ part
+
+    def damped(self, damping: float) -> Damped:
+        """Factors what was added; it is used up."""
+        rows = np.vstack(self._parts) if self._parts else None
+        matrix = self._matrix if rows is None else rows @ rows.T
+        matrix[np.diag_indices_from(matrix)] += damping
+        return Damped(rows, damping, cho_factor(matrix, overwrite_a=True))
 
 
 @dataclass(frozen=True)
@@ -87,13 +104,22 @@ def curvature_of(
       damping: Added to each direction's curvature; see `label_fit.damping_of`.
       of_number: Whether the loss is that of a number, whose curvature is the same everywhere.
     """
-    shared, n_outputs = _shared(features, cells), len(features.odds)
-    odds = [features.column_odds(cells, output).astype(np.float64) for output in range(n_outputs)]
-    weights = np.ones((len(cells), n_outputs)) if of_number else _variances(features, cells, prior)
-    if n_outputs == 1:
-        return Curvature(None, (_damped(np.hstack([odds[0], shared]), weights[:, :1], damping),))
-    columns = _damped(np.vstack(odds), weights.T.reshape(-1, 1) * n_outputs, damping)
-    return Curvature(columns, tuple(_damped(shared, weights[:, [at]], damping) for at in range(n_outputs)))
+    n, n_outputs = len(cells), len(features.odds)
+    of_columns, of_outputs = Squares(n * n_outputs), [Squares(n) for _ in range(n_outputs)]
+    for at in range(0, n, _ROWS_AT_A_TIME):
+        some = cells[at : at + _ROWS_AT_A_TIME]
+        shared = _shared(features, some)
+        odds = [features.column_odds(some, output).astype(np.float64) for output in range(n_outputs)]
+        weights = np.ones((len(some), n_outputs)) if of_number else _variances(features, some, prior)
+        roots = np.sqrt(weights / n).T[:, :, None]  # of the mean of weighted outer products
+        if n_outputs == 1:
+            of_outputs[0].add(np.hstack([odds[0], shared]) * roots[0])
+            continue
+        of_columns.add(np.vstack(odds) * roots.reshape(-1, 1))
+        for own, root in zip(of_outputs, roots, strict=True):
+            own.add(shared * root)
+    columns = None if n_outputs == 1 else of_columns.damped(damping)
+    return Curvature(columns, tuple(own.damped(damping) for own in of_outputs))
 
 
 def _shared(features: FeatureMap, cells: Int64Array) -> Float64Array:
@@ -110,8 +136,3 @@ def _variances(features: FeatureMap, cells: Int64Array, prior: Float64Array) -> 
     logits = prior + np.clip(sums, -_SUREST, _SUREST)
     chance = expit(logits) if len(features.odds) == 1 else softmax(logits, axis=1)
     return np.asarray(chance * (1.0 - chance), dtype=np.float64)
-
-
-def _damped(rows: Float64Array, weights: Float64Array, damping: float) -> Damped:
-    """Of the mean of weighted outer products."""
-    return Damped.of(rows * np.sqrt(weights / len(rows)), damping)

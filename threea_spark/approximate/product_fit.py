@@ -135,7 +135,7 @@ def _tilted(parameters: Parameters, problem: Problem) -> tuple[jax.Array, jax.Ar
     column's own distribution sums to 1, so the sums lie between e^-_MOST_ODDS and e^_MOST_ODDS.
     """
     odds = jnp.clip(parameters["odds"], -_MOST_ODDS, _MOST_ODDS)
-    tilted: jax.Array = problem.marginals[:, :, None] * jnp.exp(odds)
+    tilted = jnp.asarray(problem.marginals)[:, :, None] * jnp.exp(odds)
     sums = jnp.sum(tilted, axis=1, keepdims=True)
     return odds, sums, tilted / sums
 
