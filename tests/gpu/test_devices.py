@@ -125,9 +125,10 @@ def test_private_points_and_sums_agree_and_rows_stay_on_their_device(other, cpu,
 
 def test_a_mixture_fitted_there_is_the_one_fitted_here(other, cpu):
     settings = ProductSettings(components=8, steps=40)
-    theirs, own = (
-        on(where, lambda: fit_products(EVIDENCE, settings, np.random.default_rng(3))) for where in (other, cpu)
-    )
+    with device.noting_devices() as used:
+        theirs = on(other, lambda: fit_products(EVIDENCE, settings, np.random.default_rng(3)))
+    assert used == {device.Choice(other).name}
+    own = on(cpu, lambda: fit_products(EVIDENCE, settings, np.random.default_rng(3)))
     assert theirs.parameters["odds"].devices() == {other}
     for pair in EVIDENCE.columns.pairs:
         np.testing.assert_allclose(theirs.products.table(pair), own.products.table(pair), atol=1e-5)

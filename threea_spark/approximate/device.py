@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("threea_spark")
 
 ROOM_BYTES = 2 << 30
-"""Memory that a GPU must have free, or it is left alone: fits of the widest tables take half of it (`benchmarks/gpu.py`)."""
+"""Memory that a GPU must have free, or it is left alone: more than the widest fits take (`benchmarks/gpu.py`)."""
 _PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
 _CHOICES_OF_MEMORY = (_PREALLOCATE, "XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_ALLOCATOR")
 _JAX_LOG = "jax._src.xla_bridge"

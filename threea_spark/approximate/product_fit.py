@@ -34,7 +34,8 @@ class ProductSettings:
 
     Attributes:
       components: Components of the mixture.
-      steps: Steps of Adam from a random start.
+      steps: Steps of Adam from a random start: enough to choose pairs and to go on from. On a table of 24 columns twice
+        as many chose the same pairs, and moved the final tables less than another start did.
       more_steps: Steps from an earlier fit.
       rate: Learning rate at the start; it falls to zero by a cosine.
       spread: Standard deviation of the starting log odds.
@@ -43,7 +44,7 @@ class ProductSettings:
     """
 
     components: int = 400
-    steps: int = 800
+    steps: int = 400
     more_steps: int = 600
     rate: float = 0.1
     spread: float = 1.0
