@@ -9,7 +9,7 @@ SYNC   := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 CONNECT := THREEA_TEST_MASTER='connect:local[2]' $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test tests-of-all-kinds tests-classic tests-connect tests-connect-all mutants test-matrix matrix-one lint types unit docs dist bench bench-scale audit faults test-cluster vulnerabilities clean
+.PHONY: help env demo test tests-of-all-kinds tests-classic tests-connect tests-connect-all mutants test-matrix matrix-one lint types unit docs dist bench bench-scale gpu audit faults test-cluster vulnerabilities clean
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,10 +106,25 @@ test-cluster: $(STAMP) ## Runs tests on a standalone cluster of two workers, cla
 mutants: $(STAMP) ## Injects faults into a copy of the package, one by one; for each a named test must fail (ten minutes)
 	$(BIN)/python -m pytest -n 2 -m mutants tests/mutants
 
+GPU := .venv-gpu
+GPU_STAMP := $(GPU)/.installed
+
+gpu: ## Tests and measures the driver's part on this machine's GPU, beside its CPU (less than five minutes)
+	@nvidia-smi -L 2>/dev/null | grep -q GPU || { echo "No GPU here: nvidia-smi lists none" >&2; exit 1; }
+	$(MAKE) $(GPU_STAMP)
+	$(GPU)/bin/python -m pytest -m 'gpu or not gpu' tests/gpu
+	$(GPU)/bin/python benchmarks/gpu.py --devices gpu cpu --rows 4000 --components 16 64 256 --columns 24 100 --json out/gpu.json
+
+$(GPU_STAMP): pyproject.toml constraints.txt # no Spark, so no Java
+	$(PYTHON) -m venv $(GPU)
+	$(GPU)/bin/pip install -q --upgrade "pip>=24"
+	$(GPU)/bin/pip install -q -c constraints.txt -e '.[gpu]' pytest
+	@touch $(GPU_STAMP)
+
 vulnerabilities: $(STAMP) ## Runs pip-audit on all installed packages; fails if it cannot reach a vulnerability service
 	$(PYTHON) -m venv out/pip-audit
 	out/pip-audit/bin/pip install -q pip-audit
 	out/pip-audit/bin/pip-audit --strict --path $(VENV)/lib/python3.*/site-packages
 
 clean: ## Removes the environment and all output
-	rm -rf $(VENV) out build dist *.egg-info
+	rm -rf $(VENV) $(GPU) out build dist *.egg-info

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
-from threea_spark.approximate.product_fit import Evidence, ProductSettings
-from threea_spark.approximate.products import Products, mutual_information
+from threea_spark.approximate.product_fit import ProductSettings
+from threea_spark.approximate.products import Evidence, Products, mutual_information
 from threea_spark.approximate.tables import Pair
 from threea_spark.arrays import Float64Array, Int64Array
 

@@ -44,8 +44,7 @@ from utility import markdown, show
 from threea_spark import ReleaseModel
 from threea_spark.approximate import product_fit
 from threea_spark.approximate.joint import JointModel
-from threea_spark.approximate.product_fit import Evidence
-from threea_spark.approximate.products import Products
+from threea_spark.approximate.products import Evidence, Products
 from threea_spark.arrays import Int64Array
 from threea_spark.model.blocks import arrow_rows
 from threea_spark.model.sampler import decode_rows

@@ -20,7 +20,7 @@ from sensitivity_rows import Table, batch_of  # beside this file
 
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixed
-from threea_spark.approximate import product_fit
+from threea_spark.approximate import product_fit, products
 from threea_spark.engine.local import LocalSource
 from threea_spark.privacy.accounting import gaussian_mu_of
 from threea_spark.privacy.mechanism import NoisySum
@@ -111,7 +111,7 @@ class Release:
             return run_release(self._batch(table), self.config, noising)
 
     def _fitted(
-        self, evidence: product_fit.Evidence, settings: Any, rng: np.random.Generator, start: Any = None
+        self, evidence: products.Evidence, settings: Any, rng: np.random.Generator, start: Any = None
     ) -> product_fit.Fit:
         """A small mixture, kept for the next run with the same evidence and the same public randomness."""
         key = (*_written(evidence), repr(rng.bit_generator.state))
@@ -146,7 +146,7 @@ class Release:
         return found
 
 
-def _written(evidence: product_fit.Evidence) -> tuple[bytes, ...]:
+def _written(evidence: products.Evidence) -> tuple[bytes, ...]:
     """All numbers that a mixture is fitted to."""
     columns, cells = evidence.columns, evidence.cells
     arrays = [evidence.pairs.shares, *columns.masses, *columns.groups]

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 ROOT = Path(__file__).parent
-SPARK_FOLDERS = {"spark", "e2e", "faults", "gpu"}
+SPARK_FOLDERS = {"spark", "e2e", "faults"}
 MASTER = os.environ.get("THREEA_TEST_MASTER", "local[2]")
 # Of short queries half the JVM's time goes to C2, the optimising compiler: C1 alone, whose cache of code is too small.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC")
@@ -22,6 +22,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores: th
 # What jax compiled in one process, the others and the next run read: half of a small fit's time is compilation.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT.parent / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# A second CPU stands for a device that is not jax's default: tests/gpu.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 SMALL = {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1500m"}
 ON_CLUSTER = "cluster", "connect:cluster"
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from threea_spark.adapt.reference_kernel import check_kernel
+from threea_spark.approximate.device import noting_devices
 from threea_spark.booking import booked, one_error
 from threea_spark.config.release import ConfigLike, ReleaseConfig
 from threea_spark.engine.given import require_session, require_spark_rows
@@ -164,8 +165,10 @@ def released(
     """Carries out a release that passed all checks; see `release_with_model`."""
     progress = _progress(config, ready.plan, listener, writes=True)
     with booked(ready.ledger), staging(spark, ready.release_id, ready.staging) as name:
-        fitted = _fitted(ready.rows, config, ready.plan, ready.release_id, name, progress)
-        receipt = replace(_receipt(spark, fitted, config, ready), ledger=ready.ledger.receipt_entry)
+        with noting_devices() as devices:
+            fitted = _fitted(ready.rows, config, ready.plan, ready.release_id, name, progress)
+        receipt = _receipt(spark, fitted, config, ready)
+        receipt = replace(receipt, ledger=ready.ledger.receipt_entry, devices=tuple(sorted(devices)))
         ready.ledger.require_counting()
         with progress.step(WRITE_STEP):
             write_release(spark, fitted, config, ready, receipt)

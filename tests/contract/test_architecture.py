@@ -172,7 +172,7 @@ def test_heavy_packages_are_not_imported_at_module_level(name):
 @each_file
 def test_jax_stays_in_fits_and_neural_tangents_in_the_reference(name):
     found = {root(module) for module, _ in imports(outside_type_checking(TREES[name]))}
-    if stage_of(name) != "adapt" and name != "approximate/product_fit.py":
+    if stage_of(name) != "adapt" and name not in ("approximate/product_fit.py", "approximate/device.py"):
         assert "jax" not in found
     if name != "adapt/reference_kernel.py":
         assert "neural_tangents" not in found

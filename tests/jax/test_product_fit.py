@@ -8,8 +8,15 @@ from scipy.special import ndtr
 from small_tables import category, number
 
 from threea_spark.approximate.joint import JointModel, measure_joint, n_tables, split_mu
-from threea_spark.approximate.product_fit import Evidence, ProductSettings, fit_products
-from threea_spark.approximate.products import CellTables, PairTables, Products, informative_pairs, mutual_information
+from threea_spark.approximate.product_fit import ProductSettings, fit_products
+from threea_spark.approximate.products import (
+    CellTables,
+    Evidence,
+    PairTables,
+    Products,
+    informative_pairs,
+    mutual_information,
+)
 from threea_spark.approximate.tables import pairs_query, table_columns
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.local import LocalStaged

@@ -137,9 +137,12 @@ def test_the_fix_for_delta_depends_on_what_failed():
 
 
 def test_no_gpu_is_a_warning_and_no_jax_is_wrong():
-    assert checks.check_devices(["cuda (NVIDIA H100)"], "").level is Level.OK
-    assert checks.check_devices(["cpu (cpu)"], "").level is Level.WARN
-    assert checks.check_devices([], "ModuleNotFoundError: No module named 'jax'").level is Level.WRONG
+    assert checks.check_device("gpu (NVIDIA H100)", "").level is Level.OK
+    assert "threea-spark[gpu]" in checks.check_device("cpu", "").fix
+    full = checks.check_device("cpu", "NVIDIA H100 has less than 2 GB free")
+    assert full.level is Level.WARN
+    assert "less than 2 GB free" in full.fix
+    assert checks.no_jax("ModuleNotFoundError: No module named 'jax'").level is Level.WRONG
 
 
 @pytest.mark.parametrize(

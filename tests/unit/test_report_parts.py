@@ -29,7 +29,7 @@ from threea_spark.report.signing import signing_of
 from threea_spark.report.spread import spread_in_words, spread_of
 from threea_spark.report.summary import summary_of, values_of
 
-NEW_FIELDS = {"at", "by", "config_digest", "config", "n_units"}
+NEW_FIELDS = {"at", "by", "config_digest", "config", "devices", "n_units"}
 
 
 def words(cells, name="c"):
@@ -50,7 +50,8 @@ def facts(**changes):
 
 
 def test_a_receipt_of_an_older_version_is_read_and_shown(tmp_path):
-    new = receipt(table(4)[1])
+    new = receipt(table(4)[1], devices=("gpu (NVIDIA H100)",))
+    assert "  computed    on gpu (NVIDIA H100)\n" in new.in_words()
     assert Receipt.from_dict(json.loads(new.to_json())) == new
     content = json.loads(new.to_json())
     for name in NEW_FIELDS:

@@ -19,6 +19,7 @@ from threea_spark.arrays import Float64Array, Int64Array
 _TRUST = 0.7  # of the log odds of independent columns, which are too sure of themselves
 _SUREST = 6.0
 _FACTOR_VALUES = 1 << 26  # of all outputs together: 512 MB
+_ROWS_AT_A_TIME = 500  # of some 1,000 features: 4 MB
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Damped:
     """The inverse of R^T R + D, where R is rows of a matrix, each times a number of its own, and D is diagonal.
 
     Attributes:
-      matrix: Shape (m, d), held once for all outputs.
+      matrix: Shape (m, d), held once for all outputs; without its rows where the factor is of R^T R + D.
       chosen: Places of R's rows in it.
       roots: What each of them is multiplied by.
       damping: The diagonal of D, positive, shape (d,).
@@ -62,9 +63,9 @@ class Damped:
             diagonal += weights[others] @ np.square(matrix[others])
             weights = weights[chosen] * (weights.sum() / max(weights[chosen].sum(), np.finfo(np.float64).tiny))
         roots = np.sqrt(weights)
+        if width <= len(roots):
+            return cls(matrix[:0].copy(), slice(0), roots[:0], diagonal, _factor(_squared(matrix, roots), diagonal))
         rows = matrix[chosen] * roots[:, None]
-        if width <= len(rows):
-            return cls(matrix, chosen, roots, diagonal, _factor(rows.T @ rows, diagonal))
         rows /= np.sqrt(diagonal)
         return cls(matrix, chosen, roots, diagonal, _factor(rows @ rows.T, np.ones(len(rows))))
 
@@ -148,6 +149,15 @@ def _variances(features: FeatureMap, cells: Int64Array, prior: Float64Array) -> 
     logits = prior + np.clip(sums, -_SUREST, _SUREST)
     chance = expit(logits) if len(features.odds) == 1 else softmax(logits, axis=1)
     return np.asarray(chance * (1.0 - chance), dtype=np.float64)
+
+
+def _squared(matrix: Float64Array, roots: Float64Array) -> Float64Array:
+    """R^T R of all rows of a matrix, each times its root, some rows at a time."""
+    product = np.zeros((matrix.shape[1], matrix.shape[1]))
+    for at in range(0, len(matrix), _ROWS_AT_A_TIME):
+        rows = matrix[at : at + _ROWS_AT_A_TIME] * roots[at : at + _ROWS_AT_A_TIME, None]
+        product += rows.T @ rows
+    return product
 
 
 def _factor(product: Float64Array, diagonal: Float64Array) -> tuple[Float64Array, bool]:

@@ -20,6 +20,7 @@ from threea_spark.adapt.kernel import KernelFn, x64
 from threea_spark.adapt.reference_kernel import chosen_kernel
 from threea_spark.adapt.row_gradient import Chunk, gradient_query, to_chunks
 from threea_spark.adapt.settings import AdaptStatus, KernelRows, KipResult, KipSettings
+from threea_spark.approximate.device import computing
 from threea_spark.arrays import Float64Array
 from threea_spark.engine.progress import counted
 from threea_spark.errors import ConfigError
@@ -53,7 +54,7 @@ def row_losses(
 
     Source: arXiv 2011.00050, eq. 6, one summand.
     """
-    with x64():
+    with x64(), computing():
         arrays = [jnp.asarray(part, jnp.float64) for part in (x_support, y_support, x_target, y_target)]
         return np.asarray(_row_losses(*arrays, settings.diag_reg, chosen_kernel(settings)))
 
@@ -79,7 +80,7 @@ def plain(
     """
     start = np.asarray(x_support, np.float64)
     x, y = start, np.asarray(y_support, np.float64)
-    with x64():
+    with x64(), computing():
         chunks = list(to_chunks(x_target, y_target, settings.chunk_rows, np.float64))
         best, adam, losses = (np.inf, x, y), _Adam(), list[float]()
         for step in counted(settings.steps + 1):
@@ -130,7 +131,7 @@ def private(
     if not n_rows_public > 0.0:
         raise ConfigError(f"n_rows_public must be positive, got {n_rows_public}; bound a noisy count from below")
     x, y, adam, kept = start, labels, _Adam(), list[tuple[Float64Array, Float64Array]]()
-    with x64():
+    with x64(), computing():
         chunks = targets.seen_as(lambda rows: list(to_chunks(*rows, settings.chunk_rows, np.float32)))
         for step in counted(settings.steps):
             gradient = _noisy_gradient(step, x, y, chunks, settings, ask)

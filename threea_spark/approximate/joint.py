@@ -9,7 +9,7 @@ import numpy as np
 
 from threea_spark.approximate.null_patterns import keeping_null_patterns
 from threea_spark.approximate.odds import cell_log_odds, cell_order
-from threea_spark.approximate.products import CellTables, PairTables, Products, informative_pairs
+from threea_spark.approximate.products import CellTables, Evidence, PairTables, Products, informative_pairs
 from threea_spark.approximate.tables import (
     TableColumns,
     chosen_counts,
@@ -125,7 +125,7 @@ def measure_joint(
       second_share: Part of its square for the second look.
       rng: Public randomness: the fit's starting points.
     """
-    from threea_spark.approximate.product_fit import Evidence, ProductSettings, fit_products
+    from threea_spark.approximate.product_fit import ProductSettings, fit_products
 
     columns, settings, rows = table_columns(encoding, n_groups), ProductSettings(), max(n_rows, 1.0)
     mu_first, mu_second = split_mu(mu, second_share)

@@ -43,6 +43,23 @@ class CellTables:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Everything that was measured of a table. RELEASED.
+
+    Attributes:
+      columns: Their cells and groups.
+      one_way_stddev: Standard deviation of the noise on a share of one cell of one column.
+      pairs: Tables of all pairs.
+      cells: Finer tables of chosen pairs, if any.
+    """
+
+    columns: TableColumns
+    one_way_stddev: float
+    pairs: PairTables
+    cells: CellTables | None = None
+
+
+@dataclass(frozen=True)
 class Products:
     """A mixture of products. RELEASED.
 

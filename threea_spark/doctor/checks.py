@@ -173,15 +173,20 @@ def delta_failed(place: str, error: str, coordinate: str) -> Finding:
     return Finding(f"delta table in {place}", error, Level.WRONG, fix)
 
 
-def check_devices(devices: Sequence[str], error: str) -> Finding:
-    """Judges the devices that jax sees on the driver; adapt also runs on a CPU, only more slowly."""
-    if error:
-        return Finding("jax on the driver", error, Level.WRONG, "pip install 'jax>=0.5.3', or set adapt.method: none")
-    found = ", ".join(devices)
-    if any(not device.startswith("cpu") for device in devices):
-        return Finding("jax on the driver", found)
-    fix = "no GPU: adapt runs on the CPU and is slower; to use one, pip install 'jax[cuda12]' on a driver with a GPU"
-    return Finding("jax on the driver", found, Level.WARN, fix)
+def check_device(name: str, why_no_gpu: str) -> Finding:
+    """Judges the device that jax computes on, on the driver; all fits also run on a CPU, only more slowly."""
+    if not name.startswith("cpu"):
+        return Finding("jax on the driver", name)
+    if why_no_gpu:
+        fix = f"no GPU is used: {why_no_gpu}; look at nvidia-smi on the driver"
+    else:
+        fix = "no GPU: fits run on the CPU, slower; to use one, pip install 'threea-spark[gpu]' on a driver with a GPU"
+    return Finding("jax on the driver", name, Level.WARN, fix)
+
+
+def no_jax(error: str) -> Finding:
+    """What to do where jax does not compute at all."""
+    return Finding("jax on the driver", error, Level.WRONG, "pip install 'jax>=0.5.3', or set adapt.method: none")
 
 
 def _same_python(driver: Machine, workers: Sequence[Machine]) -> Finding:

@@ -224,9 +224,9 @@ def _look_at_jax() -> Finding:
 
     try:
         devices.try_kernel()
-        return checks.check_devices(devices.found_devices(), "")
-    except Exception as error:  # a missing package, an incompatible driver, a missing platform
-        return checks.check_devices([], brief(error))
+        return checks.check_device(*devices.chosen_device())
+    except Exception as error:  # a missing package, or one that does not compute
+        return checks.no_jax(brief(error))
 
 
 def _look_at_neural_tangents() -> Finding:

@@ -18,7 +18,7 @@ from threea_spark.privacy.wrapping import wrapped
 FORMAT = 1
 NO_VERSION = -1
 """The source version of rows that were passed in memory."""
-_LEFT_OUT_WHERE_EMPTY = ("rules", "at", "by", "config_digest", "config", "n_units")
+_LEFT_OUT_WHERE_EMPTY = ("rules", "devices", "at", "by", "config_digest", "config", "n_units")
 """Fields that versions before them do not know."""
 _PACKAGES = ("threea-spark", "pyspark", "delta-spark", "jax", "dp-accounting", "numpy")
 PROPERTY_RELEASE = "threea.release_id"
@@ -49,6 +49,7 @@ class Receipt:
       by: Who ran the release, as the session knows them; None if it does not tell.
       config_digest: Identifies the configuration, by `ReleaseConfig.digest`.
       config: The configuration as plain values, without its places (`public_values`).
+      devices: What jax computed on, by platform and kind, in order; empty where nothing was fitted by jax.
       n_units: The fewest units that the rows which were read can belong to, DP; None in conditional mode.
     """
 
@@ -72,6 +73,7 @@ class Receipt:
     by: str | None = None
     config_digest: str | None = None
     config: dict[str, Any] | None = None
+    devices: tuple[str, ...] = ()
     n_units: int | None = None
 
     def to_json(self) -> str:
@@ -107,6 +109,7 @@ class Receipt:
             f"  people      {in_people(self.privacy.delta, self.n_units)}",
             f"  settings    {resolved}",
             *[f"  bounds      {text}" for text in found_bounds_in_words(self.domain_fit)],
+            *([f"  computed    on {', '.join(self.devices)}"] if self.devices else []),
             *self._ledger_in_words(),
             *[f"  advice      {text}" for text in self.diagnostics],
         ]
@@ -154,7 +157,7 @@ class Receipt:
     def from_dict(cls, content: dict[str, Any]) -> Receipt:
         """Rebuilds a receipt from its JSON values."""
         plain = {name: value for name, value in content.items() if name != "format"}
-        for name in ("columns", "left_out", "diagnostics", "rules"):
+        for name in ("columns", "left_out", "diagnostics", "rules", "devices"):
             plain[name] = tuple(plain.get(name, ()))
         return cls(**{**plain, "privacy": PrivacyStatement.from_dict(plain["privacy"])})
 
