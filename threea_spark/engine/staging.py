@@ -27,7 +27,13 @@ def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
       schema: Quoted schema to stage in; the session's own if empty.
     """
     name = f"{STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # unique to this run
-    name = f"{schema}.{name}" if schema else name
+    with dropped_after(spark, f"{schema}.{name}" if schema else name) as kept:
+        yield kept
+
+
+@contextmanager
+def dropped_after(spark: SparkSession, name: str) -> Iterator[str]:
+    """Yields the name of a private table, and drops it at the end in any case."""
     try:
         yield name
     finally:
