@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from queries import label_query
+from queries import label_query, label_step
 
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixer
@@ -213,6 +213,21 @@ def test_the_same_answer_to_every_query_to_the_last_bit(both, encoded):
         np.testing.assert_array_equal(own, its, err_msg=query.name)
         assert own.shape == (query.size,)
         assert own.any(), query.name
+
+
+def test_the_same_sums_of_rows_kept_in_another_form_which_are_gone_after_it(spark, both, encoded):
+    query, fit = label_step(encoded.encoding, np.random.default_rng(1))
+    found = []
+    for staged in both:
+        with staged.kept_as(fit.targets_of.form(0.4)) as kept:
+            found.append(kept.sums([query])[0])
+            during = [table.name for table in spark.catalog.listTables() if table.name.endswith("_labels")]
+            assert len(during) == (staged is both[0])
+    np.testing.assert_array_equal(*found)
+    (wanted,) = both[1].sums([query.over(lambda rows: fit.targets_of(rows.sampled(0.4)))])
+    np.testing.assert_array_equal(found[0], wanted)
+    assert wanted.any()
+    assert not [table.name for table in spark.catalog.listTables() if table.name.endswith("_labels")]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])

@@ -113,7 +113,7 @@ def read_blocks(batches: Iterator[pa.RecordBatch], record: np.dtype[Any]) -> Ite
     """Reads blocks back, a batch at a time, as views of Arrow's memory. PRIVATE."""
     for batch in batches:
         blocks = batch.column(BLOCK)
-        ends = np.frombuffer(blocks.buffers()[1], np.int32)[blocks.offset : blocks.offset + len(blocks) + 1]
-        if len(blocks) and ends[-1] > ends[0]:
-            n_rows = int(ends[-1] - ends[0]) // record.itemsize
-            yield np.frombuffer(blocks.buffers()[2], record, n_rows, int(ends[0]))
+        if len(blocks):
+            _, ends, held = blocks.buffers()
+            own = np.frombuffer(ends, np.int32)[blocks.offset : blocks.offset + len(blocks) + 1]
+            yield np.frombuffer(held, record, int(own[-1] - own[0]) // record.itemsize, int(own[0]))
