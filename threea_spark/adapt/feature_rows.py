@@ -71,6 +71,11 @@ class IntegerFeatures:
         return np.dtype([("square", "<f8"), ("label", "<f8"), *shapes], align=True)
 
     @cached_property
+    def odds_of_cell(self) -> Float64Array:
+        """Log odds by cell, shape (n_cells, n_outputs)."""
+        return np.ascontiguousarray(self.odds.T)
+
+    @cached_property
     def square_of_cell(self) -> Float64Array:
         """What a cell adds to its row's `square`, shape (n_cells,)."""
         squares = self.cell_units**2 + (self.linear_units.astype(np.float64) ** 2).sum(axis=0)

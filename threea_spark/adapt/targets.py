@@ -25,6 +25,7 @@ from threea_spark.arrays import Float32Array, Float64Array, Int64Array
 RESIDUAL_GRID = 1024
 _CHUNK_VALUES = 1 << 18  # rows times outputs in memory at a time: 2 MB an array
 _WIDE_VALUES = 1 << 20  # rows times columns: 8 MB an array
+_TILE_VALUES = 1 << 17  # rows times columns times outputs: 1 MB an array
 _WEIGHT_GRID = 2.0**20  # sums of features times weights below 2^33 are exact
 
 
@@ -181,20 +182,19 @@ class Targets:
         """Norm of feature times residual: |shared|^2 |r|^2 + |sum over outputs of odds r|^2, under the root."""
         squares = rows["square"] * np.einsum("nc,nc->n", residual, residual)  # of one output, odds are among them
         if self.features.n_outputs > 1:
-            mixed = self._mixed_odds(rows["cells"].T.astype(np.intp), residual)
+            mixed = self._mixed_odds(rows["cells"], residual)
             squares = squares + np.einsum("nf,nf->n", mixed, mixed)
         return np.asarray(np.sqrt(squares), dtype=np.float64)
 
-    def _mixed_odds(self, cells: NDArray[np.intp], residual: Float64Array) -> Float64Array:
-        """Sum over outputs of log odds times residual, shape (n, n_features), of cells of shape (n_features, n)."""
-        mixed = np.zeros(cells.shape)
-        for odds, own in zip(self.features.odds, np.ascontiguousarray(residual.T), strict=True):
-            held = np.flatnonzero(own)  # integers are mostly zero where there are many outputs
-            if 2 * len(held) > len(own):
-                mixed += np.take(odds, cells) * own
-            elif len(held):
-                mixed[:, held] += np.take(odds, cells[:, held]) * own[held]
-        return np.ascontiguousarray(mixed.T)
+    def _mixed_odds(self, cells: NDArray[np.unsignedinteger], residual: Float64Array) -> Float64Array:
+        """Sum over outputs of log odds times residual, shape (n, n_features), of cells of that shape."""
+        mixed = np.empty(cells.shape)
+        size = max(1, _TILE_VALUES // max(residual.shape[1] * cells.shape[1], 1))
+        for start in range(0, len(cells), size):
+            own = slice(start, start + size)
+            odds = np.take(self.features.odds_of_cell, cells[own], axis=0)
+            np.einsum("nfc,nc->nf", odds, residual[own], out=mixed[own])
+        return mixed
 
 
 @dataclass(frozen=True)
