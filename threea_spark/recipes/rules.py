@@ -31,7 +31,7 @@ MAX_PAIR_NOISE = 0.05
 """Noise on a cell of a pair's table, as a share of all rows, up to which tables of pairs are worth their price."""
 MIN_ROWS_TO_LEARN = 12.0
 """Rows outside the largest class, in units of sqrt(columns) / mu, from which a label function beats counts by class."""
-MIN_STEP_ROWS, MIN_STEP_SIGNAL, OUTSIDE_SHARE = 2.0**20, 2.0**17, 1 / 8
+MIN_STEP_ROWS, MIN_STEP_SIGNAL, OUTSIDE_SHARE = 2.0**21, 2.0**18, 1 / 8
 """Rows that the steps of a label function read where there are more, at least; those rows times mu; and the part of
 them outside the largest class. Measured: see `step_rate`."""
 _SECOND_SHARE, _SECOND_SHARE_OF_CLASSES = 0.3, 0.6
