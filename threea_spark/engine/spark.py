@@ -18,7 +18,7 @@ import pyarrow as pa
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.packed import SCHEMA, UNIT, PackedRows, blocks_of, joined, unpacked
 from threea_spark.engine.rows import Exchange, Passes, RowForm, passed_values
-from threea_spark.engine.staging import dropped_after, stage
+from threea_spark.engine.staging import kept, stage
 from threea_spark.engine.task import ArrowTask, as_task
 from threea_spark.engine.types import ddl_of
 from threea_spark.privacy.query import R, SumQuery
@@ -114,14 +114,14 @@ class SparkStaged:
 
     @contextmanager
     def kept_as(self, form: RowForm[R]) -> Iterator[SparkKept[R]]:
-        """Writes the rows in another form into a private table of their own, and drops it at the end in any case."""
+        """Keeps the rows in another form: on executors, or in a private table of their own."""
         width = self.width
 
         def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return (form.write(rows) for rows in unpacked(batches, width))
 
-        with dropped_after(self.frame.sparkSession, f"{self.name}_{form.name}") as name:
-            yield SparkKept(stage(self.frame.mapInArrow(as_task(write), SCHEMA), name), form)
+        with kept(self.frame.mapInArrow(as_task(write), SCHEMA), f"{self.name}_{form.name}") as frame:
+            yield SparkKept(frame, form)
 
     def exchanged(self, exchange: Exchange) -> DataFrame:
         """Routes blocks to the task that holds their part; a part without rows comes by name alone."""
@@ -134,7 +134,7 @@ class SparkStaged:
 
 @dataclass(frozen=True)
 class SparkKept(Generic[R]):
-    """Rows in another form, in a table of their own.
+    """Rows in another form.
 
     Attributes:
       frame: Blocks. PRIVATE.
