@@ -364,3 +364,9 @@ def test_numbers_are_ordered_by_value_with_null_first_and_categories_by_odds():
     odds = np.array([[0.5, -0.2, 0.1, 0.0], [-0.5, 0.2, -0.1, 0.0]])
     assert cell_order(odds, True, 3).tolist() == [3, 0, 1, 2]
     assert cell_order(odds, False, 3).tolist() == [0, 2, 3, 1]
+
+
+def test_the_damping_falls_with_the_signal_down_to_what_released_rows_can_show():
+    settings = FitSettings()
+    assert settings.damping_of(2e4, 0.2) == 2.0 * settings.damping_of(4e4, 0.2) == 4.0 * settings.damping_of(4e4, 0.4)
+    assert settings.damping_of(1e9, 0.2) == settings.damping_of(1e12, 5.0) == settings.least_damping
