@@ -127,8 +127,8 @@ def step_rate(config: ReleaseConfig, plan: PrivacyPlan, label: LabelShape, n_row
 
     A function has some hundred weights. What it loses because it saw N rows, not all there are, about halves as N
     doubles. Measured on flights: AUC .7613, .7689, .7714, .7727 from 35,000, 69,000, 138,000 and 277,000 rows, with the
-    noise of 2.2 million; so some .0003 is left at MIN_STEP_ROWS. Three times less noise than that of MIN_STEP_SIGNAL / mu
-    rows gains .002. So more rows earn little, at the same time for each. A rare class tells in its own rows: enough of
+    noise of 2.2 million; so some .0003 is left at MIN_STEP_ROWS. A third of the noise of MIN_STEP_SIGNAL / mu rows gains
+    .002. So more rows earn little, at the same time for each. A rare class tells in its own rows: enough of
     those are read too. The price stays that of all rows, and no amplification is claimed.
 
     Args:
