@@ -127,7 +127,7 @@ def step_rate(config: ReleaseConfig, plan: PrivacyPlan, label: LabelShape, n_row
 
     A function has some hundred weights. What it loses because it saw N rows, not all there are, about halves as N
     doubles: on flights, with the noise of 2.2 million rows, AUC was .7613, .7689, .7714 and .7727 from 35,000, 69,000,
-    138,000 and 277,000 rows (benchmarks/step_rows.py), so some .0003 is left at MIN_STEP_ROWS. A third of the noise that
+    138,000 and 277,000 rows (benchmarks/step_rows.py): some .0003 is left at MIN_STEP_ROWS. A third of the noise that
     MIN_STEP_SIGNAL leaves gained .002. More rows earn little, at the same time for each. A rare class tells in its own
     rows: enough of those are read too. The price stays that of all rows, and no amplification is claimed.
 
