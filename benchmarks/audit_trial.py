@@ -10,7 +10,8 @@ Neyman and Pearson is the best statistic an attacker can have.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -24,12 +25,13 @@ from threea_spark.adapt import labelling, learn
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.approximate import product_fit
 from threea_spark.arrays import Int64Array
-from threea_spark.engine.local import LocalSource, LocalStaged
+from threea_spark.engine.local import LocalKept, LocalSource, LocalStaged
 from threea_spark.engine.packed import COINS, UNIT, PackedRows
+from threea_spark.engine.rows import RowForm
 from threea_spark.engine.task import ArrowTask
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.noise import KeyedNoise, new_key
-from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.query import R, SumQuery
 from threea_spark.privacy.terms import Relation, Stage
 from threea_spark.stages import Fitted
 
@@ -184,6 +186,20 @@ class _ReadStaged(LocalStaged):
     """Packed rows of the conditional mode."""
 
     def sums(self, queries: Sequence[SumQuery[PackedRows]]) -> list[Int64Array]:
+        """Publishes the sums."""
+        return [_read(query, own) for query, own in zip(queries, super().sums(queries), strict=True)]
+
+    @contextmanager
+    def kept_as(self, form: RowForm[R]) -> Iterator[LocalKept[R]]:
+        """Keeps the rows in another form."""
+        with super().kept_as(form) as kept:
+            yield _ReadKept(kept.batches, form)
+
+
+class _ReadKept(LocalKept[R]):
+    """Rows of the conditional mode in another form."""
+
+    def sums(self, queries: Sequence[SumQuery[R]]) -> list[Int64Array]:
         """Publishes the sums."""
         return [_read(query, own) for query, own in zip(queries, super().sums(queries), strict=True)]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -24,11 +23,12 @@ from threea_spark import ReleaseConfig, pipeline
 from threea_spark.adapt.targets import Targets
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.engine.local import LocalSource, LocalStaged
+from threea_spark.engine.local import LocalKept, LocalSource, LocalStaged
 from threea_spark.engine.packed import PackedRows, unpacked
+from threea_spark.engine.rows import RowForm
 from threea_spark.engine.task import ArrowTask
 from threea_spark.privacy.mechanism import NoisyGroups, NoisySum
-from threea_spark.privacy.query import HeldRows, SumQuery
+from threea_spark.privacy.query import HeldRows, R, SumQuery
 from threea_spark.privacy.terms import Stage
 from threea_spark.stages import Fitted, run_stages
 
@@ -141,6 +141,24 @@ class _PackedCanaries(LocalStaged):
         parts = [list(unpacked([batch], self.width)) for batch in self.batches]
         return [self.added.keep(query, parts) for query in queries]
 
+    @contextmanager
+    def kept_as(self, form: RowForm[R]) -> Iterator[LocalKept[R]]:
+        """Turns each batch into another form, by itself."""
+        parts = [pa.Table.from_batches(map(form.write, unpacked([batch], self.width))) for batch in self.batches]
+        yield _KeptCanaries(tuple(part.combine_chunks().to_batches()[0] for part in parts), form, self.added)
+
+
+@dataclass(frozen=True)
+class _KeptCanaries(LocalKept[R]):
+    """Rows in another form whose sums are kept batch by batch."""
+
+    added: _Added
+
+    def sums(self, queries: Sequence[SumQuery[R]]) -> list[Int64Array]:
+        """Sums the rows, and keeps what each batch adds."""
+        parts = [list(self.form.read(iter([batch]))) for batch in self.batches]
+        return [self.added.keep(query, parts) for query in queries]
+
 
 def readings(recorded: Recorded, batches: LocalSource, n_canaries: int, config: ReleaseConfig) -> list[Reading]:
     """Replays a recorded run on canonical rows: a batch for each canary, then the known rows as one more."""
@@ -191,11 +209,7 @@ def _mixed(outcome: Mixed, staged: Any, recorded: Recorded, n_canaries: int) -> 
 
 
 def _rows_of(targets: Targets, own: slice) -> Targets:
-    part = copy(targets)
-    part.cells, part.classes, part.dense = targets.cells[own], targets.classes[own], targets.dense[own]
-    part.shared_square = targets.shared_square[own]
-    part._row_odds = None if targets._row_odds is None else targets._row_odds[own]
-    return part
+    return Targets(targets.features, targets.rows[own], of_number=targets.of_number)
 
 
 def _stacked(parts: list[Any]) -> Any:

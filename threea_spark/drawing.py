@@ -113,7 +113,8 @@ def _labelled(
                 problem = label_problem(base, drawn, name, str(run.config.domain.label), later, run.rng)
             mu = rules.label_mu(run.meter.remaining_mu(Stage.ADAPT), len(learned) - place)
             config, size = run.config.adapt, chosen.support_size
-            adapted = learn.learn_labels(run.staged, problem, config, size, run.meter, run.rng, mu=mu)
+            rate = chosen.functions.step_rate
+            adapted = learn.learn_labels(run.staged, problem, config, size, run.meter, run.rng, mu=mu, rate=rate)
             view = problem.label_view
             encoding = drawn.encoding
             if view.feature is None:

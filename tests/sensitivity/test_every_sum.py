@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pairs import check, release, rows, sums
 
 from threea_spark.config.columns import CategoricalColumn, TimestampColumn
+from threea_spark.recipes import rules
 
 SLOWER = [mode for mode in rows.MODES if "labels" in mode or "a numeric label" in mode or mode == "mixing"]
 QUICK = [mode for mode in rows.MODES if mode not in SLOWER]
@@ -106,6 +108,23 @@ def test_a_row_that_stands_first_moves_no_other_row_s_share():
         row = own.base.rows[0]
         first, last = (own.sums(own.base.joined_by([row], place)) for place in (0, 300))
         assert all(found.squared == 0 for found in sums.moved(first, last)), mode
+
+
+def test_nor_do_steps_that_read_a_part_of_the_rows(monkeypatch):
+    """As of very many rows: which units are read hangs on their own coins alone, and the price is that of all rows."""
+    monkeypatch.setattr(rules, "MIN_STEP_ROWS", 20.0)
+    monkeypatch.setattr(rules, "MIN_STEP_SIGNAL", 0.0)
+    own = release("pairs and labels", n_base=40, max_rows=2)
+    assert 0.2 < own.fitted.recipe.functions.step_rate < 0.9
+    step = next(context for context in own._published.mechanisms if context[2] == "labels-0")
+    before = own._published.exact[step][()]
+    row = own.base.rows[0]
+    for place in (0, 40):  # of units whose coin is zero: they are read
+        check(own, ([row, row], []), place)
+        after = own.sums(own.base.joined_by([row, row], place)).exact[step][()]
+        assert np.any(after != before)
+    unread = replace(own.base, rows=(*own.base.rows, row), units=(*own.base.units, 2**63 - 1))
+    assert np.array_equal(own.sums(unread).exact[step][()], before)
 
 
 def test_the_modes_ask_for_every_kind_of_sum():

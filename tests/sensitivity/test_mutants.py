@@ -31,9 +31,9 @@ def residuals_not_clipped(factor=None):
     """The label function's rows: clipped at another bound, or not at all."""
     clipped = targets.Targets._clipped
 
-    def other(rows_, own, residual, bound):
+    def other(rows_, chunk, residual, bound):
         if factor is not None:
-            return clipped(rows_, own, residual, int(factor * bound))
+            return clipped(rows_, chunk, residual, int(factor * bound))
         return np.trunc(residual * targets.RESIDUAL_GRID)
 
     return patch.object(targets.Targets, "_clipped", other)

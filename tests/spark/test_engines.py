@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from queries import label_query
+from pyspark.errors import AnalysisException
+from queries import label_query, label_step
 
 from threea_spark import ReleaseConfig
 from threea_spark.anonymize.mix import Mixer
@@ -213,6 +214,32 @@ def test_the_same_answer_to_every_query_to_the_last_bit(both, encoded):
         np.testing.assert_array_equal(own, its, err_msg=query.name)
         assert own.shape == (query.size,)
         assert own.any(), query.name
+
+
+def kept_tables(spark):
+    return [table.name for table in spark.catalog.listTables() if table.name.endswith("_labels")]
+
+
+@pytest.mark.parametrize("on_executors", [True, False])
+def test_the_same_sums_of_rows_kept_in_another_form_which_are_gone_after_it(
+    spark, both, encoded, monkeypatch, on_executors
+):
+    query, fit = label_step(encoded.encoding, np.random.default_rng(1))
+
+    def refused(frame, *level):
+        raise AnalysisException("[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported on serverless compute.")
+
+    if not on_executors:
+        monkeypatch.setattr(type(both[0].frame), "persist", refused)
+    (wanted,) = both[1].sums([query.over(lambda rows: fit.targets_of(rows.sampled(0.4)))])
+    assert wanted.any()
+    for staged in both:
+        with staged.kept_as(fit.targets_of.form(0.4)) as kept:
+            for _ in range(2):
+                np.testing.assert_array_equal(kept.sums([query])[0], wanted)
+            assert len(kept_tables(spark)) == (staged is both[0] and not on_executors)
+            assert staged is both[1] or kept.frame.is_cached is on_executors
+    assert not kept_tables(spark)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])

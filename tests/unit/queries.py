@@ -61,7 +61,13 @@ def granted(meter, stage, name, *, squared=1, mu, moved=1, size=None):
 
 
 def label_query(encoding, rng):
-    """A step of the label function over all rows, at any weights."""
+    """A step of the label function over all packed rows, at any weights."""
+    query, fit = label_step(encoding, rng)
+    return query.over(fit.targets_of)
+
+
+def label_step(encoding, rng):
+    """A step of the label function over targets, and the fit that makes them of packed rows."""
     columns = table_columns(encoding, 4)
     masses = columns.masses
     model = JointModel(columns, Products(np.ones(1), tuple(own[None, :] for own in masses)), 1.0, 500.0)
@@ -71,4 +77,4 @@ def label_query(encoding, rng):
     fit = Fit.of(problem, AdaptConfig(), support, n_rows=500.0, mu=1.0, rng=rng)
     features = fit.targets_of.features
     weights = Weights(rng.normal(size=features.n_features), rng.normal(size=(features.n_shared, len(features.odds))))
-    return gradient_query(features, weights, fit.prior, FitSettings(), 0).over(fit.targets_of)
+    return gradient_query(features, weights, fit.prior, FitSettings(), 0), fit

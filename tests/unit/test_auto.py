@@ -4,7 +4,7 @@ import math
 import pytest
 
 from threea_spark.config.release import ReleaseConfig
-from threea_spark.encode.outline import TableShape, features_of, max_width
+from threea_spark.encode.outline import LabelShape, TableShape, features_of, max_width
 from threea_spark.encode.rules import LABEL_CELLS, codes_affinely
 from threea_spark.planned import make_plan
 from threea_spark.privacy.budget import calibrate
@@ -291,3 +291,37 @@ def test_many_classes_are_looked_at_again_for_more(task, label, expected):
     content["domain"]["columns"]["died"] = label
     content["domain"]["task"] = task
     assert rules.second_share(ReleaseConfig.from_dict(content).domain) == expected
+
+
+def step_rate(n_rows, *, outside=0.5, n_labels=1, **sections):
+    config = config_of(**sections)
+    label = LabelShape("y", 2, outside * n_rows, is_number=False)
+    return rules.step_rate(config, make_plan(config), label, n_rows, n_labels)
+
+
+def test_steps_read_all_rows_of_a_table_and_of_a_very_large_one_about_so_many():
+    assert step_rate(1e4) == step_rate(rules.MIN_STEP_ROWS) == 1.0
+    assert step_rate(1e9) * 1e9 == pytest.approx(rules.MIN_STEP_ROWS)
+    assert step_rate(1e9, adapt={"rows": "all"}) == step_rate(math.inf) == 1.0
+    assert step_rate(1e9, adapt={"rows": "sample"}) == 1.0  # which has a rate of its own
+    mu = make_plan(config_of(privacy={"epsilon": 0.1})).mu_of(Stage.ADAPT)
+    assert step_rate(1e9, privacy={"epsilon": 0.1}) * 1e9 == pytest.approx(rules.MIN_STEP_SIGNAL / mu)
+    assert step_rate(1e9, privacy={"epsilon": 0.1}, n_labels=4) * 1e9 == pytest.approx(2 * rules.MIN_STEP_SIGNAL / mu)
+
+
+def test_enough_rows_outside_the_largest_class_are_read_however_few_there_are():
+    for outside in (1e-2, 1e-3):
+        assert step_rate(1e9, outside=outside) * outside * 1e9 == pytest.approx(
+            rules.MIN_STEP_ROWS * rules.OUTSIDE_SHARE
+        )
+    assert step_rate(1e9, outside=1e-5) == 1.0
+
+
+def test_the_recipe_holds_the_rate_and_the_receipt_says_it_where_not_all_rows_are_read():
+    config = config_of()
+    wide = TableShape(1e8, 2, 3, 6, rows_to_learn=5e7)
+    functions = recipe.choose(config, make_plan(config), wide).functions
+    assert functions.values["step_rate"] == functions.step_rate == pytest.approx(rules.MIN_STEP_ROWS / 1e8)
+    rare = recipe.choose(config, make_plan(config), TableShape(1e8, 2, 3, 6, rows_to_learn=1e6)).functions
+    assert rare.step_rate == pytest.approx(rules.MIN_STEP_ROWS * rules.OUTSIDE_SHARE / 1e6)
+    assert "step_rate" not in recipe.choose(config, make_plan(config), TableShape(1e5, 2, 3, 6, 5e4)).functions.values

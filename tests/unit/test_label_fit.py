@@ -51,7 +51,7 @@ def map_of(cells, classes, n_classes, n_support=20, scales=RICH):
         kernel_input,
         x_support,
         Architecture(),
-        n_features=N_FEATURES,
+        layout=CellLayout(tuple(np.diff(OFFSETS).tolist())),
         diag_reg=1e-3,
         scales=scales,
         linear=linear,
@@ -81,7 +81,7 @@ def test_each_row_alone_adds_an_integer_vector_within_the_bound(n_classes, scale
     bound = int(clip * FEATURE_GRID * RESIDUAL_GRID)
     for row in range(0, 300, 5):
         for klass in range(n_classes):  # also with the label a row does not have
-            own = Targets(features, cells[row : row + 1], np.array([klass]))
+            own = Targets.of(features, cells[row : row + 1], np.array([klass]))
             gradient = own.gradient_sums(given, prior, bound)
             assert gradient.dtype == np.int64
             assert sum(int(v) ** 2 for v in gradient) <= bound * bound
@@ -95,7 +95,7 @@ def test_a_row_with_a_number_keeps_the_bound_and_one_without_adds_nothing(value,
     features, _ = map_of(cells, classes, 2, scales=scales)
     given = random_weights(features, scale)
     for row in range(60):
-        own = Targets(features, cells[row : row + 1], classes[row : row + 1], np.array([value]))
+        own = Targets.of(features, cells[row : row + 1], classes[row : row + 1], np.array([value]))
         gradient = own.gradient_sums(given, np.zeros(1), BOUND)
         assert sum(int(v) ** 2 for v in gradient) <= BOUND * BOUND
         assert bool(np.any(gradient)) is not np.isnan(value)
@@ -107,7 +107,7 @@ def test_rows_of_extreme_features_keep_the_bound(n_classes):
     features, weights = map_of(cells, classes, n_classes)
     huge = replace(features, odds_scale=1e4)
     for row in range(40):
-        own = Targets(huge, cells[row : row + 1], classes[row : row + 1])
+        own = Targets.of(huge, cells[row : row + 1], classes[row : row + 1])
         gradient = own.gradient_sums(random_weights(huge, 1.0), prior_of(huge, weights), BOUND)
         assert sum(int(v) ** 2 for v in gradient) <= BOUND * BOUND
 
@@ -120,7 +120,7 @@ def test_sums_of_parts_and_of_rows_equal_the_whole(n_classes, scales):
     given, prior = random_weights(features, 1.0), prior_of(features, weights)
 
     def sums(own):
-        return Targets(features, cells[own], classes[own]).gradient_sums(given, prior, BOUND)
+        return Targets.of(features, cells[own], classes[own]).gradient_sums(given, prior, BOUND)
 
     whole = sums(slice(None))
     assert np.array_equal(sums(slice(0, None, 3)) + sums(slice(1, None, 3)) + sums(slice(2, None, 3)), whole)
@@ -128,31 +128,34 @@ def test_sums_of_parts_and_of_rows_equal_the_whole(n_classes, scales):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_rows_residual_is_the_same_to_the_last_bit_alone_and_in_any_batch(n_classes):
+def test_a_rows_outputs_are_the_same_to_the_last_bit_alone_and_in_any_batch(n_classes):
     cells, classes = toy(n_classes, 700)
     features, weights = map_of(cells, classes, n_classes, n_support=60)
     given, prior = random_weights(features, 1.0), prior_of(features, weights)
-    targets = Targets(features, cells, classes)
-    whole = targets._residual(slice(0, 700), given, prior)
-    alone = [targets._residual(slice(i, i + 1), given, prior) for i in range(700)]
-    assert np.array_equal(np.concatenate(alone), whole)
+    targets = Targets.of(features, cells, classes)
+
+    def outputs(start, stop):
+        return Targets(targets.features, targets.rows[start:stop]).outputs(given, prior)
+
+    whole = outputs(0, 700)
+    assert np.array_equal(np.concatenate([outputs(i, i + 1) for i in range(700)]), whole)
     for start, stop in ((1, 700), (3, 8), (0, 699)):
-        assert np.array_equal(targets._residual(slice(start, stop), given, prior), whole[start:stop])
+        assert np.array_equal(outputs(start, stop), whole[start:stop])
     naive = given.shared[N_CELLS:].astype(np.float32)  # the twin: float32 products depend on the batch
-    one_by_one = np.concatenate([targets.dense[i : i + 1] @ naive for i in range(700)])
-    assert not np.array_equal(targets.dense @ naive, one_by_one)
+    dense = targets.rows["dense"].astype(np.float32)
+    assert not np.array_equal(dense @ naive, np.concatenate([dense[i : i + 1] @ naive for i in range(700)]))
 
 
 def test_chunks_change_nothing(monkeypatch):
     cells, classes = toy(2, 500)
     features, weights = map_of(cells, classes, 2)
     targets, given, prior = (
-        Targets(features, cells, classes),
+        Targets.of(features, cells, classes),
         random_weights(features, 1.0),
         prior_of(features, weights),
     )
     whole = targets.gradient_sums(given, prior, BOUND)
-    monkeypatch.setattr("threea_spark.adapt.targets._CHUNK_ROWS", 7)
+    monkeypatch.setattr("threea_spark.adapt.targets.DIGIT_ROWS", 7)
     assert np.array_equal(targets.gradient_sums(given, prior, BOUND), whole)
 
 
@@ -177,7 +180,7 @@ def fitted(n_classes, answer, mu=50.0, scales=RICH):
     features, weights = map_of(cells, classes, n_classes, scales=scales)
     prior = prior_of(features, weights)
     drawn, _ = toy(n_classes, 2_000, seed=3)
-    learned = steps_of(features, prior, FitSettings(), answer, Targets(features, cells, classes), mu, drawn)
+    learned = steps_of(features, prior, FitSettings(), answer, Targets.of(features, cells, classes), mu, drawn)
     labels = features.label_function(learned.columns[:, None], learned.shared, prior, CELL_COLUMN)
     test_cells, test_classes = toy(n_classes, 4_000, seed=2)
     constant = np.tile(np.log(weights), (len(test_cells), 1))
@@ -211,7 +214,7 @@ def test_preconditioned_steps_come_nearer_to_the_rows_than_plain_ones_of_any_rat
     """The naive twin: the same noisy sums, followed without the curvature of released rows."""
     cells, classes = toy(2, 4_000)
     features, weights = map_of(cells, classes, 2)
-    prior, targets = prior_of(features, weights), Targets(features, cells, classes)
+    prior, targets = prior_of(features, weights), Targets.of(features, cells, classes)
     settings, mu = FitSettings(), 3.0
     drawn, _ = toy(2, 2_000, seed=3)
     test_cells, test_classes = toy(2, 4_000, seed=2)
@@ -241,7 +244,7 @@ def test_preconditioned_steps_come_nearer_to_the_rows_than_plain_ones_of_any_rat
 def test_the_mean_of_the_last_steps_is_nearer_to_what_is_learned_without_noise_than_the_last_one():
     cells, classes = toy(2, 1_000)
     features, weights = map_of(cells, classes, 2)
-    prior, targets = prior_of(features, weights), Targets(features, cells, classes)
+    prior, targets = prior_of(features, weights), Targets.of(features, cells, classes)
 
     def learned(settings, seed):
         noise = np.random.default_rng(seed)
@@ -273,7 +276,7 @@ def test_the_curvature_is_the_slope_of_the_mean_gradient():
     """By finite differences of the exact sums, for a number: its loss has the same curvature everywhere."""
     cells, classes = toy(2, 1_000)
     features, _ = map_of(cells, classes, 2)
-    targets = Targets(features, cells, classes, np.linspace(-1.0, 1.0, len(cells)))
+    targets = Targets.of(features, cells, classes, np.linspace(-1.0, 1.0, len(cells)))
     at, wide = random_weights(features, 0.1), int(1e6) * BOUND
     moved = Weights(at.columns, at.shared.copy())
     moved.shared[-1] += 0.5
@@ -303,7 +306,7 @@ def test_each_step_asks_once_with_a_name_of_its_own():
         return np.zeros(exact.shape)
 
     prior = prior_of(features, weights)
-    steps_of(features, prior, FitSettings(steps=7), answer, Targets(features, cells, classes), 1.0, cells)
+    steps_of(features, prior, FitSettings(steps=7), answer, Targets.of(features, cells, classes), 1.0, cells)
     assert len({name for name, *_ in asked}) == len(asked) == 7
     size = gradient_query(features, random_weights(features, 0.0), prior, FitSettings(), 0).size
     assert {tuple(own) for _, *own in asked} == {(np.dtype(np.int64), (size,), BOUND**2)}
@@ -362,3 +365,9 @@ def test_numbers_are_ordered_by_value_with_null_first_and_categories_by_odds():
     odds = np.array([[0.5, -0.2, 0.1, 0.0], [-0.5, 0.2, -0.1, 0.0]])
     assert cell_order(odds, True, 3).tolist() == [3, 0, 1, 2]
     assert cell_order(odds, False, 3).tolist() == [0, 2, 3, 1]
+
+
+def test_the_damping_falls_with_the_signal_down_to_what_released_rows_can_show():
+    settings = FitSettings()
+    assert settings.damping_of(2e4, 0.2) == 2.0 * settings.damping_of(4e4, 0.2) == 4.0 * settings.damping_of(4e4, 0.4)
+    assert settings.damping_of(1e9, 0.2) == settings.damping_of(1e12, 5.0) == settings.least_damping

@@ -35,7 +35,7 @@ def targets_of(n_rows=400, seed=1, values=None):
     cells = np.column_stack([rng.integers(0, size, n_rows) for size in SIZES]) + np.array([0, SIZES[0]])
     effects, mass = rng.normal(size=(1, N_CELLS)), np.full(N_CELLS, 0.2)
     kernel_input = kernel_scores(effects, mass, [np.arange(size) for size in SIZES], CellLayout(SIZES))
-    given = {"n_features": 2, "diag_reg": 1e-3, "scales": Scales()}
+    given = {"layout": CellLayout(SIZES), "diag_reg": 1e-3, "scales": Scales()}
     features = feature_map(effects, mass, kernel_input, kernel_input(cells[:9]), Architecture(), **given)
     if values is None:
         values = np.where(rng.random(n_rows) < 0.1, np.nan, rng.normal(0.0, 2.0, n_rows))
@@ -45,7 +45,7 @@ def targets_of(n_rows=400, seed=1, values=None):
 
 def sums_of(features, weights, cells, values):
     query = number_labels.residual_query(EDGES, weights, np.zeros(1))
-    return query.contribution(Targets(features, cells, np.zeros(len(cells), dtype=np.int64), values))
+    return query.contribution(Targets.of(features, cells, np.zeros(len(cells), dtype=np.int64), values))
 
 
 @pytest.mark.parametrize("size", [1.0, 1e6])
@@ -62,8 +62,8 @@ def test_each_row_adds_no_more_than_the_bound_and_rows_add_up(size):
 
 def test_residuals_have_the_variance_of_their_range_and_noise_shrinks_it_to_that_of_all():
     features, weights, cells, _ = targets_of(20_000)
-    targets = Targets(features, cells, np.zeros(len(cells), dtype=np.int64), np.zeros(len(cells)))
-    expected = targets.outputs(slice(0, len(cells)), weights, np.zeros(1))[:, 0]
+    targets = Targets.of(features, cells, np.zeros(len(cells), dtype=np.int64), np.zeros(len(cells)))
+    expected = targets.outputs(weights, np.zeros(1))[:, 0]
     spread = np.array([0.2, 0.5, 0.9])[np.searchsorted(EDGES, expected)]
     values = expected + spread * np.random.default_rng(4).normal(size=len(cells))
     sums = sums_of(features, weights, cells, values)

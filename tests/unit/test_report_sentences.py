@@ -111,7 +111,7 @@ def test_nothing_is_said_that_no_reader_understands(pages, kind):
 def test_every_setting_of_every_recipe_is_explained():
     from threea_spark.recipes.recipe import Clusters, Draw, DrawPairs, DrawWide, LabelFunctions, Mix
 
-    functions, clusters = LabelFunctions(("died",), ("ward",)), Clusters(True, 3, 50, 4, "diagonal")
+    functions, clusters = LabelFunctions(("died",), ("ward",), 0.25), Clusters(True, 3, 50, 4, "diagonal")
     recipes = (
         Draw(32, 8.0, True, clusters, "learned", functions, 40, ()),
         Draw(32, 8.0, True, None, "posterior", functions, 40, ()),

@@ -233,7 +233,7 @@ def test_one_label_in_a_list_is_that_label():
         (["died", "many"], {}, "'many': at most 64 classes"),
         ([], {}, "label must be text, or a list"),
         (["died", "back"], {"anonymize": {"generator": "mix"}}, "several labels need generator: sample"),
-        (["died", "back"], {"adapt": {"rows": "sample"}}, "adapt.rows: all"),
+        (["died", "back"], {"adapt": {"rows": "sample"}}, "adapt.rows: auto or all"),
         (["x0", "died"], {}, "classification needs a categorical label"),
     ],
 )

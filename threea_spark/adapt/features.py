@@ -70,7 +70,7 @@ class FeatureMap:
     Attributes:
       odds: One table of log odds for each output, shape (n_outputs, n_cells).
       odds_scale: Makes a typical row's odds block have its norm.
-      n_features: Columns of a row.
+      layout: Where each column's cells lie.
       kernel_input, x_support, whitening, architecture: The kernel block; whitening has shape (s, r).
       scales: Norm of each block.
       linear_units: Linear scores of each cell, and marks of null, one coordinate a column in each table, on the feature
@@ -79,13 +79,18 @@ class FeatureMap:
 
     odds: Float64Array
     odds_scale: float
-    n_features: int
+    layout: CellLayout
     kernel_input: KernelInput
     x_support: Float64Array
     whitening: Float64Array
     architecture: Architecture
     scales: Scales
     linear_units: Int64Array
+
+    @property
+    def n_features(self) -> int:
+        """Columns of a row."""
+        return self.layout.n_features
 
     @property
     def n_shared(self) -> int:
@@ -162,7 +167,7 @@ def feature_map(
     x_support: Float64Array,
     architecture: Architecture,
     *,
-    n_features: int,
+    layout: CellLayout,
     diag_reg: float,
     scales: Scales,
     linear: Float64Array | None = None,
@@ -173,7 +178,7 @@ def feature_map(
       odds: Log odds, shape (n_classes, n_cells), or one row of effects on a number.
       probabilities: Pooled probabilities of each feature's cells, shape (n_cells,).
       kernel_input, x_support, architecture: The kernel block.
-      n_features: Columns of a row.
+      layout: Where each column's cells lie.
       diag_reg: Ridge as a share of the kernel's mean trace.
       scales: Norm of each block.
       linear: Linear scores of each cell and marks of null, of about unit size, shape (n_tables, n_cells).
@@ -187,13 +192,13 @@ def feature_map(
     return FeatureMap(
         odds=outputs,
         odds_scale=scales.odds / max(typical, 1e-6),
-        n_features=n_features,
+        layout=layout,
         kernel_input=kernel_input,
         x_support=x_support,
         whitening=whitening,
         architecture=architecture,
         scales=scales,
-        linear_units=_linear_units(np.zeros((0, outputs.shape[1])) if linear is None else linear, scales, n_features),
+        linear_units=_linear_units(np.zeros((0, outputs.shape[1])) if linear is None else linear, scales, layout),
     )
 
 
@@ -210,8 +215,8 @@ def naive_labels(odds: Float64Array, class_weights: Float64Array) -> LabelFuncti
     )
 
 
-def _linear_units(linear: Float64Array, scales: Scales, n_features: int) -> Int64Array:
-    return np.rint(FEATURE_GRID * scales.linear / math.sqrt(max(n_features, 1)) * linear).astype(np.int64)
+def _linear_units(linear: Float64Array, scales: Scales, layout: CellLayout) -> Int64Array:
+    return np.rint(FEATURE_GRID * scales.linear / math.sqrt(max(layout.n_features, 1)) * linear).astype(np.int64)
 
 
 def _whitening(k_ss: Float64Array, diag_reg: float) -> Float64Array:

@@ -32,6 +32,9 @@ class FitSettings:
       first_clip_norm: That of the first step; it falls by `clip_decay` a step until it is `clip_norm`.
       rate: Part of a full (Newton's) step that each takes.
       damping: Of the preconditioner, in units of clip_norm / (mu * n): what noise there is on a mean gradient.
+      least_damping: The least of it, in units of the curvature: released rows show that only so well, and steps that
+        trusted it further diverged (log loss of 277,000 flights, without noise: .455 at 1.4e-5, .454 at 7e-6, .467 at
+        1.7e-6, .503 at 4e-7).
       shrinking: Ridge of the fit, in units of the damping: it holds back what only noise has moved.
       averaged: Share of the last steps whose weights are averaged.
     """
@@ -42,6 +45,7 @@ class FitSettings:
     clip_decay: float = 0.8
     rate: float = 0.8
     damping: float = 10.0
+    least_damping: float = 1e-5
     shrinking: float = 0.1
     averaged: float = 0.65
 
@@ -56,7 +60,7 @@ class FitSettings:
 
     def damping_of(self, n_rows: float, mu: float) -> float:
         """Curvature below which a direction is noise: added to each direction's own."""
-        return self.damping * self.clip_norm / max(mu * n_rows, 1e-9)
+        return max(self.damping * self.clip_norm / max(mu * n_rows, 1e-9), self.least_damping)
 
 
 def gradient_bound(settings: FitSettings, step: int, n_features: int, n_outputs: int, n_others: int) -> RowBound:

@@ -6,14 +6,16 @@ Rules here read public and DP numbers only; rows are read by the queries alone, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from threea_spark.adapt import features as maps
 from threea_spark.adapt import number_labels
 from threea_spark.adapt.curvature import curvature_of
+from threea_spark.adapt.feature_rows import IntegerFeatures, blocks_of, read_blocks
 from threea_spark.adapt.label_fit import FitSettings, fit_weights, gradient_query
 from threea_spark.adapt.label_view import LabelView
 from threea_spark.adapt.linear_scores import N_TABLES, linear_scores
@@ -25,6 +27,7 @@ from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.config.adapt import AdaptConfig
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
+from threea_spark.engine.rows import RowForm
 from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.privacy.query import SumQuery
 
@@ -48,12 +51,21 @@ class TargetsOf:
         """PRIVATE."""
         cells, classes, scores = self.view.read(rows)
         values = None if self.number is None else self.number.values(classes, scores)
-        return Targets(self.features, cells, classes, values)
+        return Targets.of(self.features, cells, classes, values)
+
+    def form(self, rate: float) -> RowForm[Targets]:
+        """How targets are kept, so that no step makes them again: of units whose coin says so, at this rate."""
+        integers, of_number = IntegerFeatures.of(self.features), self.number is not None
+
+        def read(batches: Iterator[pa.RecordBatch]) -> Iterator[Targets]:
+            return (Targets(integers, rows, of_number=of_number) for rows in read_blocks(batches, integers.record))
+
+        return RowForm("labels", lambda rows: blocks_of(self(rows.sampled(rate)).rows), read)
 
     def of_drawn(self, cells: Int64Array, classes: Int64Array) -> Targets:
         """Rows drawn from the released mixture. RELEASED."""
         values = None if self.number is None else self.number.of_drawn(classes)
-        return Targets(self.features, cells, classes, values)
+        return Targets.of(self.features, cells, classes, values)
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,7 @@ def _features(
         problem.kernel_input(),
         x_support if scales.kernel else x_support[:0],
         architecture(config),
-        n_features=len(encoding.features),
+        layout=encoding.cell_layout,
         diag_reg=config.ridge,
         scales=scales,
         linear=linear_scores(encoding, problem.effects, mass) if scales.linear else None,

@@ -1,6 +1,8 @@
 """Adapt: learns the label function by noisy steps over all rows, or over one Poisson sample of them.
 
-Where all rows are read each step is a pass of its own, and no private row comes to the driver. On a sample the inducing
+Each step is a pass of its own over rows that are kept as the integers that it multiplies, and no private row comes to
+the driver. Of very many rows only those of units are kept whose secret coin says so: it is the same for all steps, and
+every sum is priced as one over all rows. With `adapt.rows: sample` the sample comes to the driver and the inducing
 points are first moved by KIP, as the paper has it; all noisy sums then read nothing but the sample, and are priced
 together as one Gaussian on it.
 """
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from threea_spark.adapt.labelling import Fit
+from threea_spark.adapt.labelling import Ask, Fit
 from threea_spark.adapt.move import RELEASED_ROWS, move_plain, move_private, sample_rate
 from threea_spark.adapt.problem import Problem
 from threea_spark.adapt.settings import AdaptStatus, KernelRows
@@ -23,7 +25,7 @@ from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.rows import StagedRows
 from threea_spark.model.labels import LabelFunction, NumberLabels
 from threea_spark.privacy.meter import PrivacyMeter
-from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.query import Summable, SumQuery
 from threea_spark.privacy.terms import Stage
 
 POINTS_SHARE = 0.05
@@ -55,6 +57,7 @@ def learn_labels(
     rng: np.random.Generator,
     *,
     mu: float,
+    rate: float,
 ) -> LearnedLabels:
     """Learns the label function, on a sample the inducing points as well.
 
@@ -65,7 +68,8 @@ def learn_labels(
       support_size: Number of inducing points.
       meter: Answers the queries.
       rng: Public randomness: starting points are drawn from the released mixture.
-      mu: What all rows may cost; a sample takes what is left of Adapt's.
+      mu: What the label may cost; a sample on the driver takes what is left of Adapt's.
+      rate: Chance of each unit to be read by the steps, where they are passes.
     """
     support_cells, support_classes = problem.draw(support_size, rng)
     start = problem.kernel_input()(support_cells), problem.centred(support_classes)
@@ -73,13 +77,19 @@ def learn_labels(
         return _from_released(problem, config, start, rng)
     if config.rows == "sample":
         return _from_sample(staged, problem, config, start, meter, rng)
-    fit = Fit.of(problem, config, start[0], n_rows=problem.n_rows, mu=mu, rng=rng)
+    fit = Fit.of(problem, config, start[0], n_rows=problem.n_rows * rate, mu=mu, rng=rng)
+    with staged.kept_as(fit.targets_of.form(rate)) as targets:
+        return LearnedLabels(*fit.learned(_asked(meter, targets)), AdaptStatus.COMPLETED)
+
+
+def _asked(meter: PrivacyMeter, targets: Summable[Targets]) -> Ask:
+    """Has the meter answer the fit's queries from targets."""
 
     def ask(query: SumQuery[Targets], mu: float) -> tuple[Float64Array, float]:
-        measured = meter.ask(query.over(fit.targets_of), staged, mu)
+        measured = meter.ask(query, targets, mu)
         return measured.value, measured.stddev
 
-    return LearnedLabels(*fit.learned(ask), AdaptStatus.COMPLETED)
+    return ask
 
 
 def _from_sample(
@@ -104,12 +114,7 @@ def _from_sample(
         mu = meter.remaining_mu(Stage.ADAPT)
         fit = Fit.of(problem, config, moved.x_support, n_rows=problem.n_rows * rate, mu=mu, rng=rng)
         targets = sample.seen_as(fit.targets_of)
-
-        def ask(query: SumQuery[Targets], mu: float) -> tuple[Float64Array, float]:
-            measured = meter.ask(query, targets, mu)
-            return measured.value, measured.stddev
-
-        return LearnedLabels(*fit.learned(ask), moved.status)
+        return LearnedLabels(*fit.learned(_asked(meter, targets)), moved.status)
 
 
 def _from_released(problem: Problem, config: AdaptConfig, start: KernelRows, rng: np.random.Generator) -> LearnedLabels:

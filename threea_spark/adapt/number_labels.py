@@ -50,8 +50,8 @@ def residual_query(edges: Float64Array, weights: Weights, prior: Float64Array, s
     bins = len(edges) + 1
 
     def contribution(targets: Targets) -> Int64Array:
-        expected = targets.outputs(slice(0, len(targets)), weights, prior)[:, 0]
-        residual = expected - np.asarray(targets.values, dtype=np.float64)
+        expected = targets.outputs(weights, prior)[:, 0]
+        residual = expected - targets.rows["label"]
         known = ~np.isnan(residual)
         square = np.rint(_UNIT * np.minimum(residual[known] ** 2, _LARGEST_SQUARE)).astype(np.int64)
         place = np.searchsorted(edges, expected[known])

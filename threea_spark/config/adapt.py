@@ -20,7 +20,11 @@ class AdaptConfig(Frozen):
     targets: Literal["private", "released", "plain"] = Field(default="private", description="rows that the points fit")
     learn_labels: bool = Field(default=True, description="whether the points' labels move too")
     steps: int = Field(default=60, ge=1, le=10_000, description="noisy steps that move the points")
-    rows: Literal["all", "sample"] = Field(default="all", description="rows that teach the label function")
+    rows: Literal["auto", "all", "sample"] = Field(
+        default="auto",
+        description="rows that teach the label function: a part that tells as much where there are millions, all, or a "
+        "sample on the driver",
+    )
     max_rows: Rows = Field(default=200_000, description="maximum number of rows on the driver, of a sample")
     depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
     activation: Literal["relu", "erf"] = Field(default="relu", description="activation of the kernel's network")

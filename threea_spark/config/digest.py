@@ -33,7 +33,7 @@ def digest_of(content: dict[str, Any]) -> str:
         del content["anonymize"]["label_probability"]
     if content["adapt"]["kernel"] == "closed_form":
         del content["adapt"]["kernel"]
-    if content["adapt"]["rows"] == "all":
+    if content["adapt"]["rows"] == "auto":
         del content["adapt"]["rows"]
     unit = content["privacy"]["unit"]
     if unit != "row" and unit["missing"] == "together":

@@ -122,7 +122,9 @@ class ReleaseConfig(Frozen):
         if self.anonymize.generator != "sample" and self.anonymize.rows != "match":
             raise ValueError("anonymize.rows: mix and random release one row per group; drop it, or set mix_size")
         if self.domain.further_labels and (self.is_mixing or self.adapt.rows == "sample"):
-            raise ValueError("label: several labels need generator: sample and adapt.rows: all; name one label")
+            raise ValueError(
+                "label: several labels need generator: sample, and adapt.rows: auto or all; name one label"
+            )
         self._check_label_columns()
         if self.source.since is not None and self.privacy.relation != "add_or_remove_one":
             raise ValueError("source.since: a replaced unit would be in two releases; use add_or_remove_one")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.packed import UNIT, PackedRows, joined, unpacked
-from threea_spark.engine.rows import Exchange, Passes, passed_values, texts_of
+from threea_spark.engine.rows import Exchange, Passes, RowForm, passed_values, texts_of
 from threea_spark.engine.task import ArrowTask
 from threea_spark.privacy.query import R, SumQuery
 
@@ -75,6 +77,13 @@ class LocalStaged:
         """Returns the sampled rows."""
         return joined((rows.sampled(rate) for rows in unpacked(self.batches, self.width)), self.width)
 
+    @contextmanager
+    def kept_as(self, form: RowForm[R]) -> Iterator[LocalKept[R]]:
+        """Turns all rows into another form."""
+        with threadpool_limits(1):
+            kept = LocalKept(tuple(form.write(rows) for rows in unpacked(self.batches, self.width)), form)
+        yield kept
+
     def exchanged(self, exchange: Exchange) -> pa.Table:
         """Sorts blocks by part, and releases the parts."""
         named = pa.RecordBatch.from_arrays([pa.array(range(exchange.n_parts), pa.int64())], ["id"])
@@ -82,6 +91,23 @@ class LocalStaged:
         in_order = pa.Table.from_batches(routed).combine_chunks().sort_by(exchange.key)
         with threadpool_limits(1):
             return pa.Table.from_batches(list(exchange.release(iter(in_order.to_batches()))))
+
+
+@dataclass(frozen=True)
+class LocalKept(Generic[R]):
+    """Rows in another form, in memory.
+
+    Attributes:
+      batches: Blocks. PRIVATE.
+      form: How they are read.
+    """
+
+    batches: tuple[pa.RecordBatch, ...]
+    form: RowForm[R]
+
+    def sums(self, queries: Sequence[SumQuery[R]]) -> list[Int64Array]:
+        """Returns the exact sums of several queries, in one pass."""
+        return _sums(self.batches, queries, self.form.read)
 
 
 def _sums(

@@ -8,15 +8,16 @@ take the same steps, in the same code, as those that a Spark task reads.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import pyarrow as pa
 
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.task import ArrowTask
-from threea_spark.privacy.query import SumQuery
+from threea_spark.privacy.query import R, Summable, SumQuery
 
 Passes = Callable[[str, int], "int | None"]
 
@@ -44,6 +45,21 @@ class Exchange:
     types: dict[str, str]
 
 
+@dataclass(frozen=True)
+class RowForm(Generic[R]):
+    """Another form of packed rows, made once and read many times; what a row becomes is a function of that row alone.
+
+    Attributes:
+      name: Of the form; part of a table's name on Spark.
+      write: Turns packed rows into a batch with the columns of SCHEMA (engine/packed.py); may leave rows out.
+      read: Reads such batches.
+    """
+
+    name: str
+    write: Callable[[PackedRows], pa.RecordBatch]
+    read: Callable[[Iterator[pa.RecordBatch]], Iterator[R]]
+
+
 class StagedRows(Protocol):
     """Packed rows, staged once and read many times. PRIVATE."""
 
@@ -53,6 +69,10 @@ class StagedRows(Protocol):
 
     def sample(self, rate: float) -> PackedRows:
         """Brings the rows of units whose secret coin falls below `rate` to this process. PRIVATE."""
+        ...
+
+    def kept_as(self, form: RowForm[R]) -> AbstractContextManager[Summable[R]]:
+        """Keeps the rows in another form while the block runs. PRIVATE."""
         ...
 
     def exchanged(self, exchange: Exchange) -> Any:  # noqa: ANN401 - a Spark DataFrame, or an Arrow table

@@ -8,16 +8,17 @@ come near it by default settings). Order and number of partitions change nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 import pyarrow as pa
 
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.packed import SCHEMA, UNIT, PackedRows, blocks_of, joined, unpacked
-from threea_spark.engine.rows import Exchange, Passes, passed_values
-from threea_spark.engine.staging import stage
+from threea_spark.engine.rows import Exchange, Passes, RowForm, passed_values
+from threea_spark.engine.staging import kept, stage
 from threea_spark.engine.task import ArrowTask, as_task
 from threea_spark.engine.types import ddl_of
 from threea_spark.privacy.query import R, SumQuery
@@ -76,7 +77,8 @@ class SparkSource:
 
     def staged(self, pack: ArrowTask, width: int) -> SparkStaged:
         """Writes packed rows once into the staging table."""
-        return SparkStaged(stage(self.frame.mapInArrow(as_task(pack), SCHEMA), self.staging), width)
+        frame = stage(self.frame.mapInArrow(as_task(pack), SCHEMA), self.staging)
+        return SparkStaged(frame, width, self.staging)
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,12 @@ class SparkStaged:
     Attributes:
       frame: The staging table (engine/packed.py). PRIVATE.
       width: Coordinates of a packed vector.
+      name: Of that table: other forms of its rows are kept beside it.
     """
 
     frame: DataFrame
     width: int
+    name: str = ""
 
     def sums(self, queries: Sequence[SumQuery[PackedRows]]) -> list[Int64Array]:
         """Returns the exact sums of several queries, in one pass."""
@@ -108,6 +112,17 @@ class SparkStaged:
         table: pa.Table = chosen.toArrow()  # bounded: the rate was set from max_rows
         return joined(unpacked(table.to_batches(), width), width)
 
+    @contextmanager
+    def kept_as(self, form: RowForm[R]) -> Iterator[SparkKept[R]]:
+        """Keeps the rows in another form: on executors, or in a private table of their own."""
+        width = self.width
+
+        def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return (form.write(rows) for rows in unpacked(batches, width))
+
+        with kept(self.frame.mapInArrow(as_task(write), SCHEMA), f"{self.name}_{form.name}") as frame:
+            yield SparkKept(frame, form)
+
     def exchanged(self, exchange: Exchange) -> DataFrame:
         """Routes blocks to the task that holds their part; a part without rows comes by name alone."""
         parts, key = exchange.n_parts, exchange.key
@@ -115,6 +130,23 @@ class SparkStaged:
         routed = self.frame.mapInArrow(as_task(exchange.route), exchange.routed).unionAll(named)
         sorted_parts = routed.repartition(min(parts, _MAX_TASKS), key).sortWithinPartitions(key)
         return sorted_parts.mapInArrow(as_task(exchange.release), ddl_of(exchange.types))
+
+
+@dataclass(frozen=True)
+class SparkKept(Generic[R]):
+    """Rows in another form.
+
+    Attributes:
+      frame: Blocks. PRIVATE.
+      form: How they are read.
+    """
+
+    frame: DataFrame
+    form: RowForm[R]
+
+    def sums(self, queries: Sequence[SumQuery[R]]) -> list[Int64Array]:
+        """Returns the exact sums of several queries, in one pass."""
+        return _sums(self.frame, queries, self.form.read)
 
 
 def _sums(

@@ -167,7 +167,7 @@ def why_not_measured(case: Case) -> str | None:
     if len(config.domain.coded.features) >= MOST_COLUMNS:
         return f"tables of more than {MOST_COLUMNS} columns were not measured"
     adapt, approximate = config.adapt, config.approximate
-    plain = adapt.method == "kip" and adapt.targets == "private" and adapt.rows == "all"
+    plain = adapt.method == "kip" and adapt.targets == "private" and adapt.rows != "sample"
     free = approximate.components == approximate.per_class == config.privacy.shares == "auto"
     if not (plain and free and case.plan.mu_of(Stage.ADAPT) > 0.0):
         return "only default settings of shares, approximate and adapt were measured"

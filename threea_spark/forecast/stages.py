@@ -109,8 +109,7 @@ def _adaptation(case: Case, mu: float, share: float) -> StageOutlook:
     if isinstance(own, Draw | DrawPairs) and own.functions.learned:
         names = ", then ".join(repr(name) for name in own.functions.learned)
         steps = settings_of(case.config.domain.task == "regression").steps
-        rows = "all rows" if case.config.adapt.rows == "all" else "a sample of the rows"
-        does = f"learns how {names} depends on the other columns, in {steps} passes over {rows}"
+        does = f"learns how {names} depends on the other columns, in {steps} passes over {_rows_of_steps(case, own)}"
         of_class = "" if case.config.domain.task == "regression" else " outside the largest class"
         return StageOutlook(Stage.ADAPT.value, mu, share, does, needs=f"rows{of_class}", needed_rows=_needed_rows(case))
     if isinstance(own, Draw) and Stage.ADAPT in own.counts_again:
@@ -122,6 +121,14 @@ def _adaptation(case: Case, mu: float, share: float) -> StageOutlook:
         does = f"moves the clusters' centres in {case.config.adapt.steps} passes, so that they tell the classes apart"
         return StageOutlook(Stage.ADAPT.value, mu, share, does)
     return StageOutlook(Stage.ADAPT.value, mu, share, "spends nothing: this recipe does not use it")
+
+
+def _rows_of_steps(case: Case, own: Draw | DrawPairs) -> str:
+    """Which rows the steps of the label functions read."""
+    if case.config.adapt.rows == "sample":
+        return "a sample of the rows"
+    rate = own.functions.step_rate
+    return "all rows" if rate >= 1.0 else f"a random sample of about {rate * case.n_rows:,.0f} rows"
 
 
 def _needed_rows(case: Case) -> float | None:

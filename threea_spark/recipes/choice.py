@@ -30,7 +30,7 @@ def choose(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> Recip
     if may_count_classes(config, plan, shape) and not learned:
         return draw(config, plan, shape, learned=())
     if counts_pairs(config, plan, shape):
-        return draw_pairs(config, shape, learned)
+        return draw_pairs(config, plan, shape, learned)
     if looks_twice(config, plan, shape):
         return draw_wide(config)
     return draw(config, plan, shape, learned)
@@ -50,7 +50,7 @@ def possible(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape) -> lis
     counts = may_count_classes(config, plan, shape)
     every = tuple(label.name for label in labels_to_learn(config, shape))
     chances = _parts_of(every) if counts and every else [every]
-    pairs = [draw_pairs(config, shape, own) for own in chances] if may_count_pairs(config, plan, shape) else []
+    pairs = [draw_pairs(config, plan, shape, own) for own in chances] if may_count_pairs(config, plan, shape) else []
     counted = [draw(config, plan, shape, learned=())] if counts else []
     return [*[draw(config, plan, shape, own) for own in chances], *counted, *pairs, *wide]
 
@@ -94,13 +94,13 @@ def draw(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape, learned: t
         per_class=clusters.per_class,
         clusters=clusters if clusters.n_components > 1 else None,
         labels="learned" if config.domain.label in learned else "posterior" if shared else "component",
-        functions=_functions(config, learned),
+        functions=_functions(config, plan, shape, learned),
         support_size=rules.support_size(config) if learned else 0,
         counts_again=tuple(stage for stage in counting if plan.mu_of(stage) > 0.0),
     )
 
 
-def draw_pairs(config: ReleaseConfig, shape: TableShape, learned: tuple[str, ...]) -> DrawPairs:
+def draw_pairs(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape, learned: tuple[str, ...]) -> DrawPairs:
     """The recipe that draws rows from a mixture of products; see `draw`."""
     return DrawPairs(
         n_cells=default_cells(config),
@@ -109,14 +109,17 @@ def draw_pairs(config: ReleaseConfig, shape: TableShape, learned: tuple[str, ...
         n_tables=joint.n_tables(n_table_columns(config, shape)),
         second_share=rules.second_share(config.domain),
         labels="learned" if config.domain.label in learned else "component",
-        functions=_functions(config, learned),
+        functions=_functions(config, plan, shape, learned),
         support_size=rules.support_size(config) if learned else 0,
     )
 
 
-def _functions(config: ReleaseConfig, learned: tuple[str, ...]) -> LabelFunctions:
+def _functions(config: ReleaseConfig, plan: PrivacyPlan, shape: TableShape, learned: tuple[str, ...]) -> LabelFunctions:
+    """Which labels are learned, and from how many rows: one sample, in which every label's rows suffice."""
     kept = tuple(name for name in config.domain.labels if name not in learned)
-    return LabelFunctions(learned, kept)
+    labels = [label for label in shape.labels_of(config.domain) if label.name in learned]
+    rates = [rules.step_rate(config, plan, label, shape.n_rows, len(learned)) for label in labels]
+    return LabelFunctions(learned, kept, max(rates, default=1.0))
 
 
 def draw_wide(config: ReleaseConfig) -> DrawWide:

@@ -53,10 +53,12 @@ class LabelFunctions:
     Attributes:
       learned: These do, in the order in which they are drawn.
       kept: These are drawn as Approximate knows them.
+      step_rate: Chance of each unit to be read by the functions' steps; 1 reads all rows.
     """
 
     learned: tuple[str, ...]
     kept: tuple[str, ...]
+    step_rate: float = 1.0
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -72,10 +74,12 @@ class LabelFunctions:
 
     @property
     def values(self) -> Values:
-        """For the receipt, where there are several labels: whose functions share Adapt's mu^2 equally."""
+        """For the receipt: the rate where not all rows are read; several labels, which share Adapt's mu^2 equally."""
+        rate: Values = {"step_rate": self.step_rate} if self.step_rate < 1.0 else {}
         if not self.are_several:
-            return {}
-        return {"labels_learned": ", ".join(self.learned) or "none", "labels_kept": ", ".join(self.kept) or "none"}
+            return rate
+        names = {"labels_learned": ", ".join(self.learned) or "none", "labels_kept": ", ".join(self.kept) or "none"}
+        return {**names, **rate}
 
 
 @dataclass(frozen=True)

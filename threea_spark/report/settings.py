@@ -15,6 +15,7 @@ _MEANINGS = {
     "labels": "how a drawn row got its label",
     "labels_learned": "labels with a learned function of their own",
     "labels_kept": "labels without one",
+    "step_rate": "chance of each protected unit to be read where labels are learned",
     "support_size": "points from which the label function was learned",
     "n_groups": "groups of a column's values in the tables of all pairs",
     "n_tables": "pairs that were counted once more, in full detail",
