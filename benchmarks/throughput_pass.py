@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from threea_spark.approximate.clusters import statistics_queries
 from threea_spark.approximate.mixture import Mixture, starting_mixture
-from threea_spark.approximate.statistics import Covariance, first_statistics, second_statistics
+from threea_spark.approximate.statistics import Covariance
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.moments import AffineCodec

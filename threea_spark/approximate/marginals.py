@@ -31,7 +31,7 @@ def marginals_query(encoding: Encoding, mixture: Mixture, stage: Stage, name: st
     k, n_cells = mixture.n_components, encoding.n_cells
 
     def contribution(rows: PackedRows) -> Int64Array:
-        component = mixture.assign(encoding.scores(rows.packed), rows.classes)
+        component = mixture.component_of(rows)
         return cell_counts(encoding.cells(rows.packed), component, k, n_cells)
 
     bound = row_bound(len(encoding.features))
