@@ -29,7 +29,7 @@ def test_steps_are_bounded_and_blocks_few():
     batch = blocks_of(rows)
     assert batch.num_rows < len(rows) / 300
     assert max(len(block.as_py()) for block in batch.column("block")) < 2**16
-    assert max(len(step) for step in unpacked([batch], 24)) < 2**18 / 24 + 2**15 / 48
+    assert max(len(step) for step in unpacked([batch], 24)) <= 2**14
 
 
 def test_a_slice_of_a_batch_is_read_as_its_own_rows():

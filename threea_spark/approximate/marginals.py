@@ -50,7 +50,7 @@ def cell_counts(cells: Int64Array, component: Int64Array, n_components: int, n_c
       Exact counts, shape (n_components * (1 + n_cells),): sizes first, then cells. PRIVATE.
     """
     sizes = np.bincount(component, minlength=n_components)
-    flat = (component[:, None] * n_cells + cells).ravel()
+    flat = (cells.T + component * n_cells).ravel()  # column after column, as they lie in memory
     counts = np.bincount(flat, minlength=n_components * n_cells)
     return np.concatenate([sizes, counts]).astype(np.int64)
 

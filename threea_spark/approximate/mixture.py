@@ -92,7 +92,7 @@ class Mixture:
         """Squared distance or negative log-likelihood (without constants) minus price, shape (n, k)."""
         return self.forms.values(scores)
 
-    def assign(self, scores: NDArray[np.generic], classes: Int64Array, unit: float = 1.0) -> Int64Array:
+    def assign(self, scores: NDArray[np.number], classes: Int64Array, unit: float = 1.0) -> Int64Array:
         """Assigns every row to a component, shape (n,).
 
         Args:

@@ -48,7 +48,7 @@ class QuadraticForms:
         """Evaluates every form at every row (n, d) in float64, shape (n, k)."""
         return np.asarray(_evaluated(x.astype(np.float64), self.linear, self.quadratic) + self.constant)
 
-    def least(self, x: NDArray[np.generic], unit: float = 1.0) -> Int64Array:
+    def least(self, x: NDArray[np.number], unit: float = 1.0) -> Int64Array:
         """Finds the least form of each row, the first of equals, as `values(x * unit).argmin(axis=1)` would.
 
         Args:
@@ -68,11 +68,11 @@ class QuadraticForms:
                 self._write_least(x.T[:, own], unit, work.cut(n_rows - start), found[own], margin[own])
             unsure = np.flatnonzero(~(margin > self._error(x, unit)))
         if len(unsure):
-            found[unsure] = self.values(x[unsure] * np.float32(unit)).argmin(axis=1)
+            found[unsure] = self.values(x[unsure].astype(np.float32) * np.float32(unit)).argmin(axis=1)
         return found
 
     def _write_least(
-        self, x: NDArray[np.generic], unit: float, work: _Workspace, found: Int64Array, margin: Float32Array
+        self, x: NDArray[np.number], unit: float, work: _Workspace, found: Int64Array, margin: Float32Array
     ) -> None:
         """Finds the least form of each row of a tile, and how far off the next one is; x has shape (d, n)."""
         self._write_monomials(x, unit, work.monomials)
@@ -108,7 +108,7 @@ class QuadraticForms:
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(np.hstack(parts), dtype=np.float32)
 
-    def _write_monomials(self, x: NDArray[np.generic], unit: float, out: Float32Array) -> None:
+    def _write_monomials(self, x: NDArray[np.number], unit: float, out: Float32Array) -> None:
         """One, the coordinates, and what the quadratic parts need of their products, in the order of `_weights`.
 
         Args:
@@ -139,7 +139,7 @@ class QuadraticForms:
             quadratic = float(np.sqrt((flat**2).sum(axis=1)).max(initial=0.0))
         return float(np.abs(self.constant).max(initial=0.0)), linear, quadratic
 
-    def _error(self, x: NDArray[np.generic], unit: float) -> float:
+    def _error(self, x: NDArray[np.number], unit: float) -> float:
         """Twice the bound on the error of a form of any of the rows x * unit.
 
         A form has m terms; each is off by the rounding of its weight and of two products besides.

@@ -51,8 +51,8 @@ def second_statistics(packed: Int16Array, component: Int64Array, k: int, covaria
     units = (packed + ((packed >> 15) & (_COARSER - 1))) >> (_COARSER.bit_length() - 1)  # divided, toward zero
     if covariance == "diagonal":
         largest = max(int(units.max(initial=0)), -int(units.min(initial=0)))
-        squares = units.astype(_summable(len(units), largest**2))
-        squares *= squares
+        squares: NDArray[np.integer] = units.astype(_summable(len(units), largest**2))
+        np.multiply(squares, squares, out=squares)
         return np.asarray(sums_of(squares, component, k), dtype=np.int64).ravel()
     width, order = packed.shape[1], np.argsort(component, kind="stable")
     ends = np.cumsum(np.bincount(component, minlength=k))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -104,7 +105,7 @@ def read_columns(cells: pa.Buffer, start: int, header: NDArray[np.void], out: In
     """
     (width, n_rows), (n_coded, n_binary, n_values) = out.shape, header.tolist()
 
-    def taken(dtype: str, *shape: int) -> NDArray[np.generic]:
+    def taken(dtype: str, *shape: int) -> NDArray[Any]:
         nonlocal start
         found = np.frombuffer(cells, dtype, int(np.prod(shape)), start).reshape(shape)
         start += found.nbytes

@@ -26,7 +26,7 @@ COINS = 2**32
 """A unit's coin is uniform on [0, COINS)."""
 _BLOCK_BYTES = 1 << 16  # before compression
 MAX_FILE_BLOCKS = 1024  # Spark's reader holds 4,096 cells at a time, but none of a second file
-_STEP_COORDINATES = 1 << 18  # of rows that are handed on together
+_STEP_COORDINATES, _STEP_ROWS = 1 << 21, 1 << 14  # most that are handed on together
 _CODEC = "lz4_raw"
 _ROW_OVERHEAD = 16  # bytes: class, coin, group token, score of the label
 _LENGTH_BYTES = 4  # of the number that says how long a block is before compression
@@ -102,13 +102,13 @@ def blocks_of(rows: PackedRows) -> pa.RecordBatch:
 
 
 def unpacked(batches: Iterable[pa.RecordBatch], width: int) -> Iterator[PackedRows]:
-    """Reads batches of the staged table in steps of as many rows as one matrix product handles well. PRIVATE.
+    """Reads batches of the staged table in steps of rows that stay in a core's caches. PRIVATE.
 
     Args:
       batches: With the columns of SCHEMA.
       width: Coordinates of a packed vector.
     """
-    step_rows = max(1, _STEP_COORDINATES // max(width, 1))
+    step_rows = min(max(1, _STEP_COORDINATES // max(width, 1)), _STEP_ROWS)
     for batch in batches:
         sizes = batch.column(N_ROWS).to_numpy()
         steps = (np.cumsum(sizes) - 1) // step_rows
