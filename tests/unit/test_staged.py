@@ -57,3 +57,16 @@ def test_a_sample_holds_the_units_whose_coin_lies_below_the_rate(rate):
     assert abs(len(chosen) - min(rate, 1.0) * 20_000) < 5.0 * np.sqrt(20_000 * 0.25) + 1.0
     inside = chosen.sampled(rate / 2.0)
     assert set(inside.coins.tolist()) == set(rows.sampled(rate / 2.0).coins.tolist())
+
+
+@pytest.mark.parametrize("n_values", [1, 2, 3, 256, 257])
+def test_columns_are_as_narrow_as_their_values_and_come_back(n_values):
+    rng = np.random.default_rng(n_values)
+    values = np.append(rng.choice(2**16, n_values - 1, replace=False).astype(np.uint16).view(np.int16), np.int16(0))
+    packed = np.stack([values[rng.integers(0, n_values, 9_000)], rng.integers(-(2**15), 2**15, 9_000)], axis=1)
+    zeros = np.zeros(len(packed), dtype=np.uint32)
+    rows = PackedRows(packed.astype(np.int16), zeros.astype(np.int64), zeros, zeros, zeros.astype(np.int64))
+    batch = blocks_of(rows)
+    assert np.array_equal(joined(unpacked([batch], 2), 2).packed, rows.packed)
+    bits = {1: 0.5, 2: 1.5, 3: 8.5, 256: 10.0, 257: 16.8}[n_values]
+    assert batch.nbytes * 8 / len(rows) < 16.8 + bits
