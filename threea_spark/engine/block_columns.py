@@ -6,6 +6,7 @@ ages and counts have, takes a byte, which stands for its place in a list of them
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,7 @@ HEADER = np.dtype([("n_coded", "<u4"), ("n_binary", "<u4"), ("n_values", "<u4")]
 """What a block says before its columns: how many take a byte and a bit, and how many values it lists."""
 _NUMBER, _CODED, _BINARY = range(3)
 _MAX_VALUES = 256
-_ROWS_A_VALUE = 4  # that make a list of values pay
+_MIN_ROWS = 4 * _MAX_VALUES  # that make a list of values pay
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class ColumnCode:
         kind = np.full(len(columns), _NUMBER, dtype=np.uint8)
         kind[((columns == 0) | (columns == other[:, None])).all(axis=1)] = _BINARY
         found: list[Int16Array] = []
-        for column in np.flatnonzero(kind == _NUMBER).tolist():
+        for column in np.flatnonzero(kind == _NUMBER).tolist() if columns.shape[1] >= _MIN_ROWS else ():
             occurs = np.zeros(1 << 16, dtype=np.bool_)
             occurs[columns[column].view(np.uint16)] = True
-            if np.count_nonzero(occurs) <= min(_MAX_VALUES, columns.shape[1] // _ROWS_A_VALUE):
+            if np.count_nonzero(occurs) <= _MAX_VALUES:
                 kind[column] = _CODED
                 found.append(np.flatnonzero(occurs).astype(np.uint16).view(np.int16))
         return cls(kind, tuple(found), other[kind == _BINARY])
@@ -107,7 +108,7 @@ def read_columns(cells: pa.Buffer, start: int, header: NDArray[np.void], out: In
 
     def taken(dtype: str, *shape: int) -> NDArray[Any]:
         nonlocal start
-        found = np.frombuffer(cells, dtype, int(np.prod(shape)), start).reshape(shape)
+        found = np.frombuffer(cells, dtype, math.prod(shape), start).reshape(shape)
         start += found.nbytes
         return found
 
@@ -119,8 +120,10 @@ def read_columns(cells: pa.Buffer, start: int, header: NDArray[np.void], out: In
     kind = taken("u1", width)
     out[kind == _NUMBER] = numbers
     if n_coded:
-        first = (np.cumsum(sizes, dtype=np.int64) - sizes)[:, None]
-        out[kind == _CODED] = values[first + taken("u1", n_coded, n_rows)]
+        first = (np.cumsum(sizes, dtype=np.uint32) - sizes)[:, None]
+        out[kind == _CODED] = np.take(values, first + taken("u1", n_coded, n_rows))
     if n_binary:
         bits = taken("u1", n_binary, -(-n_rows // 8))
-        out[kind == _BINARY] = np.unpackbits(bits, axis=1, count=n_rows) * ones[:, None]
+        held = np.unpackbits(bits, axis=1, count=n_rows).astype(np.int16)
+        held *= ones[:, None]
+        out[kind == _BINARY] = held
