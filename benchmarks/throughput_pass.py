@@ -194,4 +194,5 @@ def _record(seconds: dict[str, list[float]], k: int, width: int, covariance: str
         "vs_kmeans": ratio("KMeans"),
         "vs_gaussian_mixture": ratio("GaussianMixture"),
         "vs_limit": ratio(f"limit-{covariance}"),
+        "limit_rows_per_s": 1.0 / median(seconds[f"limit-{covariance}"]),
     }
