@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threea_spark.engine.packed import PackedRows, blocks_of, joined, unpacked
+from threea_spark.engine.spark import added_chunks
 
 
 def rows_of(n, width, seed=0):
@@ -70,3 +71,24 @@ def test_columns_are_as_narrow_as_their_values_and_come_back(n_values):
     assert np.array_equal(joined(unpacked([batch], 2), 2).packed, rows.packed)
     bits = {1: 0.5, 2: 1.5, 3: 8.5, 256: 10.0, 257: 16.8}[n_values]
     assert batch.nbytes * 8 / len(rows) < 16.8 + bits
+
+
+def test_arrays_of_tasks_are_added_chunk_by_chunk_exactly():
+    rng = np.random.default_rng(0)
+    arrays, chunks = rng.integers(-(2**57), 2**57, (60, 5)), rng.integers(0, 3, 60)
+    expected = [sum(int(number) for number in arrays[chunks == chunk, i]) for chunk in range(3) for i in range(5)]
+    assert added_chunks(chunks, arrays, 3).tolist() == expected
+    assert added_chunks(np.zeros(0, dtype=np.int64), np.zeros((0, 5), dtype=np.int64), 1).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(
+    ("numbers", "fits"),
+    [([2**62, 2**62 - 1], True), ([2**62, 2**62], False), ([-(2**62)] * 2, True), ([-(2**62), -(2**62), -1], False)],
+)
+def test_a_sum_that_int64_cannot_hold_is_an_error(numbers, fits):
+    arrays, chunks = np.array(numbers)[:, None], np.zeros(len(numbers), dtype=np.int64)
+    if fits:
+        assert added_chunks(chunks, arrays, 1).tolist() == [sum(numbers)]
+    else:
+        with pytest.raises(OverflowError, match="int64"):
+            added_chunks(chunks, arrays, 1)
