@@ -2,7 +2,7 @@
 
 A row's groups in a run of columns make one number, as digits do, and `bincount` counts how often each number occurs
 beside those of every later run. What it has counted for three or four columns at once is added up to the tables of
-their pairs: a tenth of the time that a product of matrices of ones takes, and integers throughout.
+their pairs: for 24 columns a sixth of the time that a product of matrices of ones takes, and integers throughout.
 """
 
 from __future__ import annotations
@@ -110,10 +110,13 @@ def _summed(counts: Int64Array, *kept: int) -> Int64Array:
     return np.asarray(counts.sum(axis=tuple(axis for axis in range(counts.ndim) if axis not in kept)))
 
 
-@lru_cache(maxsize=64)
 def joint_counts(sizes: tuple[int, ...], n_rows: int) -> JointCounts:
     """Chooses the runs that cost least for batches of about so many rows; they do not change what is counted."""
+    return _cheapest(sizes, 1 << n_rows.bit_length())
 
+
+@lru_cache(maxsize=64)
+def _cheapest(sizes: tuple[int, ...], n_rows: int) -> JointCounts:
     def plan(left: int, right: int) -> JointCounts:
         lefts = _runs(sizes, (0, len(sizes)), left)
         return JointCounts(sizes, lefts, tuple(own for run in lefts for own in _runs(sizes, run, right)))
