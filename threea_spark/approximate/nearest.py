@@ -1,9 +1,9 @@
 """The least of many quadratic forms at each row: found in float32, and exactly the one float64 would find.
 
-A form is the product of its weights and a row's monomials. In float32 it is off by at most gamma_m times the sum of its
-m terms' sizes, in whatever order they are added. Where the two least forms of a row lie further apart than twice that,
-float64 would choose the same one; the few other rows are computed again in float64, which is exact here. So speed
-changes no assignment, and none depends on a row's batch.
+A form is the product of its weights and a row's monomials, and of a matrix where it has one. In float32 a sum of m
+products is off by at most gamma_m times the sum of their sizes, in whatever order they are added. Where the two least
+forms of a row lie further apart than twice that, float64 would choose the same one; the few other rows are computed
+again in float64, which is exact here. So speed changes no assignment, and none depends on a row's batch.
 Source of the bound: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1.
 """
 
@@ -21,7 +21,7 @@ _UNIT_ROUNDOFF = 2.0**-24
 _SLACK = 2.0  # for the bound's own rounding and its higher-order terms
 _FORMS = 32  # at a time, so that their values over a tile of rows stay in a core's own cache
 _PLACES = np.arange(_FORMS, dtype=np.uint8)[:, None]
-_PRODUCT = 1_000_000  # multiplications up to which BLAS copies no operand of a product, so is twice as fast
+_PRODUCT = 1_000_000  # multiplications up to which BLAS copies no operand of a product, so is faster
 _MIN_ROWS, _MAX_ROWS = 300, 1_600  # no powers of two: their columns would share the lines of a cache
 
 
@@ -89,6 +89,10 @@ class QuadraticForms:
         """The two least of the forms from `first` on, and the place of the least among them, each of shape (n,)."""
         weights = self._weights[first : first + _FORMS]
         values = np.matmul(weights, work.monomials, out=work.values[: len(weights)])
+        if self._matrices is not None:
+            x = work.monomials[1:]
+            for value, matrix in zip(values, self._matrices[first : first + _FORMS], strict=True):
+                value += np.einsum("dn,dn->n", matrix @ x, x)
         least = np.minimum.reduce(values, axis=0)
         is_least = np.equal(values, least, out=work.is_least[: len(weights)]).view(np.uint8)
         is_least *= _PLACES[: len(weights)]
@@ -102,14 +106,16 @@ class QuadraticForms:
         parts = [self.constant[:, None], self.linear.T]
         if self.quadratic is not None and self.quadratic.ndim == 2:
             parts.append(self.quadratic)
-        elif self.quadratic is not None:
-            both = self.quadratic + np.swapaxes(self.quadratic, 1, 2)
-            parts += [np.hstack([self.quadratic[:, i, i : i + 1], both[:, i, i + 1 :]]) for i in range(both.shape[1])]
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(np.hstack(parts), dtype=np.float32)
 
+    @cached_property
+    def _matrices(self) -> Float32Array | None:
+        """The matrix of each form, shape (k, d, d), where it has one."""
+        return self.quadratic.astype(np.float32) if self.quadratic is not None and self.quadratic.ndim == 3 else None
+
     def _write_monomials(self, x: NDArray[np.number], unit: float, out: Float32Array) -> None:
-        """One, the coordinates, and what the quadratic parts need of their products, in the order of `_weights`.
+        """One, the coordinates, and their squares where forms have diagonals, in the order of `_weights`.
 
         Args:
           x: Coordinates of the rows, shape (d, n).
@@ -123,11 +129,6 @@ class QuadraticForms:
         own *= np.float32(unit)
         if self.quadratic is not None and self.quadratic.ndim == 2:
             np.multiply(own, own, out=out[1 + width :])
-        elif self.quadratic is not None:
-            start = 1 + width
-            for i in range(width):
-                start, end = start + width - i, start
-                np.multiply(own[i], own[i:], out=out[end:start])
 
     @cached_property
     def _norms(self) -> tuple[float, float, float]:
@@ -142,13 +143,14 @@ class QuadraticForms:
     def _error(self, x: NDArray[np.number], unit: float) -> float:
         """Twice the bound on the error of a form of any of the rows x * unit.
 
-        A form has m terms; each is off by the rounding of its weight and of two products besides.
+        Each of its terms is off by the rounding of its weight and of two products, besides the sums it has part in.
         """
         constant, linear, quadratic = self._norms
         ends = np.stack([x.min(axis=0, initial=0), x.max(axis=0, initial=0)]).astype(np.float64) * unit
         squared = float(np.square(ends).max(axis=0).sum())
         size = linear * np.sqrt(squared) + quadratic * squared + constant
-        return float(2.0 * _SLACK * _UNIT_ROUNDOFF * (self._weights.shape[1] + 4) * size)
+        n_terms = max(self._weights.shape[1], 2 * x.shape[1])
+        return float(2.0 * _SLACK * _UNIT_ROUNDOFF * (n_terms + 8) * size)
 
 
 @dataclass(frozen=True)
