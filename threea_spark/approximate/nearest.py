@@ -19,10 +19,10 @@ from threea_spark.arrays import BoolArray, Float32Array, Float64Array, Int64Arra
 
 _UNIT_ROUNDOFF = 2.0**-24
 _SLACK = 2.0  # for the bound's own rounding and its higher-order terms
-_FORMS = 32  # at a time, so that their values over a tile of rows stay in a core's own cache
+_FORMS = 64  # at a time, so that their values over a tile of rows stay in a core's own cache
 _PLACES = np.arange(_FORMS, dtype=np.uint8)[:, None]
 _PRODUCT = 1_000_000  # multiplications up to which BLAS copies no operand of a product, so is faster
-_MIN_ROWS, _MAX_ROWS = 300, 1_600  # no powers of two: their columns would share the lines of a cache
+_MIN_ROWS, _MAX_ROWS = 640, 1_600  # no powers of two: their columns would share the lines of a cache
 
 
 @dataclass(frozen=True)
