@@ -75,7 +75,7 @@ def mixed(rows: Float64Array, mix_size: int, mu: float) -> tuple[Int64Array, Flo
     tokens = np.random.default_rng().integers(0, 2**32, n, dtype=np.uint32)
     classes = np.zeros(n, dtype=np.int64)
     packed = PackedRows(np.rint(rows * SCORE_GRID).astype(np.int16), classes, tokens, tokens, classes * 0)
-    groups = mixer.groups(packed, rows.astype(np.float32))
+    groups = mixer.groups(packed)
     sums = mixer.sums(packed, groups, 0, mixer.n_groups)
     if mu < NO_NOISE:
         relation = Relation.ADD_OR_REMOVE_ONE

@@ -1,6 +1,7 @@
 """Throughput of every stage, and of one Approximate pass beside Spark ML and beside numpy without Spark.
 
     python benchmarks/throughput.py --json out.json [--only pass stages adapt] [--folder DIR]
+    python benchmarks/throughput.py --only pass --widths 24 --components 16 64 --peers    # beside numpy alone
 
 Every ratio is the median over rounds that run ours and the others in turns, in one tree of processes. What stands in
 the JSON is not run again. GaussianMixture of Spark ML has full covariances only, and runs where k is 16 or width 24.
@@ -61,13 +62,13 @@ class Store:
             part.replace(self._path)
 
 
-def peers_of(spark: Any, staged: Any, k: int, width: int) -> dict[str, tuple[Any, int]]:
+def peers_of(spark: Any, staged: Any, k: int, width: int, asked: Sequence[str]) -> dict[str, tuple[Any, int]]:
     """Cached input of each peer that runs at this size, and its rows."""
     peers: dict[str, tuple[Any, int]] = {}
     work = {"KMeans": 1.0}
     if k == 16 or width == 24:
         work["GaussianMixture"] = MIXTURE_WORK * width / 24
-    for kind, factor in work.items():
+    for kind, factor in [(kind, factor) for kind, factor in work.items() if kind in asked]:
         most = min(staged.n_rows, PEER_COORDINATES / width)
         n_rows = int(min(most, max(PEER_WORK / (k * width * factor), 4 * k)))
         peers[kind] = vectors_of(spark, staged, n_rows)
@@ -78,9 +79,9 @@ def run_passes(spark: Any, pool: ProcessPoolExecutor, store: Store, given: argpa
     """Measures a pass at every k and width."""
     for width in given.widths:
         staged = stage_rows(spark, given.folder / f"staged_{width}", width, int(PASS_ROWS[width] * given.scale), 8)
-        for k in COMPONENTS:
+        for k in given.components:
             if not store.holds("approximate_pass", k=k, width=width):
-                peers = peers_of(spark, staged, k, width)
+                peers = peers_of(spark, staged, k, width, given.peers)
                 store.add("approximate_pass", measure(spark, pool, staged, peers, k, given.repeat))
                 for rows, _ in peers.values():
                     rows.unpersist()
@@ -107,6 +108,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", nargs="*", default=["pass", "stages", "adapt"])
     parser.add_argument("--widths", nargs="*", type=int, default=list(PASS_ROWS), help="of the pass")
+    parser.add_argument("--components", nargs="*", type=int, default=list(COMPONENTS), help="of the pass")
+    parser.add_argument("--peers", nargs="*", default=["KMeans", "GaussianMixture"], help="of Spark ML, of the pass")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.mkdtemp(prefix="threea-throughput-")))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")

@@ -21,16 +21,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
 
 from threea_spark.approximate.clusters import statistics_queries
 from threea_spark.approximate.mixture import Mixture, starting_mixture
-from threea_spark.approximate.statistics import Covariance, first_statistics, second_statistics
+from threea_spark.approximate.statistics import Covariance
+from threea_spark.arrays import Int64Array
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import SCORE_GRID
 from threea_spark.encode.moments import AffineCodec
 from threea_spark.engine.packed import SCHEMA, PackedRows, blocks_of, unpacked
 from threea_spark.engine.spark import SparkStaged
+from threea_spark.engine.staging import writer_of_blocks
+from threea_spark.engine.task import as_task
+from threea_spark.privacy.query import SumQuery
 
 N_CLUSTERS = 32
 N_PROCESSES = 2
@@ -72,7 +75,7 @@ def stage_rows(spark: Any, place: Path, width: int, n_rows: int, n_files: int) -
 
     n_blocks = -(-n_rows // BATCH_ROWS)
     if not (place / "_delta_log").exists():
-        spark.range(0, n_blocks, 1, n_files).mapInArrow(draw, SCHEMA).write.format("delta").save(str(place))
+        writer_of_blocks(spark.range(0, n_blocks, 1, n_files).mapInArrow(draw, SCHEMA)).save(str(place))
     files = tuple(sorted(str(file) for file in place.glob("*.parquet")))
     rows = SparkStaged(spark.read.format("delta").load(str(place)), width)
     return Staged(rows, files, encoding_of(width), n_blocks * BATCH_ROWS)
@@ -90,30 +93,34 @@ def seconds_of(call: Callable[[], Any]) -> float:
     return time.monotonic() - start
 
 
-def _statistics_of_file(work: tuple[str, Encoding, Mixture]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _statistics_of_file(work: tuple[str, Encoding, Mixture]) -> list[Int64Array]:
     file, encoding, mixture = work
-    k, width = mixture.n_components, encoding.width
-    first, second = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    with threadpool_limits(1):
-        for rows in unpacked(pq.ParquetFile(file).iter_batches(batch_size=1024), width):
-            component = mixture.assign(encoding.scores(rows.packed), rows.classes)
-            own = first_statistics(rows.packed, component, k, encoding.norm_bound)
-            products = second_statistics(rows.packed, component, k, mixture.covariance)
-            first = own if not len(first) else first + own
-            second = products if not len(second) else second + products
-    return first, second
+    queries = _queries(encoding, mixture)
+    totals = [np.zeros(query.size, dtype=np.int64) for query in queries]
+
+    def add(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for rows in unpacked(batches, encoding.width):
+            for total, query in zip(totals, queries, strict=True):
+                total += query.contribution(rows)
+        yield from ()
+
+    list(as_task(add)(pq.ParquetFile(file).iter_batches(batch_size=1024)))
+    return totals
+
+
+def _queries(encoding: Encoding, mixture: Mixture) -> list[SumQuery[PackedRows]]:
+    return [query for query in statistics_queries(encoding, mixture, "pass") if query is not None]
 
 
 def spark_pass(staged: Staged, mixture: Mixture) -> list[Any]:
     """Ours: the statistics of one pass of the fit."""
-    first, second = statistics_queries(staged.encoding, mixture, "pass")
-    return staged.rows.sums([first] if second is None else [first, second])
+    return staged.rows.sums(_queries(staged.encoding, mixture))
 
 
-def numpy_pass(pool: ProcessPoolExecutor, staged: Staged, mixture: Mixture) -> tuple[Any, Any]:
+def numpy_pass(pool: ProcessPoolExecutor, staged: Staged, mixture: Mixture) -> list[Int64Array]:
     """The limit: the same sums over the same files, by processes without Spark."""
     parts = list(pool.map(_statistics_of_file, [(file, staged.encoding, mixture) for file in staged.files]))
-    return sum(part[0] for part in parts), sum(part[1] for part in parts)
+    return [sum(part[1:], start=part[0]) for part in zip(*parts, strict=True)]
 
 
 def vectors_of(spark: Any, staged: Staged, n_rows: int) -> tuple[Any, int]:
@@ -157,25 +164,27 @@ def measure(
     if staged.encoding.width > 100:
         covariances = covariances[:2]
     seconds: dict[str, list[float]] = {}
-    for _ in range(repeat + 1):  # the first round warms up
-        for covariance in covariances:
+    for turn in range(repeat):
+        for covariance in [*covariances[turn % len(covariances) :], *covariances[: turn % len(covariances)]]:
             mixture = mixture_of(staged, k, covariance)
-            ours = seconds_of(partial(spark_pass, staged, mixture))
-            limit = seconds_of(partial(numpy_pass, pool, staged, mixture))
-            seconds.setdefault(covariance, []).append(ours / staged.n_rows)
-            seconds.setdefault(f"limit-{covariance}", []).append(limit / staged.n_rows)
+            for name, run in (
+                (covariance, partial(spark_pass, staged, mixture)),
+                (f"limit-{covariance}", partial(numpy_pass, pool, staged, mixture)),
+            ):
+                run()  # Spark ends Python workers that have been idle for a minute, as they are while a peer runs
+                seconds.setdefault(name, []).append(seconds_of(run) / staged.n_rows)
         for kind, (rows, n_rows) in vectors.items():
             seconds.setdefault(kind, []).append(peer_iteration(rows, kind, k) / n_rows)
     return [_record(seconds, k, staged.encoding.width, covariance) for covariance in covariances]
 
 
 def _record(seconds: dict[str, list[float]], k: int, width: int, covariance: str) -> dict[str, Any]:
-    ours = seconds[covariance][1:]
+    ours = seconds[covariance]
 
     def ratio(name: str) -> float | None:
         if name not in seconds:
             return None
-        return median(other / own for own, other in zip(ours, seconds[name][1:], strict=True))
+        return median(other / own for own, other in zip(ours, seconds[name], strict=True))
 
     return {
         "k": k,
@@ -185,4 +194,5 @@ def _record(seconds: dict[str, list[float]], k: int, width: int, covariance: str
         "vs_kmeans": ratio("KMeans"),
         "vs_gaussian_mixture": ratio("GaussianMixture"),
         "vs_limit": ratio(f"limit-{covariance}"),
+        "limit_rows_per_s": 1.0 / median(seconds[f"limit-{covariance}"]),
     }

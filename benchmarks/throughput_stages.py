@@ -109,7 +109,7 @@ def _one_round(
         seconds["sample"] = seconds_of(lambda: drawn.write.format("noop").mode("overwrite").save())
         seconds["sample, decode and write"] = seconds_of(lambda: drawn.write.format("delta").save(str(written_at)))
         mixer, encoding = _mixer(encoded.encoding, n_rows), encoded.encoding
-        granted = meter.grant_groups(mixer.query(encoding), plan.mu_of(Stage.ANONYMIZE))
+        granted = meter.grant_groups(mixer.query(), plan.mu_of(Stage.ANONYMIZE))
         types = {name: simple for name, simple in schema_of(rows).items() if name in config.domain.columns}
         mixed = staged.exchanged(mixing(mixer, granted, encoding, config.domain.label, types, 1))
         seconds["mix"] = seconds_of(lambda: mixed.write.format("noop").mode("overwrite").save())

@@ -90,6 +90,7 @@ settings=(
   "spark.executorEnv.PYSPARK_PYTHON=$python"
   spark.ui.enabled=false # the UI and the event log show the literals in query plans, which may be private
   spark.eventLog.enabled=false
+  spark.sql.execution.arrow.maxBytesPerBatch=4194304 # Python works on one batch while the JVM reads the next
   spark.driver.memory=4g
   spark.driver.memoryOverhead=4g # jax and numpy work there, outside of the JVM
 )

@@ -25,7 +25,7 @@ def mix(chosen: Mix, run: Run) -> tuple[Mixed, list[str]]:
             mixture, found = moved.mixture, status_advice(moved.status)
     mixer = Mixer(mixture, fitted.class_shares, chosen.mix_size, chosen.mix_clip_norm)
     with run.progress.step(next(steps)):
-        granted = meter.grant_groups(mixer.query(encoding), meter.remaining_mu(Stage.ANONYMIZE))
+        granted = meter.grant_groups(mixer.query(), meter.remaining_mu(Stage.ANONYMIZE))
     found += advice.diagnose_mixing(mixer, chosen.clusters, n_rows, granted.mechanism.stddev)
     if meter.plan.is_conditional:
         found.append(advice.paper_formula(mixer, granted.mechanism))

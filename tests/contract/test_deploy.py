@@ -35,6 +35,7 @@ EVERYWHERE = {
     "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
     "spark.ui.enabled": "false",
     "spark.eventLog.enabled": "false",
+    "spark.sql.execution.arrow.maxBytesPerBatch": "4194304",
     "spark.driver.memory": "4g",
     "spark.driver.memoryOverhead": "4g",
 }

@@ -67,7 +67,7 @@ def check_conserved(fitted, n_rows):
     assert (np.square(staged.packed.astype(np.int64)).sum(axis=1) <= encoding.norm_bound**2).all()
     if isinstance(fitted.outcome, Mixed):
         mixer = fitted.outcome.mixer
-        groups = mixer.groups(staged, encoding.scores(staged.packed))
+        groups = mixer.groups(staged)
         assert len(groups) == n_rows
         assert not n_rows or 0 <= groups.min() <= groups.max() < mixer.n_groups
 

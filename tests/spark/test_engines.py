@@ -259,7 +259,7 @@ def test_the_same_mixed_rows(both, encoded):
     mixer = Mixer(mixture.keep(np.ones(4, dtype=bool)), np.eye(2)[mixture.class_of], 10, 0.7)
     object.__setattr__(mixer.mixture, "sizes", np.array([300.0, 40.0, 5.0, 90.0]))
     meter = PrivacyMeter(make_plan(CONFIG), KeyedNoise(KEY), "r1")
-    granted = meter.grant_groups(mixer.query(encoding), meter.remaining_mu(Stage.ANONYMIZE))
+    granted = meter.grant_groups(mixer.query(), meter.remaining_mu(Stage.ANONYMIZE))
     exchange = mixing(mixer, granted, encoding, "y", released_types(DOMAIN), 7)
     on_spark, local = both[0].exchanged(exchange).toArrow(), both[1].exchanged(exchange)
     assert local.num_rows == mixer.n_groups

@@ -7,8 +7,9 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.packing import staged_rows
+from threea_spark.engine.packed import MAX_FILE_BLOCKS
 from threea_spark.engine.spark import SparkSource
-from threea_spark.engine.staging import staging
+from threea_spark.engine.staging import stage, staging
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.sampler import RowSampler
@@ -158,6 +159,12 @@ def check_staged(frame, reader, encoding, mixing, drawing):
     offset = int(encoding.cell_layout.offsets[1])
     assert sum(cell == (nulls, offset + 2) for cell in cells) == 1  # NaN beside a null carrier
     assert sum(cell[1] == offset + 2 for cell in cells) == 3  # null, unknown and empty text
+
+
+def test_a_staged_file_holds_a_bounded_number_of_blocks(spark):
+    blocks = spark.range(0, MAX_FILE_BLOCKS + 1, 1, 1).selectExpr("1 as n_rows", "cast('x' as binary) as block")
+    with staging(spark, "files", "") as name:
+        assert len(stage(blocks, name).inputFiles()) == 2
 
 
 @pytest.mark.connect

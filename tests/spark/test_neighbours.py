@@ -136,7 +136,7 @@ def test_mixed_groups_move_by_one_clipped_residual(stage, encoding, added):
     mixture = starting_mixture({0: 2, 1: 2}, encoding.width, "isotropic", np.random.default_rng(0), 0.5)
     mixture = mixture.keep(np.ones(4, dtype=bool))
     mixer = Mixer(mixture, np.eye(N_CLASSES)[mixture.class_of], mix_size=1, clip_norm=0.7)
-    groups = mixer.query(encoding)
+    groups = mixer.query()
     one_more = stage([*FEW, added], encoding)  # tokens are drawn once, here
     gone = one_more.sample(1.0).coins[0]
 

@@ -41,7 +41,7 @@ def part(rows, own):
 
 
 def groups(mixer, rows):
-    return mixer.groups(rows, ENCODING.scores(rows.packed))
+    return mixer.groups(rows)
 
 
 def dense(mixer, rows):
@@ -85,7 +85,7 @@ def test_sums_by_range_are_those_of_all_rows_at_once(length):
     batches = [*ranges.routed(rows, groups(mixer, rows)), ranges.announced(np.arange(ranges.n_ranges))]
     together = pa.Table.from_batches(batches).sort_by(RANGE).combine_chunks()
     for batch_rows in (1, 3, 10_000):
-        found = list(ranges.summed(together.to_batches(batch_rows), mixer.query(ENCODING), ENCODING.width))
+        found = list(ranges.summed(together.to_batches(batch_rows), mixer.query(), ENCODING.width))
         assert np.array_equal(np.concatenate([own for own, _ in found]), np.arange(mixer.n_groups))
         assert np.array_equal(np.concatenate([sums for _, sums in found]), dense(mixer, rows))
 
@@ -101,7 +101,7 @@ def test_ranges_hold_every_group_once_and_bound_memory():
 def test_groups_lie_within_their_cluster_and_are_about_even():
     mixer = mixer_of(sizes=(5_000.0, 5_000.0))
     rows = table(10_000)
-    group, component = groups(mixer, rows), mixer.mixture.assign(ENCODING.scores(rows.packed), rows.classes)
+    group, component = groups(mixer, rows), mixer.mixture.component_of(rows)
     assert np.all(mixer.first_group[component] <= group)
     assert np.all(group < mixer.first_group[component + 1])
     counts = np.bincount(group, minlength=mixer.n_groups)

@@ -43,9 +43,17 @@ def test_forms_closer_than_float32_can_tell_are_told_apart(kind):
     assert (single != gaps.argmin()).any()
 
 
-def test_equal_forms_go_to_the_first():
-    forms = QuadraticForms(np.zeros(5), np.zeros((3, 5)), None)
+@pytest.mark.parametrize("k", [2, 5, 70])
+def test_equal_forms_go_to_the_first(k):
+    forms = QuadraticForms(np.zeros(k), np.zeros((3, k)), None)
     assert not forms.least(rows_of(100, 3, 0)).any()
+
+
+@pytest.mark.parametrize("kind", ["none", "diagonal", "full"])
+def test_packed_rows_are_placed_as_their_scores_are(kind):
+    forms, x = forms_of(100, 24, kind, 4), rows_of(2_000, 24, 4)
+    packed = np.asfortranarray(np.rint(x * GRID).astype(np.int16))
+    assert np.array_equal(forms.least(packed, 1.0 / GRID), forms.values(x).argmin(axis=1))
 
 
 def test_a_row_is_placed_alike_alone_and_in_any_batch():

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threea_spark.engine.packed import PackedRows, blocks_of, joined, unpacked
+from threea_spark.engine.spark import added_chunks
 
 
 def rows_of(n, width, seed=0):
@@ -29,7 +30,7 @@ def test_steps_are_bounded_and_blocks_few():
     batch = blocks_of(rows)
     assert batch.num_rows < len(rows) / 300
     assert max(len(block.as_py()) for block in batch.column("block")) < 2**16
-    assert max(len(step) for step in unpacked([batch], 24)) < 2**18 / 24 + 2**15 / 48
+    assert max(len(step) for step in unpacked([batch], 24)) <= 2**14
 
 
 def test_a_slice_of_a_batch_is_read_as_its_own_rows():
@@ -57,3 +58,37 @@ def test_a_sample_holds_the_units_whose_coin_lies_below_the_rate(rate):
     assert abs(len(chosen) - min(rate, 1.0) * 20_000) < 5.0 * np.sqrt(20_000 * 0.25) + 1.0
     inside = chosen.sampled(rate / 2.0)
     assert set(inside.coins.tolist()) == set(rows.sampled(rate / 2.0).coins.tolist())
+
+
+@pytest.mark.parametrize("n_values", [1, 2, 3, 256, 257])
+def test_columns_are_as_narrow_as_their_values_and_come_back(n_values):
+    rng = np.random.default_rng(n_values)
+    values = np.append(rng.choice(2**16, n_values - 1, replace=False).astype(np.uint16).view(np.int16), np.int16(0))
+    packed = np.stack([values[rng.integers(0, n_values, 9_000)], rng.integers(-(2**15), 2**15, 9_000)], axis=1)
+    zeros = np.zeros(len(packed), dtype=np.uint32)
+    rows = PackedRows(packed.astype(np.int16), zeros.astype(np.int64), zeros, zeros, zeros.astype(np.int64))
+    batch = blocks_of(rows)
+    assert np.array_equal(joined(unpacked([batch], 2), 2).packed, rows.packed)
+    bits = {1: 0.5, 2: 1.5, 3: 8.5, 256: 10.0, 257: 16.8}[n_values]
+    assert batch.nbytes * 8 / len(rows) < 16.8 + bits
+
+
+def test_arrays_of_tasks_are_added_chunk_by_chunk_exactly():
+    rng = np.random.default_rng(0)
+    arrays, chunks = rng.integers(-(2**57), 2**57, (60, 5)), rng.integers(0, 3, 60)
+    expected = [sum(int(number) for number in arrays[chunks == chunk, i]) for chunk in range(3) for i in range(5)]
+    assert added_chunks(chunks, arrays, 3).tolist() == expected
+    assert added_chunks(np.zeros(0, dtype=np.int64), np.zeros((0, 5), dtype=np.int64), 1).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(
+    ("numbers", "fits"),
+    [([2**62, 2**62 - 1], True), ([2**62, 2**62], False), ([-(2**62)] * 2, True), ([-(2**62), -(2**62), -1], False)],
+)
+def test_a_sum_that_int64_cannot_hold_is_an_error(numbers, fits):
+    arrays, chunks = np.array(numbers)[:, None], np.zeros(len(numbers), dtype=np.int64)
+    if fits:
+        assert added_chunks(chunks, arrays, 1).tolist() == [sum(numbers)]
+    else:
+        with pytest.raises(OverflowError, match="int64"):
+            added_chunks(chunks, arrays, 1)

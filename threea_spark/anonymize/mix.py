@@ -14,7 +14,7 @@ import numpy as np
 
 from threea_spark.approximate.mixture import Mixture
 from threea_spark.approximate.statistics import sums_of
-from threea_spark.arrays import Float32Array, Float64Array, Int16Array, Int64Array
+from threea_spark.arrays import Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
@@ -78,14 +78,13 @@ class Mixer:
         near = np.clip(np.nan_to_num(rows), -_FARTHEST, _FARTHEST)  # adapted centres may have run away
         return np.rint(near).astype(np.int64)
 
-    def groups(self, rows: PackedRows, scores: Float32Array) -> Int64Array:
+    def groups(self, rows: PackedRows) -> Int64Array:
         """Group of each row, a pure function of the row and its unit's secret token, shape (n,).
 
         Args:
           rows: PRIVATE.
-          scores: Their packed vectors in units of score, shape (n, width). PRIVATE.
         """
-        component = self.mixture.assign(scores, rows.classes)
+        component = self.mixture.component_of(rows)
         share = rows.group_tokens.astype(np.uint64) * self.groups_of[component].astype(np.uint64)
         return self.first_group[component] + (share >> np.uint64(32)).astype(np.int64)  # a token is 32 bits
 
@@ -110,7 +109,7 @@ class Mixer:
         residuals = self.residuals(rows.packed, rows.classes, self.component_of(groups))
         return np.asarray(sums_of(residuals, groups - first, n_groups), dtype=np.int64)
 
-    def query(self, encoding: Encoding) -> GroupQuery[PackedRows]:
+    def query(self) -> GroupQuery[PackedRows]:
         """The sums of all groups."""
         return GroupQuery(
             stage=Stage.ANONYMIZE,
@@ -119,7 +118,7 @@ class Mixer:
             size=self.n_groups * self.length,
             n_groups=self.n_groups,
             length=self.length,
-            groups_of=lambda rows: self.groups(rows, encoding.scores(rows.packed)),
+            groups_of=self.groups,
             sums_of=self.sums,
         )
 

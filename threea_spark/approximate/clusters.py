@@ -11,7 +11,7 @@ from threea_spark.approximate.constrain import exactly_constrained
 from threea_spark.approximate.mixture import Mixture, m_step, starting_mixture
 from threea_spark.approximate.prices import large_enough, raise_prices
 from threea_spark.approximate.statistics import Covariance, first_statistics, n_second, product_bound, second_statistics
-from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.arrays import Float64Array, Int16Array, Int64Array
 from threea_spark.encode.codec import Encoding
 from threea_spark.engine.packed import PackedRows
 from threea_spark.engine.progress import counted
@@ -112,13 +112,13 @@ def statistics_queries(
       isotropic.
     """
     k, norm, width, covariance = mixture.n_components, encoding.norm_bound, encoding.width, mixture.covariance
-    assigned = _LastAssignment(encoding, mixture)
+    assigned = _LastAssignment(mixture)
     first: SumQuery[PackedRows] = SumQuery(
         stage=Stage.APPROXIMATE,
         name=f"first-{name}",
         bound=first_bound(norm, len(encoding.features)),
         size=k * (1 + width),
-        contribution=lambda rows: first_statistics(rows.packed, assigned(rows), k, norm),
+        contribution=lambda rows: first_statistics(*assigned(rows), k, norm),
     )
     if covariance == "isotropic":
         return first, None
@@ -127,7 +127,7 @@ def statistics_queries(
         name=f"second-{name}",
         bound=second_bound(norm, len(encoding.features), covariance),
         size=k * n_second(width, covariance),
-        contribution=lambda rows: second_statistics(rows.packed, assigned(rows), k, covariance),
+        contribution=lambda rows: second_statistics(*assigned(rows), k, covariance),
     )
     return first, second
 
@@ -138,7 +138,7 @@ def sizes_query(encoding: Encoding, mixture: Mixture, name: str) -> SumQuery[Pac
     size = mixture.n_components * n_classes
 
     def contribution(rows: PackedRows) -> Int64Array:
-        component = mixture.assign(encoding.scores(rows.packed), rows.classes)
+        component = mixture.component_of(rows)
         return np.bincount(component * n_classes + rows.classes, minlength=size).astype(np.int64)
 
     return SumQuery(stage=Stage.APPROXIMATE, name=name, bound=RowBound.count(), size=size, contribution=contribution)
@@ -147,17 +147,17 @@ def sizes_query(encoding: Encoding, mixture: Mixture, name: str) -> SumQuery[Pac
 class _LastAssignment:
     """Assigns each batch to components once, for the queries of one pass that ask for it."""
 
-    def __init__(self, encoding: Encoding, mixture: Mixture) -> None:
-        self._encoding, self._mixture = encoding, mixture
+    def __init__(self, mixture: Mixture) -> None:
+        self._mixture = mixture
         self._rows: PackedRows | None = None
-        self._component: Int64Array | None = None
+        self._found: tuple[Int16Array, Int64Array] | None = None
 
-    def __call__(self, rows: PackedRows) -> Int64Array:
-        """Returns the component of each row of a batch, shape (n,). PRIVATE."""
-        if self._component is None or rows is not self._rows:
+    def __call__(self, rows: PackedRows) -> tuple[Int16Array, Int64Array]:
+        """Returns the packed vectors of a batch, row after row, and the component of each, shape (n,). PRIVATE."""
+        if self._found is None or rows is not self._rows:
             self._rows = rows
-            self._component = self._mixture.assign(self._encoding.scores(rows.packed), rows.classes)
-        return self._component
+            self._found = np.ascontiguousarray(rows.packed), self._mixture.component_of(rows)
+        return self._found
 
 
 def _em_pass(

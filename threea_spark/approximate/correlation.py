@@ -110,7 +110,9 @@ def pair_products(scores: Float64Array, bound: int) -> Int64Array:
     Returns:
       Exact sums of the strict upper triangle, shape (f * (f - 1) / 2,). PRIVATE.
     """
-    units = _shrunk(np.rint(np.clip(scores, -_LARGEST_SCORE, _LARGEST_SCORE) * GRID), bound)
+    units = np.clip(scores, -_LARGEST_SCORE, _LARGEST_SCORE)
+    units *= GRID
+    units = _shrunk(np.rint(units, out=units), bound)
     gram = units.T @ units  # float64 holds it exactly: a batch's sum stays far below 2^53
     return np.rint(gram[np.triu_indices(scores.shape[1], 1)]).astype(np.int64)
 
@@ -127,8 +129,10 @@ def _shrunk(units: Float64Array, bound: int) -> Float64Array:
 
 def _squared_products(units: Float64Array) -> Int64Array:
     """Squared L2 norm of each row's products of pairs, in exact integers, shape (n,)."""
-    squares = units.astype(np.int64) ** 2
-    return np.asarray((squares.sum(axis=1) ** 2 - (squares**2).sum(axis=1)) // 2, dtype=np.int64)
+    squares = np.square(units)  # float64 holds these sums exactly: 10,000 times 512^4 is below 2^50
+    sums = squares.sum(axis=1).astype(np.int64)
+    sums_of_squares = np.square(squares, out=squares).sum(axis=1).astype(np.int64)
+    return np.asarray((sums**2 - sums_of_squares) // 2, dtype=np.int64)
 
 
 def correlations(noisy: Float64Array, stddev: float, n_rows: float, spread: Float64Array) -> Float64Array:

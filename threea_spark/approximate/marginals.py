@@ -31,7 +31,7 @@ def marginals_query(encoding: Encoding, mixture: Mixture, stage: Stage, name: st
     k, n_cells = mixture.n_components, encoding.n_cells
 
     def contribution(rows: PackedRows) -> Int64Array:
-        component = mixture.assign(encoding.scores(rows.packed), rows.classes)
+        component = mixture.component_of(rows)
         return cell_counts(encoding.cells(rows.packed), component, k, n_cells)
 
     bound = row_bound(len(encoding.features))
@@ -50,7 +50,7 @@ def cell_counts(cells: Int64Array, component: Int64Array, n_components: int, n_c
       Exact counts, shape (n_components * (1 + n_cells),): sizes first, then cells. PRIVATE.
     """
     sizes = np.bincount(component, minlength=n_components)
-    flat = (component[:, None] * n_cells + cells).ravel()
+    flat = (cells.T + component * n_cells).ravel()  # column after column, as they lie in memory
     counts = np.bincount(flat, minlength=n_components * n_cells)
     return np.concatenate([sizes, counts]).astype(np.int64)
 

@@ -16,6 +16,7 @@ from threea_spark.approximate.nearest import QuadraticForms
 from threea_spark.approximate.statistics import PRODUCT_GRID, Covariance
 from threea_spark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from threea_spark.encode.feature import SCORE_GRID
+from threea_spark.engine.packed import PackedRows
 
 REG_COVAR = 0.05
 """Added to every variance, in squared score units: no component is thinner than the noise on its mean."""
@@ -84,36 +85,53 @@ class Mixture:
 
     def __getstate__(self) -> dict[str, object]:
         """Travels with its forms: the driver inverts matrices once, so that no two executors can disagree on them."""
-        return {**self.__dict__, "forms": self.forms}
+        own = {name: value for name, value in self.__dict__.items() if name != "_of_classes"}
+        return {**own, "forms": self.forms}
 
     def discrepancy(self, scores: Float32Array) -> Float64Array:
         """Squared distance or negative log-likelihood (without constants) minus price, shape (n, k)."""
         return self.forms.values(scores)
 
-    def assign(self, scores: Float32Array, classes: Int64Array) -> Int64Array:
+    def assign(self, scores: NDArray[np.number], classes: Int64Array, unit: float = 1.0) -> Int64Array:
         """Assigns every row to a component, shape (n,).
 
         Args:
-          scores: Shape (n, d). PRIVATE.
+          scores: Shape (n, d), fast where its columns are contiguous. PRIVATE.
           classes: Class of each row, shape (n,). PRIVATE.
+          unit: What a 1 in `scores` stands for, in units of score.
         """
         if self.n_components == 1:
             return np.zeros(len(classes), dtype=np.int64)
         if np.all(self.class_of < 0):
-            return self.forms.least(scores)
+            return self.forms.least(scores, unit)
         if np.all(self.class_of >= 0) and len(np.unique(self.class_of)) == self.n_components:
             lookup = np.zeros(int(max(self.class_of.max(), classes.max(initial=0))) + 1, dtype=np.int64)
             lookup[self.class_of] = np.arange(self.n_components)
             return lookup[classes]
         component = np.zeros(len(classes), dtype=np.int64)
-        for klass in np.unique(classes):
-            open_to = np.flatnonzero((self.class_of == klass) | (self.class_of < 0))
+        for klass in np.unique(classes).tolist():
+            open_to, forms = self._open_to(klass)
             rows = np.flatnonzero(classes == klass)
             if len(open_to) == 1:
                 component[rows] = open_to[0]
             elif len(open_to):
-                component[rows] = open_to[self.forms.some(open_to).least(scores[rows])]
+                component[rows] = open_to[forms.least(scores.T[:, rows].T, unit)]
         return component
+
+    def component_of(self, rows: PackedRows) -> Int64Array:
+        """Assigns staged rows, shape (n,). PRIVATE."""
+        return self.assign(rows.packed, rows.classes, 1.0 / SCORE_GRID)
+
+    def _open_to(self, klass: int) -> tuple[Int64Array, QuadraticForms]:
+        """The components that take rows of a class, and their forms: selected once for all batches."""
+        if klass not in self._of_classes:
+            which = np.flatnonzero((self.class_of == klass) | (self.class_of < 0))
+            self._of_classes[klass] = (which, self.forms.some(which))
+        return self._of_classes[klass]
+
+    @cached_property
+    def _of_classes(self) -> dict[int, tuple[Int64Array, QuadraticForms]]:
+        return {}
 
 
 def _on_grid(values: NDArray[np.floating], grid: float) -> Float64Array:

@@ -33,7 +33,8 @@ def first_statistics(packed: Int16Array, component: Int64Array, k: int, norm_bou
     """
     sums = np.empty((k, 1 + packed.shape[1]), dtype=np.int64)
     sums[:, 0] = norm_bound * np.bincount(component, minlength=k)
-    sums[:, 1:] = sums_of(packed.astype(_summable(len(packed), 2**15)), component, k)
+    rows = np.ascontiguousarray(packed)  # before the cast: half the bytes to move
+    sums[:, 1:] = sums_of(rows.astype(_summable(len(rows), 2**15)), component, k)
     return sums.ravel()
 
 
@@ -46,14 +47,16 @@ def second_statistics(packed: Int16Array, component: Int64Array, k: int, covaria
     """
     if covariance == "isotropic":
         return np.zeros(0, dtype=np.int64)
+    packed = np.ascontiguousarray(packed)
     units = (packed + ((packed >> 15) & (_COARSER - 1))) >> (_COARSER.bit_length() - 1)  # divided, toward zero
     if covariance == "diagonal":
-        squares = np.square(units, dtype=_summable(len(units), int(np.abs(units).max(initial=0)) ** 2))
+        largest = max(int(units.max(initial=0)), -int(units.min(initial=0)))
+        squares: NDArray[np.integer] = units.astype(_summable(len(units), largest**2))
+        np.multiply(squares, squares, out=squares)
         return np.asarray(sums_of(squares, component, k), dtype=np.int64).ravel()
-    values, width = units.astype(np.float64), packed.shape[1]
-    order = np.argsort(component, kind="stable")
+    width, order = packed.shape[1], np.argsort(component, kind="stable")
     ends = np.cumsum(np.bincount(component, minlength=k))
-    values, start = values[order], 0
+    values, start = units[order].astype(np.float64), 0
     products = np.zeros((k, width, width), dtype=np.int64)
     for index, end in enumerate(ends.tolist()):
         own, start = values[start:end], end

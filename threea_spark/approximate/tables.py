@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from threea_spark.approximate.pair_counts import joint_counts
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.encode.cell_names import cell_names, feature_names
 from threea_spark.encode.codec import Encoding, Feature
@@ -25,7 +26,6 @@ from threea_spark.privacy.terms import Stage
 
 Pair = tuple[int, int]
 _MIN_MASS = 1e-6
-_BATCH_VALUES = 1 << 22  # rows times groups: 16 MB of float32, and few enough rows that it adds ones exactly
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class TableColumns:
 
     def cells(self, rows: PackedRows) -> Int64Array:
         """Cell of every column of each row, counted within the column, shape (n, n_columns). PRIVATE."""
-        features = self.encoding.cells(rows.packed) - self.encoding.cell_layout.offsets[:-1]
-        return np.column_stack([features, rows.classes]) if self.has_label else features
+        features = self.encoding.cells(rows.packed).T - self.encoding.cell_layout.offsets[:-1, None]
+        return (np.vstack([features, rows.classes]) if self.has_label else features).T
 
     def in_other_tables(self) -> BoolArray:
         """Which entries of the matrix of all groups, groups of one column beside those of another, are counted.
@@ -140,19 +140,11 @@ def pairs_bound(n_columns: int) -> RowBound:
 
 def pairs_query(columns: TableColumns) -> SumQuery[PackedRows]:
     """The tables of all pairs in groups, entries of `in_other_tables` in order."""
-    counted, starts = columns.in_other_tables(), np.cumsum([0, *columns.n_groups[:-1]])
-    groups, n = columns.groups, len(counted)
+    counted, groups = columns.in_other_tables(), columns.groups
 
     def contribution(rows: PackedRows) -> Int64Array:
-        cells, total = columns.cells(rows), np.zeros((n, n), dtype=np.int64)
-        places = np.column_stack([own[cells[:, j]] + starts[j] for j, own in enumerate(groups)])
-        step = max(1, _BATCH_VALUES // n)
-        for first in range(0, len(places), step):
-            own = places[first : first + step]
-            ones = np.zeros((len(own), n), dtype=np.float32)
-            ones[np.arange(len(own))[:, None], own] = 1.0
-            total += np.rint(ones.T @ ones).astype(np.int64)
-        return total[counted]
+        own = np.stack([group[cells] for group, cells in zip(groups, columns.cells(rows).T, strict=True)])
+        return joint_counts(columns.n_groups, len(rows)).tables(own)[counted]
 
     bound = pairs_bound(len(groups))
     return SumQuery(
@@ -165,8 +157,8 @@ def tables_query(columns: TableColumns, chosen: Sequence[Pair]) -> SumQuery[Pack
     sizes = [columns.sizes[a] * columns.sizes[b] for a, b in chosen]
 
     def contribution(rows: PackedRows) -> Int64Array:
-        cells = columns.cells(rows)
-        flat = [cells[:, a] * columns.sizes[b] + cells[:, b] for a, b in chosen]
+        cells = columns.cells(rows).T
+        flat = [cells[a] * columns.sizes[b] + cells[b] for a, b in chosen]
         counts = [np.bincount(own, minlength=size) for own, size in zip(flat, sizes, strict=True)]
         return np.concatenate(counts).astype(np.int64)
 

@@ -148,10 +148,10 @@ class CategoryCodec(FeatureCodec):
 
     def cells(self, packed: Int16Array) -> Int64Array:
         """Finds the one coordinate that is not zero; a row that was clipped to zero counts in the first cell."""
-        cell = np.zeros(len(packed), dtype=np.int64)
+        cell = np.zeros(len(packed), dtype=np.min_scalar_type(self.n_cells))
         for own in range(1, self.n_cells):
-            cell += (packed[:, own] > 0) * np.int64(own)
-        return cell
+            cell += (packed[:, own] > 0) * cell.dtype.type(own)
+        return cell.astype(np.int64)
 
     def nearest_cells(self, rows: Float64Array) -> Int64Array:
         """Finds the largest coordinate."""

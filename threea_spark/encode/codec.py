@@ -130,10 +130,10 @@ class Encoding:
         Returns:
           Shape (n, n_features): exactly one cell a feature, so a row's cell counts have squared norm n_features.
         """
-        found = np.empty((len(self.features), len(packed)), dtype=np.int64)
-        for row, feature, (start, stop) in zip(found, self.features, pairwise(self._ends), strict=True):
-            row[:] = feature.cells(packed[:, start:stop])
-        return (found + self.cell_layout.offsets[:-1, None]).T
+        found, offsets = np.empty((len(self.features), len(packed)), dtype=np.int64), self.cell_layout.offsets.tolist()
+        for row, feature, place, offset in zip(found, self.features, pairwise(self._ends), offsets[:-1], strict=True):
+            np.add(feature.cells(packed[:, slice(*place)]), offset, out=row)
+        return found.T
 
     def nearest_cells(self, rows: Float64Array) -> Int64Array:
         """Finds the cells of mixed rows: the largest level, the number's cell, null where its indicator leads.

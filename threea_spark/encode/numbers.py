@@ -146,7 +146,7 @@ class NumberCodec(FeatureCodec):
         """Looks up the cell of each score; an indicator of null comes first."""
         cell = self._cell_table[packed[:, 0].astype(np.int64) + _LARGEST_SCORE].astype(np.int64)
         if self.nullable:
-            cell[packed[:, 1] > 0] = self.n_value_cells
+            np.copyto(cell, self.n_value_cells, where=packed[:, 1] > 0)
         return cell
 
     @cached_property

@@ -1,8 +1,8 @@
 """The staged format: blocks of packed rows, compressed, each one cell of a Spark table.
 
 Handing a row to Python costs Spark far more than its few dozen bytes, so a row of the staged table holds some hundred
-packed rows. Inside a block every column is stored by itself, low bytes apart from high ones (a shuffle filter, as in
-Blosc or Parquet's BYTE_STREAM_SPLIT), so that it compresses well and is read as whole columns.
+packed rows. Inside a block every column is stored by itself, as narrow as its values allow (block_columns.py), and read
+as a whole. LZ4 costs a tenth of what zstd does, which would make scores of numbers hardly shorter.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from threea_spark.arrays import BoolArray, Int16Array, Int64Array, Uint32Array
+from threea_spark.engine.block_columns import HEADER, ColumnCode, read_columns
 
 N_ROWS = "n_rows"  # int: packed rows in a block
 BLOCK = "block"  # binary: packed rows, compressed (engine/packed.py)
@@ -23,10 +24,13 @@ UNIT_ID = "unit_id"  # binary: the unit's identifier, dropped before staging
 SCHEMA = f"{N_ROWS} int, {BLOCK} binary"
 COINS = 2**32
 """A unit's coin is uniform on [0, COINS)."""
-_BLOCK_BYTES = 1 << 15  # Spark holds thousands of cells at a time, and counts them, not their bytes
-_STEP_COORDINATES = 1 << 18  # of one matrix product: as float32 they stay in a core's own cache
-_CODEC, _LEVEL = "zstd", 1
+_BLOCK_BYTES = 1 << 16  # before compression
+MAX_FILE_BLOCKS = 1024  # Spark's reader holds 4,096 cells at a time, but none of a second file
+_STEP_COORDINATES, _STEP_ROWS = 1 << 21, 1 << 14  # most that are handed on together
+_CODEC = "lz4_raw"
 _ROW_OVERHEAD = 16  # bytes: class, coin, group token, score of the label
+_LENGTH_BYTES = 4  # of the number that says how long a block is before compression
+_CACHE_LINE = 32  # int16 values
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class PackedRows:
     def where(self, chosen: BoolArray) -> PackedRows:
         """The rows of a mask of shape (n,)."""
         return PackedRows(
-            np.asfortranarray(self.packed[chosen]),
+            self.packed.T[:, chosen].T,
             self.classes[chosen],
             self.coins[chosen],
             self.group_tokens[chosen],
@@ -83,33 +87,28 @@ def joined(parts: Iterable[PackedRows], width: int) -> PackedRows:
 
 def blocks_of(rows: PackedRows) -> pa.RecordBatch:
     """Writes rows as one batch of the staged table. PRIVATE."""
-    n_rows, width = rows.packed.shape
-    per_block = max(1, _BLOCK_BYTES // (2 * width + _ROW_OVERHEAD))
-    codec = pa.Codec(_CODEC, _LEVEL)
-    sizes = [min(per_block, n_rows - start) for start in range(0, n_rows, per_block)]
-    columns = np.ascontiguousarray(rows.packed.T, dtype="<i2").view(np.uint8).reshape(width, n_rows, 2)
-    others = [
-        rows.classes.astype("<i4"),
-        rows.coins.astype("<u4"),
-        rows.group_tokens.astype("<u4"),
-        rows.label_scores.astype("<i4"),
-    ]
-    blocks = []
+    n_rows, columns = len(rows), np.ascontiguousarray(rows.packed.T)
+    others = np.stack([rows.classes.astype("<u4"), rows.coins, rows.group_tokens, rows.label_scores.astype("<u4")])
+    code = ColumnCode.of(columns)
+    coded, per_block = code.coded(columns), max(1, int(_BLOCK_BYTES / (code.row_bytes + _ROW_OVERHEAD)))
+    codec, blocks, sizes = pa.Codec(_CODEC), [], []
     for start in range(0, n_rows, per_block):
         own = slice(start, start + per_block)
-        planes = columns[:, own].transpose(2, 0, 1).tobytes()
-        blocks.append(codec.compress(planes + b"".join(part[own].tobytes() for part in others), asbytes=True))
+        cells = others[:, own].tobytes() + coded.block(own)
+        header = len(cells).to_bytes(_LENGTH_BYTES, "little") + code.header
+        blocks.append(header + codec.compress(cells, asbytes=True))
+        sizes.append(min(per_block, n_rows - start))
     return pa.RecordBatch.from_arrays([pa.array(sizes, pa.int32()), pa.array(blocks, pa.binary())], [N_ROWS, BLOCK])
 
 
 def unpacked(batches: Iterable[pa.RecordBatch], width: int) -> Iterator[PackedRows]:
-    """Reads batches of the staged table in steps of as many rows as one matrix product handles well. PRIVATE.
+    """Reads batches of the staged table in steps of rows that stay in a core's caches. PRIVATE.
 
     Args:
       batches: With the columns of SCHEMA.
       width: Coordinates of a packed vector.
     """
-    step_rows = max(1, _STEP_COORDINATES // max(width, 1))
+    step_rows = min(max(1, _STEP_COORDINATES // max(width, 1)), _STEP_ROWS)
     for batch in batches:
         sizes = batch.column(N_ROWS).to_numpy()
         steps = (np.cumsum(sizes) - 1) // step_rows
@@ -119,20 +118,22 @@ def unpacked(batches: Iterable[pa.RecordBatch], width: int) -> Iterator[PackedRo
 
 
 def _read(blocks: pa.Array, places: Int64Array, sizes: NDArray[np.int32], width: int) -> PackedRows:
+    """Reads the blocks at some places. PRIVATE."""
     n_rows = int(sizes.sum())
-    low, high = np.empty((2, width, n_rows), dtype=np.uint8)
     others = np.empty((4, n_rows), dtype="<u4")
-    end = 0
+    # columns that lie a multiple of 4 KB apart would share the lines of a cache
+    columns = np.empty((width, n_rows + _CACHE_LINE), dtype="<i2")[:, :n_rows]
+    codec, end = pa.Codec(_CODEC), 0
     for place, size in zip(places.tolist(), sizes.tolist(), strict=True):
-        start, end, cells = end, end + size, size * width
-        raw = pa.decompress(blocks[place].as_buffer(), size * (2 * width + _ROW_OVERHEAD), codec=_CODEC)
-        planes = np.frombuffer(raw, dtype=np.uint8)
-        low[:, start:end] = planes[:cells].reshape(width, size)
-        high[:, start:end] = planes[cells : 2 * cells].reshape(width, size)
-        others[:, start:end] = np.frombuffer(raw, dtype="<u4", offset=2 * cells).reshape(4, size)
-    columns = (high.astype(np.uint16) << 8) | low
+        start, end = end, end + size
+        block = blocks[place].as_buffer()
+        header = np.frombuffer(block, HEADER, 1, _LENGTH_BYTES)[0]
+        n_bytes = int.from_bytes(block[:_LENGTH_BYTES], "little")
+        cells = codec.decompress(block[_LENGTH_BYTES + header.nbytes :], n_bytes)
+        others[:, start:end] = np.frombuffer(cells, "<u4", 4 * size).reshape(4, size)
+        read_columns(cells, _ROW_OVERHEAD * size, header, columns[:, start:end])
     label_scores = others[3].view("<i4").astype(np.int64)
-    return PackedRows(columns.view(np.int16).T, others[0].astype(np.int64), others[1], others[2], label_scores)
+    return PackedRows(columns.T, others[0].astype(np.int64), others[1], others[2], label_scores)
 
 
 def column_name(position: int) -> str:

@@ -1,8 +1,9 @@
 """Rows on Spark: the passes of `mapInArrow` behind the sums, samples and counts that the meter asks for.
 
-Each task adds its batches up in numpy and hands over one array, cut into chunks; Spark SQL adds the chunks of all
-tasks in int64, where an overflow is an error and not a wrap (in ANSI mode; 10^12 rows, the most that are taken, do not
-come near it by default settings). Order and number of partitions change nothing.
+Each task adds its batches up in numpy and hands over one array, cut into chunks. The driver adds those of few tasks;
+Spark SQL those of many, in a shuffle, which takes longer than some passes. Either adds int64, where an overflow is an
+error and not a wrap (in ANSI mode; 10^12 rows, the most that are taken, do not come near it by default settings). Order
+and number of partitions change nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.packed import SCHEMA, UNIT, PackedRows, blocks_of, joined, unpacked
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 12  # so that the arrays of ten thousand tasks still fit the task that adds them up
 _SUMS = "chunk int, sums array<bigint>"
 _MAX_TASKS = 2048
+_MAX_FILE_TASKS = 16  # that share a staged file: Spark cuts none of less than 4 MB from its at most 64
+_DRIVER_BYTES = 1 << 25  # of all tasks' arrays
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,15 @@ class SparkStaged:
     def sums(self, queries: Sequence[SumQuery[PackedRows]]) -> list[Int64Array]:
         """Returns the exact sums of several queries, in one pass."""
         width = self.width
-        return _sums(self.frame, queries, lambda batches: unpacked(batches, width))
+        return _sums(self.frame, queries, lambda batches: unpacked(batches, width), max_tasks=self._max_tasks)
+
+    @cached_property
+    def _max_tasks(self) -> int | None:
+        """About the most tasks of a pass; None if that cannot be known."""
+        try:
+            return _MAX_FILE_TASKS * len(self.frame.inputFiles())
+        except Exception:  # a service that hides the files of its tables, which each reports in its own way
+            return None
 
     def sample(self, rate: float) -> PackedRows:
         """Brings the sampled rows to the driver."""
@@ -153,6 +168,7 @@ def _sums(
     frame: DataFrame,
     queries: Sequence[SumQuery[R]],
     read: Callable[[Iterator[pa.RecordBatch]], Iterable[R]],
+    max_tasks: int | None = None,
 ) -> list[Int64Array]:
     """Adds up the contributions of all queries over a table, as one array; bounded by the queries' sizes. PRIVATE."""
     ends = np.cumsum([query.size for query in queries]).tolist()
@@ -163,15 +179,40 @@ def _sums(
 
     def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = np.zeros(n_chunks * length, dtype=np.int64)
+        own = np.split(sums[:size], ends[:-1])  # views
         for rows in read(batches):
-            sums[:size] += np.concatenate([contribution(rows) for contribution in contributions])
+            for total, contribution in zip(own, contributions, strict=True):
+                total += contribution(rows)
         chunks = pa.FixedSizeListArray.from_arrays(pa.array(sums), length).cast(pa.list_(pa.int64()))
         yield pa.RecordBatch.from_arrays([pa.array(range(n_chunks), pa.int32()), chunks], ["chunk", "sums"])
 
-    total = np.zeros(n_chunks * length, dtype=np.int64)
-    for row in frame.mapInArrow(as_task(partial), _SUMS).groupBy("chunk").agg(summed_arrays("sums", length)).collect():
-        total[row["chunk"] * length :][:length] = row["sums"]  # bounded: as many numbers as the queries ask for
+    parts, n_bytes = frame.mapInArrow(as_task(partial), _SUMS), 8 * n_chunks * length
+    if max_tasks is None or max_tasks * n_bytes > _DRIVER_BYTES:
+        parts = parts.groupBy("chunk").agg(summed_arrays("sums", length))
+    table = parts.toArrow()  # bounded: by `_DRIVER_BYTES`, or as many numbers as the queries ask for
+    arrays = table["sums"].combine_chunks().flatten().to_numpy().reshape(-1, length)
+    total = added_chunks(table["chunk"].to_numpy(), arrays, n_chunks)
     return np.split(total[:size], ends[:-1])
+
+
+def added_chunks(chunks: NDArray[np.integer], arrays: Int64Array, n_chunks: int) -> Int64Array:
+    """Adds up arrays by chunk; an overflow is an error. PRIVATE.
+
+    Args:
+      chunks: Of which chunk each array is, shape (n,).
+      arrays: Shape (n, length).
+      n_chunks: How many chunks there are.
+
+    Raises:
+      OverflowError: if a sum does not fit int64.
+    """
+    high, low = np.zeros((2, n_chunks, arrays.shape[1]), dtype=np.int64)  # halves: sums of 2^31 of them fit
+    np.add.at(high, chunks, arrays >> 32)
+    np.add.at(low, chunks, arrays & 0xFFFF_FFFF)
+    high += low >> 32
+    if high.min(initial=0) < -(2**31) or high.max(initial=0) >= 2**31:
+        raise OverflowError("overflow: a sum over all rows does not fit int64")
+    return ((high << 32) | (low & 0xFFFF_FFFF)).ravel()
 
 
 def summed_arrays(column: str, length: int) -> Column:

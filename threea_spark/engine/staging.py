@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from threea_spark.engine.delta import STAGING
+from threea_spark.engine.packed import MAX_FILE_BLOCKS
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 
 SCRATCH = "threea-spark-"
@@ -77,5 +78,10 @@ def stage(rows: DataFrame, name: str) -> DataFrame:
 
     Delta records no minima and maxima of the rows, because its log may outlive the table.
     """
-    rows.write.format("delta").mode("error").option("delta.dataSkippingNumIndexedCols", "0").saveAsTable(name)
+    writer_of_blocks(rows).mode("error").option("delta.dataSkippingNumIndexedCols", "0").saveAsTable(name)
     return rows.sparkSession.table(name)
+
+
+def writer_of_blocks(rows: DataFrame) -> DataFrameWriter:
+    """Writes blocks of packed rows, which are compressed as they are."""
+    return rows.write.format("delta").option("compression", "none").option("maxRecordsPerFile", MAX_FILE_BLOCKS)
