@@ -1,4 +1,4 @@
-"""The private staging table: written once, read back, and always dropped."""
+"""The private staging tables, of packed and of kept rows: written once, read back, and always dropped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCRATCH = "threea-spark-"
 
 @contextmanager
 def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
-    """Yields the name of a private staging table, and drops the table at the end in any case.
+    """Yields the name of a private staging table, and drops the table and the kept rows at the end in any case.
 
     Args:
       spark: A session.
@@ -31,7 +31,15 @@ def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        spark.sql(f"DROP TABLE IF EXISTS {name}")
+        try:
+            spark.sql(f"DROP TABLE IF EXISTS {kept_name(name)}")
+        finally:
+            spark.sql(f"DROP TABLE IF EXISTS {name}")
+
+
+def kept_name(staging: str) -> str:
+    """The name of the table of kept rows beside a staging table."""
+    return f"{staging}_rows"
 
 
 def stage(rows: DataFrame, name: str) -> DataFrame:

@@ -106,9 +106,10 @@ def spark_source(table: DataFrame, domain: Domain, unit: PrivacyUnit, key: bytes
       domain: Columns that are read.
       unit: Whose presence is hidden.
       key: The release's secret key.
-      staging: Name of the private staging table, which the caller drops.
+      staging: Name of the private staging tables, which the caller drops; empty if one sum is asked for alone.
     """
-    return SparkSource(bound_rows(canonical(table, domain, unit), unit, key), staging)
+    opened = tuple(column_name(list(domain.columns).index(name)) for name in domain.open_columns)
+    return SparkSource(bound_rows(canonical(table, domain, unit), unit, key), staging, opened)
 
 
 def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:
