@@ -16,16 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from threea_spark.engine.packed import BLOCK, N_ROWS
+from threea_spark.engine.packed import BLOCK
 from threea_spark.engine.partial_sums import CHUNK, SUMS, PartialSums
 
-COLUMN, VALUE, COUNT = "column", "value", "n"  # the count of one value of an open column in some rows
-KEPT_SCHEMA = (
-    f"{N_ROWS} int, {BLOCK} binary, {CHUNK} int, {SUMS} array<bigint>, {COLUMN} string, {VALUE} binary, {COUNT} bigint"
-)
+COLUMN, VALUE, COUNT = "name", "value", "n"  # the count of one value of an open column in some rows
+KEPT_SCHEMA = f"{BLOCK} binary, {CHUNK} int, {SUMS} array<bigint>, {COLUMN} string, {VALUE} binary, {COUNT} bigint"
 _ARROW_SCHEMA = pa.schema(
     [
-        (N_ROWS, pa.int32()),
         (BLOCK, pa.binary()),
         (CHUNK, pa.int32()),
         (SUMS, pa.list_(pa.int64())),
@@ -92,8 +89,7 @@ def blocks_of_cells(rows: pa.RecordBatch) -> pa.RecordBatch:
     narrow = pa.RecordBatch.from_arrays(columns, rows.schema.names)
     per_block = max(1, rows.num_rows // (1 + narrow.nbytes // _BLOCK_BYTES))
     blocks = [narrow.slice(start, per_block) for start in range(0, rows.num_rows, per_block)]
-    sizes = pa.array([block.num_rows for block in blocks], pa.int32())
-    return pa.RecordBatch.from_arrays([sizes, pa.array(map(_written, blocks), pa.binary())], [N_ROWS, BLOCK])
+    return pa.RecordBatch.from_arrays([pa.array(map(_written, blocks), pa.binary())], [BLOCK])
 
 
 def cells_in_blocks(batches: Iterable[pa.RecordBatch], doubles: frozenset[str]) -> Iterator[pa.RecordBatch]:
