@@ -98,7 +98,7 @@ def frame(spark, table):
 def sources(spark, table, frame):
     unit = CONFIG.privacy.privacy_unit
     with staging(spark, "engines", "") as name:
-        yield spark_source(frame, DOMAIN, unit, KEY, name), local_source(table, DOMAIN, unit, KEY)
+        yield spark_source(frame, DOMAIN, unit, KEY, name, keeps=True), local_source(table, DOMAIN, unit, KEY)
 
 
 def counted(rows, schema):
@@ -135,7 +135,8 @@ def test_a_table_without_rows_is_read_on_either(table, spark):
     encoded = measure_encoding(local, CONFIG, meter_of(), PRICES)
     query = encoded.reader.histogram_query()
     with staging(spark, "empty", "") as name:
-        kept, read = (spark_source(spark.createDataFrame(empty), DOMAIN, unit, KEY, own) for own in (name, ""))
+        frame = spark.createDataFrame(empty)
+        kept, read = (spark_source(frame, DOMAIN, unit, KEY, name, keeps=keeps) for keeps in (True, False))
         found = [source.sums([query])[0].any() for source in (kept, kept, read, local)]
     assert found == [False] * 4
 
@@ -165,7 +166,7 @@ def test_the_source_is_read_once_and_nothing_of_it_is_left(spark):
 
     frame = spark.range(0, 2_000, 1, 3).mapInArrow(drawn, "c0 double, c1 string")
     with staging(spark, "once", "") as name:
-        source = SparkSource(frame, name, ("c1",))
+        source = SparkSource(frame, name, keeps=True, counted=("c1",))
         values = dict(source.passing_values("c1", lambda value, count: count))
         first, second = source.sums([total("a", 1), total("b", 2)])
         assert spark.catalog.tableExists(kept_name(name))
@@ -186,7 +187,7 @@ def test_what_was_kept_is_dropped_if_a_reading_fails(spark):
     def read():
         with staging(spark, "fails", "") as name:
             names.append(name)
-            source = SparkSource(frame, name, ("c0",))
+            source = SparkSource(frame, name, keeps=True, counted=("c0",))
             assert len(source.frequent_values("c0", 20, above=0)) == 10
             source.sums([query])
 

@@ -73,7 +73,7 @@ def test_rows_come_back_as_they_were_read_whatever_the_batches(batch_rows):
     kept = list(Keep(None, ())(iter(batches)))
     assert bits(plain(cells_in_blocks(kept, DOUBLES))) == wanted
     largest = max(len(block.as_py()) for batch in kept for block in batch.column(BLOCK))
-    assert largest < 2 * 2**19
+    assert largest < 2 * 2**20
 
 
 def test_whole_numbers_and_repeated_text_take_few_bytes():

@@ -31,7 +31,7 @@ _ARROW_SCHEMA = pa.schema(
         (COUNT, pa.int64()),
     ]
 )
-_BLOCK_BYTES = 1 << 19  # Parquet's writer looks at the size of a page at every hundredth cell
+_BLOCK_BYTES = 1 << 20  # Parquet's writer looks at the size of a page at every hundredth cell
 _STEP_ROWS = 1 << 14  # fewer rows at a time spend more on the calls than on the rows
 _STEP_BYTES = 1 << 24
 _WORTH_A_DICTIONARY = 8  # rows for each of its values

@@ -32,17 +32,16 @@ _MAX_TASKS = 2048
 class SparkSource:
     """The source's rows on Spark; see `SourceRows`.
 
-    The first reading keeps what it reads (engine/kept.py) until the rows are packed, since at least packing reads them
-    again. Where there is no staging, one sum is asked for and nothing is kept.
-
     Attributes:
       frame: Canonical columns, at most `max_rows` rows of each unit. PRIVATE.
-      staging: Name of the private staging tables, which the caller drops; empty where there are none.
+      staging: Name of the private staging tables, which the caller drops; empty where nothing is staged.
+      keeps: Whether the first reading keeps what it reads (engine/kept.py) for all others, until rows are packed.
       counted: Columns whose values may be asked for.
     """
 
     frame: DataFrame
     staging: str
+    keeps: bool = False
     counted: tuple[str, ...] = ()
     _kept: DataFrame | None = field(default=None, init=False)
 
@@ -53,7 +52,7 @@ class SparkSource:
 
     def sums(self, queries: Sequence[SumQuery[pa.RecordBatch]]) -> list[Int64Array]:
         """Returns the exact sums of several queries, in one pass."""
-        if self.staging and self._kept is None:
+        if self.keeps and self._kept is None:
             summed = PartialSums(tuple(queries))
             return summed.total(self._keep(summed).where(f"{CHUNK} IS NOT NULL"))
         return _sums(self._rows, queries, self._reading)
@@ -113,7 +112,7 @@ class SparkSource:
         """Counts the values of a column by their bytes, which no collation calls equal to others; nulls apart."""
         from pyspark.sql import functions as F
 
-        if self.staging:
+        if self.keeps:
             kept = self._keep(None) if self._kept is None else self._kept
             return kept.where(F.col(COLUMN) == column).groupBy(VALUE).agg(F.sum(COUNT).alias(COUNT))
         values = self.frame.where(F.col(column).isNotNull()).select(F.col(column).cast("binary").alias(VALUE))
