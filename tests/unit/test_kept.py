@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.cells import levels_of
+from threea_spark.encode.outline import keeps_rows
 from threea_spark.engine.kept import BLOCK, CHUNK, COLUMN, COUNT, SUMS, VALUE, Keep, cells_in_blocks, coded_steps
 from threea_spark.engine.partial_sums import PartialSums
 from threea_spark.privacy.query import RowBound, SumQuery
@@ -121,3 +123,16 @@ def test_levels_are_those_of_the_text_however_it_is_coded():
         levels = levels_of(cells, values, unknown=3, null=4)
         wanted = [4 if cell is None else {"B": 0, "a": 1}.get(cell, 3) for cell in TABLE["few"].to_pylist()]
         assert levels.tolist() == wanted
+
+
+def test_rows_are_kept_where_they_are_read_more_than_twice_or_bounded_by_unit():
+    def keeps(unit, **columns):
+        content = {"columns": columns, "task": "none"}
+        private = {"epsilon": 1.0, "delta": 1e-6, "unit": unit}
+        place = {"source": {"path": "rows"}, "target": {"path": "released"}}
+        return keeps_rows(ReleaseConfig.from_dict({**place, "privacy": private, "domain": content}))
+
+    listed = {"type": "categorical", "values": ["x", "y"]}
+    assert not keeps("row", a=listed)  # histograms, and packing
+    assert keeps({"column": "id", "max_rows": 2}, a=listed)
+    assert keeps("row", a=listed, b={"type": "float", "lower": 0, "upper": 9})
