@@ -15,7 +15,7 @@ from threea_spark.engine.partial_sums import PartialSums
 from threea_spark.privacy.query import RowBound, SumQuery
 from threea_spark.privacy.terms import Stage
 
-N_ROWS = 40_000
+N_ROWS = 20_000
 HARD = [None, float("nan"), float("inf"), -float("inf"), 0.0, -0.0, 1.0, 127.0, 128.0, -129.0, 2.0**31, 2.0**60, 0.5]
 
 

@@ -112,7 +112,7 @@ class SparkSource:
         """Counts the values of a column by their bytes, which no collation calls equal to others; nulls apart."""
         from pyspark.sql import functions as F
 
-        if self.keeps:
+        if self.keeps and column in self.counted:
             kept = self._keep(None) if self._kept is None else self._kept
             return kept.where(F.col(COLUMN) == column).groupBy(VALUE).agg(F.sum(COUNT).alias(COUNT))
         values = self.frame.where(F.col(column).isNotNull()).select(F.col(column).cast("binary").alias(VALUE))
