@@ -11,6 +11,7 @@ from threea_spark.adapt.reference_kernel import check_kernel
 from threea_spark.approximate.device import noting_devices
 from threea_spark.booking import booked, one_error
 from threea_spark.config.release import ConfigLike, ReleaseConfig
+from threea_spark.encode.outline import keeps_rows
 from threea_spark.engine.given import require_session, require_spark_rows
 from threea_spark.engine.progress import Listener, Progress
 from threea_spark.engine.session_user import session_user, utc_now
@@ -188,7 +189,7 @@ def _fitted(
     """Runs the stages on Spark."""
 
     def source(key: bytes) -> SparkSource:
-        return spark_source(rows, config.domain, plan.unit, key, staging_name)
+        return spark_source(rows, config.domain, plan.unit, key, staging_name, keeps=keeps_rows(config))
 
     return run_stages(source, config, plan, release_id, progress)
 

@@ -108,7 +108,7 @@ def run_stages(
       progress: Announces each step.
 
     Raises:
-      PrivacyError: if delta is one in fewer units than were counted, and nobody allowed it; nothing is staged then.
+      PrivacyError: if delta is one in fewer units than were counted, and nobody allowed it; nothing is packed then.
     """
     key = new_key()
     meter = PrivacyMeter(plan, KeyedNoise(key), release_id)

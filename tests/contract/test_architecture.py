@@ -68,7 +68,7 @@ NO_PRIVATE_NUMBERS = {
 READS_ROWS = {"sums", "sample", "passing_values", "frequent_values", "exposed", "contribution", "noised"}
 THE_METER = {
     "privacy/meter.py", "privacy/query.py", "privacy/mechanism.py", "privacy/selection.py",
-    "engine/spark.py", "engine/local.py",
+    "engine/spark.py", "engine/partial_sums.py", "engine/local.py",
 }  # fmt: skip
 READ_ELSEWHERE = {  # calls by such a name that read no row, or whose price the meter has booked
     ("adapt/learn.py", "contribution"): "targets drawn from the released mixture",

@@ -59,7 +59,7 @@ def main():
     with staging(spark, "retrying", "") as name:
 
         def source(key):
-            return spark_source(table, config.domain, plan.unit, key, name)
+            return spark_source(table, config.domain, plan.unit, key, name, keeps=True)
 
         fitted = run_stages(source, config, plan, "retrying", Progress(6))
         outcome, mark = fitted.outcome, given.scratch / "again"

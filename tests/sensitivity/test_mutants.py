@@ -138,11 +138,11 @@ def counted_twice():
 def counted_for_every_step():
     """A value counts at each of the steps that it follows."""
 
-    def counts(field, numbers):
+    def counts(column, numbers):
         known = numbers[~np.isnan(numbers)]
-        return np.array([*(step.holds(known).sum() for step in granularity.steps_of(field)), 0], dtype=np.int64)
+        return np.array([*(step.holds(known).sum() for step in column.steps), 0], dtype=np.int64)
 
-    return patch.object(granularity, "_step_counts", counts)
+    return patch.object(granularity.StepCounts, "counts", counts)
 
 
 MUTANTS = {

@@ -1,5 +1,6 @@
 """The same rows on Spark and in memory: the same rows are kept of a unit, and every query has the same answer."""
 
+import os
 from collections import Counter
 
 import numpy as np
@@ -23,13 +24,14 @@ from threea_spark.encode.fit import measure_encoding
 from threea_spark.encode.outline import encode_prices
 from threea_spark.encode.packing import staged_rows
 from threea_spark.engine.local import LocalSource
-from threea_spark.engine.packed import UNIT
+from threea_spark.engine.packed import UNIT, PackedRows, blocks_of
 from threea_spark.engine.spark import SparkSource
-from threea_spark.engine.staging import staging
+from threea_spark.engine.staging import kept_name, staging
 from threea_spark.planned import make_plan
 from threea_spark.privacy.mechanism import NoisySum
 from threea_spark.privacy.meter import PrivacyMeter
 from threea_spark.privacy.noise import KeyedNoise
+from threea_spark.privacy.query import RowBound, SumQuery
 from threea_spark.privacy.selection import Selection
 from threea_spark.privacy.terms import Stage
 from threea_spark.privacy.unit import Missing, PrivacyUnit
@@ -97,7 +99,7 @@ def frame(spark, table):
 def sources(spark, table, frame):
     unit = CONFIG.privacy.privacy_unit
     with staging(spark, "engines", "") as name:
-        yield spark_source(frame, DOMAIN, unit, KEY, name), local_source(table, DOMAIN, unit, KEY)
+        yield spark_source(frame, DOMAIN, unit, KEY, name, keeps=True), local_source(table, DOMAIN, unit, KEY)
 
 
 def counted(rows, schema):
@@ -132,9 +134,67 @@ def test_a_table_without_rows_is_read_on_either(table, spark):
     unit = CONFIG.privacy.privacy_unit
     local = local_source(empty, DOMAIN, unit, KEY)
     encoded = measure_encoding(local, CONFIG, meter_of(), PRICES)
-    on_spark = spark_source(spark.createDataFrame(empty), DOMAIN, unit, KEY, "")
     query = encoded.reader.histogram_query()
-    assert [source.sums([query])[0].any() for source in (on_spark, local)] == [False, False]
+    with staging(spark, "empty", "") as name:
+        frame = spark.createDataFrame(empty)
+        kept, read = (spark_source(frame, DOMAIN, unit, KEY, name, keeps=keeps) for keeps in (True, False))
+        found = [source.sums([query])[0].any() for source in (kept, kept, read, local)]
+    assert found == [False] * 4
+
+
+@pytest.mark.connect
+def test_the_source_is_read_once_and_nothing_of_it_is_left(spark):
+    """Rows that are drawn anew at each reading: all that is asked of them is told of the same draw."""
+
+    def drawn(batches):
+        for batch in batches:
+            cells = np.frombuffer(os.urandom(8 * batch.num_rows), "<u8") % 1000 / 8.0
+            text = pa.array([f"v{cell % 3:.0f}" for cell in cells.tolist()])
+            yield pa.RecordBatch.from_arrays([pa.array(cells), text], ["c0", "c1"])
+
+    def total(name, power):
+        def contribution(batch):
+            return np.array([(np.asarray(batch.column("c0")) ** power).sum() * 64], dtype=np.int64)
+
+        return SumQuery(stage=Stage.ENCODE, name=name, bound=RowBound.count(), size=1, contribution=contribution)
+
+    def packed(batches):
+        for batch in batches:
+            cells = (np.asarray(batch.column("c0")) * 8.0).astype(np.int16)
+            zeros = np.zeros((2, len(cells)), dtype=np.int64)
+            coins = np.zeros((2, len(cells)), dtype=np.uint32)
+            yield blocks_of(PackedRows(cells[:, None], zeros[0], coins[0], coins[1], zeros[1]))
+
+    frame = spark.range(0, 2_000, 1, 3).mapInArrow(drawn, "c0 double, c1 string")
+    with staging(spark, "once", "") as name:
+        source = SparkSource(frame, name, keeps=True, counted=("c1",))
+        values = dict(source.passing_values("c1", lambda value, count: count))
+        first, second = source.sums([total("a", 1), total("b", 2)])
+        assert spark.catalog.tableExists(kept_name(name))
+        cells = source.staged(packed, 1).sample(1.0).packed[:, 0].astype(np.int64)
+        assert not spark.catalog.tableExists(kept_name(name))
+        assert (first[0], second[0]) == (8 * cells.sum(), (cells**2).sum())
+        assert values == Counter(f"v{cell / 8.0 % 3:.0f}" for cell in cells.tolist())
+    assert not spark.catalog.tableExists(name)
+
+
+def test_what_was_kept_is_dropped_if_a_reading_fails(spark):
+    def fails(batch):
+        raise ZeroDivisionError
+
+    query = SumQuery(stage=Stage.ENCODE, name="a", bound=RowBound.count(), size=1, contribution=fails)
+    frame, names = spark.range(0, 10, 1, 1).selectExpr("cast(id as string) c0"), list[str]()
+
+    def read():
+        with staging(spark, "fails", "") as name:
+            names.append(name)
+            source = SparkSource(frame, name, keeps=True, counted=("c0",))
+            assert len(source.frequent_values("c0", 20, above=0)) == 10
+            source.sums([query])
+
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        read()
+    assert not [table.name for table in spark.catalog.listTables() if table.name.startswith(names[0])]
 
 
 def test_the_same_values_pass_a_selection_with_the_same_noise(sources):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threea_spark.encode.grid import N_LEAVES, GuidedSearch, leaf_grid
+from threea_spark.encode.grid import N_LEAVES, GuidedSearch, LeafGrid, leaf_grid
 
 FLOAT_BOUNDS = [
     (0.0, 1.0),
@@ -153,3 +153,33 @@ def test_leaves_are_those_of_a_plain_search(n_leaves: int) -> None:
     u = np.concatenate([rng.random(20_000), cdf, np.nextafter(cdf, 0.0), [0.0, 1.0]])
     plain = np.clip(np.searchsorted(cdf, u, side="right") - 1, 0, n_leaves - 1)
     np.testing.assert_array_equal(GuidedSearch(cdf).leaf_of(u), plain)
+
+
+TWINS = LeafGrid(np.array([0.0, 0.0, 1.0, 1.0, 1.0, 2.0]), np.array([0.0, 1.0, 1.0, 1.0, 2.0, 2.0]), whole=False)
+ONE = LeafGrid(np.array([3.0]), np.array([9.0]), whole=False)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        *(leaf_grid(*bounds, whole=False) for bounds in FLOAT_BOUNDS),
+        *(leaf_grid(*map(float, bounds), whole=True) for bounds in WHOLE_BOUNDS),
+        leaf_grid(-4.0, 90.0, whole=False, atoms=(1.0, 77.7)),
+        TWINS,
+        ONE,
+    ],
+)
+def test_many_values_are_found_in_the_leaves_of_a_plain_search(grid: LeafGrid) -> None:
+    """The value of an atom belongs to the atom and not to the leaf that begins there."""
+    rng = np.random.default_rng(4)
+    ends = np.concatenate([grid.low, grid.high])
+    drawn = grid.low[0] + rng.random(2_000) * (0.5 * grid.high[-1] - 0.5 * grid.low[0]) * 2.0
+    near = [np.nextafter(ends, np.inf), np.nextafter(ends, -np.inf), np.array([0.0, -0.0, 5e-324, -5e-324, 1e300])]
+    values = np.concatenate([ends, drawn, *near])
+    values = np.rint(values) if grid.whole else values
+    clipped = np.clip(values, grid.low[0], grid.high[-1])
+    found = np.searchsorted(grid.low, clipped, side="right") - 1
+    before = np.maximum(found - 1, 0)
+    wanted = np.where(grid.is_atom[before] & (grid.low[before] == clipped), before, found)
+    np.testing.assert_array_equal(grid.index(np.resize(values, max(len(values), 2_000)))[: len(values)], wanted)
+    np.testing.assert_array_equal(grid.index(values[:500]), wanted[:500])  # few are searched one by one

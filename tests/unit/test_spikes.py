@@ -9,7 +9,7 @@ import pytest
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode import spikes as module
 from threea_spark.encode.details import n_spiking
-from threea_spark.encode.granularity import GranularityLayout, mixture_of, steps_of
+from threea_spark.encode.granularity import GranularityLayout, StepCounts, mixture_of, steps_of
 from threea_spark.encode.grid import leaf_grid
 from threea_spark.encode.histogram import column_field
 from threea_spark.encode.outline import encode_prices, histogram_layout
@@ -206,12 +206,26 @@ def test_the_check_finds_a_row_that_counts_for_every_step_it_follows():
     own, batch = reader(), batch_of(np.random.default_rng(1), 300)
     query = GranularityLayout(own.fields).query(own)
 
-    def counted(field, numbers):
+    def counted(column, numbers):
         known = numbers[~np.isnan(numbers)]
-        return np.array([*(step.holds(known).sum() for step in steps_of(field)), 0])
+        return np.array([*(step.holds(known).sum() for step in column.steps), 0])
 
-    with patch("threea_spark.encode.granularity._step_counts", counted):
+    with patch("threea_spark.encode.granularity.StepCounts.counts", counted):
         assert max(row_norms(query, batch)) > query.bound.squared_norm
+
+
+@pytest.mark.parametrize("width", [90.0, 1e6])
+def test_steps_that_are_looked_up_are_those_that_are_searched(width):
+    """Whole numbers in narrow bounds are looked up in a table; one other number sends the batch to the search."""
+    field = QuantileField("n", "integer", True, leaf_grid(-30.0, width, whole=True, atoms=(7.0,)), atoms=(7.0,))
+    rng, counter = np.random.default_rng(2), StepCounts(field)
+    whole = np.concatenate([rng.integers(-60, 140, 3_000).astype(float), [np.nan, np.inf, -0.0, 7.0, -30.0, width]])
+    for numbers in (whole, np.append(whole, [2.5, 3.0000000000000004]), whole[:0]):
+        counts = [0] * (len(counter.steps) + 1)
+        for number in numbers[(numbers > -30.0) & (numbers < width) & (numbers != 0.0) & (numbers != 7.0)].tolist():
+            followed = [place for place, step in enumerate(counter.steps) if step.holds(np.array([number]))[0]]
+            counts[followed[0] if followed else -1] += 1
+        assert counter.counts(numbers).tolist() == counts
 
 
 def test_the_two_sums_take_their_part_of_the_histograms_and_only_where_a_column_needs_them():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threea_spark.engine.packed import PackedRows, blocks_of, joined, unpacked
-from threea_spark.engine.spark import added_chunks
+from threea_spark.engine.partial_sums import added_chunks
 
 
 def rows_of(n, width, seed=0):

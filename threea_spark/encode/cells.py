@@ -41,11 +41,15 @@ def levels_of(cells: pa.Array, values: tuple[str, ...], *, unknown: int, null: i
     """Reads the place of each cell among the values. PRIVATE.
 
     Args:
-      cells: In the source's type, whose values are compared: 1.0 is the listed 1. PRIVATE.
+      cells: In the source's type, whose values are compared: 1.0 is the listed 1; or coded by dictionary. PRIVATE.
       values: Listed or selected.
       unknown: Level of a value that is not among them.
       null: Level of null.
     """
+    if pa.types.is_dictionary(cells.type):
+        coded = np.append(levels_of(cells.dictionary, values, unknown=unknown, null=null), null)
+        index = cells.indices.fill_null(len(coded) - 1)
+        return np.asarray(coded[index.to_numpy()], dtype=np.int64)
     places = places_among(cells, values)
     levels = np.where(places < 0, unknown, places)
     return np.where(np.asarray(cells.is_null().to_numpy(zero_copy_only=False)), null, levels)

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from threea_spark.arrays import Float64Array, Int64Array
 from threea_spark.encode.histogram import Field
@@ -22,6 +23,9 @@ from threea_spark.encode.steps import Step, public_steps
 from threea_spark.encode.written import StepMixture, step_mixture
 from threea_spark.privacy.query import RowBound, SumQuery
 from threea_spark.privacy.terms import Stage
+
+_MOST_TABLED = 1 << 16
+"""Whole numbers within the bounds of a column whose steps are looked up in a table."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,11 @@ class GranularityLayout:
 
     def query(self, reader: Reader) -> SumQuery[pa.RecordBatch]:
         """The counts of all columns, as one sum; there must be one."""
-        fields = [_quantile_field(self.fields[place]) for place in self.places]
+        counters = [StepCounts(_quantile_field(self.fields[place])) for place in self.places]
 
         def contribution(batch: pa.RecordBatch) -> Int64Array:
-            columns = zip(fields, reader.values_of(batch, self.places), strict=True)
-            return np.concatenate([_step_counts(field, np.asarray(own, np.float64)) for field, own in columns])
+            columns = zip(counters, reader.values_of(batch, self.places), strict=True)
+            return np.concatenate([counter.counts(np.asarray(own, np.float64)) for counter, own in columns])
 
         return SumQuery(
             stage=Stage.ENCODE,
@@ -102,20 +106,64 @@ def mixture_of(
     return step_mixture(steps, own, stddev, (low, high), max(float(leaf_rows.sum() - not_counted), 1.0))
 
 
-def _step_counts(field: QuantileField, numbers: Float64Array) -> Int64Array:
-    """Exact counts of one column in a batch, shape (n_steps + 1,). PRIVATE."""
-    steps = steps_of(field)
-    inside = (numbers > field.grid.low[0]) & (numbers < field.grid.high[-1])  # false for NaN
-    left = numbers[inside & ~np.isin(numbers, field.plain_values)]
-    follows_one = steps[-1].holds(left)  # the last step divides all others
-    counts, total = np.zeros(len(steps) + 1, dtype=np.int64), len(left)
-    left = left[follows_one]
-    counts[-1] = total - len(left)
-    for place, step in enumerate(steps[:-1]):
-        held = step.holds(left)
-        counts[place], left = held.sum(), left[~held]
-    counts[len(steps) - 1] = len(left)
-    return counts
+@dataclass(frozen=True)
+class StepCounts:
+    """Counts one column's values by the first step that holds them.
+
+    Attributes:
+      field: A field that `steps_of` finds steps for.
+    """
+
+    field: QuantileField
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps, coarse ones first; the last one divides all others."""
+        return steps_of(self.field)
+
+    def counts(self, numbers: Float64Array) -> Int64Array:
+        """Exact counts of one batch, those of no step last, shape (n_steps + 1,). PRIVATE."""
+        low, high = float(self.field.grid.low[0]), float(self.field.grid.high[-1])
+        counted = (numbers > low) & (numbers < high)  # false for NaN
+        for plain in self.field.plain_values:
+            if low < plain < high:
+                counted &= numbers != plain
+        left = numbers[counted]
+        places = self._looked_up(left)
+        return self._searched(left) if places is None else np.bincount(places, minlength=len(self.steps) + 1)
+
+    def _looked_up(self, numbers: Float64Array) -> NDArray[np.uint8] | None:
+        """The place of each value's step, by a table of whole numbers; None if any value is not whole. PRIVATE."""
+        if not self.field.grid.whole or len(numbers) == 0 or self._n_whole > _MOST_TABLED:
+            return None
+        first = float(self.field.grid.low[0])
+        index = (numbers - first).astype(np.int64)
+        return self._table[index] if np.array_equal(index + first, numbers) else None
+
+    @property
+    def _n_whole(self) -> float:
+        """How many whole numbers lie within the bounds."""
+        return float(self.field.grid.high[-1] - self.field.grid.low[0]) + 1.0
+
+    @cached_property
+    def _table(self) -> NDArray[np.uint8]:
+        """The place of the step of each whole number within the bounds."""
+        values = self.field.grid.low[0] + np.arange(self._n_whole)
+        follows_one = self.steps[-1].holds(values)
+        table = np.where(follows_one, len(self.steps) - 1, len(self.steps)).astype(np.uint8)
+        for place in reversed(range(len(self.steps) - 1)):
+            table[follows_one & self.steps[place].holds(values)] = place
+        return table
+
+    def _searched(self, left: Float64Array) -> Int64Array:
+        counts, total = np.zeros(len(self.steps) + 1, dtype=np.int64), len(left)
+        left = left[self.steps[-1].holds(left)]
+        counts[-1] = total - len(left)
+        for place, step in enumerate(self.steps[:-1]):
+            held = step.holds(left)
+            counts[place], left = np.count_nonzero(held), left[~held]
+        counts[len(self.steps) - 1] = len(left)
+        return counts
 
 
 def _quantile_field(field: Field) -> QuantileField:

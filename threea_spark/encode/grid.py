@@ -15,12 +15,14 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
+from threea_spark.encode.leaf_search import LeafSearch
 
 BRANCHING = 16
 N_LEVELS = 3
 N_LEAVES = BRANCHING**N_LEVELS
 _GUIDE_STEPS = 1024
 _FIXED_POINT_STEPS = 20
+_MANY_VALUES = 1_024  # from which a guide table pays
 _LOG_RESOLUTION = 1e-9  # the logarithmic leaves start at this share of the range
 
 
@@ -57,20 +59,32 @@ class LeafGrid:
         """Which leaves hold a single value."""
         return np.asarray(self.low == self.high)
 
+    def __reduce__(self) -> tuple[type[LeafGrid], tuple[Float64Array, Float64Array, bool]]:
+        """Sends the ends alone with tasks, and no table made of them."""
+        return LeafGrid, (self.low, self.high, self.whole)
+
     @cached_property
     def _holds_every_number(self) -> bool:
         """Whether leaf i is the i-th whole number from the bound, so that nothing need be searched."""
         return bool(self.whole and self.is_atom.all() and np.all(np.diff(self.low) == 1.0))
+
+    @cached_property
+    def _search(self) -> LeafSearch:
+        """Finds leaves; one behind an atom that is its own lower end begins just above that."""
+        starts = self.low.copy()
+        is_twin = np.append(starts[1:] == starts[:-1], False)
+        behind = 1 + np.flatnonzero(is_twin[:-1] & ~is_twin[1:] & self.is_atom[:-1])
+        starts[behind] = np.nextafter(starts[behind], np.inf)
+        return LeafSearch(starts, min(max(0.0, float(self.low[0])), float(self.high[-1])))
 
     def index(self, values: Float64Array) -> Int64Array:
         """Finds the leaf of each value; values outside the bounds count as the bound. No NaN may enter."""
         values = np.clip(values, self.low[0], self.high[-1])
         if self._holds_every_number:
             return np.asarray(values - self.low[0], dtype=np.int64)
-        found = np.searchsorted(self.low, values, side="right") - 1
-        before = np.maximum(found - 1, 0)
-        at_atom = self.is_atom[before] & (self.low[before] == values)
-        return np.where(at_atom, before, found).astype(np.int64)
+        if len(values) < _MANY_VALUES:
+            return np.searchsorted(self._search.starts, values, side="right").astype(np.int64) - 1
+        return self._search.leaf_of(values)
 
     def fraction(self, values: Float64Array, leaf: Int64Array) -> Float64Array:
         """How far into its leaf each value lies, in [0, 1]; 1/2 in an atom."""

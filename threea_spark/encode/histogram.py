@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -114,11 +115,11 @@ class HistogramLayout:
 
     def counts(self, columns: list[NDArray[np.generic]]) -> Int64Array:
         """Exact counts of one batch; one array for each field, as it reads them. Shape (size,). PRIVATE."""
-        n_rows = len(columns[0]) if columns else 0
-        parts = [np.array([self.unit * n_rows], dtype=np.int64)]
-        for field, values in zip(self.fields, columns, strict=True):
-            parts.append(self.unit // field.unit * field.counts(values))
-        return np.concatenate(parts)
+        counts = np.empty(self.size, dtype=np.int64)
+        counts[0] = self.unit * (len(columns[0]) if columns else 0)
+        for field, (start, end), values in zip(self.fields, pairwise(self.offsets.tolist()), columns, strict=True):
+            np.multiply(field.counts(values), self.unit // field.unit, out=counts[start:end])
+        return counts
 
     def rows(self, noisy: Float64Array, stddev: float) -> Histograms:
         """Reads the noisy sum in rows.

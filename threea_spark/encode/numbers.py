@@ -134,13 +134,11 @@ class NumberCodec(FeatureCodec):
     def pack(self, values: NDArray[np.generic], out: Int16Array) -> None:
         """Writes scores, rounded to the grid, and indicators of null."""
         numbers = np.asarray(values, dtype=np.float64)
-        missing = np.isnan(numbers)
-        score = self.grid_scores(numbers).astype(np.int16)
+        out[:, 0] = self.grid_scores(numbers)
         if self.nullable:
-            out[:, 0] = np.where(missing, 0, score)
-            out[:, 1] = np.where(missing, CATEGORY_COORDINATE, 0)
-        else:
-            out[:, 0] = score
+            missing = np.isnan(numbers)
+            out[missing, 0] = 0
+            out[:, 1] = missing * np.int16(CATEGORY_COORDINATE)
 
     def cells(self, packed: Int16Array) -> Int64Array:
         """Looks up the cell of each score; an indicator of null comes first."""
@@ -167,7 +165,8 @@ class NumberCodec(FeatureCodec):
 
     def grid_scores(self, values: NDArray[np.generic]) -> Int64Array:
         """Finds the score of each value on the grid; that of the middle of the bounds for a null."""
-        return np.rint(self.score(self._filled(np.asarray(values, dtype=np.float64))) * SCORE_GRID).astype(np.int64)
+        scores = self.score(self._filled(np.asarray(values, dtype=np.float64))) * SCORE_GRID
+        return np.rint(scores, out=scores).astype(np.int64)
 
     def decode_cells(self, cell: Int64Array, rng: np.random.Generator) -> Numbers:
         """Draws a value inside each cell; NaN in the cell of null."""
@@ -196,7 +195,8 @@ class NumberCodec(FeatureCodec):
 
     def _filled(self, values: Float64Array) -> Float64Array:
         """Null counts as the middle of the bounds wherever a number is needed: public, whatever the rows hold."""
-        return np.where(np.isnan(values), 0.5 * (self.lower + self.upper), values)
+        missing = np.isnan(values)
+        return np.where(missing, 0.5 * (self.lower + self.upper), values) if missing.any() else values
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,17 @@ def encode_prices(config: ReleaseConfig, mu: float) -> EncodePrices:
     return EncodePrices.of(config, mu, histogram_layout(config).fields)
 
 
+def keeps_rows(config: ReleaseConfig) -> bool:
+    """Whether the rows are read once and kept: the rule reads the configuration alone.
+
+    The histograms and packing read them in any case. To keep rows costs about as much as to read them once more, so it
+    pays if bounds, spikes or finer leaves are looked for too, or if rows of a unit had to be bounded at each reading.
+    """
+    prices = encode_prices(config, 1.0)
+    looks_again = max(prices.bounds, prices.spikes, prices.finer) > 0.0
+    return looks_again or config.privacy.privacy_unit.column is not None
+
+
 def features_of(config: ReleaseConfig) -> tuple[Field, ...]:
     """The fields that are coded but the first label's: columns, and parts of timestamps."""
     fields = histogram_layout(config).fields

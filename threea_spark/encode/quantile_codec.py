@@ -61,9 +61,31 @@ class QuantileCodec(NumberCodec):
 
     def score(self, values: Float64Array) -> Float64Array:
         """Maps values to normal scores in [-SCORE_LIMIT, SCORE_LIMIT]; no NaN may enter."""
-        leaf = self.grid.index(values)
-        mass = self.cdf[leaf + 1] - self.cdf[leaf]
-        return _normal_score(self.cdf[leaf] + self.grid.fraction(values, leaf) * mass)
+        leaf, (start, width, mass) = self.grid.index(values), self._lines
+        if not mass.any():
+            return self._start_scores[leaf]
+        u = np.clip(values, self.lower, self.upper)
+        u -= self.grid.low[leaf]
+        u /= width[leaf]
+        np.clip(u, 0.0, 1.0, out=u)
+        u *= mass[leaf]
+        u += start[leaf]
+        return _normal_score(u)
+
+    @cached_property
+    def _lines(self) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Within a leaf the distribution is a line: where it starts, over what width, and how far it rises.
+
+        In a leaf of one value it is level, at the middle of its mass; all of shape (n_leaves,).
+        """
+        is_atom, mass = self.grid.is_atom, self.cdf[1:] - self.cdf[:-1]
+        start = np.where(is_atom, self.cdf[:-1] + 0.5 * mass, self.cdf[:-1])
+        return start, np.where(is_atom, 1.0, self.grid.high - self.grid.low), np.where(is_atom, 0.0, mass)
+
+    @cached_property
+    def _start_scores(self) -> Float64Array:
+        """Scores where the lines start, shape (n_leaves,)."""
+        return _normal_score(self._lines[0])
 
     def value(self, score: Float64Array) -> Float64Array:
         """Maps scores back to values; the inverse of `score` up to a leaf that holds one value."""
@@ -155,4 +177,5 @@ def quantile_codec(
 
 
 def _normal_score(u: Float64Array) -> Float64Array:
-    return np.clip(ndtri(u), -SCORE_LIMIT, SCORE_LIMIT)
+    score = ndtri(u)
+    return np.asarray(np.clip(score, -SCORE_LIMIT, SCORE_LIMIT, out=score), dtype=np.float64)

@@ -65,13 +65,15 @@ class QuantileField(NumberField):
 
     def counts(self, values: NDArray[np.generic]) -> Int64Array:
         """Exact counts of one batch, shape (n_nodes,). PRIVATE."""
-        numbers = values.astype(np.float64)
+        numbers = np.asarray(values, dtype=np.float64)
         missing = np.isnan(numbers)
-        if not self.nullable:  # a null where none is allowed counts as the middle of the bounds: public
-            numbers = np.where(missing, 0.5 * (self.grid.low[0] + self.grid.high[-1]), numbers)
-            missing = np.zeros_like(missing)
-        nodes = tree.tree_counts(self.grid.index(numbers[~missing]), self.grid.n_levels)
-        return np.append(nodes, np.int64(missing.sum()))
+        n_missing = int(np.count_nonzero(missing))
+        if n_missing and self.nullable:
+            numbers = numbers[~missing]
+        elif n_missing:  # a null where none is allowed counts as the middle of the bounds: public
+            numbers, n_missing = np.where(missing, 0.5 * (self.grid.low[0] + self.grid.high[-1]), numbers), 0
+        nodes = tree.tree_counts(self.grid.index(numbers), self.grid.n_levels)
+        return np.append(nodes, np.int64(n_missing))
 
     def row_readings(self, block: Float64Array) -> Float64Array:
         """The nodes of the tree's top level that hold leaves, and nulls."""

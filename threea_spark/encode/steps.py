@@ -57,7 +57,8 @@ class Step:
     def value(self, index: Float64Array) -> Float64Array:
         """Returns the values of indices."""
         if not self.months:
-            return np.asarray(index * self.numerator / self.denominator, dtype=np.float64)
+            multiples = index if self.numerator == 1 else index * self.numerator
+            return np.asarray(multiples / self.denominator, dtype=np.float64)
         months = (index.astype(np.int64) * self.months).astype("datetime64[M]")
         return months.astype("datetime64[s]").astype(np.int64).astype(np.float64)
 
@@ -77,17 +78,23 @@ class Step:
     def holds(self, values: Float64Array) -> BoolArray:
         """Which values belong to the sequence, but for the last places of float64 or, if stored so, of float32."""
         if self.months:
-            held = np.asarray(values % _DAY == 0.0, dtype=np.bool_)
+            held = np.asarray(np.rint(values / _DAY) * _DAY == values, dtype=np.bool_)
             held[held] = self.value(self.nearest(values[held])) == values[held]
             return held
-        own = self.value(np.rint(values * self.denominator / self.numerator))
+        own = self.value(np.rint(self._scaled(values)))
         with np.errstate(over="ignore"):
-            in_float32 = own.astype(np.float32).astype(np.float64)
-        return np.asarray((np.abs(own - values) <= _SLACK * np.abs(values)) | (in_float32 == values), dtype=np.bool_)
+            held = own.astype(np.float32) == values
+        own -= values
+        held |= np.abs(own, out=own) <= _SLACK * np.abs(values)
+        return np.asarray(held, dtype=np.bool_)
+
+    def _scaled(self, values: Float64Array) -> Float64Array:
+        """The values in steps, with a fraction."""
+        return values * self.denominator if self.numerator == 1 else values * self.denominator / self.numerator
 
     def _near(self, values: Float64Array) -> Float64Array:
         if not self.months:
-            return np.floor(values * self.denominator / self.numerator)
+            return np.floor(self._scaled(values))
         months = np.floor(values).astype(np.int64).astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
         return np.asarray(months // self.months, dtype=np.float64)
 

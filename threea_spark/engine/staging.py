@@ -1,4 +1,4 @@
-"""The private staging table: written once, read back, and always dropped."""
+"""The private staging tables, of packed and of kept rows: written once, read back, and always dropped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCRATCH = "threea-spark-"
 
 @contextmanager
 def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
-    """Yields the name of a private staging table, and drops the table at the end in any case.
+    """Yields the name of a private staging table, and drops the table and the kept rows at the end in any case.
 
     Args:
       spark: A session.
@@ -28,8 +28,9 @@ def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
       schema: Quoted schema to stage in; the session's own if empty.
     """
     name = f"{STAGING}{release_id.replace('-', '_')}_{secrets.token_hex(4)}"  # unique to this run
-    with _dropped_after(spark, f"{schema}.{name}" if schema else name) as own:
-        yield own
+    name = f"{schema}.{name}" if schema else name
+    with _dropped_after(spark, name), _dropped_after(spark, kept_name(name)):
+        yield name
 
 
 @contextmanager
@@ -45,8 +46,8 @@ def kept(rows: DataFrame, name: str) -> Iterator[DataFrame]:
     """
     held = _on_executors(rows)
     if held is None:
-        with _dropped_after(rows.sparkSession, name) as own:
-            yield stage(rows, own)
+        with _dropped_after(rows.sparkSession, name):
+            yield stage(rows, name)
     else:
         try:
             yield held
@@ -65,12 +66,17 @@ def _on_executors(rows: DataFrame) -> DataFrame | None:
 
 
 @contextmanager
-def _dropped_after(spark: SparkSession, name: str) -> Iterator[str]:
-    """Yields the name of a private table, and drops it at the end in any case."""
+def _dropped_after(spark: SparkSession, name: str) -> Iterator[None]:
+    """Drops a private table at the end in any case."""
     try:
-        yield name
+        yield
     finally:
         spark.sql(f"DROP TABLE IF EXISTS {name}")
+
+
+def kept_name(staging: str) -> str:
+    """The name of the table of kept rows beside a staging table."""
+    return f"{staging}_rows"
 
 
 def stage(rows: DataFrame, name: str) -> DataFrame:

@@ -98,7 +98,9 @@ def only_new(rows: DataFrame, earlier: DataFrame, domain: Domain, unit: PrivacyU
     return rows.select(*cells).exceptAll(before.select(*cells))
 
 
-def spark_source(table: DataFrame, domain: Domain, unit: PrivacyUnit, key: bytes, staging: str) -> SparkSource:
+def spark_source(
+    table: DataFrame, domain: Domain, unit: PrivacyUnit, key: bytes, staging: str, *, keeps: bool = False
+) -> SparkSource:
     """The rows that a release reads, on Spark; see `canonical` and `bound_rows`.
 
     Args:
@@ -106,9 +108,11 @@ def spark_source(table: DataFrame, domain: Domain, unit: PrivacyUnit, key: bytes
       domain: Columns that are read.
       unit: Whose presence is hidden.
       key: The release's secret key.
-      staging: Name of the private staging table, which the caller drops.
+      staging: Name of the private staging tables, which the caller drops; empty where nothing is staged.
+      keeps: Whether the table is read once, and what is read is kept in staging until rows are packed.
     """
-    return SparkSource(bound_rows(canonical(table, domain, unit), unit, key), staging)
+    opened = tuple(column_name(list(domain.columns).index(name)) for name in domain.open_columns)
+    return SparkSource(bound_rows(canonical(table, domain, unit), unit, key), staging, keeps, opened)
 
 
 def bound_rows(rows: DataFrame, unit: PrivacyUnit, key: bytes) -> DataFrame:

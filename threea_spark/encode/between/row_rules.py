@@ -69,7 +69,7 @@ class RowRules:
 
     def _bound(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
         """A batch's columns by name, null as the rules allow. PRIVATE."""
-        cells = {name: batch.column(column_name(place)) for place, name in enumerate(self.domain.columns)}
+        cells = {name: _plain(batch.column(column_name(place))) for place, name in enumerate(self.domain.columns)}
         for group in self.null_groups:
             group.bind(cells)
         return cells
@@ -177,6 +177,11 @@ def _bases_first(orders: list[OrderedColumns]) -> list[OrderedColumns]:
         found += ready
         left = [own for own in left if own not in ready]
     return found
+
+
+def _plain(cells: pa.Array) -> pa.Array:
+    """Cells in the source's type, however they are coded."""
+    return cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
 
 
 def _joined(own: list[FunctionalColumns], cells: Mapping[str, pa.Array]) -> Int64Array:
