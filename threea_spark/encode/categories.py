@@ -164,7 +164,9 @@ class CategoryCodec(FeatureCodec):
     def decode_cells(self, cell: Int64Array, rng: np.random.Generator) -> Levels:
         """Draws a level inside each cell; -1 is null."""
         level = self.draw(cell, rng.random(len(cell)))
-        return Levels(np.where(level >= len(self.values), -1, level), self.values)
+        if self.nullable:
+            level[level == len(self.values)] = -1
+        return Levels(level, self.values)
 
     def draw(self, cell: Int64Array, uniform: Float64Array) -> Int64Array:
         """Draws a level inside each cell by the levels' DP mass.
@@ -173,15 +175,20 @@ class CategoryCodec(FeatureCodec):
           cell: Shape (n,), in [0, n_cells).
           uniform: Shape (n,), in [0, 1).
         """
-        order = np.argsort(self.cell_of, kind="stable")
-        mass = self.level_mass[order]
-        is_empty = np.bincount(self.cell_of, mass, self.n_cells)[self.cell_of[order]] <= 0.0
-        weight = np.where(is_empty, _MIN_MASS, mass)
-        edges = np.concatenate([[0.0], np.cumsum(weight)])
-        first = np.searchsorted(self.cell_of[order], np.arange(self.n_cells + 1))
-        below, above = edges[first[cell]], edges[first[cell + 1]]
-        place = np.searchsorted(edges, below + uniform * (above - below), side="right") - 1
-        return np.asarray(order[np.clip(place, first[cell], first[cell + 1] - 1)], dtype=np.int64)
+        table = self._levels
+        level = table.single.take(cell)
+        shared = np.flatnonzero(level < 0)
+        if len(shared):
+            own = cell[shared]
+            first, last = table.first[own], table.first[own + 1] - 1
+            below, above = table.edges[first], table.edges[last + 1]
+            place = np.searchsorted(table.edges, below + uniform[shared] * (above - below), side="right") - 1
+            level[shared] = table.order[np.clip(place, first, last)]
+        return level
+
+    @cached_property
+    def _levels(self) -> _LevelTable:
+        return _LevelTable.of(self.cell_of, self.level_mass)
 
     def with_unseen(self, value: str) -> CategoryCodec:
         """The same column with one more value, the last: its rows count as the most frequent value, none is drawn."""
@@ -209,6 +216,33 @@ class CategoryCodec(FeatureCodec):
     def cells_within(self, low: float, high: float) -> BoolArray:
         """None."""
         return np.zeros(self.n_cells, dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class _LevelTable:
+    """The levels of each cell.
+
+    Attributes:
+      order: Levels, cell after cell, shape (n_levels,).
+      first: First place of each cell among them, and the end, shape (n_cells + 1,).
+      edges: Mass of the levels before each place, and of all, shape (n_levels + 1,).
+      single: The level of a cell that has one, else -1, shape (n_cells,).
+    """
+
+    order: Int64Array
+    first: Int64Array
+    edges: Float64Array
+    single: Int64Array
+
+    @classmethod
+    def of(cls, cell_of: Int64Array, level_mass: Float64Array) -> _LevelTable:
+        order = np.argsort(cell_of, kind="stable").astype(np.int64)
+        n_cells = int(cell_of.max()) + 1
+        is_empty = np.bincount(cell_of, level_mass, n_cells)[cell_of[order]] <= 0.0
+        weight = np.where(is_empty, _MIN_MASS, level_mass[order])
+        first = np.searchsorted(cell_of[order], np.arange(n_cells + 1)).astype(np.int64)
+        single = np.where(np.diff(first) == 1, order[first[:-1]], -1)
+        return cls(order, first, np.concatenate([[0.0], np.cumsum(weight)]), single)
 
 
 def category_codec(

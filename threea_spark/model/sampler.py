@@ -78,7 +78,10 @@ class RowSampler(FieldsOnly):
         ordered = np.repeat(np.arange(len(self.weights)), rng.multinomial(n_rows, self.weights))
         shuffled = rng.permutation(n_rows)
         laws, searches = self._prepared(encoding)
-        cells, deciding = np.empty((len(self.orders), n_rows), dtype=np.int64), {link.deciding for link in encoding.links}
+        cells, deciding = (
+            np.empty((len(self.orders), n_rows), dtype=np.int64),
+            {link.deciding for link in encoding.links},
+        )
         kept: dict[int, Float32Array] = {}
         for column, places in enumerate(self._places(n_rows, rng)):
             searches[column].find(ordered, places).take(shuffled, out=cells[column])
