@@ -53,10 +53,11 @@ class Pieces:
         return cls(leaf, begin, begin, 0.0 * one, values, values, one, one, is_stepped)
 
     @classmethod
-    def of_step(
-        cls, leaves: WrittenLeaves, place: int, leaf: Int64Array, begin: Float64Array, mass: Float64Array
-    ) -> Pieces:
-        """The values of one step in leaves, from places `begin` on, where they have a mass, all of shape (n,)."""
+    def of_step(cls, leaves: WrittenLeaves, cdf: Float64Array, place: int) -> Pieces:
+        """The values of one of the column's steps, in all leaves that hold any."""
+        leaf = np.flatnonzero(leaves.parts[place] > 0.0)
+        before, behind, whole = leaves.below[place, leaf], leaves.below[place + 1, leaf], cdf[leaf + 1] - cdf[leaf]
+        begin, mass = cdf[leaf] + before * whole, (behind - before) * whole
         step, (firsts, counts) = leaves.mixture.steps[place], leaves.firsts_and_counts
         first, count = firsts[place, leaf], counts[place, leaf]
         if step.months:  # months differ in length: each is a piece
@@ -100,22 +101,16 @@ class ValueTable:
           cdf: Distribution at their ends, shape (n_leaves + 1,), from 0 to 1, increasing.
           leaves: The column's steps in them, if it has any.
         """
-        every = np.arange(grid.n_leaves)
         if leaves is None:
-            return cls(grid, Pieces.of_leaves(grid, cdf, every, cdf[:-1]))
-        below, mass = leaves.below, np.diff(cdf)
-        parts = list[Pieces]()
-        for place in range(len(leaves.mixture.steps)):
-            own = np.flatnonzero(leaves.parts[place] > 0.0)
-            share = below[place + 1, own] - below[place, own]
-            parts.append(
-                Pieces.of_step(leaves, place, own, cdf[own] + below[place, own] * mass[own], share * mass[own])
-            )
-        is_empty = (leaves.weights <= 0.0) & ~grid.is_atom
-        middle = leaves.mixture.nearest(grid.value(every, np.full(grid.n_leaves, 0.5)), grid.low[0], grid.high[-1])
-        parts.append(Pieces.of_values(every[is_empty], cdf[:-1][is_empty], middle[is_empty]))
-        own = np.flatnonzero((leaves.parts[-1] > 0.0) | ((leaves.weights <= 0.0) & grid.is_atom))
-        parts.append(Pieces.of_leaves(grid, cdf, own, cdf[own] + below[-2, own] * mass[own]))
+            return cls(grid, Pieces.of_leaves(grid, cdf, np.arange(grid.n_leaves), cdf[:-1]))
+        parts = [Pieces.of_step(leaves, cdf, place) for place in range(len(leaves.mixture.steps))]
+        is_bare = leaves.weights <= 0.0
+        empty = np.flatnonzero(is_bare & ~grid.is_atom)
+        middle = grid.value(empty, np.full(len(empty), 0.5))
+        nearest = leaves.mixture.nearest(middle, float(grid.low[0]), float(grid.high[-1]))
+        parts.append(Pieces.of_values(empty, cdf[empty], nearest))
+        own = np.flatnonzero((leaves.parts[-1] > 0.0) | (is_bare & grid.is_atom))
+        parts.append(Pieces.of_leaves(grid, cdf, own, cdf[own] + leaves.below[-2, own] * (cdf[own + 1] - cdf[own])))
         return cls(grid, Pieces.joined(parts))
 
     def value(self, place: Float64Array) -> Float64Array:

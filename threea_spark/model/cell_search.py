@@ -67,7 +67,7 @@ class CellSearch:
         found += places >= self.ends.take(found)
         late = np.flatnonzero(places >= self.ends.take(found))  # in a bin of several cells
         found[late] = np.searchsorted(self._side_by_side, places[late] + _APART * component[late], side="right")
-        return self.cells.take(found - first)
+        return np.asarray(self.cells.take(found - first), dtype=np.int64)
 
     @cached_property
     def _side_by_side(self) -> Float64Array:
