@@ -152,5 +152,7 @@ class ValueTable:
 
 
 def _quotient(numerator: Float64Array, denominator: Float64Array) -> Float64Array:
-    """A quotient, 0 where the denominator is."""
-    return np.divide(numerator, denominator, out=np.zeros(len(denominator)), where=denominator > 0.0)
+    """A quotient, 0 where the denominator is, and finite."""
+    with np.errstate(over="ignore"):
+        found = np.divide(numerator, denominator, out=np.zeros(len(denominator)), where=denominator > 0.0)
+    return np.minimum(found, np.finfo(np.float64).max)
