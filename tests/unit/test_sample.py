@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from scipy.stats import chisquare, spearmanr
@@ -89,6 +91,15 @@ def test_the_same_seed_draws_the_same_rows():
     other = sampler_of().draw_cells(ENCODING, 100, np.random.default_rng(8))[0]
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
+
+
+def test_what_blocks_share_is_not_sent_with_a_task():
+    sampler = sampler_of()
+    before = len(pickle.dumps(sampler))
+    one = sampler.draw_cells(ENCODING, 100, np.random.default_rng(7))[0]
+    sent = pickle.loads(pickle.dumps(sampler))
+    assert len(pickle.dumps(sampler)) == before
+    assert np.array_equal(sent.draw_cells(ENCODING, 100, np.random.default_rng(7))[0], one)
 
 
 def test_a_label_function_labels_the_rows():
