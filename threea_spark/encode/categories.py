@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from threea_spark.arrays import BoolArray, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Levels, levels_of
 from threea_spark.encode.feature import CATEGORY_COORDINATE, FeatureCodec, FeatureField
+from threea_spark.encode.level_table import LevelTable
 
 FEW_LEVELS = 12
 MAX_CATEGORY_CELLS = 64
-_MIN_MASS = 1e-9
 LEVEL_STDDEVS = 2.0
 OTHER_STDDEVS = 3.0
 """Standard deviations of the noise that the rows of other values hold at least; else every value counts as found."""
@@ -175,20 +175,11 @@ class CategoryCodec(FeatureCodec):
           cell: Shape (n,), in [0, n_cells).
           uniform: Shape (n,), in [0, 1).
         """
-        table = self._levels
-        level = table.single.take(cell)
-        shared = np.flatnonzero(level < 0)
-        if len(shared):
-            own = cell[shared]
-            first, last = table.first[own], table.first[own + 1] - 1
-            below, above = table.edges[first], table.edges[last + 1]
-            place = np.searchsorted(table.edges, below + uniform[shared] * (above - below), side="right") - 1
-            level[shared] = table.order[np.clip(place, first, last)]
-        return level
+        return self._levels.draw(cell, uniform)
 
     @cached_property
-    def _levels(self) -> _LevelTable:
-        return _LevelTable.of(self.cell_of, self.level_mass)
+    def _levels(self) -> LevelTable:
+        return LevelTable.of(self.cell_of, self.level_mass)
 
     def with_unseen(self, value: str) -> CategoryCodec:
         """The same column with one more value, the last: its rows count as the most frequent value, none is drawn."""
@@ -216,33 +207,6 @@ class CategoryCodec(FeatureCodec):
     def cells_within(self, low: float, high: float) -> BoolArray:
         """None."""
         return np.zeros(self.n_cells, dtype=np.bool_)
-
-
-@dataclass(frozen=True)
-class _LevelTable:
-    """The levels of each cell.
-
-    Attributes:
-      order: Levels, cell after cell, shape (n_levels,).
-      first: First place of each cell among them, and the end, shape (n_cells + 1,).
-      edges: Mass of the levels before each place, and of all, shape (n_levels + 1,).
-      single: The level of a cell that has one, else -1, shape (n_cells,).
-    """
-
-    order: Int64Array
-    first: Int64Array
-    edges: Float64Array
-    single: Int64Array
-
-    @classmethod
-    def of(cls, cell_of: Int64Array, level_mass: Float64Array) -> _LevelTable:
-        order = np.argsort(cell_of, kind="stable").astype(np.int64)
-        n_cells = int(cell_of.max()) + 1
-        is_empty = np.bincount(cell_of, level_mass, n_cells)[cell_of[order]] <= 0.0
-        weight = np.where(is_empty, _MIN_MASS, level_mass[order])
-        first = np.searchsorted(cell_of[order], np.arange(n_cells + 1)).astype(np.int64)
-        single = np.where(np.diff(first) == 1, order[first[:-1]], -1)
-        return cls(order, first, np.concatenate([[0.0], np.cumsum(weight)]), single)
 
 
 def category_codec(
