@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from threea_spark.anonymize.mixed_rows import mixing
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.engine import delta
-from threea_spark.engine.parquet import without_dictionaries
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.row_keys import RowKeys
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _RELEASED_FILE_ROWS = 1_000_000
-_FLOATING = ("float", "double")
 
 
 def write_release(
@@ -40,14 +38,8 @@ def write_release(
       ready: The release as it was checked.
       receipt: Says what is written.
     """
-    rows = _released_rows(spark, fitted, config, ready, receipt)
-    with without_dictionaries(spark, list(ready.types), _plain_columns(fitted, ready)):
-        _write(spark, rows, config, ready, receipt)
-    described.tag_table(spark, ready.target, receipt.privacy.unit)
-
-
-def _write(spark: SparkSession, rows: DataFrame, config: ReleaseConfig, ready: Prepared, receipt: Receipt) -> None:
-    target, text, unit = ready.target, receipt.to_json(), receipt.privacy.unit
+    rows, target, text = _released_rows(spark, fitted, config, ready, receipt), ready.target, receipt.to_json()
+    unit = receipt.privacy.unit
     if config.target.mode == "append" and delta.exists(spark, target):
 
         def commit() -> None:
@@ -62,12 +54,7 @@ def _write(spark: SparkSession, rows: DataFrame, config: ReleaseConfig, ready: P
             rows = described.with_comments(rows, described.comments_of(ready.rows))
         write.write_new(rows, target, text, release_id=receipt.release_id, properties=properties)
         described.comment_on_table(spark, target, receipt)
-
-
-def _plain_columns(fitted: Fitted, ready: Prepared) -> set[str]:
-    """Columns of floating numbers that hardly repeat."""
-    continuous = fitted.outcome.encoding.continuous_columns
-    return {name for name, simple in ready.types.items() if simple in _FLOATING and name in continuous}
+    described.tag_table(spark, target, unit)
 
 
 def _released_rows(

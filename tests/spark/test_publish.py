@@ -1,10 +1,8 @@
 """The one write of a release: taken once, and never said to have been taken where it was not."""
 
-import pyarrow.parquet as pq
 import pytest
 
 from threea_spark.engine.delta import Place, commit_metadata
-from threea_spark.engine.parquet import without_dictionaries
 from threea_spark.errors import ReleaseExistsError
 from threea_spark.publish.write import append, write_new
 
@@ -30,22 +28,3 @@ def test_another_release_is_appended_once(spark, tmp_path):
     append(spark.range(10, 12), place, "two", release_id="r2")
     assert rows_at(spark, place) == [0, 1, 2, 10, 11]
     assert commit_metadata(spark, place) == ["two", "", "one"]
-
-
-@pytest.mark.parametrize("plain", [{"a"}, {"a", "b"}])
-def test_plain_columns_get_no_dictionary_and_settings_are_put_back(spark, tmp_path, plain):
-    root, own = "parquet.enable.dictionary", "parquet.enable.dictionary#a"
-    spark.conf.set(root, "true")
-    rows = spark.range(0, 300, 1, 1).selectExpr("id % 7 + 0.5D a", "id % 5 + 0.5D b", "cast(id % 3 as string) c")
-    try:
-        with without_dictionaries(spark, rows.columns, plain):
-            rows.write.format("delta").save(str(tmp_path / "out"))
-        assert spark.conf.get(root) == "true"
-        assert spark.conf.get(own, None) is None
-    finally:
-        spark.conf.unset(root)
-    (file,) = (tmp_path / "out").glob("*.parquet")
-    group = pq.ParquetFile(file).metadata.row_group(0)
-    coded = {group.column(i).path_in_schema for i in range(3) if "RLE_DICTIONARY" in str(group.column(i).encodings)}
-    coded |= {group.column(i).path_in_schema for i in range(3) if "PLAIN_DICTIONARY" in str(group.column(i).encodings)}
-    assert coded == {"a", "b", "c"} - plain

@@ -207,12 +207,6 @@ class Encoding:
         coded = [column.name for column in self.columns] + ([] if label is None else [label])
         return tuple(coded if self.rules is None else self.rules.domain.columns)
 
-    @property
-    def continuous_columns(self) -> frozenset[str]:
-        """Coded columns whose values hardly repeat once they are drawn."""
-        every = [*self.columns, *([] if self.label is None else [self.label])]
-        return frozenset(column.name for column in every if column.features[0].is_continuous)
-
     def decode(self, cells: Int64Array, rng: np.random.Generator) -> dict[str, Decoded]:
         """Draws a value inside each cell and joins timestamps with their parts.
 

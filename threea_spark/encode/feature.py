@@ -194,11 +194,6 @@ class FeatureCodec(FieldsOnly, ABC):
         return None
 
     @property
-    def is_continuous(self) -> bool:
-        """Whether most of its drawn values differ from all others."""
-        return False
-
-    @property
     def null_cells(self) -> BoolArray:
         """Which cells hold null alone, shape (n_cells,)."""
         return np.arange(self.n_cells) >= self.n_cells - int(self.nullable)

@@ -22,7 +22,6 @@ from threea_spark.encode.steps import NumberKind
 from threea_spark.encode.written import StepMixture
 
 _LARGEST_SCORE = int(SCORE_LIMIT * SCORE_GRID)
-_MOST = 0.5
 _WITHIN = (np.arange(64) + 0.5) / 64  # places within a cell, whose values give its mean
 
 
@@ -111,11 +110,6 @@ class NumberCodec(FeatureCodec):
     def cell(self, score: Float64Array) -> Int64Array:
         """Finds the cell of each score."""
         return np.searchsorted(self.cell_edges, score, side="right").astype(np.int64)
-
-    @property
-    def is_continuous(self) -> bool:
-        """Whether most of its drawn values differ from all others: they follow no step."""
-        return self.kind == "float" and (self.steps is None or bool(self.steps.shares[-1] > _MOST))
 
     @property
     def n_value_cells(self) -> int:
@@ -225,11 +219,6 @@ class PointCodec(NumberCodec):
     point: float
     null_share: float = 0.0
     steps: StepMixture | None = None
-
-    @property
-    def is_continuous(self) -> bool:
-        """All of its values are one."""
-        return False
 
     @cached_property
     def cell_edges(self) -> Float64Array:
