@@ -65,7 +65,8 @@ def test_the_target_s_commits_tell_no_more_than_files_rows_and_bytes(seen):
     metrics = [commit["operationMetrics"] for commit in commits if commit["operation"] == "WRITE"]
     assert [set(found) for found in metrics] == [COMMIT_METRICS]
     assert int(metrics[0]["numOutputRows"]) == receipt.n_released
-    assert int(metrics[0]["numFiles"]) == n_draw_tasks(-(-receipt.n_released // BLOCK_ROWS))
+    n_columns = len(json.loads(actions(out, "metaData")[-1]["schemaString"])["fields"])
+    assert int(metrics[0]["numFiles"]) == n_draw_tasks(-(-receipt.n_released // BLOCK_ROWS), n_columns)
 
 
 def test_statistics_in_the_target_s_log_are_of_released_values(spark, seen):

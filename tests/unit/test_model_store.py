@@ -206,7 +206,7 @@ ASKED = {"all": (25, 3, None, None), "where": (12, 4, WHERE, {"no": 0.5, "yes": 
 
 
 @pytest.mark.parametrize("what", ASKED)
-def test_a_model_of_0_2_0_draws_the_rows_that_it_drew_then(what):
+def test_a_model_of_0_2_0_draws_the_rows_that_0_3_0_draws_from_it(what):
     """Saved by 0.2.0: columns of all kinds, parts of times, and a column named `seen#hour` beside them."""
     folder = Path(__file__).with_name("model_of_0_2_0")
     n_rows, seed, where, shares = ASKED[what]

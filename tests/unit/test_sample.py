@@ -1,10 +1,13 @@
+import pickle
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.stats import chisquare, spearmanr
 from small_tables import mixed_encoding
 
 from threea_spark.encode.cells import Levels, Numbers
-from threea_spark.model.draw import n_draw_tasks
+from threea_spark.model.draw import in_small_batches, n_draw_tasks
 from threea_spark.model.labels import KernelInput, LabelFunction
 from threea_spark.model.ntk import Architecture
 from threea_spark.model.sampler import RowSampler, decode_rows
@@ -91,6 +94,15 @@ def test_the_same_seed_draws_the_same_rows():
     assert not np.array_equal(one, other)
 
 
+def test_what_blocks_share_is_not_sent_with_a_task():
+    sampler = sampler_of()
+    before = len(pickle.dumps(sampler))
+    one = sampler.draw_cells(ENCODING, 100, np.random.default_rng(7))[0]
+    sent = pickle.loads(pickle.dumps(sampler))
+    assert len(pickle.dumps(sampler)) == before
+    assert np.array_equal(sent.draw_cells(ENCODING, 100, np.random.default_rng(7))[0], one)
+
+
 def test_a_label_function_labels_the_rows():
     n_cells = ENCODING.n_cells
     additive = np.zeros((n_cells, 2))
@@ -128,6 +140,20 @@ def test_a_block_of_no_rows_is_drawn_without_error():
 
 
 def test_tasks_that_draw_are_many_for_few_rows_and_large_for_many():
-    tasks = [n_draw_tasks(n) for n in (1, 8, 100, 256, 2_048, 100_000, 10**7)]
-    assert tasks == [1, 1, 13, 32, 32, 1563, 2048]
-    assert all(-(-n // n_draw_tasks(n)) <= 64 for n in range(1, 131_072, 97))  # blocks of a file
+    tasks = [n_draw_tasks(n, 24) for n in (1, 16, 100, 512, 2_048, 100_000, 10**7)]
+    assert tasks == [1, 1, 7, 32, 32, 1563, 2048]
+    assert [n_draw_tasks(n, 600) for n in (1, 5, 100, 2_048)] == [1, 3, 34, 32]
+    assert all(-(-n // n_draw_tasks(n, 24)) <= 64 for n in range(1, 131_072, 97))  # blocks of a file
+
+
+@pytest.mark.parametrize("n_columns", [1, 24, 600])
+def test_a_block_is_sent_whole_in_batches_of_an_odd_multiple_of_eight_rows(n_columns):
+    rng = np.random.default_rng(11)
+    block = pa.record_batch(
+        {f"x{i}": pa.array(rng.random(8_192), mask=rng.random(8_192) < 0.1) for i in range(n_columns)}
+    )
+    sent = list(in_small_batches(block))
+    assert pa.Table.from_batches(sent).equals(pa.Table.from_batches([block]))
+    assert {len(batch) // 8 % 2 for batch in sent[:-1]} == {1}
+    assert {len(batch) % 8 for batch in sent} == {0}
+    assert max(batch.nbytes for batch in sent) <= max(1 << 22, block.nbytes // 2 + 8_192)

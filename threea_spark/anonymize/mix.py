@@ -19,6 +19,7 @@ from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.feature import CATEGORY_COORDINATE, SCORE_GRID
 from threea_spark.engine.packed import PackedRows
+from threea_spark.model.blocks import public_generator
 from threea_spark.model.sampler import decode_rows
 from threea_spark.privacy.clipping import clip_rows
 from threea_spark.privacy.mechanism import NoisyGroups
@@ -139,9 +140,7 @@ class Mixer:
         """
         rows = self.centres[self.component_of(groups)] + noisy / self.mix_size
         width = encoding.width
-        rng = np.random.Generator(
-            np.random.Philox(np.random.SeedSequence((seed, int(groups[0]) if len(groups) else 0)))
-        )
+        rng = public_generator(seed, int(groups[0]) if len(groups) else 0)
         cells = encoding.keep_nulls(encoding.nearest_cells(rows[:, :width]), rng)
         classes = rows[:, width:].argmax(axis=1).astype(np.int64)
         return decode_rows(encoding, label, cells, classes, rng)

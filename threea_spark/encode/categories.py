@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from threea_spark.arrays import BoolArray, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Levels, levels_of
 from threea_spark.encode.feature import CATEGORY_COORDINATE, FeatureCodec, FeatureField
+from threea_spark.encode.level_table import LevelTable
 
 FEW_LEVELS = 12
 MAX_CATEGORY_CELLS = 64
-_MIN_MASS = 1e-9
 LEVEL_STDDEVS = 2.0
 OTHER_STDDEVS = 3.0
 """Standard deviations of the noise that the rows of other values hold at least; else every value counts as found."""
@@ -164,7 +164,9 @@ class CategoryCodec(FeatureCodec):
     def decode_cells(self, cell: Int64Array, rng: np.random.Generator) -> Levels:
         """Draws a level inside each cell; -1 is null."""
         level = self.draw(cell, rng.random(len(cell)))
-        return Levels(np.where(level >= len(self.values), -1, level), self.values)
+        if self.nullable:
+            level[level == len(self.values)] = -1
+        return Levels(level, self.values)
 
     def draw(self, cell: Int64Array, uniform: Float64Array) -> Int64Array:
         """Draws a level inside each cell by the levels' DP mass.
@@ -173,15 +175,11 @@ class CategoryCodec(FeatureCodec):
           cell: Shape (n,), in [0, n_cells).
           uniform: Shape (n,), in [0, 1).
         """
-        order = np.argsort(self.cell_of, kind="stable")
-        mass = self.level_mass[order]
-        is_empty = np.bincount(self.cell_of, mass, self.n_cells)[self.cell_of[order]] <= 0.0
-        weight = np.where(is_empty, _MIN_MASS, mass)
-        edges = np.concatenate([[0.0], np.cumsum(weight)])
-        first = np.searchsorted(self.cell_of[order], np.arange(self.n_cells + 1))
-        below, above = edges[first[cell]], edges[first[cell + 1]]
-        place = np.searchsorted(edges, below + uniform * (above - below), side="right") - 1
-        return np.asarray(order[np.clip(place, first[cell], first[cell + 1] - 1)], dtype=np.int64)
+        return self._levels.draw(cell, uniform)
+
+    @cached_property
+    def _levels(self) -> LevelTable:
+        return LevelTable.of(self.cell_of, self.level_mass)
 
     def with_unseen(self, value: str) -> CategoryCodec:
         """The same column with one more value, the last: its rows count as the most frequent value, none is drawn."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -91,22 +92,23 @@ class Numbers:
           simple: Spark's simple type string of the source's column.
         """
         wanted, missing = arrow_type(simple), np.isnan(self.values)
-        filled = np.where(missing, 0.0, self.values)
-        if pa.types.is_date32(wanted):
-            days = np.floor(filled / DAY_SECONDS).astype(np.int32)
-            return pa.array(days, mask=missing).cast(wanted)
-        if pa.types.is_timestamp(wanted):
-            return pa.array(np.rint(filled * _MICROS).astype(np.int64), mask=missing).cast(wanted)
-        if pa.types.is_integer(wanted):
-            return pa.array(_fitting(filled, wanted.bit_width), mask=missing).cast(wanted)
+        holds_nulls = bool(missing.any())
+        filled = np.where(missing, 0.0, self.values) if holds_nulls else self.values
+        null = missing if holds_nulls else None
         if pa.types.is_decimal(wanted):
             within = _fitting_decimal(filled, wanted.precision, wanted.scale)
-            return pc.round(pa.array(within, mask=missing), wanted.scale).cast(wanted)
+            return pc.round(pa.array(within, mask=null), wanted.scale).cast(wanted)
+        if pa.types.is_date32(wanted):
+            return _from_numpy(np.floor(filled / DAY_SECONDS).astype(np.int32), null, wanted)
+        if pa.types.is_timestamp(wanted):
+            return _from_numpy(np.rint(filled * _MICROS).astype(np.int64), null, wanted)
+        if pa.types.is_integer(wanted):
+            return _from_numpy(_fitting(filled, wanted.bit_width).astype(wanted.to_pandas_dtype()), null, wanted)
         if pa.types.is_string(wanted) or pa.types.is_boolean(wanted):
             raise TypeError(f"a column of {simple} holds no numbers")  # the schema check refuses it before any row
         if pa.types.is_float32(wanted):
-            filled = np.clip(filled, -_LARGEST_FLOAT, _LARGEST_FLOAT)
-        return pa.array(filled, mask=missing).cast(wanted)
+            filled = np.clip(filled, -_LARGEST_FLOAT, _LARGEST_FLOAT).astype(np.float32)
+        return _from_numpy(filled, null, wanted)
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,18 @@ class Levels:
         Args:
           simple: Spark's simple type string of the source's column.
         """
-        index = pa.array(self.levels, mask=self.levels < 0)
-        return categories_as(self.values, arrow_type(simple)).take(index)
+        return _null_and_categories(self.values, arrow_type(simple)).take(pa.array(self.levels + 1))
+
+
+@lru_cache(maxsize=1_024)  # asked for every block of rows
+def _null_and_categories(values: tuple[str, ...], wanted: pa.DataType) -> pa.Array:
+    return pa.concat_arrays([pa.nulls(1, wanted), categories_as(values, wanted)])
+
+
+def _from_numpy(values: NDArray[np.generic], missing: BoolArray | None, wanted: pa.DataType) -> pa.Array:
+    """The numbers as they lie in memory, in an Arrow type that holds such."""
+    valid = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    return pa.Array.from_buffers(wanted, len(values), [valid, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 Decoded: TypeAlias = Numbers | Levels

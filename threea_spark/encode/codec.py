@@ -217,10 +217,9 @@ class Encoding:
         Returns:
           Columns by name, in order.
         """
-        own = cells - self.cell_layout.offsets[:-1]
-        decoded: dict[str, Decoded] = {}
+        starts, decoded = self.cell_layout.offsets, dict[str, Decoded]()
         for column, first, last in self._spans():
-            decoded[column.name] = column.decode(own[:, first:last], rng)
+            decoded[column.name] = column.decode(cells[:, first:last] - starts[first:last], rng)
         return decoded
 
     def with_features(self, features: Sequence[Feature]) -> Encoding:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from threea_spark.arrays import BoolArray, Float64Array, Int16Array, Int64Array
+from threea_spark.arrays import BoolArray, FieldsOnly, Float64Array, Int16Array, Int64Array
 from threea_spark.encode.cells import Decoded
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class FeatureField(ABC):
         return codec
 
 
-class FeatureCodec(ABC):
+class FeatureCodec(FieldsOnly, ABC):
     """How one feature is packed, counted in cells and decoded; public or RELEASED.
 
     Attributes:

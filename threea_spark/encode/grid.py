@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from threea_spark.arrays import BoolArray, Float64Array, Int64Array
 from threea_spark.encode.leaf_search import LeafSearch
@@ -20,7 +21,7 @@ from threea_spark.encode.leaf_search import LeafSearch
 BRANCHING = 16
 N_LEVELS = 3
 N_LEAVES = BRANCHING**N_LEVELS
-_GUIDE_STEPS = 1024
+_MAX_BINS = 1 << 14
 _FIXED_POINT_STEPS = 20
 _MANY_VALUES = 1_024  # from which a guide table pays
 _LOG_RESOLUTION = 1e-9  # the logarithmic leaves start at this share of the range
@@ -187,22 +188,24 @@ class GuidedSearch:
 
     cdf: Float64Array
 
-    @property
-    def _last(self) -> int:
-        return len(self.cdf) - 2
+    @cached_property
+    def _n_bins(self) -> int:
+        return min(1 << int(2 * len(self.cdf)).bit_length(), _MAX_BINS)
 
     @cached_property
-    def _guide(self) -> Int64Array:
-        """Leaf at which each of _GUIDE_STEPS equal steps of the distribution begins."""
-        steps = np.arange(_GUIDE_STEPS + 1) / _GUIDE_STEPS
-        return np.searchsorted(self.cdf, steps, side="right").astype(np.int64) - 1
+    def _guide(self) -> NDArray[np.uint16]:
+        """Leaf at which each of some equal steps of the distribution begins."""
+        found = np.searchsorted(self.cdf, np.arange(self._n_bins + 1) / self._n_bins, side="right") - 1
+        return np.clip(found, 0, len(self.cdf) - 2).astype(np.min_scalar_type(len(self.cdf)))
+
+    @cached_property
+    def _ends(self) -> Float64Array:
+        return np.append(self.cdf[1:-1], np.inf)
 
     def leaf_of(self, u: Float64Array) -> Int64Array:
         """Leaves of places in [0, 1], shape (n,); equal to a right-sided search for each."""
-        leaf = np.minimum(self._guide[(u * _GUIDE_STEPS).astype(np.int64)], self._last)
-        ends = self.cdf[1:]
-        leaf += (ends[leaf] <= u) & (leaf < self._last)
-        beyond = np.flatnonzero(ends[leaf] <= u)
-        found = np.searchsorted(self.cdf, u[beyond], side="right").astype(np.int64) - 1
-        leaf[beyond] = np.minimum(found, self._last)
+        leaf = self._guide.take((u * self._n_bins).astype(np.int64)).astype(np.int64)
+        leaf += self._ends.take(leaf) <= u
+        beyond = np.flatnonzero(self._ends.take(leaf) <= u)
+        leaf[beyond] = np.searchsorted(self._ends, u[beyond], side="right")
         return leaf

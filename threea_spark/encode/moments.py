@@ -132,8 +132,19 @@ class AffineCodec(NumberCodec):
 
     def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Draws a value inside each cell by a normal distribution cut to it."""
-        below, above = ndtr(self._ends[cell]), ndtr(self._ends[cell + 1])
-        return self._in_step(self.value(np.asarray(ndtri(below + uniform * (above - below)), dtype=np.float64)))
+        place = uniform * self._spans.take(cell)
+        place += self._begins.take(cell)
+        return self._in_step(self.value(ndtri(place, out=place)))
+
+    @cached_property
+    def _begins(self) -> Float64Array:
+        """Place of the normal distribution at which each cell begins, shape (n_value_cells,)."""
+        return np.asarray(ndtr(self._ends[:-1]), dtype=np.float64)
+
+    @cached_property
+    def _spans(self) -> Float64Array:
+        """How much of it each cell holds, shape (n_value_cells,)."""
+        return np.asarray(ndtr(self._ends[1:]) - self._begins, dtype=np.float64)
 
     def cells_of_leaves(self) -> tuple[LeafGrid, Int64Array]:
         """The values between the scores at which cells begin, within the bounds."""
@@ -147,5 +158,7 @@ class AffineCodec(NumberCodec):
 
     def value(self, score: Float64Array) -> Float64Array:
         """Maps scores back to values within the bounds; whole numbers are rounded."""
-        values = np.clip(self.mean + self.scale * score, self.lower, self.upper)
-        return np.asarray(values if self.kind == "float" else np.rint(values), dtype=np.float64)
+        values = score * self.scale
+        values += self.mean
+        np.clip(values, self.lower, self.upper, out=values)
+        return values if self.kind == "float" else np.rint(values, out=values)

@@ -170,8 +170,11 @@ class NumberCodec(FeatureCodec):
 
     def decode_cells(self, cell: Int64Array, rng: np.random.Generator) -> Numbers:
         """Draws a value inside each cell; NaN in the cell of null."""
+        if not self.nullable:
+            return Numbers(self.draw(cell, rng.random(len(cell))))
         values = self.draw(np.minimum(cell, self.n_value_cells - 1), rng.random(len(cell)))
-        return Numbers(np.where(cell >= self.n_value_cells, np.nan, values))
+        values[cell == self.n_value_cells] = np.nan
+        return Numbers(values)
 
     def values_in(self, cells: Int64Array) -> list[str]:
         """Cells of numbers have no names."""

@@ -14,6 +14,7 @@ from threea_spark.encode.feature import SCORE_LIMIT
 from threea_spark.encode.grid import GuidedSearch, LeafGrid
 from threea_spark.encode.numbers import NumberCodec
 from threea_spark.encode.steps import NumberKind
+from threea_spark.encode.value_table import ValueTable
 from threea_spark.encode.written import StepMixture, WrittenLeaves
 
 _MIN_MASS = 1e-12
@@ -93,8 +94,9 @@ class QuantileCodec(NumberCodec):
 
     def draw(self, cell: Int64Array, uniform: Float64Array) -> Float64Array:
         """Draws a value inside each cell by the DP distribution of its leaves, in the steps that values follow."""
-        leaf, fraction = self._place(self.cdf[self.cell_starts[cell]] + uniform * self.cell_mass[cell])
-        return self.grid.value(leaf, fraction) if self._written is None else self._written.value(leaf, fraction)
+        place = uniform * self.cell_mass.take(cell)
+        place += self._cell_begins.take(cell)
+        return self._values.value(place)
 
     def cells_of_leaves(self) -> tuple[LeafGrid, Int64Array]:
         """The leaves, and the cell in which the middle of each is counted."""
@@ -134,8 +136,13 @@ class QuantileCodec(NumberCodec):
         return GuidedSearch(self.cdf)
 
     @cached_property
-    def _written(self) -> WrittenLeaves | None:
-        return None if self.steps is None else WrittenLeaves(self.grid, self.steps)
+    def _cell_begins(self) -> Float64Array:
+        return self.cdf[self.cell_starts]
+
+    @cached_property
+    def _values(self) -> ValueTable:
+        leaves = None if self.steps is None else WrittenLeaves(self.grid, self.steps)
+        return ValueTable.of(self.grid, self.cdf, leaves)
 
     def _place(self, u: Float64Array) -> tuple[Int64Array, Float64Array]:
         """Leaf of each place of the distribution, and how far into the leaf's mass it lies."""

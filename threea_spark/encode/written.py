@@ -1,4 +1,4 @@
-"""How the values of a number are written: which steps they follow, and in what shares; and how a leaf's are drawn."""
+"""How the values of a number are written: which steps they follow, and in what shares, in all rows and in each leaf."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from threea_spark.arrays import BoolArray, Float64Array, Int64Array
+from threea_spark.arrays import BoolArray, Float64Array
 from threea_spark.encode.grid import LeafGrid
 from threea_spark.encode.steps import Step
 
@@ -109,7 +109,7 @@ class WrittenLeaves:
     mixture: StepMixture
 
     @cached_property
-    def _firsts_and_counts(self) -> tuple[Float64Array, Float64Array]:
+    def firsts_and_counts(self) -> tuple[Float64Array, Float64Array]:
         """Index of the first value of each step in each leaf, and how many there are, shapes (n_steps, n_leaves)."""
         ranges = [values_in(step, self.grid) for step in self.mixture.steps]
         n_leaves = self.grid.n_leaves
@@ -122,7 +122,7 @@ class WrittenLeaves:
 
         If rows are spread evenly over leaves, a value has those that lie nearer to it than to the step's other values.
         """
-        grid, firsts, counts = self.grid, *self._firsts_and_counts
+        grid, firsts, counts = self.grid, *self.firsts_and_counts
         own = np.where(grid.is_atom & (not grid.whole), 0.0, 1.0)
         before = np.concatenate([[0.0], np.cumsum(own)])
         parts = [own]
@@ -140,27 +140,10 @@ class WrittenLeaves:
         return np.asarray(self.parts.sum(axis=0), dtype=np.float64)
 
     @cached_property
-    def _below(self) -> Float64Array:
+    def below(self) -> Float64Array:
         """Share of each leaf's rows in earlier steps, shape (n_steps + 2, n_leaves)."""
         whole = np.where(self.weights > 0.0, self.weights, 1.0)
         return np.vstack([np.zeros(self.grid.n_leaves), np.cumsum(self.parts / whole, axis=0)])
-
-    def value(self, leaf: Int64Array, fraction: Float64Array) -> Float64Array:
-        """Returns the value that lies `fraction` into the distribution of a leaf's values, step after step.
-
-        A leaf without any, which has next to no rows, gives the nearest one; a value with its own leaf is drawn as is.
-        """
-        values, low, high = self.grid.value(leaf, fraction), float(self.grid.low[0]), float(self.grid.high[-1])
-        empty = np.flatnonzero((self.weights[leaf] <= 0.0) & ~self.grid.is_atom[leaf])
-        values[empty] = self.mixture.nearest(values[empty], low, high)
-        for place, (step, first, count) in enumerate(zip(self.mixture.steps, *self._firsts_and_counts, strict=True)):
-            below, above = self._below[place][leaf], self._below[place + 1][leaf]
-            own = np.flatnonzero((below <= fraction) & (fraction < above))
-            within = (fraction[own] - below[own]) / (above[own] - below[own])
-            n = count[leaf[own]]
-            drawn = step.value(first[leaf[own]] + np.minimum(np.floor(within * n), n - 1.0))
-            values[own] = np.clip(drawn, self.grid.low[leaf[own]], self.grid.high[leaf[own]])  # far out, by an ulp
-        return values
 
 
 def raked(leaves: WrittenLeaves, masses: Float64Array, counted: BoolArray) -> tuple[StepMixture, Float64Array]:

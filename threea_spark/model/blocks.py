@@ -60,7 +60,7 @@ class BlockDraw:
 
     def block(self, number: int) -> pa.RecordBatch:
         """Draws one block, the same whoever draws it."""
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self.seed, number))))
+        rng = public_generator(self.seed, number)
         size = min(BLOCK_ROWS, self.n_rows - number * BLOCK_ROWS)
         draws = self.draws_probability
         draw = partial(draw_labelled_rows, further_labels=self.further_labels) if draws else draw_rows
@@ -88,6 +88,11 @@ class BlockDraw:
                 "use sample(spark, ...), which writes any number"
             )
         return pa.Table.from_batches(list(self.blocks()))
+
+
+def public_generator(seed: int, number: int) -> np.random.Generator:
+    """The public randomness of one block of a table."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, number))))
 
 
 def arrow_rows(

@@ -76,6 +76,6 @@ class DrawnLabel:
         drawn = self.function.draw(self.part(cells, classes), uniform)
         if self.feature is None:
             return cells, drawn
-        changed = cells.copy()
+        changed = cells.copy(order="K")
         changed[:, self.feature] = self.first_cell + drawn
         return changed, classes

@@ -7,11 +7,12 @@ kernel regression on the inducing points. It runs on executors in numpy; jax nev
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.arrays import Float32Array, Float64Array, Int64Array
 from threea_spark.model.ntk import Architecture, ntk
 
 _CALIBRATION_ROUNDS = 50
@@ -30,6 +31,16 @@ class KernelInput:
     def __call__(self, cells: Int64Array) -> Float64Array:
         """Returns the kernel input of each row, shape (n, n_features * m)."""
         return self.scores[cells].reshape(len(cells), cells.shape[1] * self.scores[:1].size)
+
+    def in_float32(self, cells: Int64Array) -> Float32Array:
+        """The same in single precision, as drawn rows are labelled."""
+        if self.scores.ndim == 1:
+            return self._scores_in_float32.take(cells.T).T
+        return self._scores_in_float32[cells].reshape(len(cells), cells.shape[1] * self.scores[:1].size)
+
+    @cached_property
+    def _scores_in_float32(self) -> Float32Array:
+        return self.scores.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -63,14 +74,19 @@ class LabelFunction:
         Args:
           cells: Cell of each feature, counted through all features, shape (n, n_features).
         """
-        total = np.tile(self.offset, (len(cells), 1))
-        for column in range(cells.shape[1]):
-            total += self.additive[cells[:, column]]
+        total = np.repeat(self.offset[:, None], len(cells), axis=1)
+        for column in cells.T:
+            for own, additive in zip(total, self._additive_by_class, strict=True):
+                own += additive.take(column)
         if len(self.x_support):
-            total += self.kernel_logits(self.kernel_input(cells))
-        return total
+            total += self.kernel_logits(self.kernel_input.in_float32(cells)).T
+        return total.T
 
-    def kernel_logits(self, inputs: Float64Array) -> Float64Array:
+    @cached_property
+    def _additive_by_class(self) -> Float64Array:
+        return np.ascontiguousarray(self.additive.T)
+
+    def kernel_logits(self, inputs: Float64Array | Float32Array) -> Float64Array:
         """The kernel's part of the logits, shape (n, n_classes), of kernel inputs of shape (n, n_features)."""
         kernel = ntk(inputs, self.x_support, self.architecture, np.float32)  # what is drawn needs no more
         return np.asarray(kernel @ self.dual.astype(np.float32), dtype=np.float64)
@@ -86,7 +102,9 @@ class LabelFunction:
           cells: Shape (n, n_features).
           uniform: Shape (n,), in [0, 1).
         """
-        return _drawn(self.probabilities(cells), uniform)
+        logits = self.logits(cells).T
+        weights = np.exp(logits - logits.max(axis=0))
+        return _drawn(weights, uniform * weights.sum(axis=0))
 
     def calibrated(self, cells: Int64Array, class_weights: Float64Array) -> LabelFunction:
         """Shifts the offset until drawn rows have the classes' DP shares. Post-processing.
@@ -128,7 +146,7 @@ class NumberLabels:
 
     def draw(self, cells: Int64Array, uniform: Float64Array) -> Int64Array:
         """Draws a cell of the label for each row; see `LabelFunction.draw`."""
-        return _drawn(self.probabilities(cells), uniform)
+        return _drawn(self.probabilities(cells).T, uniform)
 
 
 def between(values: Float64Array, knots: Float64Array) -> tuple[Int64Array, Int64Array, Float64Array]:
@@ -138,6 +156,10 @@ def between(values: Float64Array, knots: Float64Array) -> tuple[Int64Array, Int6
     return above - 1, above, np.clip((values - low) / (high - low), 0.0, 1.0)
 
 
-def _drawn(probabilities: Float64Array, uniform: Float64Array) -> Int64Array:
-    edges = np.cumsum(probabilities, axis=1)
-    return np.asarray((uniform[:, None] > edges[:, :-1]).sum(axis=1), dtype=np.int64)
+def _drawn(weights: Float64Array, place: Float64Array) -> Int64Array:
+    """The class or cell in which each row's place among all its weights lies, of shapes (n_classes, n) and (n,)."""
+    drawn, below = np.zeros(len(place), dtype=np.int64), np.zeros(len(place))
+    for own in weights[:-1]:
+        below += own
+        drawn += place > below
+    return drawn

@@ -17,7 +17,7 @@ from threea_spark.errors import ConfigError
 
 FloatArray = NDArray[np.floating]
 
-_TILE_VALUES = 1 << 16  # kernels of as many pairs at a time stay in a core's own cache
+_TILE_BYTES = 1 << 17  # kernels of as many pairs at a time stay in a core's own cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,70 +64,89 @@ def ntk(
     Source: Jacot et al. 2018, arXiv 1806.07572, Theorem 1 (the recursion).
     """
     first, second = np.asarray(x1, dtype), np.asarray(x2, dtype)
-    kernel = np.empty((len(first), len(second)), dtype=dtype)
-    tile = max(1, _TILE_VALUES // max(len(second), 1))
+    kernel: FloatArray = np.matmul(first, second.T)  # exact where both lie on a binary grid, so scaled only after it
+    number, width = first.dtype.type, max(first.shape[1], 1)
+    bias = number(architecture.bias_std**2)
+    per_column = number(architecture.weight_std**2 / width)
+    p1 = np.einsum("nd,nd->n", first, first) * per_column + bias
+    p2 = np.einsum("nd,nd->n", second, second) * per_column + bias
+    kernel *= per_column
+    kernel += bias
+    tile = max(1, _TILE_BYTES // max(kernel[:1].nbytes, 1))
+    room = np.empty((3, min(tile, len(first)), len(second)), dtype=dtype)
     for start in range(0, len(first), tile):
-        kernel[start : start + tile] = _ntk(first[start : start + tile], second, architecture)
+        own = kernel[start : start + tile]
+        _to_tangent(own, p1[start : start + tile], p2, architecture, room[:, : len(own)])
     return kernel
 
 
-def _ntk(first: FloatArray, second: FloatArray, architecture: Architecture) -> FloatArray:
-    width = first.shape[1]
-    number = first.dtype.type
+def _to_tangent(
+    kernel: FloatArray, p1: FloatArray, p2: FloatArray, architecture: Architecture, room: FloatArray
+) -> None:
+    """Turns the covariance of the first layer, shape (a, b), into the tangent kernel, in place.
+
+    Args:
+      kernel: The covariance.
+      p1, p2: Its diagonals, shapes (a,) and (b,).
+      architecture: The network.
+      room: For intermediate results, shape (3, a, b).
+    """
+    number = kernel.dtype.type
     weight, bias = number(architecture.weight_std**2), number(architecture.bias_std**2)
-    per_column = number(weight / max(width, 1))
     layer = _relu if architecture.activation == "relu" else _erf
-    q: FloatArray = first @ second.T  # exact where both lie on a binary grid, so scaled only after it
-    q *= per_column
-    q += bias
-    p1 = np.einsum("nd,nd->n", first, first) * per_column + bias
-    p2 = np.einsum("nd,nd->n", second, second) * per_column + bias
-    tangent: FloatArray = q.copy()
+    q, slope, spare = room
+    q[...] = kernel
     for _ in range(architecture.depth):
-        q, slope, p1, p2 = layer(q, p1, p2)
-        q, p1, p2 = q * weight + bias, p1 * weight + bias, p2 * weight + bias
-        slope *= weight
-        tangent *= slope
-        tangent += q
-    return tangent
+        p1, p2 = layer(q, slope, spare, p1, p2, weight)
+        q += bias
+        p1, p2 = p1 + bias, p2 + bias
+        kernel *= slope
+        kernel += q
 
 
-def _relu(q: FloatArray, p1: FloatArray, p2: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Maps a covariance (a, b) and its diagonals through ReLU: new covariance, mean slope, new diagonals.
+def _relu(
+    q: FloatArray, slope: FloatArray, spare: FloatArray, p1: FloatArray, p2: FloatArray, weight: np.floating
+) -> tuple[FloatArray, FloatArray]:
+    """Maps a covariance q, shape (a, b), through ReLU in place, and writes the mean slope, both times `weight`.
 
-    Source: Cho and Saul 2009, arc-cosine kernels of degree 1 and 0: with cos t = q / sqrt(p1 p2),
-    E[f f'] = (sqrt(p1 p2 - q^2) + (pi - t) q) / (2 pi) and E[slope slope'] = (pi - t) / (2 pi).
+    Returns the new diagonals, times `weight`. Source: Cho and Saul 2009, arc-cosine kernels of degree 1 and 0: with
+    cos t = q / sqrt(p1 p2), E[f f'] = (sqrt(p1 p2 - q^2) + (pi - t) q) / (2 pi) and
+    E[slope slope'] = (pi - t) / (2 pi).
     """
-    norms = np.sqrt(p1)[:, None] * np.sqrt(p2)
-    cosine = q / np.maximum(norms, np.finfo(norms.dtype).tiny)  # q is 0 where a norm is
+    norm1, norm2, least = np.sqrt(p1)[:, None], np.sqrt(p2), np.finfo(q.dtype).tiny ** 0.5
+    cosine = np.divide(q, np.maximum(norm1, least), out=spare)  # q is 0 where a norm is
+    cosine /= np.maximum(norm2, least)
     np.clip(cosine, -1.0, 1.0, out=cosine)
-    slope = np.arccos(-cosine)  # pi - t
-    slope *= 0.5 / math.pi
-    np.multiply(cosine, -cosine, out=cosine)
-    cosine += 1.0
+    np.arccos(np.negative(cosine, out=slope), out=slope)  # pi - t
+    scale = weight * q.dtype.type(0.5 / math.pi)
+    slope *= scale
+    q *= slope
+    np.multiply(cosine, cosine, out=cosine)
+    np.subtract(1.0, cosine, out=cosine)
     np.sqrt(cosine, out=cosine)
-    cosine *= norms
-    cosine *= 0.5 / math.pi
-    cosine += slope * q
-    return cosine, slope, p1 / 2.0, p2 / 2.0
+    cosine *= norm1
+    cosine *= norm2 * scale
+    q += cosine
+    return p1 * weight / 2.0, p2 * weight / 2.0
 
 
-def _erf(q: FloatArray, p1: FloatArray, p2: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Maps a covariance (a, b) and its diagonals through erf: new covariance, mean slope, new diagonals.
+def _erf(
+    q: FloatArray, slope: FloatArray, spare: FloatArray, p1: FloatArray, p2: FloatArray, weight: np.floating
+) -> tuple[FloatArray, FloatArray]:
+    """Maps a covariance q, shape (a, b), through erf in place, and writes the mean slope, both times `weight`.
 
-    Source: Williams 1996, "Computing with infinite networks", eq. 11: with s = (1 + 2 p1)(1 + 2 p2),
-    E[f f'] = (2 / pi) asin(2 q / sqrt(s)) and E[slope slope'] = (4 / pi) / sqrt(s - 4 q^2).
+    Returns the new diagonals, times `weight`. Source: Williams 1996, "Computing with infinite networks", eq. 11: with
+    s = (1 + 2 p1)(1 + 2 p2), E[f f'] = (2 / pi) asin(2 q / sqrt(s)) and E[slope slope'] = (4 / pi) / sqrt(s - 4 q^2).
     """
-    scale = (1.0 + 2.0 * p1)[:, None] * (1.0 + 2.0 * p2)
-    doubled = 2.0 * q
-    slope = scale - doubled * doubled
+    scale = np.multiply((1.0 + 2.0 * p1)[:, None], 1.0 + 2.0 * p2, out=spare)
+    q *= 2.0
+    np.subtract(scale, np.multiply(q, q, out=slope), out=slope)
     np.sqrt(slope, out=slope)
-    np.divide(4.0 / math.pi, slope, out=slope)
-    np.sqrt(scale, out=scale)
-    doubled /= scale
-    np.arcsin(doubled, out=doubled)
-    doubled *= 2.0 / math.pi
-    return doubled, slope, _erf_diagonal(p1), _erf_diagonal(p2)
+    np.divide(weight * q.dtype.type(4.0 / math.pi), slope, out=slope)
+    q /= np.sqrt(scale, out=scale)
+    np.arcsin(q, out=q)
+    q *= weight * q.dtype.type(2.0 / math.pi)
+    return _erf_diagonal(p1) * weight, _erf_diagonal(p2) * weight
 
 
 def _erf_diagonal(p: FloatArray) -> FloatArray:

@@ -5,26 +5,25 @@ Everything here is post-processing of RELEASED numbers: drawing costs nothing an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.linalg.blas import strmm
 
-from threea_spark.arrays import Float64Array, Int64Array
+from threea_spark.arrays import FieldsOnly, Float32Array, Float64Array, Int64Array
 from threea_spark.encode.between.links import CellLink, restricted
-from threea_spark.encode.cell_layout import CellLayout
 from threea_spark.encode.cells import Decoded
 from threea_spark.encode.codec import Encoding
 from threea_spark.encode.noisy_tables import CellCounts
+from threea_spark.model.cell_search import CellSearch
 from threea_spark.model.drawn_label import DrawnLabel
 from threea_spark.model.labels import LabelFunction, NumberLabels
 
-_FARTHEST = 32.0  # a normal number of float64 lies within 9 or so
-_APART = 4.0 * _FARTHEST  # the components' scores side by side
-
 
 @dataclass(frozen=True)
-class RowSampler:
+class RowSampler(FieldsOnly):
     """The distribution that rows are drawn from.
 
     Attributes:
@@ -48,7 +47,7 @@ class RowSampler:
     class_probabilities: Float64Array | None = None
     sequence: tuple[DrawnLabel, ...] | None = None
 
-    @property
+    @cached_property
     def is_independent(self) -> bool:
         """Whether columns are independent inside a component."""
         return bool(np.array_equal(self.factor, np.eye(len(self.orders))))
@@ -72,28 +71,91 @@ class RowSampler:
         return next((label for label in self.sequence or () if label.name == name), None)
 
     def _draw_once(self, encoding: Encoding, n_rows: int, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
-        """Draws the cells and the class of each row from the components.
+        """Draws the cells and the class of each row from the components: column after column, each contiguous.
 
-        A latent normal vector binds the columns: its j-th entry's rank picks the cell of column j in the component's
-        own distribution. Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.
+        Rows are drawn component after component, whose tables then lie in a core's cache, and shuffled.
         """
-        laws = encoding.drawn_laws(self.laws)
-        component = rng.choice(len(self.weights), n_rows, p=self.weights)
-        n_features = len(self.orders)
-        latent = rng.standard_normal((n_rows, n_features)) @ self.factor.T
-        cells = np.empty((n_rows, n_features), dtype=np.int64)
-        for column, order in enumerate(self.orders):
-            own = encoding.cell_layout.of(column)
-            cells[:, column] = own.start + order[_pick(laws[:, own][:, order], component, latent[:, column])]
+        ordered = np.repeat(np.arange(len(self.weights)), rng.multinomial(n_rows, self.weights))
+        shuffled = rng.permutation(n_rows)
+        laws, searches = self._prepared(encoding)
+        cells, deciding = (
+            np.empty((len(self.orders), n_rows), dtype=np.int64),
+            {link.deciding for link in encoding.links},
+        )
+        kept: dict[int, Float32Array] = {}
+        for column, places in enumerate(self._places(n_rows, rng)):
+            searches[column].find(ordered, places).take(shuffled, out=cells[column])
+            if column in deciding:
+                kept[column] = places[shuffled]
+        component = ordered[shuffled]
         for link in encoding.links:
-            _redraw(link, encoding.cell_layout, laws, self.orders, cells, component, latent)
-        cells = encoding.keep_nulls(cells, rng)
+            self._redraw(link, encoding, laws, cells.T, component, kept[link.deciding])
+        drawn = encoding.keep_nulls(cells.T, rng)
         if self.labels is not None:
-            return cells, self.labels.draw(cells, rng.random(n_rows))
+            return drawn, self.labels.draw(drawn, rng.random(n_rows))
         if self.class_probabilities is not None:
             edges = np.cumsum(self.class_probabilities, axis=1)[component, :-1]
-            return cells, np.asarray((rng.random(n_rows)[:, None] > edges).sum(axis=1), dtype=np.int64)
-        return cells, np.maximum(self.class_of[component], 0)
+            return drawn, np.asarray((rng.random(n_rows)[:, None] > edges).sum(axis=1), dtype=np.int64)
+        return drawn, np.maximum(self.class_of[component], 0)
+
+    def _places(self, n_rows: int, rng: np.random.Generator) -> Iterator[Float32Array]:
+        """Yields each column's place of every row in its component's distribution, shape (n,).
+
+        Columns that are independent have uniform places. Others are bound by a latent normal vector: its j-th entry is
+        the place of column j. Source: Gaussian copula, Nelsen 2006, An Introduction to Copulas, section 2.9.
+        """
+        if self.is_independent:
+            yield from (rng.random(n_rows, dtype=np.float32) for _ in self.orders)
+        else:
+            latent = rng.standard_normal((len(self.orders), n_rows), dtype=np.float32)
+            factor = np.asfortranarray(self.factor, dtype=np.float32)
+            yield from strmm(1.0, factor, latent.T, side=1, lower=1, trans_a=1, overwrite_b=1).T
+
+    def _prepared(self, encoding: Encoding) -> tuple[Float64Array, tuple[CellSearch, ...]]:
+        """Laws and search of each column's cells, made for the first block of an encoding and kept for the others."""
+        kept = self.__dict__.get("_kept")
+        if kept is None or kept[0] is not encoding:
+            laws = encoding.drawn_laws(self.laws)
+            searches = tuple(self._search(encoding, laws, column) for column in range(len(self.orders)))
+            kept = self.__dict__["_kept"] = (encoding, laws, searches)
+        return kept[1], kept[2]
+
+    def _search(self, encoding: Encoding, laws: Float64Array, column: int) -> CellSearch:
+        own, order = encoding.cell_layout.of(column), self.orders[column]
+        return CellSearch.of(laws[:, own][:, order], own.start + order, normal=not self.is_independent)
+
+    def _redraw(
+        self,
+        link: CellLink,
+        encoding: Encoding,
+        laws: Float64Array,
+        cells: Int64Array,
+        component: Int64Array,
+        places: Float32Array,
+    ) -> None:
+        """Draws a deciding column given the columns that it decides, in place; see CellLink.
+
+        Args:
+          link: The columns.
+          encoding: Of the table.
+          laws: Probabilities of cells in each component, shape (k, n_cells).
+          cells: Drawn so far, shape (n, n_features).
+          component, places: Of each row, in the deciding column's distribution, shapes (n,).
+        """
+        place, starts = link.deciding, encoding.cell_layout.offsets[:-1]
+        own, decided = encoding.cell_layout.of(place), list(link.decided)
+        kinds, kind = np.unique(cells[:, decided] - starts[decided], axis=0, return_inverse=True)
+        for number, drawn in enumerate(kinds):
+            chances = restricted(laws[:, own], link.allowed(drawn))
+            has_any = chances.sum(axis=1) > 0.0
+            rows = np.flatnonzero((kind.reshape(-1) == number) & has_any[component])
+            if len(rows):
+                known = laws.copy()
+                known[has_any, own] = chances[has_any]
+                cells[rows, place] = self._search(encoding, known, place).find(component[rows], places[rows])
+        for number, other in enumerate(decided):
+            followed = link.follow(number, cells[:, place] - starts[place], cells[:, other] - starts[other])
+            cells[:, other] = starts[other] + followed
 
 
 @dataclass(frozen=True)
@@ -123,51 +185,6 @@ def draw_rows(
     """
     cells, classes = sampler.draw_cells(encoding, n_rows, rng)
     return decode_rows(encoding, label, cells, classes, rng)
-
-
-def _redraw(
-    link: CellLink,
-    layout: CellLayout,
-    laws: Float64Array,
-    orders: tuple[Int64Array, ...],
-    cells: Int64Array,
-    component: Int64Array,
-    latent: Float64Array,
-) -> None:
-    """Draws a deciding column given the columns that it decides, in place; see CellLink.
-
-    Args:
-      link: The columns.
-      layout: Where features' cells lie.
-      laws: Probabilities of cells in each component, shape (k, n_cells).
-      orders: Cells of each feature in the order of its latent score.
-      cells: Drawn so far, shape (n, n_features).
-      component, latent: Of each row, shapes (n,) and (n, n_features).
-    """
-    place, starts = link.deciding, layout.offsets[:-1]
-    own, order = layout.of(place), orders[place]
-    decided = list(link.decided)
-    kinds, kind = np.unique(cells[:, decided] - starts[decided], axis=0, return_inverse=True)
-    for number, drawn in enumerate(kinds):
-        chances = restricted(laws[:, own], link.allowed(drawn))
-        rows = np.flatnonzero((kind.reshape(-1) == number) & (chances.sum(axis=1) > 0.0)[component])
-        if len(rows):
-            known = np.where(chances.sum(axis=1, keepdims=True) > 0.0, chances, laws[:, own])
-            cells[rows, place] = own.start + order[_pick(known[:, order], component[rows], latent[rows, place])]
-    for number, other in enumerate(decided):
-        followed = link.follow(number, cells[:, place] - starts[place], cells[:, other] - starts[other])
-        cells[:, other] = starts[other] + followed
-
-
-def _pick(laws: Float64Array, component: Int64Array, latent: Float64Array) -> Int64Array:
-    """Inverts the distribution of each row's component, all components in one search, on the scale of the latent."""
-    n_components, n_cells = laws.shape
-    edges = np.cumsum(laws / laws.sum(axis=1, keepdims=True), axis=1)
-    edges[:, -1] = 1.0
-    scores = np.clip(ndtri(edges), -_FARTHEST, _FARTHEST)
-    stacked = (scores + _APART * np.arange(n_components)[:, None]).ravel()
-    place = np.searchsorted(stacked, latent + _APART * component, side="right")
-    return np.asarray(np.clip(place - component * n_cells, 0, n_cells - 1), dtype=np.int64)
 
 
 def decode_rows(

@@ -162,7 +162,7 @@ def with_marked_nulls(
 
     A cell of null that may not be null is drawn again from the whole column. RELEASED.
     """
-    kept, starts = cells.copy(), encoding.cell_layout.offsets[:-1]
+    kept, starts = cells.copy(order="K"), encoding.cell_layout.offsets[:-1]
     for group in groups:
         mark = kept[:, group.mark] - starts[group.mark]
         is_null = mark == encoding.features[group.mark].null_cell
