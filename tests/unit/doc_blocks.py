@@ -86,6 +86,8 @@ def problem_of_command(words):
             name for name in arguments if "=" not in name and f"\n{name}:" not in (ROOT / "Makefile").read_text()
         ]
         return f"the Makefile has no {missing}" if missing else None
+    if program == "spark-submit":  # its own options come first
+        arguments = arguments[next((place for place, word in enumerate(arguments) if word.endswith(".py")), 0) :]
     if program in ("python", "spark-submit", "bash") or ("/" in program and (ROOT / program).is_file()):
         return problem_of_script(arguments if program in ("python", "spark-submit", "bash") else words)
     return None if program in PROGRAMS else f"{program} is not known here: add it to PROGRAMS, or fence as ```text"
