@@ -62,7 +62,7 @@ def config_of(domain: dict[str, Any], generator: str) -> ReleaseConfig:
     return ReleaseConfig.from_dict(
         {
             "source": {"path": "unused"},
-            "target": {"path": "unused"},
+            "target": {"path": "unused too"},
             "privacy": {"epsilon": 1.0, "delta": 1e-6, "allow_large_delta": True, "unit": "row"},
             "domain": domain,
             "anonymize": {"generator": generator, **size},

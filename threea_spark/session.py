@@ -59,7 +59,7 @@ _QUIET_AND_SMALL = {
     "spark.sql.execution.arrow.maxBytesPerBatch": str(1 << 22),  # so that Python works while the JVM keeps reading
     "spark.driver.extraJavaOptions": _ARROW_UNCHECKED,  # Spark asks for null before each cell; halves its cost
     "spark.executor.extraJavaOptions": _ARROW_UNCHECKED,
-    "spark.hadoop.parquet.dictionary.page.size": "32768",  # numbers that hardly repeat are soon written as they are
+    "spark.hadoop.parquet.dictionary.page.size": "4096",  # numbers that hardly repeat are soon written as they are
     "spark.python.worker.faulthandler.enabled": "true",
     "spark.sql.legacy.charVarcharAsString": "true",
 }
