@@ -12,6 +12,7 @@ from pairs import check_modes
 from threea_spark.adapt import label_fit, number_labels, row_gradient, targets
 from threea_spark.anonymize import mix
 from threea_spark.approximate import class_means, correlation, joint, tables
+from threea_spark.approximate.pair_counts import JointCounts
 from threea_spark.encode import codec, granularity
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.privacy import clipping
@@ -56,9 +57,9 @@ def gradients_not_clipped():
 def grouped_by_row_number():
     groups = mix.Mixer.groups
 
-    def numbered(mixer, own, scores):
+    def numbered(mixer, own):
         places = (np.arange(len(own.classes), dtype=np.uint64) * 2654435761 % 2**32).astype(np.uint32)
-        return groups(mixer, replace(own, group_tokens=places), scores)
+        return groups(mixer, replace(own, group_tokens=places))
 
     return patch.object(mix.Mixer, "groups", numbered)
 
@@ -111,9 +112,16 @@ def finer_tables_but_one():
     )
 
 
+@contextmanager
 def pairs_counted_from_both_sides():
-    other = tables.TableColumns.in_other_tables
-    return patch.object(tables.TableColumns, "in_other_tables", lambda columns: other(columns) | other(columns).T)
+    other, counts = tables.TableColumns.in_other_tables, JointCounts.tables
+
+    def mirrored(joint, groups):
+        return counts(joint, groups) + counts(joint, groups).T
+
+    columns = patch.object(tables.TableColumns, "in_other_tables", lambda own: other(own) | other(own).T)
+    with columns, patch.object(JointCounts, "tables", mirrored):
+        yield
 
 
 def squares_priced_as_counts():

@@ -662,6 +662,6 @@ def test_the_tables_of_scaling_show_all_runs(tmp_path, capsys):
         results.put("runs", rows, 2, [_run_of(rows, seconds, driver_mb=driver)])
     for cores, seconds in ((1, 60.0), (2, 40.0)):
         results.put("strong", 4 * 10**6, cores, [_run_of(4 * 10**6, seconds, cores)])
-    scaling.show(results)
+    scaling.show(results.find("runs"), results.find("strong"), results.cores)
     printed = capsys.readouterr().out
     assert all(text in printed for text in ("1,000,000", "4.00", "encode", "1.50", "rows^1.00", "+100 MB, +12%"))

@@ -205,7 +205,7 @@ def test_rows_that_are_drawn_have_the_classes_shares_to_a_thousandth():
     """Labels learned and not calibrated would miss a share of a tenth by more."""
     problem = skewed_problem()
     config = AdaptConfig(targets="released", steps=2, support_size=8)
-    found = learn_labels(None, problem, config, 8, None, np.random.default_rng(1), mu=0.0)
+    found = learn_labels(None, problem, config, 8, None, np.random.default_rng(1), mu=0.0, rate=1.0)
     cells, _ = problem.sampler.draw_cells(problem.encoding, 200_000, np.random.default_rng(2))
     shares = found.labels.probabilities(cells).mean(axis=0)
     assert shares == pytest.approx(SHARES, abs=2e-3)
