@@ -25,7 +25,7 @@ FeatureRows = NDArray[np.void]
 LARGEST_DENSE = 127
 """Dense features are cut at it: a point's own are at most `Scales.kernel` times FEATURE_GRID long."""
 _ROWS_AT_A_TIME = 1024  # whose kernel stays in a core's own cache
-_BLOCK_BYTES = 1 << 15  # as of packed rows: Spark holds thousands of cells at a time, and counts them, not their bytes
+_BLOCK_BYTES = 1 << 15  # Spark holds thousands of cells at a time, and counts them, not their bytes
 
 
 @dataclass(frozen=True)
