@@ -196,6 +196,14 @@ def test_a_step_is_found_in_noise_as_rarely_as_claimed_and_often_where_the_noise
     assert false_steps(2.0) > 0.2
 
 
+def test_shares_do_not_overflow_however_far_out_the_bounds_are():
+    bounds, rows = (-1e300, 1e300), 1e6
+    steps = public_steps("float", bounds[1] - bounds[0])
+    for place in range(len(steps)):
+        mixture = step_mixture(steps, np.where(np.arange(len(steps) + 1) == place, rows, 0.0), 130.0, bounds, rows)
+        assert shares_of(mixture) == {(steps[place].numerator, steps[place].denominator, 0): 1.0, None: 0.0}
+
+
 @pytest.mark.parametrize(
     ("bounds", "whole", "mixture"),
     [

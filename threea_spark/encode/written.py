@@ -71,10 +71,10 @@ def step_mixture(
     rows = np.append(np.zeros(len(steps)), counts[-1] if counts[-1] >= least else 0.0)
     for place in reversed(range(len(steps))):
         finer = [other for other in range(place + 1, len(steps)) if steps[other].divides(steps[place])]
-        explained = sum(rows[other] * own[place] / _values(steps[other], bounds) for other in finer)
+        explained = sum(rows[other] * (own[place] / _values(steps[other], bounds)) for other in finer)
         excess = counts[place] - explained
         if excess >= least:
-            rows[place] = excess * _values(steps[place], bounds) / own[place]
+            rows[place] = excess * (_values(steps[place], bounds) / own[place])
     if not rows.sum() > 0.0 or rows.sum() < _KNOWN * n_rows:
         return None
     kept = np.flatnonzero(rows[:-1]).tolist()
