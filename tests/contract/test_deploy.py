@@ -14,6 +14,7 @@ import yaml
 from deploy_schema import Bundle, Resources, SparkApplication, refusals
 
 import threea_spark
+from threea_spark.engine.batches import BATCH_BYTES, MOST_BYTES
 from threea_spark.session import delta_coordinate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ EVERYWHERE = {
     "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
     "spark.ui.enabled": "false",
     "spark.eventLog.enabled": "false",
-    "spark.sql.execution.arrow.maxBytesPerBatch": "4194304",
+    MOST_BYTES: str(BATCH_BYTES),
     "spark.driver.memory": "4g",
     "spark.driver.memoryOverhead": "4g",
 }

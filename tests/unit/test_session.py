@@ -42,3 +42,11 @@ def test_the_log_of_a_session_that_does_not_start_is_kept(tmp_path):
     assert (kept.name, kept.read_text()) == (session.LOG_FILE, "no Java here")
     assert kept.parent != tmp_path / "own"
     assert not session._kept_log(tmp_path / "nowhere").exists()
+
+
+def test_a_collector_of_the_environment_goes_first(monkeypatch):
+    for name in ("SPARK_SUBMIT_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    assert "-XX:+UseParallelGC" in session._java_options()
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xss4m -XX:+UseZGC")
+    assert "GC" not in session._java_options()

@@ -77,7 +77,7 @@ def test_tables_of_all_pairs_count_each_row_once_in_each_of_them():
     for (a, b, first, second), count in expected.items():
         assert full[starts[a] + first, starts[b] + second] == count
     assert counts.sum() == len(rows) * len(columns.pairs)
-    assert counts.size == query.size
+    assert counts.size == query.size == sum(columns.n_groups[a] * columns.n_groups[b] for a, b in columns.pairs)
 
 
 def test_finer_tables_count_cell_by_cell():

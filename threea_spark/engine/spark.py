@@ -7,7 +7,7 @@ change nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic
 import pyarrow as pa
 
 from threea_spark.arrays import Int64Array
+from threea_spark.engine.batches import limited_in_rows
 from threea_spark.engine.kept import COLUMN, COUNT, KEPT_SCHEMA, VALUE, Keep, cells_in_blocks, coded_steps
 from threea_spark.engine.packed import BLOCK, SCHEMA, UNIT, PackedRows, blocks_of, joined, unpacked
 from threea_spark.engine.partial_sums import CHUNK, SUMS_SCHEMA, PartialSums, most_tasks
@@ -57,7 +58,8 @@ class SparkSource:
         if self.keeps and self._kept is None:
             summed = PartialSums(tuple(queries))
             return summed.total(self._keep(summed).where(f"{CHUNK} IS NOT NULL"))
-        return _sums(self._rows, queries, self._reading)
+        with self._batches:
+            return _sums(self._rows, queries, self._reading)
 
     def passing_values(self, column: str, passes: Passes) -> list[tuple[str, int]]:
         """Returns the values that pass, with their noisy counts; what the driver collects has passed."""
@@ -85,7 +87,8 @@ class SparkSource:
         def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return pack(reading(batches))
 
-        staged = stage(self._rows.mapInArrow(as_task(packed), SCHEMA), self.staging)
+        with self._batches:
+            staged = stage(self._rows.mapInArrow(as_task(packed), SCHEMA), self.staging)
         if self._kept is not None:
             staged.sparkSession.sql(f"DROP TABLE IF EXISTS {kept_name(self.staging)}")
             self._kept = None
@@ -94,13 +97,19 @@ class SparkSource:
     def _keep(self, sums: PartialSums[pa.RecordBatch] | None) -> DataFrame:
         """Reads the source, the only time: keeps its rows, with their sums and the counts of values."""
         keep = as_task(Keep(sums, self.counted))
-        self._kept = stage(self.frame.mapInArrow(keep, KEPT_SCHEMA), kept_name(self.staging))
+        with self._batches:
+            self._kept = stage(self.frame.mapInArrow(keep, KEPT_SCHEMA), kept_name(self.staging))
         return self._kept
 
     @property
     def _rows(self) -> DataFrame:
         """The rows, in blocks if they were kept."""
         return self.frame if self._kept is None else self._kept.where(f"{BLOCK} IS NOT NULL").select(BLOCK)
+
+    @property
+    def _batches(self) -> AbstractContextManager[None]:
+        """How `_rows` are cut into batches while a pass lasts."""
+        return limited_in_rows(self.frame) if self._kept is None else nullcontext()
 
     @property
     def _reading(self) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
