@@ -25,7 +25,7 @@ from threea_spark.adapt import labelling, learn
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.approximate import product_fit
 from threea_spark.arrays import Int64Array
-from threea_spark.engine.local import LocalKept, LocalSource, LocalStaged
+from threea_spark.engine.local import LocalCached, LocalSource, LocalStaged
 from threea_spark.engine.packed import COINS, UNIT, PackedRows
 from threea_spark.engine.rows import RowForm
 from threea_spark.engine.task import ArrowTask
@@ -190,13 +190,13 @@ class _ReadStaged(LocalStaged):
         return [_read(query, own) for query, own in zip(queries, super().sums(queries), strict=True)]
 
     @contextmanager
-    def kept_as(self, form: RowForm[R]) -> Iterator[LocalKept[R]]:
-        """Keeps the rows in another form."""
-        with super().kept_as(form) as kept:
-            yield _ReadKept(kept.batches, form)
+    def cached_as(self, form: RowForm[R]) -> Iterator[LocalCached[R]]:
+        """Caches the rows in another form."""
+        with super().cached_as(form) as cached:
+            yield _ReadCached(cached.batches, form)
 
 
-class _ReadKept(LocalKept[R]):
+class _ReadCached(LocalCached[R]):
     """Rows of the conditional mode in another form."""
 
     def sums(self, queries: Sequence[SumQuery[R]]) -> list[Int64Array]:

@@ -23,7 +23,7 @@ from threea_spark import ReleaseConfig, pipeline
 from threea_spark.adapt.targets import Targets
 from threea_spark.anonymize.mix import Mixed
 from threea_spark.arrays import Float64Array, Int64Array
-from threea_spark.engine.local import LocalKept, LocalSource, LocalStaged
+from threea_spark.engine.local import LocalCached, LocalSource, LocalStaged
 from threea_spark.engine.packed import PackedRows, unpacked
 from threea_spark.engine.rows import RowForm
 from threea_spark.engine.task import ArrowTask
@@ -142,14 +142,14 @@ class _PackedCanaries(LocalStaged):
         return [self.added.keep(query, parts) for query in queries]
 
     @contextmanager
-    def kept_as(self, form: RowForm[R]) -> Iterator[LocalKept[R]]:
+    def cached_as(self, form: RowForm[R]) -> Iterator[LocalCached[R]]:
         """Turns each batch into another form, by itself."""
         parts = [pa.Table.from_batches(map(form.write, unpacked([batch], self.width))) for batch in self.batches]
-        yield _KeptCanaries(tuple(part.combine_chunks().to_batches()[0] for part in parts), form, self.added)
+        yield _CachedCanaries(tuple(part.combine_chunks().to_batches()[0] for part in parts), form, self.added)
 
 
 @dataclass(frozen=True)
-class _KeptCanaries(LocalKept[R]):
+class _CachedCanaries(LocalCached[R]):
     """Rows in another form whose sums are kept batch by batch."""
 
     added: _Added

@@ -27,7 +27,7 @@ from threea_spark.adapt.label_fit import FitSettings, fit_weights, gradient_quer
 from threea_spark.adapt.labelling import Ask, Fit
 from threea_spark.adapt.targets import Targets, Weights
 from threea_spark.arrays import Float64Array
-from threea_spark.engine.local import LocalKept, LocalStaged
+from threea_spark.engine.local import LocalCached, LocalStaged
 from threea_spark.engine.rows import RowForm
 
 CONFIG: dict[str, Any] = {
@@ -57,19 +57,19 @@ def main() -> None:
 def features_of_flights() -> tuple[Fit, Targets]:
     """The fit of a label function before its first step, and the rows that it reads, in random order. PRIVATE."""
     seen: dict[str, Any] = {}
-    kept_as, learned = LocalStaged.kept_as, Fit.learned
+    cached_as, learned = LocalStaged.cached_as, Fit.learned
 
     @contextmanager
-    def watched(staged: LocalStaged, form: RowForm[Targets]) -> Iterator[LocalKept[Targets]]:
-        with kept_as(staged, form) as kept:
-            seen["targets"] = list(kept.form.read(iter(kept.batches)))
-            yield kept
+    def watched(staged: LocalStaged, form: RowForm[Targets]) -> Iterator[LocalCached[Targets]]:
+        with cached_as(staged, form) as cached:
+            seen["targets"] = list(cached.form.read(iter(cached.batches)))
+            yield cached
 
     def noted(own: Fit, ask: Ask) -> Any:
         seen["fit"] = own
         return learned(own, ask)
 
-    with patch.object(LocalStaged, "kept_as", watched), patch.object(Fit, "learned", noted):
+    with patch.object(LocalStaged, "cached_as", watched), patch.object(Fit, "learned", noted):
         fit(flights(), CONFIG)
     rows = np.concatenate([own.rows for own in seen["targets"]])
     return seen["fit"], Targets(seen["targets"][0].features, np.random.default_rng(1).permutation(rows))

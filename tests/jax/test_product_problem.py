@@ -21,9 +21,8 @@ ROUNDED = ("_CELLS", "_GROUPS", "_ALL_GROUPS", "_TABLES")
 def evidence_of(n_levels=9, chosen=((0, 3), (0, 1), (2, 3), (1, 2), (0, 2)), seed=0):
     """Any tables of two numbers, a category and a label."""
     rng = np.random.default_rng(seed)
-    encoding = Encoding(
-        (number("a", 0, 1), number("b", 0, 1), category("c", *"pqrstuvwxyz"[:n_levels])), category("y", "no", "yes"), 20.0
-    )
+    levels = category("c", *"pqrstuvwxyz"[:n_levels])
+    encoding = Encoding((number("a", 0, 1), number("b", 0, 1), levels), category("y", "no", "yes"), 20.0)
     columns = table_columns(encoding, 5)
     counted = columns.in_other_tables()
     full = np.where(counted, rng.random(counted.shape), 0.0)

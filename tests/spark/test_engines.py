@@ -276,12 +276,12 @@ def test_the_same_answer_to_every_query_to_the_last_bit(both, encoded):
         assert own.any(), query.name
 
 
-def kept_tables(spark):
+def cached_tables(spark):
     return [table.name for table in spark.catalog.listTables() if table.name.endswith("_labels")]
 
 
 @pytest.mark.parametrize("on_executors", [True, False])
-def test_the_same_sums_of_rows_kept_in_another_form_which_are_gone_after_it(
+def test_the_same_sums_of_rows_cached_in_another_form_which_are_gone_after_it(
     spark, both, encoded, monkeypatch, on_executors
 ):
     query, fit = label_step(encoded.encoding, np.random.default_rng(1))
@@ -294,12 +294,12 @@ def test_the_same_sums_of_rows_kept_in_another_form_which_are_gone_after_it(
     (wanted,) = both[1].sums([query.over(lambda rows: fit.targets_of(rows.sampled(0.4)))])
     assert wanted.any()
     for staged in both:
-        with staged.kept_as(fit.targets_of.form(0.4)) as kept:
+        with staged.cached_as(fit.targets_of.form(0.4)) as cached:
             for _ in range(2):
-                np.testing.assert_array_equal(kept.sums([query])[0], wanted)
-            assert len(kept_tables(spark)) == (staged is both[0] and not on_executors)
-            assert staged is both[1] or kept.frame.is_cached is on_executors
-    assert not kept_tables(spark)
+                np.testing.assert_array_equal(cached.sums([query])[0], wanted)
+            assert len(cached_tables(spark)) == (staged is both[0] and not on_executors)
+            assert staged is both[1] or cached.frame.is_cached is on_executors
+    assert not cached_tables(spark)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])

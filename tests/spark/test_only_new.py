@@ -72,7 +72,7 @@ def test_one_unit_more_changes_no_other_row(spark, versions):
     assert cells(only_new(*frames(spark, earlier + extra[:1], added + extra[1:]), DOMAIN, unit), ["*"]) == base
 
 
-def test_rows_that_came_are_kept_as_often_as_they_came(spark, versions):
+def test_rows_that_came_are_cached_as_often_as_they_came(spark, versions):
     earlier, added = versions
     found = only_new(*frames(spark, earlier, added), DOMAIN, PrivacyUnit())
     assert cells(found, ["`a ``b``.c`", "w"]) == cells(spark.createDataFrame(added, SCHEMA), ["`a ``b``.c`", "w"])

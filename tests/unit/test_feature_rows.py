@@ -94,8 +94,8 @@ def test_rows_that_are_kept_add_what_packed_rows_of_the_same_units_do(rate):
     query, fit = label_step(encoding, rng)
     parts = [packed.where(np.arange(n) % 3 == part) for part in range(3)]
     staged = LocalStaged(tuple(map(packed_blocks, parts)), encoding.width)
-    with staged.kept_as(fit.targets_of.form(rate)) as kept:
-        (found,) = kept.sums([query])
+    with staged.cached_as(fit.targets_of.form(rate)) as cached:
+        (found,) = cached.sums([query])
     (wanted,) = staged.sums([query.over(lambda rows: fit.targets_of(rows.sampled(rate)))])
     assert wanted.any()
     assert np.array_equal(found, wanted)

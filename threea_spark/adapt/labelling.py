@@ -54,7 +54,7 @@ class TargetsOf:
         return Targets.of(self.features, cells, classes, values)
 
     def form(self, rate: float) -> RowForm[Targets]:
-        """How targets are kept, so that no step makes them again: of units whose coin says so, at this rate."""
+        """How targets are cached, so that no step makes them again: of units whose coin says so, at this rate."""
         integers, of_number = IntegerFeatures.of(self.features), self.number is not None
 
         def read(batches: Iterator[pa.RecordBatch]) -> Iterator[Targets]:

@@ -1,7 +1,7 @@
 """Adapt: learns the label function by noisy steps over all rows, or over one Poisson sample of them.
 
-Each step is a pass of its own over rows that are kept as the integers that it multiplies, and no private row comes to
-the driver. Of very many rows only those of units are kept whose secret coin says so: it is the same for all steps, and
+Each step is a pass of its own over rows that are cached as the integers that it multiplies, and no private row comes to
+the driver. Of very many rows only those of units are read whose secret coin says so: it is the same for all steps, and
 every sum is priced as one over all rows. With `adapt.rows: sample` the sample comes to the driver and the inducing
 points are first moved by KIP, as the paper has it; all noisy sums then read nothing but the sample, and are priced
 together as one Gaussian on it.
@@ -78,7 +78,7 @@ def learn_labels(
     if config.rows == "sample":
         return _from_sample(staged, problem, config, start, meter, rng)
     fit = Fit.of(problem, config, start[0], n_rows=problem.n_rows * rate, mu=mu, rng=rng)
-    with staged.kept_as(fit.targets_of.form(rate)) as targets:
+    with staged.cached_as(fit.targets_of.form(rate)) as targets:
         return LearnedLabels(*fit.learned(_asked(meter, targets)), AdaptStatus.COMPLETED)
 
 

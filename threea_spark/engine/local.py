@@ -78,11 +78,11 @@ class LocalStaged:
         return joined((rows.sampled(rate) for rows in unpacked(self.batches, self.width)), self.width)
 
     @contextmanager
-    def kept_as(self, form: RowForm[R]) -> Iterator[LocalKept[R]]:
+    def cached_as(self, form: RowForm[R]) -> Iterator[LocalCached[R]]:
         """Turns all rows into another form."""
         with threadpool_limits(1):
-            kept = LocalKept(tuple(form.write(rows) for rows in unpacked(self.batches, self.width)), form)
-        yield kept
+            cached = LocalCached(tuple(form.write(rows) for rows in unpacked(self.batches, self.width)), form)
+        yield cached
 
     def exchanged(self, exchange: Exchange) -> pa.Table:
         """Sorts blocks by part, and releases the parts."""
@@ -94,7 +94,7 @@ class LocalStaged:
 
 
 @dataclass(frozen=True)
-class LocalKept(Generic[R]):
+class LocalCached(Generic[R]):
     """Rows in another form, in memory.
 
     Attributes:

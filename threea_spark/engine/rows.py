@@ -71,8 +71,8 @@ class StagedRows(Protocol):
         """Brings the rows of units whose secret coin falls below `rate` to this process. PRIVATE."""
         ...
 
-    def kept_as(self, form: RowForm[R]) -> AbstractContextManager[Summable[R]]:
-        """Keeps the rows in another form while the block runs. PRIVATE."""
+    def cached_as(self, form: RowForm[R]) -> AbstractContextManager[Summable[R]]:
+        """Caches the rows in another form while the block runs. PRIVATE."""
         ...
 
     def exchanged(self, exchange: Exchange) -> Any:  # noqa: ANN401 - a Spark DataFrame, or an Arrow table

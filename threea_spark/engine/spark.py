@@ -20,7 +20,7 @@ from threea_spark.engine.kept import COLUMN, COUNT, KEPT_SCHEMA, VALUE, Keep, ce
 from threea_spark.engine.packed import BLOCK, SCHEMA, UNIT, PackedRows, blocks_of, joined, unpacked
 from threea_spark.engine.partial_sums import CHUNK, SUMS_SCHEMA, PartialSums, most_tasks
 from threea_spark.engine.rows import Exchange, Passes, RowForm, passed_values
-from threea_spark.engine.staging import kept, kept_name, stage
+from threea_spark.engine.staging import cached, kept_name, stage
 from threea_spark.engine.task import ArrowTask, as_task
 from threea_spark.engine.types import ddl_of
 from threea_spark.privacy.query import R, SumQuery
@@ -137,7 +137,7 @@ class SparkStaged:
     Attributes:
       frame: The staging table (engine/packed.py). PRIVATE.
       width: Coordinates of a packed vector.
-      name: Of that table: other forms of its rows are kept beside it.
+      name: Of that table: other forms of its rows are cached beside it.
     """
 
     frame: DataFrame
@@ -166,15 +166,15 @@ class SparkStaged:
         return joined(unpacked(table.to_batches(), width), width)
 
     @contextmanager
-    def kept_as(self, form: RowForm[R]) -> Iterator[SparkKept[R]]:
-        """Keeps the rows in another form: on executors, or in a private table of their own."""
+    def cached_as(self, form: RowForm[R]) -> Iterator[SparkCached[R]]:
+        """Caches the rows in another form: on executors, or in a private table of their own."""
         width = self.width
 
         def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return (form.write(rows) for rows in unpacked(batches, width))
 
-        with kept(self.frame.mapInArrow(as_task(write), SCHEMA), f"{self.name}_{form.name}") as frame:
-            yield SparkKept(frame, form, self._max_tasks)
+        with cached(self.frame.mapInArrow(as_task(write), SCHEMA), f"{self.name}_{form.name}") as frame:
+            yield SparkCached(frame, form, self._max_tasks)
 
     def exchanged(self, exchange: Exchange) -> DataFrame:
         """Routes blocks to the task that holds their part; a part without rows comes by name alone."""
@@ -186,7 +186,7 @@ class SparkStaged:
 
 
 @dataclass(frozen=True)
-class SparkKept(Generic[R]):
+class SparkCached(Generic[R]):
     """Rows in another form.
 
     Attributes:

@@ -34,8 +34,8 @@ def staging(spark: SparkSession, release_id: str, schema: str) -> Iterator[str]:
 
 
 @contextmanager
-def kept(rows: DataFrame, name: str) -> Iterator[DataFrame]:
-    """Keeps private rows while the block runs: on the executors where Spark allows it, else in a private table.
+def cached(rows: DataFrame, name: str) -> Iterator[DataFrame]:
+    """Caches private rows while the block runs: on the executors where Spark allows it, else in a private table.
 
     A pass over a table costs Spark a second of planning, and executors hand over what they hold three times as fast.
     What a lost executor held is made again, so each of the rows must be a function of staged rows alone.
