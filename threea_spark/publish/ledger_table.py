@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from threea_spark.engine.delta import Place, exists, read_latest
 from threea_spark.engine.quiet import is_conflict
 from threea_spark.errors import BudgetError, LedgerError
@@ -25,6 +27,7 @@ log = logging.getLogger("threea_spark")
 
 _TYPES = {field.name: "bigint" if field.name == "number" else "string" for field in fields(Entry)}
 _COLUMNS = ", ".join(f"`{name}` {kind}" for name, kind in _TYPES.items())
+_ARROW_SCHEMA = pa.schema([(name, pa.int64() if kind == "bigint" else pa.string()) for name, kind in _TYPES.items()])
 _ADDED_LATER = ("by",)
 """Columns that tables of 0.2.0 lack; null in their entries."""
 _DONE_BY_ANOTHER = ("ALREADY_EXISTS", "DELTA_DUPLICATE_COLUMNS_FOUND")  # the table, or its later columns
@@ -98,7 +101,10 @@ class ChainTable:
         view = f"threea_entry_{entry.hash[:16]}"
         columns = ", ".join(f"`{name}`" for name in _TYPES)
         values = ", ".join(f"entry.`{name}`" for name in _TYPES)
-        self.spark.createDataFrame([tuple(asdict(entry).values())], _COLUMNS).createOrReplaceTempView(view)
+        row = pa.Table.from_pylist(
+            [asdict(entry)], _ARROW_SCHEMA
+        )  # tuples would need a Python worker, which may be gone
+        self.spark.createDataFrame(row).createOrReplaceTempView(view)
         try:
             is_done = self._is_done(  # all names are quoted identifiers or columns of our own
                 f"MERGE INTO {self.place.identifier} AS ledger USING {view} AS entry ON ledger.number = entry.number "  # noqa: S608
