@@ -9,6 +9,7 @@ import atexit
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -193,5 +194,5 @@ def _local_settings(folder: Path) -> dict[str, str]:
 
 def _java_options() -> str:
     """Options of a local session's JVM; it does not start with two collectors, so one of the environment goes first."""
-    has_collector = any("-XX:+Use" in os.environ.get(name, "") for name in _JAVA_VARIABLES)
+    has_collector = any(re.search(r"-XX:\+Use\w+GC\b", os.environ.get(name, "")) for name in _JAVA_VARIABLES)
     return _ARROW_UNCHECKED if has_collector else f"{_ARROW_UNCHECKED} {_COLLECTOR}"

@@ -47,6 +47,7 @@ def test_the_log_of_a_session_that_does_not_start_is_kept(tmp_path):
 def test_a_collector_of_the_environment_goes_first(monkeypatch):
     for name in ("SPARK_SUBMIT_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-XX:+UseStringDeduplication")
     assert "-XX:+UseParallelGC" in session._java_options()
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xss4m -XX:+UseZGC")
     assert "GC" not in session._java_options()

@@ -32,15 +32,15 @@ def limited_in_rows(rows: DataFrame) -> Iterator[None]:
     if not _has_own_limits(rows.sparkSession):
         yield
         return
-    before = str(conf.get(MOST_ROWS))
     row_bytes = sum(_TEXT_BYTES if kind == "string" else _OTHER_BYTES for _, kind in rows.dtypes)
+    conf.set(MOST_BYTES, _NO_LIMIT)  # first: another thread's pass then leaves both alone
+    before = str(conf.get(MOST_ROWS))
     conf.set(MOST_ROWS, str(max(1, min(int(before), BATCH_BYTES // row_bytes))))
-    conf.set(MOST_BYTES, _NO_LIMIT)
     try:
         yield
     finally:
-        conf.set(MOST_BYTES, str(BATCH_BYTES))
         conf.set(MOST_ROWS, before)
+        conf.set(MOST_BYTES, str(BATCH_BYTES))
 
 
 def _has_own_limits(spark: SparkSession) -> bool:
