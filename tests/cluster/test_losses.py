@@ -75,7 +75,7 @@ def test_a_slow_task_is_run_twice_and_each_row_is_staged_once(spark, cluster, co
     def hang(begin):
         with paused(cluster, SLOW) as go_on:
             begin()
-            wait_until(lambda: copies(spark), "a second copy of a slow task")
+            wait_until(lambda: copied(spark, since), "a second copy of a slow task")
             if goes_on:  # both attempts write their files, and race to commit
                 go_on()
             wait_until(lambda: not running(spark).get(SLOW), "the slow task to end")
@@ -91,11 +91,13 @@ def test_a_slow_task_is_run_twice_and_each_row_is_staged_once(spark, cluster, co
     assert receipt.n_released == rows_of(spark, tmp_path) == pytest.approx(N_ROWS, abs=5)
 
 
-def copies(spark):
-    """Whether a stage has more attempts under way or done than tasks."""
+def copied(spark, since):
+    """Whether a stage has more attempts under way than tasks, or has ended with a second copy of one."""
     tracker = spark.sparkContext.statusTracker()
     infos = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-    return any(info.numActiveTasks + info.numCompletedTasks > info.numTasks for info in infos if info is not None)
+    if any(info.numActiveTasks + info.numCompletedTasks > info.numTasks for info in infos if info is not None):
+        return True
+    return any(task["Speculative"] for own in ended_tasks(spark, since).values() for task in own)
 
 
 @pytest.mark.parametrize("step", ["encode: stage", "release: write"])
