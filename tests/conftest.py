@@ -6,7 +6,6 @@ standalone cluster of two workers, with `connect:cluster` through a Connect serv
 """
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -46,19 +45,6 @@ def small_mixtures():
 
     small = product_fit.ProductSettings(components=60, steps=160, more_steps=80)
     with patch.object(product_fit, "ProductSettings", lambda: small):
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_label_steps(request):
-    """Releases on Spark learn labels in few steps, each a job: what a step reads and costs is the same in each."""
-    from threea_spark.adapt import labelling
-
-    if request.path.relative_to(ROOT).parts[0] not in SPARK_FOLDERS:
-        yield
-        return
-    usual = labelling.settings_of
-    with patch.object(labelling, "settings_of", lambda of_number: replace(usual(of_number), steps=5)):
         yield
 
 
