@@ -7,9 +7,11 @@ from threea_spark.encode.codec import Encoding
 from threea_spark.encode.fit import reader_of
 from threea_spark.encode.histogram import HistogramLayout
 from threea_spark.encode.packing import staged_rows
+from threea_spark.engine import kept
+from threea_spark.engine.kept import KEPT_FILE_BLOCKS
 from threea_spark.engine.packed import MAX_FILE_BLOCKS
 from threea_spark.engine.spark import SparkSource
-from threea_spark.engine.staging import stage, staging
+from threea_spark.engine.staging import kept_name, stage, staging
 from threea_spark.model.blocks import BlockDraw
 from threea_spark.model.draw import sampled_rows
 from threea_spark.model.sampler import RowSampler
@@ -165,6 +167,18 @@ def test_a_staged_file_holds_a_bounded_number_of_blocks(spark):
     blocks = spark.range(0, MAX_FILE_BLOCKS + 1, 1, 1).selectExpr("1 as n_rows", "cast('x' as binary) as block")
     with staging(spark, "files", "") as name:
         assert len(stage(blocks, name).inputFiles()) == 2
+
+
+def test_a_file_of_kept_rows_does_too_since_a_reader_holds_all_of_them_at_once(spark, monkeypatch):
+    assert KEPT_FILE_BLOCKS * kept._BLOCK_BYTES <= 1 << 26
+    rows = spark.range(0, 3 * kept._STEP_ROWS, 1, 1).selectExpr("rand(1) as c0")  # three blocks at least
+    with staging(spark, "kept", "") as name:
+        for most, n_files in ((1, 3), (KEPT_FILE_BLOCKS, 1)):
+            monkeypatch.setattr("threea_spark.engine.spark.KEPT_FILE_BLOCKS", most)
+            source = SparkSource(rows, name, keeps=True)
+            source._keep(None)
+            assert len(source._kept.inputFiles()) == n_files
+            spark.sql(f"DROP TABLE {kept_name(name)}")
 
 
 @pytest.mark.connect

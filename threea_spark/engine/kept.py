@@ -32,6 +32,7 @@ _ARROW_SCHEMA = pa.schema(
     ]
 )
 _BLOCK_BYTES = 1 << 20  # Parquet's writer looks at the size of a page at every hundredth cell
+KEPT_FILE_BLOCKS = 1 << 6  # Spark's reader holds a file's blocks at once: 64 MB
 _STEP_ROWS = 1 << 14  # fewer rows at a time spend more on the calls than on the rows
 _STEP_BYTES = 1 << 24
 _WORTH_A_DICTIONARY = 8  # rows for each of its values

@@ -16,7 +16,16 @@ import pyarrow as pa
 
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.batches import limited_in_rows
-from threea_spark.engine.kept import COLUMN, COUNT, KEPT_SCHEMA, VALUE, Keep, cells_in_blocks, coded_steps
+from threea_spark.engine.kept import (
+    COLUMN,
+    COUNT,
+    KEPT_FILE_BLOCKS,
+    KEPT_SCHEMA,
+    VALUE,
+    Keep,
+    cells_in_blocks,
+    coded_steps,
+)
 from threea_spark.engine.packed import BLOCK, SCHEMA, UNIT, PackedRows, blocks_of, joined, unpacked
 from threea_spark.engine.partial_sums import CHUNK, SUMS_SCHEMA, PartialSums, most_tasks
 from threea_spark.engine.rows import Exchange, Passes, RowForm, passed_values
@@ -98,7 +107,8 @@ class SparkSource:
         """Reads the source, the only time: keeps its rows, with their sums and the counts of values."""
         keep = as_task(Keep(sums, self.counted))
         with self._batches:
-            self._kept = stage(self.frame.mapInArrow(keep, KEPT_SCHEMA), kept_name(self.staging))
+            kept = self.frame.mapInArrow(keep, KEPT_SCHEMA)
+            self._kept = stage(kept, kept_name(self.staging), KEPT_FILE_BLOCKS)
         return self._kept
 
     @property

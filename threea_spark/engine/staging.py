@@ -79,15 +79,22 @@ def kept_name(staging: str) -> str:
     return f"{staging}_rows"
 
 
-def stage(rows: DataFrame, name: str) -> DataFrame:
+def stage(rows: DataFrame, name: str, max_file_blocks: int = MAX_FILE_BLOCKS) -> DataFrame:
     """Writes private rows once and reads them back: random tokens are drawn in this write and nowhere else.
 
     Delta records no minima and maxima of the rows, because its log may outlive the table.
+
+    Args:
+      rows: Blocks. PRIVATE.
+      name: Of the new table.
+      max_file_blocks: Most blocks of a file, all of which Spark's reader holds at once.
     """
-    writer_of_blocks(rows).mode("error").option("delta.dataSkippingNumIndexedCols", "0").saveAsTable(name)
+    writer_of_blocks(rows, max_file_blocks).mode("error").option("delta.dataSkippingNumIndexedCols", "0").saveAsTable(
+        name
+    )
     return rows.sparkSession.table(name)
 
 
-def writer_of_blocks(rows: DataFrame) -> DataFrameWriter:
-    """Writes blocks of packed rows, which are compressed as they are."""
-    return rows.write.format("delta").option("compression", "none").option("maxRecordsPerFile", MAX_FILE_BLOCKS)
+def writer_of_blocks(rows: DataFrame, max_file_blocks: int = MAX_FILE_BLOCKS) -> DataFrameWriter:
+    """Writes blocks of rows, which are compressed as they are."""
+    return rows.write.format("delta").option("compression", "none").option("maxRecordsPerFile", max_file_blocks)
