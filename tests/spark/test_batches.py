@@ -4,6 +4,8 @@ import pyarrow as pa
 import pytest
 
 from threea_spark.engine.batches import BATCH_BYTES, MOST_BYTES, MOST_ROWS, limited_in_rows
+from threea_spark.engine.spark import SparkSource
+from threea_spark.engine.staging import stage, staging
 from threea_spark.engine.task import as_task
 
 
@@ -39,6 +41,28 @@ def test_limits_come_back_where_a_pass_fails(spark, limits):
     with pytest.raises(ValueError, match="a pass"), limited_in_rows(spark.range(1)):
         raise ValueError("a pass")
     assert {name: spark.conf.get(name) for name in limits} == limits
+
+
+def test_the_pass_over_the_source_is_limited_in_rows_and_those_over_kept_rows_are_not(spark, limits, monkeypatch):
+    seen = []
+
+    def noted(rows, name, *more):
+        seen.append(spark.conf.get(MOST_BYTES))
+        return stage(rows, name, *more)
+
+    monkeypatch.setattr("threea_spark.engine.spark.stage", noted)
+
+    def pack(batches):
+        yield from (pa.RecordBatch.from_pydict({"n_rows": pa.array([1], pa.int32()), "block": [b"x"]}) for _ in batches)
+
+    for keeps in (True, False):
+        with staging(spark, "limits", "") as name:
+            source = SparkSource(spark.range(0, 50, 1, 1).selectExpr("rand(1) AS c0"), name, keeps=keeps)
+            if keeps:
+                source._keep(None)
+            source.staged(pack, 1)
+    in_bytes, in_rows = limits[MOST_BYTES], str((1 << 31) - 1)
+    assert seen == [in_rows, in_bytes, in_rows]
 
 
 @pytest.mark.parametrize("limit", ["1000000", "2147483647"])

@@ -33,10 +33,10 @@ def limited_in_rows(rows: DataFrame) -> Iterator[None]:
         yield
         return
     row_bytes = sum(_TEXT_BYTES if kind == "string" else _OTHER_BYTES for _, kind in rows.dtypes)
-    conf.set(MOST_BYTES, _NO_LIMIT)  # first: another thread's pass then leaves both alone
     before = str(conf.get(MOST_ROWS))
-    conf.set(MOST_ROWS, str(max(1, min(int(before), BATCH_BYTES // row_bytes))))
     try:
+        conf.set(MOST_BYTES, _NO_LIMIT)  # first: a pass that another thread begins now leaves both alone
+        conf.set(MOST_ROWS, str(max(1, min(int(before), BATCH_BYTES // row_bytes))))
         yield
     finally:
         conf.set(MOST_ROWS, before)

@@ -89,9 +89,8 @@ def stage(rows: DataFrame, name: str, max_file_blocks: int = MAX_FILE_BLOCKS) ->
       name: Of the new table.
       max_file_blocks: Most blocks of a file, all of which Spark's reader holds at once.
     """
-    writer_of_blocks(rows, max_file_blocks).mode("error").option("delta.dataSkippingNumIndexedCols", "0").saveAsTable(
-        name
-    )
+    writer = writer_of_blocks(rows, max_file_blocks).option("delta.dataSkippingNumIndexedCols", "0")
+    writer.mode("error").saveAsTable(name)
     return rows.sparkSession.table(name)
 
 

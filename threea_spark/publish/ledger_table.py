@@ -101,9 +101,8 @@ class ChainTable:
         view = f"threea_entry_{entry.hash[:16]}"
         columns = ", ".join(f"`{name}`" for name in _TYPES)
         values = ", ".join(f"entry.`{name}`" for name in _TYPES)
-        row = pa.Table.from_pylist(
-            [asdict(entry)], _ARROW_SCHEMA
-        )  # tuples would need a Python worker, which may be gone
+        row = pa.Table.from_pylist([asdict(entry)], _ARROW_SCHEMA)
+        # tuples would take a Python worker, which a release that failed may no longer have
         self.spark.createDataFrame(row).createOrReplaceTempView(view)
         try:
             is_done = self._is_done(  # all names are quoted identifiers or columns of our own
