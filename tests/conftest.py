@@ -43,7 +43,7 @@ def small_mixtures():
     """
     from threea_spark.approximate import product_fit
 
-    small = product_fit.ProductSettings(components=60, steps=160, more_steps=80)
+    small = product_fit.ProductSettings(components=60, steps=80, more_steps=40)
     with patch.object(product_fit, "ProductSettings", lambda: small):
         yield
 
