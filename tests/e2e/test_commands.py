@@ -78,6 +78,7 @@ def test_spark_submit_runs_the_job(spark, tmp_path):
         str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "--packages", delta_coordinate(),
         "--conf", "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
         "--conf", "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "--conf", "spark.sql.shuffle.partitions=2", "--conf", "spark.databricks.delta.snapshotPartitions=2",
         "--conf", "spark.ui.enabled=false", "--conf", f"spark.sql.warehouse.dir={tmp_path / 'warehouse'}",
         str(ROOT / "jobs" / "release.py"), "--config", submitted,
     ]  # fmt: skip

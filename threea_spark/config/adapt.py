@@ -26,7 +26,7 @@ class AdaptConfig(Frozen):
         "sample on the driver",
     )
     max_rows: Rows = Field(default=200_000, description="maximum number of rows on the driver, of a sample")
-    depth: int = Field(default=2, ge=1, le=8, description="hidden layers of the kernel's network")
+    depth: int = Field(default=1, ge=1, le=8, description="hidden layers of the kernel's network")
     activation: Literal["relu", "erf"] = Field(default="relu", description="activation of the kernel's network")
     kernel: Literal["closed_form", "neural_tangents"] = Field(
         default="closed_form", description="whose code computes the kernel; the library's, for steps without noise only"
