@@ -258,6 +258,15 @@ def test_a_later_option_at_its_default_is_no_part_of_the_name_and_another_choice
     assert names[0] == names[1] != names[2]
 
 
+def test_depths_have_names_of_their_own_though_the_default_took_that_of_the_older_one():
+    unset, *depths = (
+        ReleaseConfig.from_dict(config_with(**({} if depth is None else {"adapt__depth": depth}))).digest
+        for depth in (None, 1, 2, 3)
+    )
+    assert unset == depths[0]
+    assert len(set(depths)) == 3
+
+
 @pytest.mark.parametrize(
     ("source", "schema"),
     [

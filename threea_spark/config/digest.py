@@ -8,6 +8,8 @@ from typing import Any
 
 from threea_spark.config.columns import CategoricalColumn
 
+_DEPTH_NAMED = {1: 2, 2: 1}
+"""The default depth was 2, and became 1: they change names, so that a configuration that sets none keeps its own."""
 _MIN_UNITS = CategoricalColumn.model_fields["min_units"].default
 
 
@@ -35,6 +37,8 @@ def digest_of(content: dict[str, Any]) -> str:
         del content["adapt"]["kernel"]
     if content["adapt"]["rows"] == "auto":
         del content["adapt"]["rows"]
+    depth = content["adapt"]["depth"]
+    content["adapt"]["depth"] = _DEPTH_NAMED.get(depth, depth)
     unit = content["privacy"]["unit"]
     if unit != "row" and unit["missing"] == "together":
         del unit["missing"]
