@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from threadpoolctl import threadpool_info
 
-from threea_spark.engine import task
+from threea_spark.engine import task, threads
 from threea_spark.engine.task import as_task
 
 BATCH = pa.RecordBatch.from_arrays([pa.array([1, 2])], ["a"])
@@ -22,15 +22,32 @@ def fresh_worker(monkeypatch):
 
 
 def test_a_task_passes_its_batches_on_with_one_thread_for_each_library():
-    threads = []
+    found = []
 
     def work(batches):
-        threads.extend(pool["num_threads"] for pool in threadpool_info())
+        found.extend(pool["num_threads"] for pool in threadpool_info())
         yield from batches
 
-    assert list(as_task(work)(iter([BATCH, BATCH]))) == [BATCH, BATCH]
-    assert threads
-    assert set(threads) == {1}
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    for _ in range(2):  # the second looks no library up
+        assert list(as_task(work)(iter([BATCH, BATCH]))) == [BATCH, BATCH]
+    assert len(found) == 2 * len(before) > 0
+    assert set(found) == {1}
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def test_libraries_are_looked_up_once_and_again_when_more_modules_are_imported(monkeypatch):
+    looked_up, find = [], threads.ThreadpoolController
+    monkeypatch.setattr(threads, "_found", None)
+    monkeypatch.setattr(threads, "ThreadpoolController", lambda: looked_up.append(1) or find())
+    for _ in range(3):
+        with threads.one_thread():
+            pass
+    assert len(looked_up) == 1
+    monkeypatch.setitem(sys.modules, "threea_no_such_module", types.ModuleType("threea_no_such_module"))
+    with threads.one_thread():
+        pass
+    assert len(looked_up) == 2
 
 
 def test_modules_are_set_aside_once_and_again_when_more_are_imported(monkeypatch):

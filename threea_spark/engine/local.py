@@ -10,12 +10,12 @@ from typing import Generic
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from threadpoolctl import threadpool_limits
 
 from threea_spark.arrays import Int64Array
 from threea_spark.engine.packed import UNIT, PackedRows, joined, unpacked
 from threea_spark.engine.rows import Exchange, Passes, RowForm, passed_values, texts_of
 from threea_spark.engine.task import ArrowTask
+from threea_spark.engine.threads import one_thread
 from threea_spark.privacy.query import R, SumQuery
 
 
@@ -53,7 +53,7 @@ class LocalSource:
 
     def staged(self, pack: ArrowTask, width: int) -> LocalStaged:
         """Packs all rows once."""
-        with threadpool_limits(1):
+        with one_thread():
             return LocalStaged(tuple(pack(iter(self.batches))), width)
 
 
@@ -80,7 +80,7 @@ class LocalStaged:
     @contextmanager
     def cached_as(self, form: RowForm[R]) -> Iterator[LocalCached[R]]:
         """Turns all rows into another form."""
-        with threadpool_limits(1):
+        with one_thread():
             cached = LocalCached(tuple(form.write(rows) for rows in unpacked(self.batches, self.width)), form)
         yield cached
 
@@ -89,7 +89,7 @@ class LocalStaged:
         named = pa.RecordBatch.from_arrays([pa.array(range(exchange.n_parts), pa.int64())], ["id"])
         routed = [*exchange.route(iter(self.batches)), *exchange.announce(iter([named]))]
         in_order = pa.Table.from_batches(routed).combine_chunks().sort_by(exchange.key)
-        with threadpool_limits(1):
+        with one_thread():
             return pa.Table.from_batches(list(exchange.release(iter(in_order.to_batches()))))
 
 
@@ -117,7 +117,7 @@ def _sums(
 ) -> list[Int64Array]:
     """Adds up the contributions of all queries in int64, as a task on Spark does. PRIVATE."""
     totals = [np.zeros(query.size, dtype=np.int64) for query in queries]
-    with threadpool_limits(1):  # as in a task: sums are the same to the last bit
+    with one_thread():  # as in a task: sums are the same to the last bit
         for rows in read(iter(batches)):
             for total, query in zip(totals, queries, strict=True):
                 total += query.contribution(rows)

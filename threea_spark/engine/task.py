@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
+
+from threea_spark.engine.threads import one_thread
 
 ArrowTask = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -26,7 +27,7 @@ def as_task(work: ArrowTask) -> ArrowTask:
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         _freeze_modules()
         _keep_freed_memory()
-        with threadpool_limits(1):  # more threads would take cores from other tasks
+        with one_thread():  # more threads would take cores from other tasks
             yield from work(batches)
 
     return task
