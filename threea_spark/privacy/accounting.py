@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from dp_accounting import (
     ComposedDpEvent,
@@ -69,6 +70,11 @@ def epsilon_of(events: Sequence[DpEvent], delta: float, relation: Relation, *, n
         raise PrivacyError(f"delta must be in (0, 1), got {delta}")
     if any(isinstance(event, NonPrivateDpEvent) for event in events):
         return math.inf
+    return _epsilon_of(tuple(merge_gaussians(events, relation)), delta, relation, near)
+
+
+@lru_cache(maxsize=1_024)  # a release plans on the command line, before it reads and for its receipt
+def _epsilon_of(events: tuple[DpEvent, ...], delta: float, relation: Relation, near: float) -> float:
     return float(_accountant(events, relation, near).get_epsilon(delta))
 
 
@@ -76,7 +82,7 @@ def delta_curve(events: Sequence[DpEvent], epsilons: Sequence[float], relation: 
     """Returns the deltas that the PLD accountant certifies at many epsilons, at the cost of one composition."""
     if any(isinstance(event, NonPrivateDpEvent) for event in events):
         return [1.0] * len(epsilons)
-    accountant = _accountant(events, relation, _FINE_NEAR)
+    accountant = _accountant(merge_gaussians(events, relation), relation, _FINE_NEAR)
     return [float(accountant.get_delta(epsilon)) for epsilon in epsilons]
 
 
@@ -111,7 +117,7 @@ def is_amplified(events: Iterable[DpEvent]) -> bool:
     return any(isinstance(event, PoissonSampledDpEvent) for event in events)
 
 
-def _accountant(events: Sequence[DpEvent], relation: Relation, near: float) -> PLDAccountant:
+def _accountant(merged: Iterable[DpEvent], relation: Relation, near: float) -> PLDAccountant:
     interval = min(_MAX_INTERVAL, near / _INTERVALS_PER_EPSILON)
     accountant = PLDAccountant(NeighboringRelation[relation.name], value_discretization_interval=interval)
-    return accountant.compose(ComposedDpEvent(merge_gaussians(events, relation)))
+    return accountant.compose(ComposedDpEvent(list(merged)))
