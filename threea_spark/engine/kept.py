@@ -19,16 +19,18 @@ import pyarrow.compute as pc
 from threea_spark.engine.packed import BLOCK
 from threea_spark.engine.partial_sums import CHUNK, SUMS, PartialSums
 
-COLUMN, VALUE, COUNT = "name", "value", "n"  # the count of one value of an open column in some rows
-KEPT_SCHEMA = f"{BLOCK} binary, {CHUNK} int, {SUMS} array<bigint>, {COLUMN} string, {VALUE} binary, {COUNT} bigint"
+COUNTS = "counts"  # of the values of open columns in some rows, a list in one cell: a file holds few records
+COLUMN, VALUE, COUNT = "name", "value", "n"
+KEPT_SCHEMA = (
+    f"{BLOCK} binary, {CHUNK} int, {SUMS} array<bigint>, "
+    f"{COUNTS} array<struct<{COLUMN}: string, {VALUE}: binary, {COUNT}: bigint>>"
+)
 _ARROW_SCHEMA = pa.schema(
     [
         (BLOCK, pa.binary()),
         (CHUNK, pa.int32()),
         (SUMS, pa.list_(pa.int64())),
-        (COLUMN, pa.string()),
-        (VALUE, pa.binary()),
-        (COUNT, pa.int64()),
+        (COUNTS, pa.list_(pa.struct([(COLUMN, pa.string()), (VALUE, pa.binary()), (COUNT, pa.int64())]))),
     ]
 )
 _BLOCK_BYTES = 1 << 20  # Parquet's writer looks at the size of a page at every hundredth cell
@@ -58,8 +60,8 @@ class Keep:
             if self.sums is not None and total is not None:
                 self.sums.add(total, rows)
             yield _filled(blocks_of_cells(rows))
-            for name in self.counted:
-                yield _filled(_value_counts(rows, name))
+            if self.counted:
+                yield _filled(_all_value_counts(rows, self.counted))
         if self.sums is not None and total is not None:
             yield _filled(self.sums.chunks(total))
 
@@ -162,7 +164,14 @@ def _joined_cells(parts: Sequence[pa.Array]) -> pa.Array:
     return pa.concat_arrays(parts)
 
 
-def _value_counts(rows: pa.RecordBatch, name: str) -> pa.RecordBatch:
+def _all_value_counts(rows: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Counts the values of columns, as one record. PRIVATE."""
+    counts = pa.concat_arrays([_value_counts(rows, name) for name in names])
+    whole = pa.ListArray.from_arrays(pa.array([0, len(counts)], pa.int32()), counts)
+    return pa.RecordBatch.from_arrays([whole], [COUNTS])
+
+
+def _value_counts(rows: pa.RecordBatch, name: str) -> pa.StructArray:
     """Counts the values of a column by their bytes, nulls apart. PRIVATE."""
     cells = rows.column(name)
     found = pc.value_counts(cells.indices.drop_null() if pa.types.is_dictionary(cells.type) else cells.drop_null())
@@ -170,7 +179,7 @@ def _value_counts(rows: pa.RecordBatch, name: str) -> pa.RecordBatch:
     if pa.types.is_dictionary(cells.type):
         values = cells.dictionary.take(values)
     names = pa.array([name] * len(values), pa.string())
-    return pa.RecordBatch.from_arrays([names, values.cast(pa.binary()), counts], [COLUMN, VALUE, COUNT])
+    return pa.StructArray.from_arrays([names, values.cast(pa.binary()), counts], [COLUMN, VALUE, COUNT])
 
 
 def _filled(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -19,6 +19,7 @@ from threea_spark.engine.batches import limited_in_rows
 from threea_spark.engine.kept import (
     COLUMN,
     COUNT,
+    COUNTS,
     KEPT_FILE_BLOCKS,
     KEPT_SCHEMA,
     VALUE,
@@ -135,7 +136,8 @@ class SparkSource:
 
         if self.keeps and column in self.counted:
             kept = self._keep(None) if self._kept is None else self._kept
-            return kept.where(F.col(COLUMN) == column).groupBy(VALUE).agg(F.sum(COUNT).alias(COUNT))
+            counted = kept.where(F.col(COUNTS).isNotNull()).select(F.inline(COUNTS)).where(F.col(COLUMN) == column)
+            return counted.groupBy(VALUE).agg(F.sum(COUNT).alias(COUNT))
         values = self.frame.where(F.col(column).isNotNull()).select(F.col(column).cast("binary").alias(VALUE))
         return values.groupBy(VALUE).agg(F.count(F.lit(1)).alias(COUNT))
 
