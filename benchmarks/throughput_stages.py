@@ -95,8 +95,9 @@ def _one_round(
     plan, key, seconds = make_plan(config), new_key(), dict[str, float]()
     meter = PrivacyMeter(plan, KeyedNoise(key), "throughput")
     prices = encode_prices(config, plan.mu_of(Stage.ENCODE))
-    written_at = folder / "written"
-    shutil.rmtree(written_at, ignore_errors=True)
+    written_at, copy_at = folder / "written", folder / "copy"
+    for place in (written_at, copy_at):
+        shutil.rmtree(place, ignore_errors=True)
     with staging(spark, "throughput", "") as name:
         source = spark_source(rows, config.domain, plan.unit, key, name)
         start = time.monotonic()
@@ -108,6 +109,8 @@ def _one_round(
         drawn = sampled_rows(spark, model.rows_drawn(n_rows, seed=1))
         seconds["sample"] = seconds_of(lambda: drawn.write.format("noop").mode("overwrite").save())
         seconds["sample, decode and write"] = seconds_of(lambda: drawn.write.format("delta").save(str(written_at)))
+        written = spark.read.format("delta").load(str(written_at))
+        seconds["Spark's copy of it"] = seconds_of(lambda: written.write.format("delta").save(str(copy_at)))
         mixer, encoding = _mixer(encoded.encoding, n_rows), encoded.encoding
         granted = meter.grant_groups(mixer.query(), plan.mu_of(Stage.ANONYMIZE))
         types = {name: simple for name, simple in schema_of(rows).items() if name in config.domain.columns}

@@ -97,7 +97,8 @@ def test_one_file_is_read_whole(spark, tmp_path):
     assert table["x0"].std() == pytest.approx(1.0, abs=0.05)
 
 
-@pytest.mark.parametrize(("n_columns", "generator"), [pytest.param(260, "sample", marks=pytest.mark.slow), (60, "mix")])
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_columns", "generator"), [(260, "sample"), (60, "mix")])
 def test_hundreds_of_columns_are_released_with_their_means(spark, tmp_path, n_columns, generator):
     shifted = {f"x{i}": f"{i % 3 - 1} + 0.5 * randn({i})" for i in range(n_columns)}
     source = tmp_path / "source"
@@ -129,7 +130,8 @@ def test_levels_of_an_open_column_are_real_ones_that_are_frequent_or_other(spark
     assert (table["name"] == "other").mean() == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize(("n_classes", "components"), [pytest.param(200, "auto", marks=pytest.mark.slow), (24, 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_classes", "components"), [(200, "auto"), (24, 2)])
 def test_all_of_many_classes_are_released_in_their_shares_and_places(spark, tmp_path, n_classes, components):
     place = {f"x{i}": f"3 * sin(class * {1.7 + i}) + 0.3 * randn({i})" for i in range(3)}
     given = {"class": f"cast(pow(rand(5), 1.3) * {n_classes} AS int)", **place, "y": "concat('k', class)"}

@@ -28,9 +28,9 @@ def test_a_short_search_finds_no_breach(mode, relation):
     ("mode", "names"),
     [
         ("histograms", ["encode/histograms"]),
-        ("open categories", ["encode/values-of-w"]),
+        pytest.param("open categories", ["encode/values-of-w"], marks=pytest.mark.slow),
         ("pairs", ["approximate/pairs", "approximate/tables"]),
-        ("two looks", ["approximate/norms"]),
+        pytest.param("two looks", ["approximate/norms"], marks=pytest.mark.slow),
         pytest.param("mixing", ["anonymize/mixed-rows"], marks=pytest.mark.slow),  # the search below fills it too
     ],
     ids=str,

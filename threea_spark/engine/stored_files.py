@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from threea_spark.errors import ModelError
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ def write_folder(spark: SparkSession, folder: str, path: str) -> None:
       folder: On the driver. RELEASED.
       path: Any that Spark writes to; nothing must be there.
     """
-    files = [(file.name, file.read_bytes()) for file in sorted(Path(folder).iterdir())]
-    spark.createDataFrame(files, "name string, content binary").coalesce(1).write.parquet(path)
+    files = sorted(Path(folder).iterdir())
+    contents = pa.array([file.read_bytes() for file in files], pa.binary())
+    rows = pa.table({"name": pa.array([file.name for file in files], pa.string()), "content": contents})
+    spark.createDataFrame(rows).coalesce(1).write.parquet(path)
 
 
 def read_folder(spark: SparkSession, path: str, folder: str) -> None:
