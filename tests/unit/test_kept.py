@@ -10,6 +10,7 @@ import pytest
 from threea_spark.config.release import ReleaseConfig
 from threea_spark.encode.cells import levels_of
 from threea_spark.encode.outline import keeps_rows
+from threea_spark.engine import kept as kept_rows
 from threea_spark.engine.kept import (
     BLOCK,
     CHUNK,
@@ -99,7 +100,9 @@ def test_whole_numbers_and_repeated_text_take_few_bytes():
     assert 8.0 <= size(f"whole{2**50}") < 9.0
 
 
-def test_sums_and_values_are_counted_of_the_rows_that_are_kept():
+@pytest.mark.parametrize("record_counts", [1 << 15, 1_000])
+def test_sums_and_values_are_counted_of_the_rows_that_are_kept(monkeypatch, record_counts):
+    monkeypatch.setattr(kept_rows, "_RECORD_COUNTS", record_counts)
     queries = (
         numbers_query("rows", 1, lambda rows: np.array([rows.num_rows], dtype=np.int64)),
         numbers_query("wide", 5_000, lambda rows: np.full(5_000, rows.column("few").null_count, dtype=np.int64)),
@@ -113,7 +116,8 @@ def test_sums_and_values_are_counted_of_the_rows_that_are_kept():
     assert not summed[5_001:].any()
     records = kept[COUNTS].combine_chunks().drop_null()
     n_blocks = len(kept[BLOCK].drop_null())
-    assert len(records) <= n_blocks  # a value each would fill a file, of few records, with a step's
+    assert max(len(record) for record in records) <= record_counts
+    assert len(records) <= n_blocks + N_ROWS // record_counts  # a record a value would fill files of few records
     assert len(kept) == n_blocks + len(records) + len(chunks)
     values = pa.Table.from_struct_array(records.flatten())
     counted = values.group_by([COLUMN, VALUE]).aggregate([(COUNT, "sum")])

@@ -38,8 +38,8 @@ class ProductSettings:
       more_steps: Steps from an earlier fit.
       rate: Learning rate at the start; it falls to zero by a cosine.
       squares_kept: How much of its mean of squared gradients Adam keeps in a step. Its default of .999 remembers the
-        large gradients of the start for as long as the fit lasts: at its best rate, twice the steps ended at a larger
-        loss, and drawn rows were no better (docs/experiments.md).
+        large gradients of the start for as long as the fit lasts: with it and a rate of .1, twice the steps ended at a
+        larger loss, and drawn rows were no better (docs/experiments.md).
       spread: Standard deviation of the starting log odds.
       prior: Strength of the prior on a component's columns, in units of rows per noise and of a column's pairs.
       smooth: Strength of the prior on neighbouring cells, in the same units.

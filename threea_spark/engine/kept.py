@@ -34,6 +34,7 @@ _ARROW_SCHEMA = pa.schema(
     ]
 )
 _BLOCK_BYTES = 1 << 20  # Parquet's writer looks at the size of a page at every hundredth cell
+_RECORD_COUNTS = 1 << 15
 KEPT_FILE_BLOCKS = 1 << 6  # Spark's reader holds a file's blocks at once: 64 MB
 _STEP_ROWS = 1 << 14  # fewer rows at a time spend more on the calls than on the rows
 _STEP_BYTES = 1 << 24
@@ -165,10 +166,11 @@ def _joined_cells(parts: Sequence[pa.Array]) -> pa.Array:
 
 
 def _all_value_counts(rows: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    """Counts the values of columns, as one record. PRIVATE."""
+    """Counts the values of columns, in as few records as stay about as short as a block. PRIVATE."""
     counts = pa.concat_arrays([_value_counts(rows, name) for name in names])
-    whole = pa.ListArray.from_arrays(pa.array([0, len(counts)], pa.int32()), counts)
-    return pa.RecordBatch.from_arrays([whole], [COUNTS])
+    ends = [*range(0, len(counts), _RECORD_COUNTS), len(counts)]
+    records = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), counts)
+    return pa.RecordBatch.from_arrays([records], [COUNTS])
 
 
 def _value_counts(rows: pa.RecordBatch, name: str) -> pa.StructArray:
