@@ -34,7 +34,7 @@ _ARROW_SCHEMA = pa.schema(
     ]
 )
 _BLOCK_BYTES = 1 << 20  # Parquet's writer looks at the size of a page at every hundredth cell
-_RECORD_COUNTS = 1 << 15
+_RECORD_COUNTS = 1 << 15  # about a megabyte where values are short
 KEPT_FILE_BLOCKS = 1 << 6  # Spark's reader holds a file's blocks at once: 64 MB
 _STEP_ROWS = 1 << 14  # fewer rows at a time spend more on the calls than on the rows
 _STEP_BYTES = 1 << 24

@@ -14,7 +14,7 @@ _found: tuple[int, ThreadpoolController] | None = None
 def one_thread() -> AbstractContextManager[Any]:
     """Limits the libraries that are loaded to one thread each, while a block runs.
 
-    They are looked up anew only when modules were loaded since: it takes 2 to 20 ms, longer than many a task.
+    They are looked up anew only when modules were loaded since: it takes 2.6 ms beside jax, more than some sums do.
     """
     global _found
     if _found is None or _found[0] != len(sys.modules):
